@@ -1,0 +1,3 @@
+//! Named workloads, one JSON line each.
+
+fn main() {}

@@ -1,0 +1,121 @@
+//! Elementwise loops: one function of `N` numbers over `N` tensors.
+//!
+//! Operands come with any strides. Short results are computed directly; longer
+//! ones in blocks: each operand yields a contiguous block, either its own memory
+//! or a copy packed on the stack, and a single plain loop over the blocks is
+//! compiled for every vector width.
+
+use super::rows::{Row, Rows};
+use super::vectorised;
+use crate::Real;
+use crate::tensor::{Layout, Shape, View};
+
+/// Elements of a block. Packed operands live on the stack, and a block of each
+/// stays in the first-level cache.
+const BLOCK: usize = 256;
+
+/// Writes `f` of the broadcast operands to `out`, in row-major order.
+///
+/// Each operand's shape broadcasts to `shape`, and `out` has its elements.
+#[inline]
+pub(crate) fn map<T: Real, const N: usize>(
+    args: [View<'_, T>; N],
+    shape: &Shape,
+    out: &mut [T],
+    f: impl Fn([T; N]) -> T + Copy,
+) {
+    // An operand that is a single number or already in order needs no walking.
+    let mut plain = [None; N];
+    for (plain, arg) in plain.iter_mut().zip(&args) {
+        *plain = operand(arg, out.len());
+    }
+    if let Some(operands) = all(plain)
+        && out.len() < BLOCK
+    {
+        vectorised(out.len(), || {
+            for (i, y) in out.iter_mut().enumerate() {
+                *y = f(operands.map(|(data, step)| data[i * step]));
+            }
+        });
+        return;
+    }
+    blocks(args, plain, shape, out, f);
+}
+
+/// The data and step of an operand that is read in order: step 1 through a
+/// slice as long as the result, or step 0 at a single number.
+#[inline]
+fn operand<'a, T: Real>(arg: &View<'a, T>, len: usize) -> Option<(&'a [T], usize)> {
+    match arg.as_slice() {
+        Some(slice) if slice.len() == len => Some((slice, 1)),
+        _ if arg.is_empty() => Some((&[], 0)),
+        _ => arg.as_splat().map(|_| (&arg.tail()[..1], 0)),
+    }
+}
+
+fn all<T: Copy, const N: usize>(options: [Option<T>; N]) -> Option<[T; N]> {
+    options.iter().all(Option::is_some).then(|| options.map(|o| o.expect("checked above")))
+}
+
+#[inline(never)]
+fn blocks<T: Real, const N: usize>(
+    args: [View<'_, T>; N],
+    plain: [Option<(&[T], usize)>; N],
+    shape: &Shape,
+    out: &mut [T],
+    f: impl Fn([T; N]) -> T + Copy,
+) {
+    let layouts = args.map(|arg| arg.layout().broadcast_to(shape));
+    let mut packed = [[T::zero(); BLOCK]; N];
+    let mut walks: [Option<Walk<'_>>; N] = [const { None }; N];
+    for i in 0..N {
+        match plain[i] {
+            Some((data, 0)) => packed[i].fill(data.first().copied().unwrap_or_default()),
+            Some(_) => {}
+            None => walks[i] = Some(Walk::new(&layouts[i], args[i].offset())),
+        }
+    }
+    for (index, out) in out.chunks_mut(BLOCK).enumerate() {
+        for i in 0..N {
+            if let Some(walk) = &mut walks[i] {
+                walk.fill(&args[i], &mut packed[i][..out.len()]);
+            }
+        }
+        let start = index * BLOCK;
+        let sources: [&[T]; N] = std::array::from_fn(|i| match plain[i] {
+            Some((data, 1)) => &data[start..start + out.len()],
+            _ => &packed[i][..out.len()],
+        });
+        vectorised(out.len(), || {
+            for (i, y) in out.iter_mut().enumerate() {
+                *y = f(sources.map(|source| source[i]));
+            }
+        });
+    }
+}
+
+/// A position in a strided operand, from block to block.
+struct Walk<'a> {
+    rows: Rows<'a>,
+    row: Row,
+}
+
+impl<'a> Walk<'a> {
+    fn new(layout: &'a Layout, offset: usize) -> Self {
+        Self { rows: Rows::new(layout, offset), row: Row { start: 0, stride: 0, count: 0 } }
+    }
+
+    fn fill<T: Real>(&mut self, arg: &View<'_, T>, mut out: &mut [T]) {
+        while !out.is_empty() {
+            if self.row.count == 0 {
+                self.row = self.rows.next().expect("a block has no more elements than its operand");
+            }
+            let count = self.row.count.min(out.len());
+            let (now, later) = out.split_at_mut(count);
+            Row { count, ..self.row }.copy(arg.data(), now);
+            self.row.start += count as isize * self.row.stride;
+            self.row.count -= count;
+            out = later;
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The loops over elements, and the only rooms with `unsafe`.
+//!
+//! *Invariant*: kernels see slices and views, never tapes or derivatives. SIMD
+//! width is chosen here, for the CPU that runs the program. Reductions add in an
+//! order that depends on the shape alone, so that results repeat to the last bit.
+
+pub(crate) mod map;
+#[allow(unsafe_code)]
+pub(crate) mod product;
+pub(crate) mod reduce;
+pub(crate) mod rows;
+
+use std::sync::LazyLock;
+
+use pulp::Arch;
+
+/// The widest vector instructions of this CPU, found once.
+static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
+
+/// Below this many elements a loop is over before wider vectors pay.
+const WORTH_DISPATCH: usize = 64;
+
+/// Runs `loops` compiled for the widest vectors that this CPU has.
+///
+/// The closure is compiled once for each instruction set, so it must be small
+/// and inlined: a loop over contiguous blocks, not a tree of calls.
+#[inline(always)]
+pub(crate) fn vectorised<R>(elements: usize, loops: impl FnOnce() -> R) -> R {
+    if elements < WORTH_DISPATCH { loops() } else { ARCH.dispatch(loops) }
+}

@@ -1,0 +1,154 @@
+//! Walking a strided layout, row by row.
+//!
+//! Every strided access of the crate goes through here: a layout is a sequence
+//! of rows, each a start, a stride and a length, so that the inner loop is
+//! always a plain one.
+
+use smallvec::SmallVec;
+
+use crate::Real;
+use crate::tensor::{Layout, View};
+
+/// One row of a layout: `count` elements from `start` on, `stride` apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    pub(crate) start: isize,
+    pub(crate) stride: isize,
+    pub(crate) count: usize,
+}
+
+impl Row {
+    /// The row's elements in `data`.
+    pub(crate) fn iter<T: Copy>(self, data: &[T]) -> impl Iterator<Item = T> + use<'_, T> {
+        (0..self.count as isize).map(move |i| data[(self.start + i * self.stride) as usize])
+    }
+
+    /// Writes the row's elements to `out`.
+    #[inline]
+    pub(crate) fn copy<T: Copy>(self, data: &[T], out: &mut [T]) {
+        match self.stride {
+            0 => out.fill(data[self.start as usize]),
+            1 => out.copy_from_slice(&data[self.start as usize..][..self.count]),
+            _ => {
+                for (i, y) in out.iter_mut().enumerate() {
+                    *y = data[(self.start + i as isize * self.stride) as usize];
+                }
+            }
+        }
+    }
+}
+
+/// The rows of a layout along its last axis, in row-major order.
+#[derive(Clone, Debug)]
+pub(crate) struct Rows<'a> {
+    /// Extents and strides of all axes but the last.
+    outer: &'a [usize],
+    strides: &'a [isize],
+    index: SmallVec<[usize; 4]>,
+    next: Option<Row>,
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn new(layout: &'a Layout, offset: usize) -> Self {
+        let (shape, strides) = (layout.shape(), layout.strides());
+        let outer = shape.rank().saturating_sub(1);
+        let row = Row {
+            start: offset as isize,
+            stride: strides.last().copied().unwrap_or(0),
+            count: shape.last().copied().unwrap_or(1),
+        };
+        Self {
+            outer: &shape[..outer],
+            strides: &strides[..outer],
+            index: SmallVec::from_elem(0, outer),
+            next: (shape.elements() != 0).then_some(row),
+        }
+    }
+}
+
+impl Iterator for Rows<'_> {
+    type Item = Row;
+
+    #[inline]
+    fn next(&mut self) -> Option<Row> {
+        let row = self.next?;
+        let mut start = row.start;
+        for axis in (0..self.outer.len()).rev() {
+            self.index[axis] += 1;
+            start += self.strides[axis];
+            if self.index[axis] < self.outer[axis] {
+                self.next = Some(Row { start, ..row });
+                return Some(row);
+            }
+            start -= self.strides[axis] * self.outer[axis] as isize;
+            self.index[axis] = 0;
+        }
+        self.next = None;
+        Some(row)
+    }
+}
+
+/// Copies strided elements into a contiguous buffer, in row-major order.
+///
+/// # Panics
+/// If `out` is not as long as the layout.
+pub(crate) fn pack<T: Real>(data: &[T], offset: usize, layout: &Layout, out: &mut [T]) {
+    assert_eq!(out.len(), layout.shape().elements(), "the target has another size");
+    if out.is_empty() {
+        return;
+    }
+    // A transposed matrix is the common case of a long stride: go through it in
+    // tiles, so that each cache line is read once.
+    if let ([rows, columns], [row_stride, column_stride]) = (&layout.shape()[..], layout.strides())
+        && *column_stride > 1
+        && *rows >= TILE
+    {
+        return transpose(data, offset, [*rows, *columns], [*row_stride, *column_stride], out);
+    }
+    let count = layout.shape().last().copied().unwrap_or(1);
+    for (row, out) in Rows::new(layout, offset).zip(out.chunks_exact_mut(count)) {
+        row.copy(data, out);
+    }
+}
+
+const TILE: usize = 16;
+
+fn transpose<T: Real>(
+    data: &[T],
+    offset: usize,
+    [rows, columns]: [usize; 2],
+    strides: [isize; 2],
+    out: &mut [T],
+) {
+    for first_row in (0..rows).step_by(TILE) {
+        for first_column in (0..columns).step_by(TILE) {
+            for row in first_row..(first_row + TILE).min(rows) {
+                let last = (first_column + TILE).min(columns);
+                let start = offset as isize
+                    + row as isize * strides[0]
+                    + first_column as isize * strides[1];
+                let tile = Row { start, stride: strides[1], count: last - first_column };
+                tile.copy(data, &mut out[row * columns + first_column..row * columns + last]);
+            }
+        }
+    }
+}
+
+/// Calls `visit` with each row's number and elements, in row-major order. A
+/// tensor without elements has no rows to visit.
+///
+/// # Panics
+/// If the view is a scalar.
+pub(crate) fn for_each_row<T: Real>(x: View<'_, T>, mut visit: impl FnMut(usize, &[T])) {
+    let count = *x.shape().last().expect("a scalar has no rows");
+    let mut packed = Vec::new();
+    for (i, row) in Rows::new(x.layout(), x.offset()).enumerate() {
+        if row.stride == 1 {
+            visit(i, &x.data()[row.start as usize..][..count]);
+        } else {
+            packed.resize(count, T::zero());
+            row.copy(x.data(), &mut packed);
+            visit(i, &packed);
+        }
+    }
+}

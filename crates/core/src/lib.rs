@@ -1,0 +1,42 @@
+//! A computation tape of tensor operations, and derivatives of every kind from it.
+//!
+//! # Map
+//!
+//! Arrows run one way, from the bottom of this list to its top:
+//!
+//! - [`trace`]: the tape as a table, for reading
+//! - [`check`]: is a derivative right? The rate of its remainder says so
+//! - [`transform`](crate::grad): gradients, products and Jacobians of closures
+//! - `sweep`: forward and reverse passes over the tape, [`Gradients`]
+//! - [`Tape`] and [`Var`]: the list, and handles of its values
+//! - [`op`]: elemental functions, each with all that is known of it
+//! - [`Tensor`], [`Shape`], [`View`]: arrays and how they lie in memory
+//! - `kernel`: the loops over elements
+//!
+//! ```
+//! use wengert_core::{Tensor, grad};
+//!
+//! let x = Tensor::from([1.0, 2.0]);
+//! let g = grad(|x| (x.sin() * x).sum(), &x);
+//! assert_eq!(g.at(&[0]), 1.0_f64.cos() + 1.0_f64.sin());
+//! ```
+
+mod axes;
+mod kernel;
+mod number;
+pub mod op;
+mod real;
+mod sweep;
+mod tape;
+mod tensor;
+mod transform;
+mod var;
+
+pub use axes::{Axes, AxisList};
+pub use number::{Number, Plain};
+pub use real::Real;
+pub use sweep::Gradients;
+pub use tape::Tape;
+pub use tensor::{Layout, Shape, Tensor, View};
+pub use transform::*;
+pub use var::{Var, concat, stack};

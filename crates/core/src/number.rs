@@ -1,0 +1,178 @@
+//! What a derivative rule is written in.
+//!
+//! An elementwise op states its local partials once, as a formula over any
+//! [`Number`]. Plain floats ([`Plain`]) evaluate the formula, so that the fast
+//! sweeps run it in one pass over memory; tape variables record it, so that the
+//! result can be differentiated again. Both readings come from the same line of
+//! source, hence cannot disagree.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use crate::Real;
+
+/// A quantity on which formulas act: a plain float or a tape variable.
+///
+/// Comparisons give 1 where they hold and 0 elsewhere; no derivative flows
+/// through them.
+///
+/// ```
+/// use wengert_core::{Number, Plain};
+///
+/// /// The derivative of tanh, from its value.
+/// fn slope<A: Number>(y: A) -> A {
+///     y.constant(1.0) - y * y
+/// }
+/// assert_eq!(slope(Plain(0.5)).0, 0.75);
+/// ```
+pub trait Number:
+    Copy
+    + Neg<Output = Self>
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+{
+    /// The constant `value`, a number of the same kind as `self`.
+    fn constant(self, value: f64) -> Self;
+    /// `e^x`.
+    fn exp(self) -> Self;
+    /// The natural logarithm.
+    fn ln(self) -> Self;
+    /// The sine, of an angle in radians.
+    fn sin(self) -> Self;
+    /// The cosine, of an angle in radians.
+    fn cos(self) -> Self;
+    /// The hyperbolic tangent.
+    fn tanh(self) -> Self;
+    /// The logistic function `1 / (1 + e^-x)`, the paper's equation (1).
+    fn sigmoid(self) -> Self;
+    /// The square root.
+    fn sqrt(self) -> Self;
+    /// The absolute value.
+    fn abs(self) -> Self;
+    /// `x * x`.
+    fn square(self) -> Self;
+    /// `1 / x`.
+    fn reciprocal(self) -> Self;
+    /// A whole power.
+    fn powi(self, exponent: i32) -> Self;
+    /// A real power, for `x > 0`.
+    fn powf(self, exponent: f64) -> Self;
+    /// 1 where `self > other`, else 0.
+    fn greater(self, other: Self) -> Self;
+    /// 1 where `self >= other`, else 0.
+    fn greater_equal(self, other: Self) -> Self;
+    /// 1 where `self < other`, else 0.
+    fn less(self, other: Self) -> Self;
+    /// 1 where `self <= other`, else 0.
+    fn less_equal(self, other: Self) -> Self;
+    /// 1 where `self == other`, else 0.
+    fn equal(self, other: Self) -> Self;
+    /// `yes` where `self` is not zero, else `no`.
+    fn select(self, yes: Self, no: Self) -> Self;
+}
+
+/// A float that evaluates a formula instead of recording it.
+///
+/// The wrapper keeps [`Number`]'s methods apart from the methods of the same
+/// name that floats have on their own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plain<T>(pub T);
+
+/// The logistic function, written so that no argument overflows to NaN.
+#[inline(always)]
+pub(crate) fn sigmoid<T: Real>(x: T) -> T {
+    (T::one() + (-x).exp()).recip()
+}
+
+/// 1 for true and 0 for false: the value of a comparison.
+#[inline(always)]
+pub(crate) fn indicator<T: Real>(holds: bool) -> T {
+    if holds { T::one() } else { T::zero() }
+}
+
+macro_rules! operators {
+    ($($trait:ident $method:ident),*) => {$(
+        impl<T: Real> $trait for Plain<T> {
+            type Output = Self;
+
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                Plain($trait::$method(self.0, other.0))
+            }
+        }
+    )*};
+}
+
+operators!(Add add, Sub sub, Mul mul, Div div);
+
+impl<T: Real> Neg for Plain<T> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Plain(-self.0)
+    }
+}
+
+macro_rules! unary {
+    ($($method:ident: $formula:expr),* $(,)?) => {$(
+        #[inline(always)]
+        fn $method(self) -> Self {
+            let formula: fn(T) -> T = $formula;
+            Plain(formula(self.0))
+        }
+    )*};
+}
+
+macro_rules! compare {
+    ($($method:ident: $symbol:tt),* $(,)?) => {$(
+        #[inline(always)]
+        fn $method(self, other: Self) -> Self {
+            Plain(indicator(self.0 $symbol other.0))
+        }
+    )*};
+}
+
+impl<T: Real> Number for Plain<T> {
+    #[inline(always)]
+    fn constant(self, value: f64) -> Self {
+        Plain(T::from_f64(value))
+    }
+
+    unary! {
+        exp: T::exp,
+        ln: T::ln,
+        sin: T::sin,
+        cos: T::cos,
+        tanh: T::tanh,
+        sigmoid: sigmoid,
+        sqrt: T::sqrt,
+        abs: T::abs,
+        square: |x| x * x,
+        reciprocal: T::recip,
+    }
+
+    compare! {
+        greater: >,
+        greater_equal: >=,
+        less: <,
+        less_equal: <=,
+        equal: ==,
+    }
+
+    #[inline(always)]
+    fn powi(self, exponent: i32) -> Self {
+        Plain(self.0.powi(exponent))
+    }
+
+    #[inline(always)]
+    fn powf(self, exponent: f64) -> Self {
+        Plain(self.0.powf(T::from_f64(exponent)))
+    }
+
+    #[inline(always)]
+    fn select(self, yes: Self, no: Self) -> Self {
+        if self.0 == T::zero() { no } else { yes }
+    }
+}

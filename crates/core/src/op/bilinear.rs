@@ -1,0 +1,123 @@
+//! The family of products: linear in each of two operands.
+//!
+//! With one operand held fixed a product is a linear map of the other, so two
+//! transposes state both rules: `dy = da b + a db`, and each adjoint is a
+//! transpose applied to the cotangent.
+
+use std::any::Any;
+use std::fmt::Debug;
+
+use super::{Call, Cost, DynOp, Formula, Operation, Samples, add_terms, family, operands};
+use crate::tensor::{Shape, View};
+use crate::{Real, Var};
+
+/// A product of two operands.
+pub trait Bilinear: Clone + PartialEq + Debug + 'static {
+    /// The name, as it stands in tapes and messages.
+    const NAME: &'static str;
+    /// What it computes.
+    const FORMULA: Formula = Formula::new("", "", "");
+
+    /// The shape of the result.
+    ///
+    /// # Errors
+    /// The reason, as a sentence, if the operands do not fit.
+    fn shape(&self, a: &Shape, b: &Shape) -> Result<Shape, String>;
+
+    /// Writes every element of the result.
+    fn eval<T: Real>(&self, a: View<'_, T>, b: View<'_, T>, out: &mut [T]);
+
+    /// The transpose of `a -> a b`, applied to a cotangent; the result has the
+    /// shape of `a`.
+    fn transpose_left<'t, T: Real>(
+        &self,
+        a: &Shape,
+        b: Var<'t, T>,
+        cotangent: Var<'t, T>,
+    ) -> Var<'t, T>;
+
+    /// The transpose of `b -> a b`, applied to a cotangent; the result has the
+    /// shape of `b`.
+    fn transpose_right<'t, T: Real>(
+        &self,
+        a: Var<'t, T>,
+        b: &Shape,
+        cotangent: Var<'t, T>,
+    ) -> Var<'t, T>;
+
+    /// The scalar operations of one evaluation.
+    fn cost(&self, a: &Shape, b: &Shape, result: &Shape) -> Cost;
+
+    /// Where to test the product.
+    fn samples(samples: &mut Samples<Self>);
+}
+
+/// Shell of a [`Bilinear`] op.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BilinearMap<B>(B);
+
+impl<T: Real, B: Bilinear> Operation<T, family::Bilinear> for B {
+    type Dyn = BilinearMap<B>;
+
+    #[inline]
+    fn into_dyn(self) -> BilinearMap<B> {
+        BilinearMap(self)
+    }
+}
+
+impl<T: Real, B: Bilinear> DynOp<T> for BilinearMap<B> {
+    fn name(&self) -> &'static str {
+        B::NAME
+    }
+
+    fn formula(&self) -> Formula {
+        B::FORMULA
+    }
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        let [a, b] = operands(args)?;
+        self.0.shape(a, b)
+    }
+
+    fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
+        self.0.eval(args[0], args[1], out);
+    }
+
+    fn jvp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        let tape = call.value().tape();
+        let product = |a, b| tape.record(self.clone(), &[a, b]);
+        add_terms([
+            tangents[0].map(|tangent| product(tangent, call.arg(1))),
+            tangents[1].map(|tangent| product(call.arg(0), tangent)),
+        ])
+    }
+
+    fn vjp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        arg: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        let (a, b) = (call.arg(0), call.arg(1));
+        Some(match arg {
+            0 => self.0.transpose_left(&a.shape(), b, cotangent),
+            _ => self.0.transpose_right(a, &b.shape(), cotangent),
+        })
+    }
+
+    fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
+        self.0.cost(args[0], args[1], result)
+    }
+
+    fn kink_distance(&self, _: &[View<'_, T>]) -> T {
+        T::infinity()
+    }
+
+    fn equals(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
+    }
+}

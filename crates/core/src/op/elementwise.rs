@@ -1,0 +1,294 @@
+//! The family of functions that act on each element by itself.
+//!
+//! An elementwise op states its value and its local partials, once, as formulas
+//! over numbers. In a sweep that keeps nothing, value and partial run as one loop
+//! over memory ([`PartialProduct`]); in a recorded sweep the same formula is
+//! recorded, so that it can be differentiated again. Operands broadcast, and the
+//! adjoint of that is [`Var::sum_to`], here and for every family.
+
+use std::any::Any;
+use std::fmt::Debug;
+
+use super::{Call, Cost, DynOp, Formula, Operation, Samples, add_terms, family, operands};
+use crate::kernel::map::map;
+use crate::number::{Number, Plain};
+use crate::tensor::{Shape, View};
+use crate::{Real, Var};
+
+/// A function of `N` numbers, applied element by element.
+///
+/// ```
+/// use wengert_core::op::{Domain, Elementwise, Samples};
+/// use wengert_core::{Number, Real, Tape};
+///
+/// #[derive(Clone, Copy, Debug, PartialEq)]
+/// struct Swish;
+///
+/// impl Elementwise<1> for Swish {
+///     const NAME: &'static str = "swish";
+///     fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+///         x / (T::one() + (-x).exp())
+///     }
+///     fn partial<A: Number>(self, _: usize, [x]: [A; 1], y: A) -> A {
+///         let s = x.sigmoid();
+///         s + y * (x.constant(1.0) - s)
+///     }
+///     fn samples(samples: &mut Samples<Self>) {
+///         samples.over(Swish, [Domain::reals()]);
+///     }
+/// }
+///
+/// let tape = Tape::new();
+/// let x = tape.variable([0.0, 1.0]);
+/// let y = x.apply(Swish).sum();
+/// assert_eq!(y.backward().wrt(x).at(&[0]), 0.5);
+/// ```
+pub trait Elementwise<const N: usize>: Copy + PartialEq + Debug + 'static {
+    /// The name, as it stands in tapes and messages.
+    const NAME: &'static str;
+    /// What it computes.
+    const FORMULA: Formula = Formula::new("", "", "");
+    /// The scalar operations for one element.
+    const COST: Cost = Cost::nonlinear(1);
+    /// Whether derivatives flow through it at all.
+    const DIFFERENTIABLE: bool = true;
+
+    /// The value, from the operands' values.
+    fn eval<T: Real>(self, x: [T; N]) -> T;
+
+    /// The derivative of the value `y` with respect to operand `arg`, counted
+    /// from 0.
+    fn partial<A: Number>(self, arg: usize, x: [A; N], y: A) -> A;
+
+    /// The partials of a function that is linear in its operands. A slope of 1
+    /// or 0 costs nothing.
+    #[inline]
+    fn slopes(self) -> Option<[f64; N]> {
+        None
+    }
+
+    /// The distance to the nearest point where the function has no derivative.
+    fn kink_distance<T: Real>(self, _x: [T; N]) -> T {
+        T::infinity()
+    }
+
+    /// Where to test the function.
+    fn samples(samples: &mut Samples<Self>);
+}
+
+/// Shell of an [`Elementwise`] op.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mapped<E, const N: usize>(E);
+
+impl<T: Real, E: Elementwise<N>, const N: usize> Operation<T, family::Elementwise<N>> for E {
+    type Dyn = Mapped<E, N>;
+
+    #[inline]
+    fn into_dyn(self) -> Mapped<E, N> {
+        Mapped(self)
+    }
+}
+
+/// The shape that operands take together.
+fn broadcast_all(args: &[&Shape]) -> Result<Shape, String> {
+    let (first, rest) = args.split_first().ok_or("takes at least one operand")?;
+    rest.iter().try_fold((*first).clone(), |shape, next| {
+        if shape == **next {
+            return Ok(shape);
+        }
+        shape.broadcast(next).ok_or_else(|| {
+            format!("shapes {shape} and {next} do not broadcast: aligned at the right, extents must be equal or 1")
+        })
+    })
+}
+
+impl<E: Elementwise<N>, const N: usize> Mapped<E, N> {
+    /// A tangent or cotangent times the local partial, in the result's shape.
+    fn scaled<'t, T: Real>(
+        &self,
+        call: &Call<'_, 't, T>,
+        arg: usize,
+        factor: Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        let op = self.0;
+        if let Some(slopes) = op.slopes() {
+            return match slopes[arg] {
+                0.0 => None,
+                1.0 => Some(factor),
+                -1.0 => Some(-factor),
+                slope => Some(factor * T::from_f64(slope)),
+            };
+        }
+        let xs: [Var<'t, T>; N] = std::array::from_fn(|i| call.arg(i));
+        let tape = factor.tape();
+        if tape.records_derivatives() {
+            return Some(factor * op.partial(arg, xs, call.value()));
+        }
+        let mut args = [factor; MAX_PRODUCT_ARGS];
+        args[..N].copy_from_slice(&xs);
+        args[N] = call.value();
+        let args = &args[..N + 2];
+        Some(match arg {
+            0 => tape.record(PartialProduct::<E, N, 0>(op), args),
+            1 => tape.record(PartialProduct::<E, N, 1>(op), args),
+            2 => tape.record(PartialProduct::<E, N, 2>(op), args),
+            _ => factor * op.partial(arg, xs, call.value()),
+        })
+    }
+}
+
+impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
+    fn name(&self) -> &'static str {
+        E::NAME
+    }
+
+    fn formula(&self) -> Formula {
+        E::FORMULA
+    }
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        broadcast_all(&operands::<N>(args)?)
+    }
+
+    fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]) {
+        let args: [View<'_, T>; N] = args.try_into().expect("the shape rule counts operands");
+        map(args, shape, out, |x| self.0.eval(x));
+    }
+
+    #[inline]
+    fn eval_scalar(&self, args: &[T]) -> Option<T> {
+        Some(self.0.eval(args.try_into().ok()?))
+    }
+
+    #[inline]
+    fn is_differentiable(&self) -> bool {
+        E::DIFFERENTIABLE
+    }
+
+    fn jvp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        let shape = call.value().shape();
+        add_terms(
+            tangents.iter().enumerate().map(|(arg, tangent)| {
+                Some(self.scaled(call, arg, (*tangent)?)?.broadcast_to(&shape))
+            }),
+        )
+    }
+
+    fn vjp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        arg: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        Some(self.scaled(call, arg, cotangent)?.sum_to_shape_of(call.arg(arg)))
+    }
+
+    fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {
+        E::COST.times(result.elements())
+    }
+
+    fn kink_distance(&self, args: &[View<'_, T>]) -> T {
+        let args: [View<'_, T>; N] = args.try_into().expect("the shape rule counts operands");
+        let shapes: Vec<&Shape> = args.iter().map(|arg| arg.shape()).collect();
+        let shape = broadcast_all(&shapes).expect("the shape rule has passed");
+        let mut distances = vec![T::zero(); shape.elements()];
+        map(args, &shape, &mut distances, |x| self.0.kink_distance(x));
+        distances.into_iter().fold(T::infinity(), T::min)
+    }
+
+    fn equals(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
+    }
+}
+
+/// Operands of the products below: an op's own, its value, and the factor.
+const MAX_PRODUCT_ARGS: usize = 8;
+
+/// The partial of an elementwise op times a tangent or cotangent, in one pass
+/// over memory. Only sweeps that keep nothing record it, so it needs no rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct PartialProduct<E, const N: usize, const ARG: usize>(E);
+
+impl<E: Elementwise<N>, const N: usize, const ARG: usize> PartialProduct<E, N, ARG> {
+    #[inline(always)]
+    fn product<T: Real>(self, x: [T; N], y: T, factor: T) -> T {
+        (Plain(factor) * self.0.partial(ARG, x.map(Plain), Plain(y))).0
+    }
+}
+
+impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> DynOp<T>
+    for PartialProduct<E, N, ARG>
+{
+    fn name(&self) -> &'static str {
+        E::NAME
+    }
+
+    fn formula(&self) -> Formula {
+        Formula::default()
+    }
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        broadcast_all(args)
+    }
+
+    fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]) {
+        // Stable Rust has no `N + 2`, so each arity is named.
+        match args {
+            [a, y, w] if N == 1 => {
+                map([*a, *y, *w], shape, out, |[a, y, w]| self.product([a; N], y, w));
+            }
+            [a, b, y, w] if N == 2 => map([*a, *b, *y, *w], shape, out, |[a, b, y, w]| {
+                self.product(std::array::from_fn(|i| [a, b][i % 2]), y, w)
+            }),
+            [a, b, c, y, w] if N == 3 => {
+                map([*a, *b, *c, *y, *w], shape, out, |[a, b, c, y, w]| {
+                    self.product(std::array::from_fn(|i| [a, b, c][i % 3]), y, w)
+                })
+            }
+            _ => {
+                let layouts: Vec<_> =
+                    args.iter().map(|arg| arg.layout().broadcast_to(shape)).collect();
+                let mut streams: Vec<_> = args
+                    .iter()
+                    .zip(&layouts)
+                    .map(|(arg, layout)| arg.with_layout(layout, arg.offset()).iter())
+                    .collect();
+                for out in out {
+                    let mut next = |i: usize| streams[i].next().expect("one element a result");
+                    let x = std::array::from_fn(&mut next);
+                    *out = self.product(x, next(N), next(N + 1));
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn eval_scalar(&self, args: &[T]) -> Option<T> {
+        let x = args[..N].try_into().ok()?;
+        Some(self.product(x, args[N], args[N + 1]))
+    }
+
+    fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+        unreachable!("recorded only where no derivatives are recorded")
+    }
+
+    fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
+        unreachable!("recorded only where no derivatives are recorded")
+    }
+
+    fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {
+        E::COST.and(Cost::muls(1)).times(result.elements())
+    }
+
+    fn kink_distance(&self, _: &[View<'_, T>]) -> T {
+        T::infinity()
+    }
+
+    fn equals(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
+    }
+}

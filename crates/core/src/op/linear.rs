@@ -1,0 +1,126 @@
+//! The family of linear maps.
+//!
+//! A linear op is its own derivative: the tangent of the result is the op applied
+//! to the tangents, and the adjoint is the transposed op applied to the
+//! cotangent. Stating the transpose therefore states everything.
+
+use std::any::Any;
+use std::fmt::Debug;
+
+use super::{Call, Cost, DynOp, Formula, Operation, Samples, family};
+use crate::tensor::{Layout, Shape, View};
+use crate::{Real, Var};
+
+/// A map that is linear in all of its operands together.
+pub trait Linear: Clone + PartialEq + Debug + 'static {
+    /// The name, as it stands in tapes and messages.
+    const NAME: &'static str;
+    /// What it computes.
+    const FORMULA: Formula = Formula::new("", "", "");
+
+    /// The shape of the result.
+    ///
+    /// # Errors
+    /// The reason, as a sentence, if the operands do not fit.
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String>;
+
+    /// For maps that only look at elements in another way: the layout of the
+    /// result, and how far its first element lies from the operand's.
+    fn view(&self, _arg: &Layout) -> Option<(Layout, isize)> {
+        None
+    }
+
+    /// Writes every element of the result.
+    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]);
+
+    /// The transposed map's part for operand `arg`: from a cotangent of the
+    /// result to what it adds to that operand's adjoint.
+    fn transpose<'t, T: Real>(
+        &self,
+        args: &[Shape],
+        arg: usize,
+        cotangent: Var<'t, T>,
+    ) -> Var<'t, T>;
+
+    /// The scalar operations of one evaluation.
+    fn cost(&self, _args: &[&Shape], _result: &Shape) -> Cost {
+        Cost::NONE
+    }
+
+    /// Where to test the map.
+    fn samples(samples: &mut Samples<Self>);
+}
+
+/// Shell of a [`Linear`] op.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinearMap<L>(L);
+
+impl<T: Real, L: Linear> Operation<T, family::Linear> for L {
+    type Dyn = LinearMap<L>;
+
+    #[inline]
+    fn into_dyn(self) -> LinearMap<L> {
+        LinearMap(self)
+    }
+}
+
+impl<T: Real, L: Linear> DynOp<T> for LinearMap<L> {
+    fn name(&self) -> &'static str {
+        L::NAME
+    }
+
+    fn formula(&self) -> Formula {
+        L::FORMULA
+    }
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        self.0.shape(args)
+    }
+
+    fn view(&self, arg: &Layout) -> Option<(Layout, isize)> {
+        self.0.view(arg)
+    }
+
+    fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
+        self.0.eval(args, out);
+    }
+
+    fn jvp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        if tangents.iter().all(Option::is_none) {
+            return None;
+        }
+        let tape = call.value().tape();
+        let tangents: Vec<Var<'t, T>> = tangents
+            .iter()
+            .zip(call.args())
+            .map(|(tangent, arg)| tangent.unwrap_or_else(|| arg.zeros_like()))
+            .collect();
+        Some(tape.record(self.clone(), &tangents))
+    }
+
+    fn vjp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        arg: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        let shapes: crate::tape::Args<Shape> = call.args().iter().map(|x| x.shape()).collect();
+        Some(self.0.transpose(&shapes, arg, cotangent))
+    }
+
+    fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
+        self.0.cost(args, result)
+    }
+
+    fn kink_distance(&self, _: &[View<'_, T>]) -> T {
+        T::infinity()
+    }
+
+    fn equals(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
+    }
+}

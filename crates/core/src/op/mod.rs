@@ -1,0 +1,369 @@
+//! Elemental functions: what the tape is a list of.
+//!
+//! An op is one struct with one `impl`, holding all that is known of it: name,
+//! formula, shape rule, evaluation, derivative, cost, kinks, and where to test it.
+//! Most ops belong to a *family*, whose trait asks only for what is particular to
+//! the op; forward and reverse rules then follow from the same statement and
+//! cannot disagree:
+//!
+//! | family | the op states | follows |
+//! | --- | --- | --- |
+//! | [`Elementwise`] | the function and its local partials | jvp, vjp, broadcasting |
+//! | [`Linear`] | the map and its transpose | jvp = map, vjp = transpose |
+//! | [`Bilinear`] | the map and its two transposes | jvp, vjp |
+//! | [`Op`] | both by hand | |
+//!
+//! Rules are written with [`Var`] operations, so every order of derivative
+//! exists. The adjoint of broadcasting stands in one place, [`Var::sum_to`].
+//!
+//! *Invariant*: adding an op touches its family's file and one line of
+//! [`registry`]; an op without samples does not compile.
+
+mod activation;
+mod arithmetic;
+mod bilinear;
+mod compare;
+mod elementwise;
+mod exponential;
+mod index;
+mod linear;
+mod movement;
+mod power;
+mod product;
+pub mod registry;
+mod row;
+pub mod samples;
+mod sum;
+
+use std::any::Any;
+use std::fmt::Debug;
+
+pub use activation::{LeakyRelu, Relu, Sigmoid, Softplus, Tanh};
+pub use arithmetic::{Abs, Add, Div, Maximum, Minimum, Mul, Neg, Sub};
+pub use bilinear::Bilinear;
+pub use compare::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual, Select};
+pub use elementwise::Elementwise;
+pub use exponential::{Cos, Exp, Expm1, Ln, Ln1p, Sin};
+pub use index::{Gather, ScatterAdd};
+pub use linear::Linear;
+pub use movement::{BroadcastTo, Concat, Pad, Permute, Reshape, Slice, Stack};
+pub use power::{Powf, Powi, Reciprocal, Sqrt, Square};
+pub use product::{Matmul, Outer};
+pub use row::{FirstMax, LogSoftmax, LogSumExp, Max, Norm, Softmax};
+pub use samples::{Domain, Samples, ShapeClass};
+pub use sum::{Mean, Sum, SumTo};
+
+use crate::tensor::{Layout, Shape, View};
+use crate::{Real, Var};
+
+/// A formula as plain text and as TeX: the value, and the rule.
+///
+/// A dot marks a tangent, a bar an adjoint, as in Griewank & Walther.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Formula {
+    /// What is computed, as text.
+    pub value: &'static str,
+    /// The derivative, as text.
+    pub derivative: &'static str,
+    /// Both in TeX.
+    pub tex: &'static str,
+}
+
+impl Formula {
+    /// A formula from its three spellings.
+    pub const fn new(value: &'static str, derivative: &'static str, tex: &'static str) -> Self {
+        Self { value, derivative, tex }
+    }
+}
+
+/// Counts of scalar operations: what one evaluation costs (G&W, section 2.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Additions, subtractions, negations and comparisons.
+    pub adds: u64,
+    /// Multiplications.
+    pub muls: u64,
+    /// Divisions.
+    pub divs: u64,
+    /// Square roots and transcendental functions.
+    pub nonlinear: u64,
+}
+
+impl Cost {
+    /// An operation that computes nothing: it only moves elements or looks at
+    /// them in another way.
+    pub const NONE: Cost = Cost { adds: 0, muls: 0, divs: 0, nonlinear: 0 };
+
+    /// So many additions.
+    pub const fn adds(adds: u64) -> Cost {
+        Cost { adds, ..Cost::NONE }
+    }
+
+    /// So many multiplications.
+    pub const fn muls(muls: u64) -> Cost {
+        Cost { muls, ..Cost::NONE }
+    }
+
+    /// So many divisions.
+    pub const fn divs(divs: u64) -> Cost {
+        Cost { divs, ..Cost::NONE }
+    }
+
+    /// So many square roots or transcendental functions.
+    pub const fn nonlinear(nonlinear: u64) -> Cost {
+        Cost { nonlinear, ..Cost::NONE }
+    }
+
+    /// Both costs together.
+    pub const fn and(self, other: Cost) -> Cost {
+        Cost {
+            adds: self.adds + other.adds,
+            muls: self.muls + other.muls,
+            divs: self.divs + other.divs,
+            nonlinear: self.nonlinear + other.nonlinear,
+        }
+    }
+
+    /// The cost of doing it `count` times.
+    pub const fn times(self, count: usize) -> Cost {
+        let count = count as u64;
+        Cost {
+            adds: self.adds * count,
+            muls: self.muls * count,
+            divs: self.divs * count,
+            nonlinear: self.nonlinear * count,
+        }
+    }
+
+    /// All operations, whatever their kind.
+    pub const fn total(self) -> u64 {
+        self.adds + self.muls + self.divs + self.nonlinear
+    }
+}
+
+/// One application of an op, as a derivative rule sees it.
+pub struct Call<'a, 't, T: Real> {
+    args: &'a [Var<'t, T>],
+    value: Var<'t, T>,
+}
+
+impl<'a, 't, T: Real> Call<'a, 't, T> {
+    pub(crate) fn new(args: &'a [Var<'t, T>], value: Var<'t, T>) -> Self {
+        Self { args, value }
+    }
+
+    /// The arguments.
+    pub fn args(&self) -> &'a [Var<'t, T>] {
+        self.args
+    }
+
+    /// One argument.
+    pub fn arg(&self, index: usize) -> Var<'t, T> {
+        self.args[index]
+    }
+
+    /// The result.
+    pub fn value(&self) -> Var<'t, T> {
+        self.value
+    }
+}
+
+/// An op that states both of its rules by hand.
+///
+/// Prefer a family where one fits. `vjp` and `jvp` are written with [`Var`]
+/// operations; the harness proves that they agree.
+pub trait Op: Clone + PartialEq + Debug + 'static {
+    /// The name, as it stands in tapes and messages.
+    const NAME: &'static str;
+    /// What it computes.
+    const FORMULA: Formula = Formula::new("", "", "");
+
+    /// The shape of the result.
+    ///
+    /// # Errors
+    /// The reason, as a sentence, if the operands do not fit.
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String>;
+
+    /// Writes every element of the result.
+    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]);
+
+    /// The tangent of the result: the Jacobian applied to the arguments'
+    /// tangents. `None` stands for zero.
+    fn jvp<'t, T: Real>(
+        &self,
+        call: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>>;
+
+    /// What the result's cotangent adds to the adjoint of one argument: the
+    /// transposed Jacobian applied to it. `None` stands for zero.
+    fn vjp<'t, T: Real>(
+        &self,
+        call: &Call<'_, 't, T>,
+        arg: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>>;
+
+    /// The scalar operations of one evaluation.
+    fn cost(&self, args: &[&Shape], result: &Shape) -> Cost;
+
+    /// The distance to the nearest point where the op has no derivative.
+    fn kink_distance<T: Real>(&self, _args: &[View<'_, T>]) -> T {
+        T::infinity()
+    }
+
+    /// Where to test the op.
+    fn samples(samples: &mut Samples<Self>);
+}
+
+/// The object-safe side of every op: what tapes and sweeps call.
+///
+/// Nobody implements this by hand: it follows from a family's trait through
+/// [`Operation`].
+pub trait DynOp<T: Real>: Any + Debug {
+    /// The name.
+    fn name(&self) -> &'static str;
+    /// The formula.
+    fn formula(&self) -> Formula;
+    /// The shape of the result, or the reason why there is none.
+    ///
+    /// # Errors
+    /// The reason, as a sentence.
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String>;
+    /// For ops that only look at elements in another way: the layout of the
+    /// result, and how far its first element lies from the argument's.
+    fn view(&self, _arg: &Layout) -> Option<(Layout, isize)> {
+        None
+    }
+    /// Writes every element of a result of the given shape.
+    fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]);
+    /// The result for scalar arguments, where that is one number.
+    #[inline]
+    fn eval_scalar(&self, _args: &[T]) -> Option<T> {
+        None
+    }
+    /// Whether a derivative can differ from zero.
+    #[inline]
+    fn is_differentiable(&self) -> bool {
+        true
+    }
+    /// The tangent of the result.
+    fn jvp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>>;
+    /// What the cotangent adds to one argument's adjoint.
+    fn vjp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        arg: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>>;
+    /// The scalar operations of one evaluation.
+    fn cost(&self, args: &[&Shape], result: &Shape) -> Cost;
+    /// The distance to the nearest kink.
+    fn kink_distance(&self, args: &[View<'_, T>]) -> T;
+    /// Whether `other` is the same op with the same parameters.
+    fn equals(&self, other: &dyn Any) -> bool;
+}
+
+/// Any op, whatever its family.
+///
+/// `Family` is inferred: a type that implements one of the families' traits is an
+/// operation of that family.
+pub trait Operation<T: Real, Family>: Sized {
+    /// The object-safe shell.
+    type Dyn: DynOp<T>;
+
+    /// Wraps the op.
+    fn into_dyn(self) -> Self::Dyn;
+}
+
+/// Markers that tell the families apart.
+pub mod family {
+    /// The family of [`Op`](super::Op).
+    #[derive(Clone, Copy, Debug)]
+    pub enum General {}
+    /// The family of [`Elementwise`](super::Elementwise) with `N` operands.
+    #[derive(Clone, Copy, Debug)]
+    pub enum Elementwise<const N: usize> {}
+    /// The family of [`Linear`](super::Linear).
+    #[derive(Clone, Copy, Debug)]
+    pub enum Linear {}
+    /// The family of [`Bilinear`](super::Bilinear).
+    #[derive(Clone, Copy, Debug)]
+    pub enum Bilinear {}
+}
+
+/// Shell of an [`Op`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct General<O>(O);
+
+impl<T: Real, O: Op> Operation<T, family::General> for O {
+    type Dyn = General<O>;
+
+    #[inline]
+    fn into_dyn(self) -> General<O> {
+        General(self)
+    }
+}
+
+impl<T: Real, O: Op> DynOp<T> for General<O> {
+    fn name(&self) -> &'static str {
+        O::NAME
+    }
+
+    fn formula(&self) -> Formula {
+        O::FORMULA
+    }
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        self.0.shape(args)
+    }
+
+    fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
+        self.0.eval(args, out);
+    }
+
+    fn jvp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        self.0.jvp(call, tangents)
+    }
+
+    fn vjp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        arg: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        self.0.vjp(call, arg, cotangent)
+    }
+
+    fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
+        self.0.cost(args, result)
+    }
+
+    fn kink_distance(&self, args: &[View<'_, T>]) -> T {
+        self.0.kink_distance(args)
+    }
+
+    fn equals(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
+    }
+}
+
+/// The sum of contributions of which some may be zero.
+pub(crate) fn add_terms<'t, T: Real>(
+    terms: impl IntoIterator<Item = Option<Var<'t, T>>>,
+) -> Option<Var<'t, T>> {
+    terms.into_iter().flatten().reduce(|sum, term| sum + term)
+}
+
+/// The operands, if there are `N` of them.
+pub(crate) fn operands<'a, const N: usize>(args: &[&'a Shape]) -> Result<[&'a Shape; N], String> {
+    <[&Shape; N]>::try_from(args).map_err(|_| format!("takes {N} operands, not {}", args.len()))
+}

@@ -1,0 +1,191 @@
+//! Products of matrices and vectors.
+
+use super::{Bilinear, Cost, Domain, Formula, Samples, ShapeClass};
+use crate::kernel::product::matmul;
+use crate::tensor::{Shape, View};
+use crate::{Real, Var};
+
+/// The matrix product over the last two axes; leading axes broadcast. A vector
+/// on the left is a row, on the right a column, and that axis disappears.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Matmul;
+
+/// Extents of a factor as a matrix: batch axes, rows, columns.
+fn left_extents(a: &Shape) -> (&[usize], usize, usize) {
+    match a[..] {
+        [k] => (&[], 1, k),
+        _ => (&a[..a.rank() - 2], a[a.rank() - 2], a[a.rank() - 1]),
+    }
+}
+
+fn right_extents(b: &Shape) -> (&[usize], usize, usize) {
+    match b[..] {
+        [k] => (&[], k, 1),
+        _ => (&b[..b.rank() - 2], b[b.rank() - 2], b[b.rank() - 1]),
+    }
+}
+
+impl Bilinear for Matmul {
+    const NAME: &'static str = "matmul";
+    const FORMULA: Formula = Formula::new(
+        "A B",
+        "dY = dA B + A dB",
+        r"Y = A B,\quad \bar A \mathrel{+}= \bar Y B^T,\quad \bar B \mathrel{+}= A^T \bar Y",
+    );
+
+    fn shape(&self, a: &Shape, b: &Shape) -> Result<Shape, String> {
+        if a.rank() == 0 || b.rank() == 0 {
+            return Err(format!("{a} times {b}: a scalar is no matrix; use `*`"));
+        }
+        let (batch_a, m, k) = left_extents(a);
+        let (batch_b, l, n) = right_extents(b);
+        if k != l {
+            return Err(format!("{a} times {b}: the inner extents {k} and {l} differ"));
+        }
+        let batch = Shape::from(batch_a)
+            .broadcast(&batch_b.into())
+            .ok_or_else(|| format!("{a} times {b}: the leading axes do not broadcast"))?;
+        let rows = (a.rank() > 1).then_some(m);
+        let columns = (b.rank() > 1).then_some(n);
+        Ok(batch.iter().copied().chain(rows).chain(columns).collect())
+    }
+
+    fn eval<T: Real>(&self, a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
+        matmul(a, b, out);
+    }
+
+    fn transpose_left<'t, T: Real>(
+        &self,
+        a: &Shape,
+        b: Var<'t, T>,
+        cotangent: Var<'t, T>,
+    ) -> Var<'t, T> {
+        match (a.rank(), b.rank()) {
+            (1, 1) => b * cotangent,
+            (1, 2) => b.matmul(cotangent),
+            (1, _) => b.matmul(cotangent.unsqueeze(-1)).squeeze(-1).sum_to(a),
+            (2, 1) => cotangent.outer(b),
+            (_, 1) => cotangent.unsqueeze(-1) * b,
+            _ => cotangent.matmul(b.matrix_transpose()).sum_to(a),
+        }
+    }
+
+    fn transpose_right<'t, T: Real>(
+        &self,
+        a: Var<'t, T>,
+        b: &Shape,
+        cotangent: Var<'t, T>,
+    ) -> Var<'t, T> {
+        match (a.rank(), b.rank()) {
+            (1, 1) => a * cotangent,
+            (1, 2) => a.outer(cotangent),
+            (1, _) => a.unsqueeze(-1) * cotangent.unsqueeze(-2),
+            (_, 1) => cotangent.flatten(0, -1).matmul(a.flatten(0, -2)),
+            // One product over all leading indices, instead of one for each and
+            // a sum.
+            (_, 2) => a.flatten(0, -2).matrix_transpose().matmul(cotangent.flatten(0, -2)),
+            _ => a.matrix_transpose().matmul(cotangent).sum_to(b),
+        }
+    }
+
+    fn cost(&self, a: &Shape, _: &Shape, result: &Shape) -> Cost {
+        let products = result.elements() * left_extents(a).2;
+        Cost::adds(products as u64).and(Cost::muls(products as u64))
+    }
+
+    fn samples(samples: &mut Samples<Self>) {
+        samples.absent(ShapeClass::Scalar, "a scalar is no matrix");
+        let mut product = |a: Shape, b: Shape| {
+            samples.case(Matmul, [(a, Domain::reals()), (b, Domain::reals())]);
+        };
+        product([3].into(), [3].into());
+        product([2, 3].into(), [3].into());
+        product([3].into(), [3, 2].into());
+        product([2, 3].into(), [3, 4].into());
+        product([3, 3].into(), [3, 3].into());
+        product([11, 9].into(), [9, 10].into());
+        product([2, 3, 4].into(), [4, 2].into());
+        product([3, 4].into(), [2, 4, 2].into());
+        product([2, 3, 4].into(), [2, 4, 2].into());
+        product([2, 1, 3, 4].into(), [3, 4, 2].into());
+        product([4].into(), [2, 4, 3].into());
+        product([2, 3, 4].into(), [4].into());
+        product([1, 3].into(), [3, 1].into());
+        product([2, 0].into(), [0, 3].into());
+        product([0, 2].into(), [2, 3].into());
+        samples.error(Matmul, &[[2, 3].into(), [4, 2].into()], "inner extents 3 and 4 differ");
+        samples.error(Matmul, &[[].into(), [4, 2].into()], "a scalar is no matrix");
+        samples.error(
+            Matmul,
+            &[[2, 1, 3].into(), [3, 3, 2].into()],
+            "the leading axes do not broadcast",
+        );
+    }
+}
+
+/// The outer product of two vectors: `y[i, j] = a[i] b[j]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outer;
+
+impl Bilinear for Outer {
+    const NAME: &'static str = "outer";
+    const FORMULA: Formula = Formula::new(
+        "a b^T",
+        "dY = da b^T + a db^T",
+        r"Y = a b^T,\quad \bar a \mathrel{+}= \bar Y b,\quad \bar b \mathrel{+}= \bar Y^T a",
+    );
+
+    fn shape(&self, a: &Shape, b: &Shape) -> Result<Shape, String> {
+        match (&a[..], &b[..]) {
+            ([m], [n]) => Ok([*m, *n].into()),
+            _ => Err(format!("{a} and {b} are not two vectors")),
+        }
+    }
+
+    fn eval<T: Real>(&self, a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
+        if out.is_empty() {
+            return;
+        }
+        for (a, out) in a.iter().zip(out.chunks_exact_mut(b.len())) {
+            for (y, b) in out.iter_mut().zip(b.iter()) {
+                *y = a * b;
+            }
+        }
+    }
+
+    fn transpose_left<'t, T: Real>(
+        &self,
+        _: &Shape,
+        b: Var<'t, T>,
+        cotangent: Var<'t, T>,
+    ) -> Var<'t, T> {
+        cotangent.matmul(b)
+    }
+
+    fn transpose_right<'t, T: Real>(
+        &self,
+        a: Var<'t, T>,
+        _: &Shape,
+        cotangent: Var<'t, T>,
+    ) -> Var<'t, T> {
+        a.matmul(cotangent)
+    }
+
+    fn cost(&self, _: &Shape, _: &Shape, result: &Shape) -> Cost {
+        Cost::muls(result.elements() as u64)
+    }
+
+    fn samples(samples: &mut Samples<Self>) {
+        for class in [ShapeClass::Scalar, ShapeClass::Matrix, ShapeClass::Higher] {
+            samples.absent(class, "takes vectors only");
+        }
+        let mut outer = |m: usize, n: usize| {
+            samples.case(Outer, [([m].into(), Domain::reals()), ([n].into(), Domain::reals())]);
+        };
+        outer(3, 3);
+        outer(2, 4);
+        outer(1, 3);
+        outer(0, 2);
+        samples.error(Outer, &[[2, 3].into(), [3].into()], "are not two vectors");
+    }
+}

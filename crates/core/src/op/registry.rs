@@ -1,0 +1,138 @@
+//! The list of all ops, one line each.
+//!
+//! From this list come the methods of [`Var`], the tests of every op and the
+//! table of ops in the documentation. A line may name a method for ops without
+//! parameters; methods that take parameters stand beside their op.
+
+use super::samples::{SampleSet, Samples};
+use super::*;
+
+/// An op as the registry knows it.
+#[derive(Clone, Debug)]
+pub struct Entry<T: Real> {
+    /// The name.
+    pub name: &'static str,
+    /// The family: elementwise, linear, bilinear or general.
+    pub family: &'static str,
+    /// The formula.
+    pub formula: Formula,
+    /// Where to test it.
+    pub samples: SampleSet<T>,
+}
+
+macro_rules! ops {
+    ($(
+        $family:ident ($trait:ty) {
+            $($op:ident $(: $kind:ident $method:ident $doc:literal)?,)*
+        }
+    )*) => {
+        /// All ops.
+        ///
+        /// ```
+        /// let ops = wengert_core::op::registry::ops::<f64>();
+        /// assert!(ops.iter().any(|op| op.name == "matmul"));
+        /// ```
+        pub fn ops<T: Real>() -> Vec<Entry<T>> {
+            vec![$($({
+                let mut samples = Samples::new();
+                <$op>::samples(&mut samples);
+                Entry {
+                    name: <$op>::NAME,
+                    family: stringify!($family),
+                    formula: <$op>::FORMULA,
+                    samples: samples.erase(),
+                }
+            },)*)*]
+        }
+
+        impl<'t, T: Real> Var<'t, T> {
+            $($($( method!($kind $method $op $doc); )?)*)*
+        }
+    };
+}
+
+macro_rules! method {
+    (unary $method:ident $op:ident $doc:literal) => {
+        #[doc = $doc]
+        #[doc = concat!("\n\nThe op [`", stringify!($op), "`](crate::op::", stringify!($op), ").")]
+        #[track_caller]
+        #[inline]
+        pub fn $method(self) -> Self {
+            self.apply($op)
+        }
+    };
+    (binary $method:ident $op:ident $doc:literal) => {
+        #[doc = $doc]
+        #[doc = concat!("\n\nThe op [`", stringify!($op), "`](crate::op::", stringify!($op), ").")]
+        ///
+        /// # Panics
+        /// If the shapes do not fit, or the operands are on two tapes.
+        #[track_caller]
+        #[inline]
+        pub fn $method(self, other: Self) -> Self {
+            self.tape().apply($op, &[self, other])
+        }
+    };
+}
+
+ops! {
+    elementwise (Elementwise) {
+        Neg,
+        Add,
+        Sub,
+        Mul,
+        Div,
+        Abs: unary abs "The absolute value; its derivative at 0 is 0.",
+        Maximum: binary maximum "The larger of two; the derivative at ties goes to `self`.",
+        Minimum: binary minimum "The smaller of two; the derivative at ties goes to `self`.",
+        Square: unary square "`x * x`.",
+        Sqrt: unary sqrt "The square root.",
+        Reciprocal: unary reciprocal "`1 / x`.",
+        Powi,
+        Powf,
+        Exp: unary exp "The exponential.",
+        Expm1: unary expm1 "`exp(x) - 1`, accurate near 0.",
+        Ln: unary ln "The natural logarithm.",
+        Ln1p: unary ln1p "`ln(1 + x)`, accurate near 0.",
+        Sin: unary sin "The sine, of radians.",
+        Cos: unary cos "The cosine, of radians.",
+        Tanh: unary tanh "The hyperbolic tangent.",
+        Sigmoid: unary sigmoid "`1 / (1 + exp(-x))`.",
+        Softplus: unary softplus "`ln(1 + exp(x))`.",
+        Relu: unary relu "`max(x, 0)`; its derivative at 0 is 0.",
+        LeakyRelu,
+        Greater: binary greater "1 where `self > other`, else 0.",
+        GreaterEqual: binary greater_equal "1 where `self >= other`, else 0.",
+        Less: binary less "1 where `self < other`, else 0.",
+        LessEqual: binary less_equal "1 where `self <= other`, else 0.",
+        Equal: binary equal "1 where `self == other`, else 0.",
+        NotEqual: binary not_equal "1 where `self != other`, else 0.",
+        Select,
+    }
+    linear (Linear) {
+        Sum,
+        Mean,
+        SumTo,
+        BroadcastTo,
+        Reshape,
+        Permute,
+        Slice,
+        Pad,
+        Concat,
+        Stack,
+        Gather,
+        ScatterAdd,
+    }
+    bilinear (Bilinear) {
+        Matmul: binary matmul "The matrix product over the last two axes; leading axes broadcast.",
+        Outer: binary outer "The outer product of two vectors.",
+    }
+    general (Op) {
+        Max,
+        FirstMax,
+        LogSumExp,
+        Softmax,
+        LogSoftmax,
+        Norm,
+    }
+}

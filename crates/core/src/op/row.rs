@@ -1,0 +1,504 @@
+//! Functions of whole rows: the last axis at a time.
+//!
+//! Methods bring other axes to the end first, so that each kernel sees one row
+//! after another. All of them shift by the largest element where exponentials or
+//! squares could overflow.
+
+use super::{Call, Cost, Domain, Formula, Op, Samples, ShapeClass, operands};
+use crate::axes::{Axes, AxisList};
+use crate::kernel::reduce::sum;
+use crate::kernel::rows::for_each_row;
+use crate::tensor::{Shape, View};
+use crate::{Real, Var};
+
+/// The largest element of each row. Where several are equal, the derivative goes
+/// to the first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Max;
+
+impl Op for Max {
+    const NAME: &'static str = "max";
+    const FORMULA: Formula = Formula::new(
+        "max over i of x[i]",
+        "dy = dx at the first largest",
+        r"y = \max_i x_i,\quad \dot y = \dot x_{i^*},\; i^* = \min \arg\max_i x_i",
+    );
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        let (lead, count) = row_shape(args)?;
+        if count == 0 {
+            return Err(format!("rows of {} have no largest element", args[0]));
+        }
+        Ok(lead)
+    }
+
+    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
+        for_each_row(args[0], |i, row| out[i] = largest(row));
+    }
+
+    fn jvp<'t, T: Real>(
+        &self,
+        call: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        Some((tangents[0]? * call.arg(0).apply(FirstMax)).sum_over(-1))
+    }
+
+    fn vjp<'t, T: Real>(
+        &self,
+        call: &Call<'_, 't, T>,
+        _: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        Some(cotangent.unsqueeze(-1) * call.arg(0).apply(FirstMax))
+    }
+
+    fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
+        Cost::adds(args[0].elements() as u64)
+    }
+
+    fn kink_distance<T: Real>(&self, args: &[View<'_, T>]) -> T {
+        let mut distance = T::infinity();
+        for_each_row(args[0], |_, row| {
+            let first = first_largest(row);
+            for (i, &x) in row.iter().enumerate() {
+                if i != first {
+                    distance = distance.min(row[first] - x);
+                }
+            }
+        });
+        distance
+    }
+
+    fn samples(samples: &mut Samples<Self>) {
+        rows(samples, Max);
+        empty_rows(samples, Max, false);
+        samples.error(Max, &[[3, 0].into()], "have no largest element");
+    }
+}
+
+/// 1 at the first largest element of each row, else 0: where [`Max`] sends its
+/// derivative. No derivative flows through it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FirstMax;
+
+impl Op for FirstMax {
+    const NAME: &'static str = "first_max";
+    const FORMULA: Formula = Formula::new(
+        "1 at the first largest x[i], else 0",
+        "dy = 0",
+        r"y_i = [i = \min \arg\max_j x_j],\quad \dot y = 0",
+    );
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        row_shape(args)?;
+        Ok(args[0].clone())
+    }
+
+    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
+        out.fill(T::zero());
+        for_each_row(args[0], |i, row| out[i * row.len() + first_largest(row)] = T::one());
+    }
+
+    fn jvp<'t, T: Real>(
+        &self,
+        _: &Call<'_, 't, T>,
+        _: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        None
+    }
+
+    fn vjp<'t, T: Real>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
+        None
+    }
+
+    fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
+        Cost::adds(args[0].elements() as u64)
+    }
+
+    fn kink_distance<T: Real>(&self, args: &[View<'_, T>]) -> T {
+        Max.kink_distance(args)
+    }
+
+    fn samples(samples: &mut Samples<Self>) {
+        rows(samples, FirstMax);
+        empty_rows(samples, FirstMax, true);
+    }
+}
+
+/// The logarithm of the sum of exponentials of each row; of an empty row, minus
+/// infinity.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LogSumExp;
+
+impl Op for LogSumExp {
+    const NAME: &'static str = "log_sum_exp";
+    const FORMULA: Formula = Formula::new(
+        "ln sum over i of e^x[i]",
+        "dy = sum of softmax(x)[i] dx[i]",
+        r"y = \ln \sum_i e^{x_i},\quad \dot y = \sum_i e^{x_i - y}\,\dot x_i",
+    );
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        Ok(row_shape(args)?.0)
+    }
+
+    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
+        out.fill(T::neg_infinity());
+        for_each_row(args[0], |i, row| {
+            let shift = finite_shift(row);
+            out[i] = shift + row.iter().map(|&x| (x - shift).exp()).sum::<T>().ln();
+        });
+    }
+
+    fn jvp<'t, T: Real>(
+        &self,
+        call: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        let weights = (call.arg(0) - call.value().unsqueeze(-1)).exp();
+        Some((tangents[0]? * weights).sum_over(-1))
+    }
+
+    fn vjp<'t, T: Real>(
+        &self,
+        call: &Call<'_, 't, T>,
+        _: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        let weights = (call.arg(0) - call.value().unsqueeze(-1)).exp();
+        Some(cotangent.unsqueeze(-1) * weights)
+    }
+
+    fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
+        EXP_SUM.times(args[0].elements()).and(Cost::nonlinear(1).times(result.elements()))
+    }
+
+    fn samples(samples: &mut Samples<Self>) {
+        rows(samples, LogSumExp);
+        empty_rows(samples, LogSumExp, true);
+    }
+}
+
+/// `e^x[i]` divided by the sum of all, for each row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Softmax;
+
+impl Op for Softmax {
+    const NAME: &'static str = "softmax";
+    const FORMULA: Formula = Formula::new(
+        "e^x[i] / sum over j of e^x[j]",
+        "dy = y (dx - sum of y dx)",
+        r"y_i = e^{x_i} / \textstyle\sum_j e^{x_j},\quad \dot y_i = y_i (\dot x_i - \textstyle\sum_j y_j \dot x_j)",
+    );
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        row_shape(args)?;
+        Ok(args[0].clone())
+    }
+
+    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
+        for_each_row(args[0], |i, row| {
+            let out = &mut out[i * row.len()..][..row.len()];
+            let shift = finite_shift(row);
+            for (y, &x) in out.iter_mut().zip(row) {
+                *y = (x - shift).exp();
+            }
+            let scale = sum(out).recip();
+            for y in out {
+                *y *= scale;
+            }
+        });
+    }
+
+    fn jvp<'t, T: Real>(
+        &self,
+        call: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        // The Jacobian diag(y) - y y^T is symmetric: one formula serves both.
+        self.vjp(call, 0, tangents[0]?)
+    }
+
+    fn vjp<'t, T: Real>(
+        &self,
+        call: &Call<'_, 't, T>,
+        _: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        let y = call.value();
+        Some(y * (cotangent - (cotangent * y).sum_keep(-1)))
+    }
+
+    fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
+        EXP_SUM.and(Cost::muls(1)).times(args[0].elements())
+    }
+
+    fn samples(samples: &mut Samples<Self>) {
+        rows(samples, Softmax);
+        empty_rows(samples, Softmax, true);
+    }
+}
+
+/// The logarithm of [`Softmax`], without the underflow of taking it afterwards.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LogSoftmax;
+
+impl Op for LogSoftmax {
+    const NAME: &'static str = "log_softmax";
+    const FORMULA: Formula = Formula::new(
+        "x[i] - ln sum over j of e^x[j]",
+        "dy = dx - sum of e^y dx",
+        r"y_i = x_i - \ln \textstyle\sum_j e^{x_j},\quad \dot y_i = \dot x_i - \textstyle\sum_j e^{y_j} \dot x_j",
+    );
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        row_shape(args)?;
+        Ok(args[0].clone())
+    }
+
+    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
+        for_each_row(args[0], |i, row| {
+            let out = &mut out[i * row.len()..][..row.len()];
+            let shift = finite_shift(row);
+            for (y, &x) in out.iter_mut().zip(row) {
+                *y = (x - shift).exp();
+            }
+            let total = shift + sum(out).ln();
+            for (y, &x) in out.iter_mut().zip(row) {
+                *y = x - total;
+            }
+        });
+    }
+
+    fn jvp<'t, T: Real>(
+        &self,
+        call: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        let tangent = tangents[0]?;
+        Some(tangent - (tangent * call.value().exp()).sum_keep(-1))
+    }
+
+    fn vjp<'t, T: Real>(
+        &self,
+        call: &Call<'_, 't, T>,
+        _: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        Some(cotangent - call.value().exp() * cotangent.sum_keep(-1))
+    }
+
+    fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
+        EXP_SUM.and(Cost::adds(1)).times(args[0].elements())
+    }
+
+    fn samples(samples: &mut Samples<Self>) {
+        rows(samples, LogSoftmax);
+        empty_rows(samples, LogSoftmax, true);
+    }
+}
+
+/// The Euclidean norm of each row. At 0, where it has a kink, the derivative is
+/// 0: the subgradient of least norm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Norm;
+
+impl Norm {
+    /// `1 / y`, and 0 where `y` is 0, as a column beside the rows.
+    fn reciprocal<'t, T: Real>(y: Var<'t, T>) -> Var<'t, T> {
+        let (zero, one) = (y.constant_like(0.0), y.constant_like(1.0));
+        let nonzero = y.not_equal(zero);
+        nonzero.select(nonzero.select(y, one).reciprocal(), zero).unsqueeze(-1)
+    }
+}
+
+impl Op for Norm {
+    const NAME: &'static str = "norm";
+    const FORMULA: Formula = Formula::new(
+        "sqrt of sum over i of x[i]^2",
+        "dy = sum of x[i] dx[i] / y, and 0 at 0",
+        r"y = \sqrt{\textstyle\sum_i x_i^2},\quad \dot y = \textstyle\sum_i x_i \dot x_i / y",
+    );
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        Ok(row_shape(args)?.0)
+    }
+
+    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
+        out.fill(T::zero());
+        for_each_row(args[0], |i, row| {
+            // Scaled by the largest, so that no square overflows or vanishes.
+            let scale = row.iter().fold(T::zero(), |scale, x| scale.max(x.abs()));
+            out[i] = if scale > T::zero() && scale.is_finite() {
+                scale * row.iter().map(|&x| (x / scale) * (x / scale)).sum::<T>().sqrt()
+            } else {
+                row.iter().map(|&x| x * x).sum::<T>().sqrt()
+            };
+        });
+    }
+
+    fn jvp<'t, T: Real>(
+        &self,
+        call: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        let direction = call.arg(0) * Norm::reciprocal(call.value());
+        Some((tangents[0]? * direction).sum_over(-1))
+    }
+
+    fn vjp<'t, T: Real>(
+        &self,
+        call: &Call<'_, 't, T>,
+        _: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        Some(cotangent.unsqueeze(-1) * (call.arg(0) * Norm::reciprocal(call.value())))
+    }
+
+    fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
+        let square = Cost { adds: 2, muls: 1, divs: 1, nonlinear: 0 };
+        square.times(args[0].elements()).and(Cost::nonlinear(1).times(result.elements()))
+    }
+
+    fn kink_distance<T: Real>(&self, args: &[View<'_, T>]) -> T {
+        let mut distance = T::infinity();
+        for_each_row(args[0], |_, row| {
+            distance = distance.min(row.iter().map(|&x| x * x).sum::<T>().sqrt());
+        });
+        distance
+    }
+
+    fn samples(samples: &mut Samples<Self>) {
+        rows(samples, Norm);
+        empty_rows(samples, Norm, true);
+    }
+}
+
+/// An exponential of a shifted number, and its addition to a sum; finding the
+/// shift costs a comparison.
+const EXP_SUM: Cost = Cost { adds: 3, muls: 0, divs: 0, nonlinear: 1 };
+
+/// The leading axes and the length of the rows.
+fn row_shape(args: &[&Shape]) -> Result<(Shape, usize), String> {
+    let [x] = operands(args)?;
+    let (count, lead) = x.split_last().ok_or("a scalar has no rows")?;
+    Ok((lead.into(), *count))
+}
+
+/// The first of the largest elements; NaN counts as the largest.
+fn first_largest<T: Real>(row: &[T]) -> usize {
+    let better = |best: usize, i: usize| {
+        if row[i] > row[best] || (row[i].is_nan() && !row[best].is_nan()) { i } else { best }
+    };
+    (1..row.len()).fold(0, better)
+}
+
+fn largest<T: Real>(row: &[T]) -> T {
+    row[first_largest(row)]
+}
+
+/// The largest element, or 0 if that is infinite: subtracting infinity from
+/// itself would make a NaN of a row that has a value.
+fn finite_shift<T: Real>(row: &[T]) -> T {
+    let largest = largest(row);
+    if largest.is_infinite() { T::zero() } else { largest }
+}
+
+fn rows<O: Op>(samples: &mut Samples<O>, op: O) {
+    samples.absent(ShapeClass::Scalar, "a scalar has no rows");
+    for shape in [Shape::from([4]), [3, 4].into(), [2, 2, 3].into(), [3, 1].into()] {
+        samples.case(op.clone(), [(shape, Domain::reals())]);
+    }
+    samples.error(op, &[[].into()], "a scalar has no rows");
+}
+
+fn empty_rows<O: Op>(samples: &mut Samples<O>, op: O, of_no_length: bool) {
+    samples.case(op.clone(), [([0, 3].into(), Domain::reals())]);
+    if of_no_length {
+        samples.case(op, [([3, 0].into(), Domain::reals())]);
+    }
+}
+
+impl<'t, T: Real> Var<'t, T> {
+    /// The axes brought to the end and joined into one, for the functions of rows.
+    fn to_rows(self, axes: &AxisList) -> Self {
+        let shape = self.shape();
+        if axes.len() == 1 && axes[0] + 1 == shape.rank() {
+            return self;
+        }
+        let kept: AxisList = (0..shape.rank()).filter(|axis| !axes.contains(axis)).collect();
+        let count: usize = axes.iter().map(|&axis| shape[axis]).product();
+        let target: Shape = kept.iter().map(|&axis| shape[axis]).chain([count]).collect();
+        let order = kept.iter().chain(axes).copied().collect();
+        self.permute_axes(order).reshape(target)
+    }
+
+    /// A function of rows along one axis, which keeps the shape.
+    #[track_caller]
+    fn along(self, axis: isize, op: impl Op) -> Self {
+        let axis = self.resolve("softmax", axis)[0];
+        let last = self.rank() - 1;
+        self.swap_axes(axis, last).apply(op).swap_axes(axis, last)
+    }
+
+    /// The largest element over some axes, which disappear; the derivative goes
+    /// to the first of equal ones.
+    ///
+    /// # Panics
+    /// If an axis does not exist, is named twice, or has no elements.
+    #[track_caller]
+    pub fn max_over(self, axes: impl Axes) -> Self {
+        let axes = self.resolve("max", axes);
+        self.to_rows(&axes).apply(Max)
+    }
+
+    /// The smallest element over some axes, which disappear; the derivative goes
+    /// to the first of equal ones.
+    ///
+    /// # Panics
+    /// If an axis does not exist, is named twice, or has no elements.
+    #[track_caller]
+    pub fn min_over(self, axes: impl Axes) -> Self {
+        -(-self).max_over(axes)
+    }
+
+    /// `ln(sum(exp(x)))` over some axes, which disappear.
+    ///
+    /// # Panics
+    /// If an axis does not exist or is named twice.
+    #[track_caller]
+    pub fn log_sum_exp(self, axes: impl Axes) -> Self {
+        let axes = self.resolve("log_sum_exp", axes);
+        self.to_rows(&axes).apply(LogSumExp)
+    }
+
+    /// The Euclidean norm over some axes, which disappear. Its derivative at 0
+    /// is 0.
+    ///
+    /// # Panics
+    /// If an axis does not exist or is named twice.
+    #[track_caller]
+    pub fn norm(self, axes: impl Axes) -> Self {
+        let axes = self.resolve("norm", axes);
+        self.to_rows(&axes).apply(Norm)
+    }
+
+    /// Exponentials along an axis, divided by their sum.
+    ///
+    /// # Panics
+    /// If the axis does not exist.
+    #[track_caller]
+    pub fn softmax(self, axis: isize) -> Self {
+        self.along(axis, Softmax)
+    }
+
+    /// The logarithm of [`softmax`](Self::softmax), computed without underflow.
+    ///
+    /// # Panics
+    /// If the axis does not exist.
+    #[track_caller]
+    pub fn log_softmax(self, axis: isize) -> Self {
+        self.along(axis, LogSoftmax)
+    }
+}

@@ -1,0 +1,201 @@
+//! Where to test an op: operands for every class of shapes, and bad ones.
+//!
+//! Each op states its samples beside its rule; the harness of
+//! [`check`](crate::check) walks them. An op that leaves out a class of shapes
+//! fails there, unless it says why the class does not exist for it.
+
+use std::rc::Rc;
+
+use super::{DynOp, Elementwise, Operation};
+use crate::Real;
+use crate::tensor::Shape;
+
+/// The classes of shapes that the harness insists on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ShapeClass {
+    /// No axes.
+    Scalar,
+    /// One axis.
+    Vector,
+    /// Two axes.
+    Matrix,
+    /// More axes.
+    Higher,
+    /// Some axis of extent 1.
+    SizeOne,
+    /// Some axis of extent 0.
+    Empty,
+}
+
+impl ShapeClass {
+    /// All classes.
+    pub const ALL: [ShapeClass; 6] =
+        [Self::Scalar, Self::Vector, Self::Matrix, Self::Higher, Self::SizeOne, Self::Empty];
+
+    /// The classes that operands belong to: by the largest number of axes, and by
+    /// special extents.
+    pub fn of(shapes: &[Shape]) -> Vec<ShapeClass> {
+        let rank = shapes.iter().map(|shape| shape.rank()).max().unwrap_or(0);
+        let any = |extent: usize| shapes.iter().any(|shape| shape.contains(&extent));
+        let mut classes = Vec::new();
+        if any(0) {
+            classes.push(Self::Empty);
+        } else {
+            classes.push([Self::Scalar, Self::Vector, Self::Matrix, Self::Higher][rank.min(3)]);
+        }
+        if any(1) {
+            classes.push(Self::SizeOne);
+        }
+        classes
+    }
+}
+
+/// Numbers at which to try an operand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Domain {
+    /// The least number.
+    pub low: f64,
+    /// The greatest number.
+    pub high: f64,
+    /// Whether the operand is a mask of zeros and ones, which is not varied.
+    pub is_mask: bool,
+}
+
+impl Domain {
+    /// Numbers of either sign, from -2 to 2.
+    pub const fn reals() -> Self {
+        Self::between(-2.0, 2.0)
+    }
+
+    /// Numbers from 0.3 to 2.3.
+    pub const fn positive() -> Self {
+        Self::between(0.3, 2.3)
+    }
+
+    /// Numbers between two others.
+    pub const fn between(low: f64, high: f64) -> Self {
+        Self { low, high, is_mask: false }
+    }
+
+    /// Zeros and ones, through which no derivative flows.
+    pub const fn mask() -> Self {
+        Self { low: 0.0, high: 1.0, is_mask: true }
+    }
+}
+
+/// Collects the samples of an op.
+#[derive(Clone, Debug)]
+pub struct Samples<O> {
+    cases: Vec<(O, Vec<(Shape, Domain)>)>,
+    errors: Vec<(O, Vec<Shape>, &'static str)>,
+    absent: Vec<(ShapeClass, &'static str)>,
+}
+
+impl<O: Clone> Samples<O> {
+    pub(crate) fn new() -> Self {
+        Self { cases: Vec::new(), errors: Vec::new(), absent: Vec::new() }
+    }
+
+    /// Operands that fit: a shape and a domain for each.
+    pub fn case(&mut self, op: O, args: impl IntoIterator<Item = (Shape, Domain)>) {
+        self.cases.push((op, args.into_iter().collect()));
+    }
+
+    /// Operands that do not fit, and a part of the message that says so.
+    pub fn error(&mut self, op: O, args: &[Shape], message: &'static str) {
+        self.errors.push((op, args.to_vec(), message));
+    }
+
+    /// A class of shapes that does not exist for the op, and why.
+    pub fn absent(&mut self, class: ShapeClass, reason: &'static str) {
+        self.absent.push((class, reason));
+    }
+
+    /// An elementwise op on operands from the given domains, in every class of
+    /// shapes and every way of broadcasting.
+    pub fn over<const N: usize>(&mut self, op: O, domains: [Domain; N])
+    where
+        O: Elementwise<N>,
+    {
+        let same: [Shape; 6] =
+            [[].into(), [5].into(), [2, 3].into(), [2, 3, 2].into(), [3, 1].into(), [0, 2].into()];
+        for shape in same {
+            self.case(op, domains.map(|domain| (shape.clone(), domain)));
+        }
+        if N == 1 {
+            return;
+        }
+        // Each operand in turn is the one that stretches, against a full one.
+        let pairs: [(Shape, Shape); 7] = [
+            ([].into(), [2, 3].into()),
+            ([1].into(), [3].into()),
+            ([3].into(), [2, 3].into()),
+            ([2, 1].into(), [2, 3].into()),
+            ([2, 1, 3].into(), [4, 3].into()),
+            ([1, 1].into(), [2, 3].into()),
+            ([3].into(), [0, 3].into()),
+        ];
+        for stretched in 0..N {
+            for (small, large) in &pairs {
+                let shape = |arg| if arg == stretched { small.clone() } else { large.clone() };
+                self.case(op, (0..N).map(|arg| (shape(arg), domains[arg])));
+            }
+        }
+        let misfits: Vec<Shape> = (0..N).map(|arg| [arg + 2].into()).collect();
+        self.error(op, &misfits, "do not broadcast");
+    }
+}
+
+/// An op with operands to try it on.
+#[derive(Clone, Debug)]
+pub struct Sample<T: Real> {
+    /// The op.
+    pub op: Rc<dyn DynOp<T>>,
+    /// Shapes and domains of its operands.
+    pub args: Vec<(Shape, Domain)>,
+}
+
+/// An op with operands that do not fit it.
+#[derive(Clone, Debug)]
+pub struct ErrorSample<T: Real> {
+    /// The op.
+    pub op: Rc<dyn DynOp<T>>,
+    /// Shapes of its operands.
+    pub args: Vec<Shape>,
+    /// A part of the message.
+    pub message: &'static str,
+}
+
+/// Everything to try one op on.
+#[derive(Clone, Debug)]
+pub struct SampleSet<T: Real> {
+    /// Operands that fit.
+    pub cases: Vec<Sample<T>>,
+    /// Operands that do not.
+    pub errors: Vec<ErrorSample<T>>,
+    /// Classes of shapes that do not exist for the op, and why.
+    pub absent: Vec<(ShapeClass, &'static str)>,
+}
+
+impl<O: Clone> Samples<O> {
+    /// The samples with the op's type forgotten.
+    pub(crate) fn erase<T: Real, Family>(self) -> SampleSet<T>
+    where
+        O: Operation<T, Family>,
+    {
+        let erase = |op: O| -> Rc<dyn DynOp<T>> { Rc::new(op.into_dyn()) };
+        SampleSet {
+            cases: self
+                .cases
+                .into_iter()
+                .map(|(op, args)| Sample { op: erase(op), args })
+                .collect(),
+            errors: self
+                .errors
+                .into_iter()
+                .map(|(op, args, message)| ErrorSample { op: erase(op), args, message })
+                .collect(),
+            absent: self.absent,
+        }
+    }
+}

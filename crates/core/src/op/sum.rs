@@ -1,0 +1,266 @@
+//! Sums and means over axes, and the adjoint of broadcasting.
+
+use super::{Cost, Domain, Formula, Linear, Samples, operands};
+use crate::axes::{Axes, AxisList};
+use crate::kernel::reduce::sum_axes;
+use crate::tensor::{Shape, View};
+use crate::{Real, Var};
+
+/// The sum over axes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sum {
+    /// The axes, ascending.
+    pub axes: AxisList,
+    /// Whether they stay, with extent 1.
+    pub keep: bool,
+}
+
+impl Linear for Sum {
+    const NAME: &'static str = "sum";
+    const FORMULA: Formula = Formula::new(
+        "sum of x over axes",
+        "x's adjoint += y's, broadcast",
+        r"y = \sum_i x_i,\quad \bar x_i \mathrel{+}= \bar y",
+    );
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        reduced(args, &self.axes, self.keep)
+    }
+
+    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
+        sum_axes(args[0], &self.axes, out);
+    }
+
+    fn transpose<'t, T: Real>(
+        &self,
+        args: &[Shape],
+        _: usize,
+        cotangent: Var<'t, T>,
+    ) -> Var<'t, T> {
+        cotangent.reshape(args[0].reduced(&self.axes, true)).broadcast_to(&args[0])
+    }
+
+    fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
+        Cost::adds(args[0].elements() as u64)
+    }
+
+    fn samples(samples: &mut Samples<Self>) {
+        over_axes(samples, |axes, keep| Sum { axes, keep });
+    }
+}
+
+/// The mean over axes. The mean of no elements is NaN.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mean {
+    /// The axes, ascending.
+    pub axes: AxisList,
+    /// Whether they stay, with extent 1.
+    pub keep: bool,
+}
+
+impl Mean {
+    fn count(&self, shape: &Shape) -> f64 {
+        self.axes.iter().map(|&axis| shape[axis]).product::<usize>() as f64
+    }
+}
+
+impl Linear for Mean {
+    const NAME: &'static str = "mean";
+    const FORMULA: Formula = Formula::new(
+        "sum of x over axes / n",
+        "x's adjoint += y's / n, broadcast",
+        r"y = \frac1n \sum_i x_i,\quad \bar x_i \mathrel{+}= \bar y / n",
+    );
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        reduced(args, &self.axes, self.keep)
+    }
+
+    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
+        sum_axes(args[0], &self.axes, out);
+        let count = T::from_f64(self.count(args[0].shape()));
+        for sum in out {
+            *sum /= count;
+        }
+    }
+
+    fn transpose<'t, T: Real>(
+        &self,
+        args: &[Shape],
+        _: usize,
+        cotangent: Var<'t, T>,
+    ) -> Var<'t, T> {
+        let share = cotangent / T::from_f64(self.count(&args[0]));
+        share.reshape(args[0].reduced(&self.axes, true)).broadcast_to(&args[0])
+    }
+
+    fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
+        Cost::adds(args[0].elements() as u64).and(Cost::divs(result.elements() as u64))
+    }
+
+    fn samples(samples: &mut Samples<Self>) {
+        over_axes(samples, |axes, keep| Mean { axes, keep });
+    }
+}
+
+/// The sum over all copies that broadcasting made: the adjoint of
+/// [`BroadcastTo`](super::BroadcastTo).
+#[derive(Clone, Debug, PartialEq)]
+pub struct SumTo {
+    /// The shape before broadcasting.
+    pub shape: Shape,
+}
+
+impl SumTo {
+    /// The axes that broadcasting added or stretched.
+    fn axes(&self, from: &Shape) -> AxisList {
+        let lead = from.rank() - self.shape.rank();
+        let stretched =
+            |&axis: &usize| axis < lead || (self.shape[axis - lead] == 1 && from[axis] != 1);
+        (0..from.rank()).filter(stretched).collect()
+    }
+}
+
+impl Linear for SumTo {
+    const NAME: &'static str = "sum_to";
+    const FORMULA: Formula = Formula::new(
+        "sum of x over broadcast axes",
+        "x's adjoint += y's, broadcast",
+        r"y = \sum_i x_i,\quad \bar x_i \mathrel{+}= \bar y",
+    );
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        let [x] = operands(args)?;
+        if !self.shape.broadcasts_to(x) {
+            return Err(format!(
+                "{} does not broadcast to {x}, so {x} does not sum to it",
+                self.shape
+            ));
+        }
+        Ok(self.shape.clone())
+    }
+
+    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
+        sum_axes(args[0], &self.axes(args[0].shape()), out);
+    }
+
+    fn transpose<'t, T: Real>(
+        &self,
+        args: &[Shape],
+        _: usize,
+        cotangent: Var<'t, T>,
+    ) -> Var<'t, T> {
+        cotangent.broadcast_to(&args[0])
+    }
+
+    fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
+        Cost::adds(args[0].elements() as u64)
+    }
+
+    fn samples(samples: &mut Samples<Self>) {
+        let mut sum = |from: Shape, to: Shape| {
+            samples.case(SumTo { shape: to }, [(from, Domain::reals())]);
+        };
+        sum([].into(), [].into());
+        sum([3].into(), [].into());
+        sum([2, 3].into(), [3].into());
+        sum([2, 3].into(), [2, 1].into());
+        sum([2, 3, 2].into(), [3, 1].into());
+        sum([1, 3].into(), [1, 1].into());
+        sum([0, 3].into(), [3].into());
+        samples.error(SumTo { shape: [2].into() }, &[[3].into()], "does not sum to it");
+    }
+}
+
+fn reduced(args: &[&Shape], axes: &[usize], keep: bool) -> Result<Shape, String> {
+    let [x] = operands(args)?;
+    match axes.iter().find(|&&axis| axis >= x.rank()) {
+        Some(axis) => Err(format!("there is no axis {axis} in shape {x}")),
+        None => Ok(x.reduced(axes, keep)),
+    }
+}
+
+fn over_axes<L: Linear>(samples: &mut Samples<L>, op: impl Fn(AxisList, bool) -> L) {
+    let mut reduce = |shape: Shape, axes: &[usize], keep: bool| {
+        samples.case(op(axes.into(), keep), [(shape, Domain::reals())]);
+    };
+    reduce([].into(), &[], false);
+    reduce([4].into(), &[0], false);
+    reduce([3, 4].into(), &[0], false);
+    reduce([3, 4].into(), &[1], true);
+    reduce([2, 3, 4].into(), &[0, 2], false);
+    reduce([2, 3, 4].into(), &[1], true);
+    reduce([1, 3].into(), &[0], false);
+    reduce([3, 0].into(), &[0], false);
+    samples.error(op([2].as_slice().into(), false), &[[3, 4].into()], "there is no axis 2");
+}
+
+impl<'t, T: Real> Var<'t, T> {
+    /// The sum of all elements.
+    #[track_caller]
+    pub fn sum(self) -> Self {
+        self.sum_over(..)
+    }
+
+    /// The sum over some axes, which disappear.
+    ///
+    /// # Panics
+    /// If an axis does not exist or is named twice.
+    #[track_caller]
+    pub fn sum_over(self, axes: impl Axes) -> Self {
+        self.apply(Sum { axes: self.resolve("sum", axes), keep: false })
+    }
+
+    /// The sum over some axes, which stay with extent 1.
+    ///
+    /// # Panics
+    /// If an axis does not exist or is named twice.
+    #[track_caller]
+    pub fn sum_keep(self, axes: impl Axes) -> Self {
+        self.apply(Sum { axes: self.resolve("sum", axes), keep: true })
+    }
+
+    /// The mean of all elements.
+    #[track_caller]
+    pub fn mean(self) -> Self {
+        self.mean_over(..)
+    }
+
+    /// The mean over some axes, which disappear.
+    ///
+    /// # Panics
+    /// If an axis does not exist or is named twice.
+    #[track_caller]
+    pub fn mean_over(self, axes: impl Axes) -> Self {
+        self.apply(Mean { axes: self.resolve("mean", axes), keep: false })
+    }
+
+    /// The mean over some axes, which stay with extent 1.
+    ///
+    /// # Panics
+    /// If an axis does not exist or is named twice.
+    #[track_caller]
+    pub fn mean_keep(self, axes: impl Axes) -> Self {
+        self.apply(Mean { axes: self.resolve("mean", axes), keep: true })
+    }
+
+    /// The sum over all copies that broadcasting from `shape` would make: the
+    /// adjoint of [`broadcast_to`](Self::broadcast_to).
+    ///
+    /// # Panics
+    /// If `shape` does not broadcast to the variable's shape.
+    #[track_caller]
+    pub fn sum_to(self, shape: &Shape) -> Self {
+        if self.shape() == *shape { self } else { self.apply(SumTo { shape: shape.clone() }) }
+    }
+
+    /// As [`sum_to`](Self::sum_to), to the shape of another variable.
+    #[inline]
+    pub(crate) fn sum_to_shape_of(self, other: Var<'t, T>) -> Self {
+        if self.tape().same_shape(self.id(), other.id()) {
+            self
+        } else {
+            self.sum_to(&other.shape())
+        }
+    }
+}

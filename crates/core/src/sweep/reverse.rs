@@ -1,0 +1,238 @@
+//! The reverse sweep: adjoints of everything from one pass (G&W, section 3.2).
+//!
+//! The tape is already in the order of evaluation, so the sweep walks node
+//! numbers downwards. Each active node hands its adjoint to its arguments through
+//! its op's transposed rule. This is the back propagation of Higham & Higham,
+//! Lemma 1, freed from layers: their `delta` is the adjoint of `z`.
+
+use std::fmt;
+
+use crate::op::Call;
+use crate::tape::{NodeId, Scratch};
+use crate::tensor::{Tensor, View};
+use crate::{Real, Tape, Var};
+
+/// The adjoints that a fast reverse sweep has left on its tape.
+///
+/// A `Copy` handle, like [`Var`]; the numbers live on the tape until it is reset.
+#[derive(Clone, Copy)]
+pub struct Gradients<'t, T: Real> {
+    tape: &'t Tape<T>,
+    /// Where this sweep's adjoints begin in the tape's table.
+    region: usize,
+    output: NodeId,
+}
+
+impl<'t, T: Real> Gradients<'t, T> {
+    /// The gradient with respect to a variable or an intermediate value, in its
+    /// shape; zeros if the output does not depend on it.
+    ///
+    /// # Panics
+    /// If `x` lies on another tape, is a constant, or was recorded after the
+    /// output.
+    #[track_caller]
+    pub fn wrt(&self, x: Var<'t, T>) -> Tensor<T> {
+        assert!(
+            std::ptr::eq(self.tape, x.tape()),
+            "the gradients belong to {}, the variable to {}",
+            self.tape,
+            x.tape()
+        );
+        assert!(
+            x.is_active(),
+            "no derivative is recorded for {}: take it in with `tape.variable`",
+            x.describe()
+        );
+        assert!(
+            x.id() <= self.output,
+            "{} was recorded after the output, {}",
+            x.describe(),
+            self.tape.var(self.output).describe()
+        );
+        match self.tape.adjoint(self.region, x.id()) {
+            Some(id) => self.tape.value_of(id),
+            None => Tensor::zeros(x.shape()),
+        }
+    }
+
+    /// Lets `read` see the gradient with respect to the parameter of a
+    /// [key](Tape::parameter) without copying it; `None` if the output does not
+    /// depend on that parameter.
+    pub fn with_parameter<R>(&self, key: u64, read: impl FnOnce(View<'_, T>) -> R) -> Option<R> {
+        let parameter = self.tape.parameter_id(key)?;
+        if parameter > self.output {
+            return None;
+        }
+        let id = self.tape.adjoint(self.region, parameter)?;
+        Some(self.tape.with_value(id, read))
+    }
+}
+
+impl<T: Real> fmt::Debug for Gradients<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "gradients of {}", self.tape.var(self.output).describe())
+    }
+}
+
+impl<'t, T: Real> Var<'t, T> {
+    /// The gradients of a scalar with respect to everything before it, by one
+    /// fast sweep.
+    ///
+    /// # Panics
+    /// If `self` has more than one element or depends on no variable.
+    #[track_caller]
+    pub fn backward(self) -> Gradients<'t, T> {
+        self.assert_scalar("backward");
+        let tape = self.tape();
+        tape.without_gradients(|| self.backward_from(self.seed()))
+    }
+
+    /// The product of a cotangent with the Jacobian of `self` with respect to
+    /// everything before it, by one fast sweep.
+    ///
+    /// # Panics
+    /// If the cotangent's shape is not that of `self`, or `self` depends on no
+    /// variable.
+    #[track_caller]
+    pub fn backward_with(self, cotangent: &Tensor<T>) -> Gradients<'t, T> {
+        assert_eq!(*cotangent.shape(), self.shape(), "a cotangent has the shape of its value");
+        let tape = self.tape();
+        tape.without_gradients(|| self.backward_from(tape.constant(cotangent)))
+    }
+
+    #[track_caller]
+    fn backward_from(self, seed: Var<'t, T>) -> Gradients<'t, T> {
+        assert!(
+            self.is_active(),
+            "no variable feeds {}: take values in with `tape.variable` or `tape.parameter`",
+            self.describe()
+        );
+        let tape = self.tape();
+        let mut scratch = tape.take_scratch();
+        let region = sweep(self, seed, &mut scratch, |id| tape.is_active(id));
+        tape.return_scratch(scratch);
+        Gradients { tape, region, output: self.id() }
+    }
+
+    /// The gradients of a scalar with respect to some values before it, recorded,
+    /// so that they can be differentiated again.
+    ///
+    /// ```
+    /// # use wengert_core::Tape;
+    /// let tape = Tape::new();
+    /// let x = tape.variable(3.0);
+    /// let [dx] = (x * x * x).grad([x]);
+    /// let [ddx] = dx.grad([x]);
+    /// assert_eq!((dx.item(), ddx.item()), (27.0, 18.0));
+    /// ```
+    ///
+    /// # Panics
+    /// If `self` has more than one element.
+    #[track_caller]
+    pub fn grad<const N: usize>(self, inputs: [Var<'t, T>; N]) -> [Var<'t, T>; N] {
+        self.grad_of(&inputs).try_into().expect("one gradient an input")
+    }
+
+    /// As [`grad`](Self::grad), for a list of inputs.
+    #[track_caller]
+    pub(crate) fn grad_of(self, inputs: &[Var<'t, T>]) -> Vec<Var<'t, T>> {
+        self.assert_scalar("grad");
+        self.vjp(self.seed(), inputs)
+    }
+
+    /// The product of a cotangent with the Jacobian of `self` with respect to
+    /// some values before it, recorded. Values on which `self` does not depend
+    /// get zeros.
+    ///
+    /// # Panics
+    /// If the cotangent's shape is not that of `self`, or an input lies on
+    /// another tape.
+    #[track_caller]
+    pub fn vjp(self, cotangent: Var<'t, T>, inputs: &[Var<'t, T>]) -> Vec<Var<'t, T>> {
+        assert_eq!(cotangent.shape(), self.shape(), "a cotangent has the shape of its value");
+        let tape = self.tape();
+        for input in inputs {
+            assert!(std::ptr::eq(tape, input.tape()), "{tape} and {} are two tapes", input.tape());
+        }
+        let mut scratch = tape.take_scratch();
+        let reached = std::mem::take(&mut scratch.marks);
+        let marks = tape.mark_from(inputs, self.id(), reached);
+        let region = sweep(self, cotangent, &mut scratch, |id| marks[id.index()]);
+        let adjoints = inputs
+            .iter()
+            .map(|input| scratch.adjoints.get(region + input.id().index()).copied().flatten())
+            .collect::<Vec<_>>();
+        scratch.adjoints.truncate(region);
+        scratch.marks = marks;
+        tape.return_scratch(scratch);
+        let adjoint = |(id, input): (Option<NodeId>, &Var<'t, T>)| match id {
+            Some(id) => tape.var(id),
+            None => input.zeros_like(),
+        };
+        adjoints.into_iter().zip(inputs).map(adjoint).collect()
+    }
+
+    /// The cotangent 1, in the shape of a single element.
+    #[track_caller]
+    fn seed(self) -> Var<'t, T> {
+        self.constant_like(1.0).broadcast_to(self.shape())
+    }
+
+    #[track_caller]
+    fn assert_scalar(self, method: &str) {
+        assert!(
+            self.elements() == 1,
+            "{method} wants a single number, and this is {}; sum it, or give a cotangent",
+            self.describe()
+        );
+    }
+}
+
+/// Walks from `output` down to the first node, recording adjoints of the nodes
+/// that `wanted` selects. Returns where the adjoints begin in the scratch table.
+fn sweep<'t, T: Real>(
+    output: Var<'t, T>,
+    seed: Var<'t, T>,
+    scratch: &mut Scratch,
+    wanted: impl Fn(NodeId) -> bool,
+) -> usize {
+    let tape = output.tape();
+    let adjoints = &mut scratch.adjoints;
+    let region = adjoints.len();
+    let count = output.id().index() + 1;
+    adjoints.resize(region + count, None);
+    let adjoints = &mut adjoints[region..];
+    adjoints[output.id().index()] = Some(seed.id());
+    for index in (0..count).rev() {
+        let Some(cotangent) = adjoints[index] else { continue };
+        let id = NodeId::new(index);
+        if !wanted(id) {
+            continue;
+        }
+        let Some((op, args)) = tape.call(id) else { continue };
+        tape.record_on_behalf(Some(id));
+        let value = tape.var(id);
+        let call = Call::new(&args, value);
+        for (position, arg) in args.iter().enumerate() {
+            if !wanted(arg.id()) {
+                continue;
+            }
+            let Some(term) = op.get().vjp(&call, position, tape.var(cotangent)) else { continue };
+            assert!(
+                tape.same_shape(term.id(), arg.id()),
+                "the reverse rule of {} gave shape {} for operand {}, which is {}",
+                op.get().name(),
+                term.shape(),
+                position + 1,
+                arg.describe()
+            );
+            let slot = &mut adjoints[arg.id().index()];
+            *slot = Some(match *slot {
+                Some(sum) => tape.accumulate(tape.var(sum), term).id(),
+                None => term.id(),
+            });
+        }
+    }
+    tape.record_on_behalf(None);
+    region
+}

@@ -1,0 +1,328 @@
+//! Tensors: a shared buffer and a layout.
+//!
+//! *Invariant*: no derivative knows strides. Views (transpose, slice, broadcast)
+//! share the buffer; writing to a shared buffer copies it first, so that a
+//! tensor behaves like a value.
+
+mod convert;
+mod layout;
+mod shape;
+mod view;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use layout::Layout;
+pub use shape::Shape;
+pub use view::View;
+
+use crate::Real;
+
+/// The memory behind tensors. It may be longer than the elements that a layout
+/// places in it.
+pub(crate) type Buffer<T> = Arc<Vec<T>>;
+
+/// An array of any number of axes, row-major, with elements `f32` or `f64`.
+///
+/// Cloning is cheap: the buffer is shared until one side writes.
+///
+/// ```
+/// use wengert_core::Tensor;
+///
+/// let a = Tensor::from([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+/// assert_eq!(a.shape()[..], [2, 3]);
+/// assert_eq!(a.transpose().to_vec(), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+/// ```
+#[derive(Clone)]
+pub struct Tensor<T> {
+    buffer: Buffer<T>,
+    offset: usize,
+    layout: Layout,
+}
+
+impl<T: Real> Tensor<T> {
+    /// A tensor of the given shape from its elements in row-major order.
+    ///
+    /// # Panics
+    /// If the number of elements is not the shape's.
+    #[track_caller]
+    pub fn new(shape: impl Into<Shape>, elements: Vec<T>) -> Self {
+        let shape = shape.into();
+        assert_eq!(
+            elements.len(),
+            shape.elements(),
+            "a tensor of shape {shape} has {} elements, not {}",
+            shape.elements(),
+            elements.len()
+        );
+        Self { buffer: Arc::new(elements), offset: 0, layout: Layout::contiguous(shape) }
+    }
+
+    /// A tensor without axes.
+    pub fn scalar(value: T) -> Self {
+        Self::new([], vec![value])
+    }
+
+    /// A tensor with every element the same.
+    pub fn full(shape: impl Into<Shape>, value: T) -> Self {
+        let shape = shape.into();
+        let elements = vec![value; shape.elements()];
+        Self::new(shape, elements)
+    }
+
+    /// A tensor of zeros.
+    pub fn zeros(shape: impl Into<Shape>) -> Self {
+        Self::full(shape, T::zero())
+    }
+
+    /// A tensor of ones.
+    pub fn ones(shape: impl Into<Shape>) -> Self {
+        Self::full(shape, T::one())
+    }
+
+    /// A tensor whose elements `f` gives one after another in row-major order.
+    pub fn from_fn(shape: impl Into<Shape>, f: impl FnMut(usize) -> T) -> Self {
+        let shape = shape.into();
+        let elements = (0..shape.elements()).map(f).collect();
+        Self::new(shape, elements)
+    }
+
+    pub(crate) fn from_parts(buffer: Buffer<T>, offset: usize, layout: Layout) -> Self {
+        Self { buffer, offset, layout }
+    }
+
+    pub(crate) fn parts(&self) -> (&Buffer<T>, usize, &Layout) {
+        (&self.buffer, self.offset, &self.layout)
+    }
+
+    /// The extents.
+    pub fn shape(&self) -> &Shape {
+        self.layout.shape()
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.shape().elements()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The tensor, borrowed for a kernel.
+    pub fn view(&self) -> View<'_, T> {
+        View::new(&self.buffer, self.offset, &self.layout)
+    }
+
+    /// The elements in row-major order.
+    pub fn iter(&self) -> impl Iterator<Item = T> + use<'_, T> {
+        self.view().iter()
+    }
+
+    /// The elements in row-major order, copied.
+    pub fn to_vec(&self) -> Vec<T> {
+        let mut elements = vec![T::zero(); self.len()];
+        self.view().copy_to(&mut elements);
+        elements
+    }
+
+    /// The elements as a slice, if they lie without gaps in row-major order; a
+    /// transposed or sliced view has none until it is copied by
+    /// [`contiguous`](Self::contiguous).
+    pub fn as_slice(&self) -> Option<&[T]> {
+        self.view().as_slice()
+    }
+
+    /// The elements for writing, in row-major order. Copies them first if they
+    /// are shared or strided.
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
+        if !self.layout.is_contiguous() {
+            *self = self.contiguous();
+        }
+        let range = self.offset..self.offset + self.len();
+        &mut Arc::make_mut(&mut self.buffer)[range]
+    }
+
+    /// The same tensor with its elements in row-major order, copied if need be.
+    pub fn contiguous(&self) -> Self {
+        if self.layout.is_contiguous() {
+            self.clone()
+        } else {
+            Self::new(self.shape().clone(), self.to_vec())
+        }
+    }
+
+    /// The one element of a tensor that has a single one.
+    ///
+    /// # Panics
+    /// If the tensor has more elements, or none.
+    #[track_caller]
+    pub fn item(&self) -> T {
+        assert_eq!(
+            self.len(),
+            1,
+            "item() wants one element, and a {} has more or none",
+            self.shape()
+        );
+        self.view().first()
+    }
+
+    /// The element at an index, one number for each axis.
+    ///
+    /// # Panics
+    /// If the index has another rank than the tensor or is out of bounds.
+    #[track_caller]
+    pub fn at(&self, index: &[usize]) -> T {
+        let shape = self.shape();
+        let inside = index.len() == shape.rank() && index.iter().zip(&**shape).all(|(i, n)| i < n);
+        assert!(inside, "index {index:?} is outside of a tensor of shape {shape}");
+        let strides = self.layout.strides();
+        let steps: isize = index.iter().zip(strides).map(|(&i, &stride)| i as isize * stride).sum();
+        self.buffer[(self.offset as isize + steps) as usize]
+    }
+
+    /// The tensor with its axes reversed; shares the buffer.
+    pub fn transpose(&self) -> Self {
+        let order: Vec<usize> = (0..self.shape().rank()).rev().collect();
+        self.permute(&order)
+    }
+
+    /// The axes in another order; shares the buffer.
+    ///
+    /// # Panics
+    /// If `order` does not name every axis once.
+    #[track_caller]
+    pub fn permute(&self, order: &[usize]) -> Self {
+        let mut sorted = order.to_vec();
+        sorted.sort_unstable();
+        let axes: Vec<usize> = (0..self.shape().rank()).collect();
+        assert_eq!(sorted, axes, "{order:?} is no order of the axes of {}", self.shape());
+        Self { layout: self.layout.permuted(order), ..self.clone() }
+    }
+
+    /// The elements under another shape of the same size; shares the buffer
+    /// where strides allow.
+    ///
+    /// # Panics
+    /// If the sizes differ.
+    #[track_caller]
+    pub fn reshape(&self, shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        assert_eq!(shape.elements(), self.len(), "{} does not reshape to {shape}", self.shape());
+        match self.layout.reshaped(&shape) {
+            Some(layout) => Self { layout, ..self.clone() },
+            None => Self::new(shape, self.to_vec()),
+        }
+    }
+
+    /// The elements stretched to a larger shape; shares the buffer.
+    ///
+    /// # Panics
+    /// If the shape does not [broadcast](Shape::broadcast) to the target.
+    #[track_caller]
+    pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        assert!(
+            self.shape().broadcasts_to(&shape),
+            "{} does not broadcast to {shape}",
+            self.shape()
+        );
+        Self { layout: self.layout.broadcast_to(&shape), ..self.clone() }
+    }
+
+    /// Every `step`-th of `count` elements along an axis, from `start` on; a
+    /// negative step runs backwards. Shares the buffer.
+    ///
+    /// # Panics
+    /// If an element would lie outside.
+    #[track_caller]
+    pub fn slice(&self, axis: usize, start: usize, count: usize, step: isize) -> Self {
+        let extent = self.shape()[axis] as isize;
+        let last = start as isize + (count as isize - 1) * step;
+        let inside = count == 0 || ((start as isize) < extent && (0..extent).contains(&last));
+        assert!(
+            inside,
+            "slice from {start} by {step}, {count} times, leaves axis {axis} of {}",
+            self.shape()
+        );
+        let (layout, moved) = self.layout.sliced(axis, start, count, step);
+        Self { offset: (self.offset as isize + moved) as usize, layout, ..self.clone() }
+    }
+
+    /// `f` of every element.
+    pub fn map(&self, f: impl FnMut(T) -> T) -> Self {
+        Self::new(self.shape().clone(), self.iter().map(f).collect())
+    }
+
+    /// `f` of the pairs of elements of two tensors of one shape.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn zip_map(&self, other: &Self, mut f: impl FnMut(T, T) -> T) -> Self {
+        assert_eq!(self.shape(), other.shape(), "the shapes of two tensors differ");
+        let elements = self.iter().zip(other.iter()).map(|(x, y)| f(x, y)).collect();
+        Self::new(self.shape().clone(), elements)
+    }
+
+    /// The inner product `sum(x * y)`, added in double precision.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn dot(&self, other: &Self) -> f64 {
+        assert_eq!(self.shape(), other.shape(), "the shapes of two tensors differ");
+        let products: Vec<f64> =
+            self.iter().zip(other.iter()).map(|(x, y)| x.as_f64() * y.as_f64()).collect();
+        crate::kernel::reduce::sum(&products)
+    }
+
+    /// The Euclidean norm of all elements, in double precision.
+    pub fn norm(&self) -> f64 {
+        self.dot(self).sqrt()
+    }
+
+    /// The elements in another precision.
+    pub fn cast<U: Real>(&self) -> Tensor<U> {
+        let elements = self.iter().map(|x| U::from_f64(x.as_f64())).collect();
+        Tensor::new(self.shape().clone(), elements)
+    }
+}
+
+impl<T: Real> PartialEq for Tensor<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.shape() == other.shape() && self.iter().eq(other.iter())
+    }
+}
+
+impl<T: Real> fmt::Debug for Tensor<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tensor<{}>{} ", T::NAME, self.shape())?;
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<T: Real> fmt::Display for Tensor<T> {
+    /// Nested brackets, as the elements would be written in source.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn level<T: Real>(
+            f: &mut fmt::Formatter<'_>,
+            shape: &[usize],
+            elements: &mut impl Iterator<Item = T>,
+        ) -> fmt::Result {
+            let Some((&extent, inner)) = shape.split_first() else {
+                return fmt::Display::fmt(&elements.next().expect("one element a place"), f);
+            };
+            f.write_str("[")?;
+            for i in 0..extent {
+                if i > 0 {
+                    f.write_str(", ")?;
+                }
+                level(f, inner, elements)?;
+            }
+            f.write_str("]")
+        }
+        level(f, self.shape(), &mut self.iter())
+    }
+}

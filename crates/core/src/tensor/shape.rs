@@ -1,0 +1,144 @@
+//! The extents of a tensor, and the one place that knows how shapes broadcast.
+
+use std::fmt;
+use std::ops::Deref;
+
+use smallvec::SmallVec;
+
+/// The number of axes that fit into a shape without an allocation.
+pub(crate) const INLINE_AXES: usize = 4;
+
+/// The extents of a tensor, outermost axis first. A scalar has no axes.
+///
+/// ```
+/// use wengert_core::Shape;
+///
+/// let a = Shape::from([4, 1, 3]);
+/// let b = Shape::from([2, 1]);
+/// assert_eq!(a.elements(), 12);
+/// assert_eq!(a.broadcast(&b), Some(Shape::from([4, 2, 3])));
+/// assert_eq!(a.to_string(), "[4, 1, 3]");
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Shape(SmallVec<[usize; INLINE_AXES]>);
+
+impl Shape {
+    /// The shape of a scalar: no axes, one element.
+    pub fn scalar() -> Self {
+        Self::default()
+    }
+
+    /// The number of axes.
+    pub fn rank(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The number of elements: the product of the extents, 1 for a scalar.
+    pub fn elements(&self) -> usize {
+        self.0.iter().product()
+    }
+
+    /// The shape that two operands take together, or `None` if they do not
+    /// fit.
+    ///
+    /// Axes are aligned at the right; a missing axis counts as 1, and an axis of
+    /// extent 1 stretches to the other's extent. This is NumPy's rule.
+    pub fn broadcast(&self, other: &Shape) -> Option<Shape> {
+        let (long, short) = if self.rank() >= other.rank() { (self, other) } else { (other, self) };
+        let mut result = long.clone();
+        let lead = long.rank() - short.rank();
+        for (extent, &against) in result.0[lead..].iter_mut().zip(short.iter()) {
+            match (*extent, against) {
+                (a, b) if a == b => {}
+                (1, b) => *extent = b,
+                (_, 1) => {}
+                _ => return None,
+            }
+        }
+        Some(result)
+    }
+
+    /// Whether `self` stretches to `target` by the rule of
+    /// [`broadcast`](Self::broadcast).
+    pub fn broadcasts_to(&self, target: &Shape) -> bool {
+        self.broadcast(target).is_some_and(|shape| shape == *target)
+    }
+
+    /// The shape with the given axes left out or, with `keep`, set to 1.
+    pub(crate) fn reduced(&self, axes: &[usize], keep: bool) -> Shape {
+        let kept = self.iter().enumerate().filter_map(|(axis, &extent)| {
+            if !axes.contains(&axis) {
+                Some(extent)
+            } else if keep {
+                Some(1)
+            } else {
+                None
+            }
+        });
+        Shape(kept.collect())
+    }
+
+    /// The shape with `axis` set to `extent`.
+    pub(crate) fn with_axis(&self, axis: usize, extent: usize) -> Shape {
+        let mut shape = self.clone();
+        shape.0[axis] = extent;
+        shape
+    }
+
+    /// The shape with a new axis of the given extent before position `axis`.
+    pub(crate) fn inserting(&self, axis: usize, extent: usize) -> Shape {
+        let mut shape = self.clone();
+        shape.0.insert(axis, extent);
+        shape
+    }
+}
+
+impl Deref for Shape {
+    type Target = [usize];
+
+    fn deref(&self) -> &[usize] {
+        &self.0
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Shape {
+    fn from(extents: [usize; N]) -> Self {
+        Shape(SmallVec::from_slice(&extents))
+    }
+}
+
+impl From<&[usize]> for Shape {
+    fn from(extents: &[usize]) -> Self {
+        Shape(SmallVec::from_slice(extents))
+    }
+}
+
+impl From<Vec<usize>> for Shape {
+    fn from(extents: Vec<usize>) -> Self {
+        Shape(SmallVec::from_vec(extents))
+    }
+}
+
+impl From<&Shape> for Shape {
+    fn from(shape: &Shape) -> Self {
+        shape.clone()
+    }
+}
+
+impl FromIterator<usize> for Shape {
+    fn from_iter<I: IntoIterator<Item = usize>>(extents: I) -> Self {
+        Shape(extents.into_iter().collect())
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

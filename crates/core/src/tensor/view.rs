@@ -1,0 +1,110 @@
+//! A borrowed tensor: what kernels read.
+
+use super::layout::Layout;
+use super::shape::Shape;
+use crate::Real;
+use crate::kernel::rows::{Rows, pack};
+
+/// Elements of a buffer as a layout places them.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a, T> {
+    data: &'a [T],
+    offset: usize,
+    layout: &'a Layout,
+}
+
+impl<'a, T: Real> View<'a, T> {
+    /// The elements that `layout` places in `data`, the first one at `offset`.
+    pub(crate) fn new(data: &'a [T], offset: usize, layout: &'a Layout) -> Self {
+        Self { data, offset, layout }
+    }
+
+    /// The extents.
+    pub fn shape(&self) -> &'a Shape {
+        self.layout.shape()
+    }
+
+    /// The strides, in elements.
+    pub fn strides(&self) -> &'a [isize] {
+        self.layout.strides()
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.shape().elements()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The elements as a slice, if they lie without gaps in row-major order.
+    #[inline]
+    pub fn as_slice(&self) -> Option<&'a [T]> {
+        let data: &'a [T] = self.data;
+        self.layout.is_contiguous().then(|| &data[self.offset..self.offset + self.len()])
+    }
+
+    /// The one value that all elements have, if the layout says so.
+    #[inline]
+    pub(crate) fn as_splat(&self) -> Option<T> {
+        (self.layout.is_splat() && !self.is_empty()).then(|| self.data[self.offset])
+    }
+
+    /// The first element.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[inline]
+    pub fn first(&self) -> T {
+        self.data[self.offset]
+    }
+
+    /// The buffer from the first element on, for kernels that walk strides
+    /// themselves; strides must not be negative.
+    pub(crate) fn tail(&self) -> &'a [T] {
+        let data: &'a [T] = self.data;
+        if self.is_empty() { &[] } else { &data[self.offset..] }
+    }
+
+    /// The elements in row-major order.
+    pub fn iter(&self) -> impl Iterator<Item = T> + use<'a, T> {
+        let data = self.data;
+        Rows::new(self.layout, self.offset).flat_map(move |row| row.iter(data))
+    }
+
+    /// Writes the elements to `out` in row-major order.
+    ///
+    /// # Panics
+    /// If `out` is not as long as the view.
+    pub fn copy_to(&self, out: &mut [T]) {
+        match self.as_slice() {
+            Some(slice) => out.copy_from_slice(slice),
+            None => pack(self.data, self.offset, self.layout, out),
+        }
+    }
+
+    /// The same elements under another layout of the same buffer.
+    pub(crate) fn with_layout<'b>(&self, layout: &'b Layout, offset: usize) -> View<'b, T>
+    where
+        'a: 'b,
+    {
+        View { data: self.data, offset, layout }
+    }
+
+    /// The whole buffer.
+    pub(crate) fn data(&self) -> &'a [T] {
+        self.data
+    }
+
+    /// The offset of the first element in the buffer.
+    pub(crate) fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// The layout.
+    pub(crate) fn layout(&self) -> &'a Layout {
+        self.layout
+    }
+}

@@ -1,0 +1,61 @@
+//! Gradients of closures.
+
+use super::inputs::{Function, Inputs, record};
+use crate::{Real, Tape, Tensor, Var};
+
+/// The gradient of a scalar function at `x`.
+///
+/// ```
+/// use wengert_core::{Tensor, grad};
+///
+/// let (w, b) = (Tensor::from([1.0, 2.0]), Tensor::from(0.5));
+/// let [gw, gb] = grad(|[w, b]| (w * w).sum() * b, [&w, &b]);
+/// assert_eq!(gw.to_vec(), [1.0, 2.0]);
+/// assert_eq!(gb.item(), 5.0);
+/// ```
+///
+/// # Panics
+/// If the function's value has more than one element.
+#[track_caller]
+pub fn grad<T: Real, I: Inputs<T>>(f: impl for<'t> Function<'t, T, I>, x: I) -> I::Tensors {
+    value_and_grad(f, x).1
+}
+
+/// The value and the gradient of a scalar function at `x`, from one evaluation.
+///
+/// # Panics
+/// If the function's value has more than one element.
+#[track_caller]
+pub fn value_and_grad<T: Real, I: Inputs<T>>(
+    f: impl for<'t> Function<'t, T, I>,
+    x: I,
+) -> (T, I::Tensors) {
+    let tape = Tape::new();
+    let (vars, y) = record(&tape, &f, &x);
+    if !y.is_active() {
+        // A constant function has a gradient too.
+        let mut zeros = vars.iter().map(|var| Tensor::zeros(var.shape()));
+        return (y.item(), x.collect(&mut zeros));
+    }
+    let gradients = y.backward();
+    let gradients = x.collect(&mut vars.iter().map(|&var| gradients.wrt(var)));
+    (y.item(), gradients)
+}
+
+/// A closure kept in a variable, for use with several transforms.
+///
+/// Rust infers that a closure works for tapes of any lifetime only where it is
+/// passed to a function that says so; this is that function.
+///
+/// ```
+/// use wengert_core::{Tensor, func, grad, hvp};
+///
+/// let f = func(|x| (x.sin() * x).sum());
+/// let x = Tensor::from([1.0, 2.0]);
+/// let g = grad(f, &x);
+/// let h = hvp(f, &x, &Tensor::from([1.0, 0.0]));
+/// # assert_eq!(h.at(&[1]), 0.0_f64);
+/// ```
+pub fn func<T: Real, F: for<'t> Fn(Var<'t, T>) -> Var<'t, T>>(f: F) -> F {
+    f
+}

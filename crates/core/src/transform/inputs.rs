@@ -1,0 +1,149 @@
+//! What a transform differentiates with respect to.
+
+use crate::{Real, Tape, Tensor, Var};
+
+/// Inputs of a function: a tensor, an array of tensors, or a tuple of such.
+///
+/// The closure receives variables in the same arrangement, and derivatives come
+/// back in it.
+pub trait Inputs<T: Real> {
+    /// The variables that stand for the inputs on a tape.
+    type Vars<'t>: Copy
+    where
+        T: 't;
+    /// Derivatives, one tensor for each input.
+    type Tensors;
+
+    /// Takes the inputs in as variables.
+    fn record<'t>(&self, tape: &'t Tape<T>) -> Self::Vars<'t>;
+
+    /// Appends the variables, in order, to a list.
+    fn flatten<'t>(vars: Self::Vars<'t>, list: &mut Vec<Var<'t, T>>);
+
+    /// Appends the inputs' values, in order, to a list.
+    fn values(&self, list: &mut Vec<Tensor<T>>);
+
+    /// Arranges tensors, one for each input, like the inputs.
+    fn collect(&self, tensors: &mut impl Iterator<Item = Tensor<T>>) -> Self::Tensors;
+}
+
+impl<T: Real> Inputs<T> for &Tensor<T> {
+    type Vars<'t> = Var<'t, T>;
+    type Tensors = Tensor<T>;
+
+    #[track_caller]
+    fn record<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T> {
+        tape.variable(*self)
+    }
+
+    fn flatten<'t>(var: Var<'t, T>, list: &mut Vec<Var<'t, T>>) {
+        list.push(var);
+    }
+
+    fn values(&self, list: &mut Vec<Tensor<T>>) {
+        list.push((*self).clone());
+    }
+
+    fn collect(&self, tensors: &mut impl Iterator<Item = Tensor<T>>) -> Tensor<T> {
+        tensors.next().expect("one tensor for each input")
+    }
+}
+
+impl<T: Real, I: Inputs<T>, const N: usize> Inputs<T> for [I; N] {
+    type Vars<'t>
+        = [I::Vars<'t>; N]
+    where
+        T: 't;
+    type Tensors = [I::Tensors; N];
+
+    #[track_caller]
+    fn record<'t>(&self, tape: &'t Tape<T>) -> Self::Vars<'t> {
+        std::array::from_fn(|i| self[i].record(tape))
+    }
+
+    fn flatten<'t>(vars: Self::Vars<'t>, list: &mut Vec<Var<'t, T>>) {
+        for var in vars {
+            I::flatten(var, list);
+        }
+    }
+
+    fn values(&self, list: &mut Vec<Tensor<T>>) {
+        for input in self {
+            input.values(list);
+        }
+    }
+
+    fn collect(&self, tensors: &mut impl Iterator<Item = Tensor<T>>) -> Self::Tensors {
+        self.each_ref().map(|input| input.collect(tensors))
+    }
+}
+
+macro_rules! tuples {
+    ($(($($input:ident $index:tt),*))*) => {$(
+        impl<T: Real, $($input: Inputs<T>),*> Inputs<T> for ($($input,)*) {
+            type Vars<'t> = ($($input::Vars<'t>,)*) where T: 't;
+            type Tensors = ($($input::Tensors,)*);
+
+            #[track_caller]
+            fn record<'t>(&self, tape: &'t Tape<T>) -> Self::Vars<'t> {
+                ($(self.$index.record(tape),)*)
+            }
+
+            fn flatten<'t>(vars: Self::Vars<'t>, list: &mut Vec<Var<'t, T>>) {
+                $($input::flatten(vars.$index, list);)*
+            }
+
+            fn values(&self, list: &mut Vec<Tensor<T>>) {
+                $(self.$index.values(list);)*
+            }
+
+            fn collect(&self, tensors: &mut impl Iterator<Item = Tensor<T>>) -> Self::Tensors {
+                ($(self.$index.collect(tensors),)*)
+            }
+        }
+    )*};
+}
+
+tuples! {
+    (A 0)
+    (A 0, B 1)
+    (A 0, B 1, C 2)
+    (A 0, B 1, C 2, D 3)
+}
+
+/// A function of the variables that stand for inputs `I`.
+///
+/// It follows for every closure and `fn` of the right signature; writing it this
+/// way, rather than as a bound on `Fn`, lets one transform serve all arrangements
+/// of inputs with closures whose types are inferred.
+pub trait Function<'t, T: Real, I: Inputs<T>>: Fn(I::Vars<'t>) -> Var<'t, T>
+where
+    T: 't,
+{
+}
+
+impl<'t, T: Real, I: Inputs<T>, F: Fn(I::Vars<'t>) -> Var<'t, T>> Function<'t, T, I> for F {}
+
+/// Takes in the inputs and records the function.
+#[track_caller]
+pub(crate) fn record<'t, T: Real, I: Inputs<T>>(
+    tape: &'t Tape<T>,
+    f: &impl Function<'t, T, I>,
+    inputs: &I,
+) -> (Vec<Var<'t, T>>, Var<'t, T>) {
+    let vars = inputs.record(tape);
+    let mut list = Vec::new();
+    I::flatten(vars, &mut list);
+    (list, f(vars))
+}
+
+/// Takes in tensors, as tangents or cotangents of variables.
+#[track_caller]
+pub(crate) fn constants<'t, T: Real, I: Inputs<T>>(
+    tape: &'t Tape<T>,
+    inputs: &I,
+) -> Vec<Var<'t, T>> {
+    let mut values = Vec::new();
+    inputs.values(&mut values);
+    values.into_iter().map(|value| tape.constant(value)).collect()
+}

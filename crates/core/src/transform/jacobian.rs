@@ -1,0 +1,125 @@
+//! Whole Jacobians and Hessians, for functions of few variables.
+
+use super::inputs::{Function, Inputs, record};
+use crate::{Real, Shape, Tape, Tensor, Var};
+
+/// The Jacobian of a function at `x`, one tensor for each input, of the value's
+/// shape followed by the input's: `J[i.., j..] = dy[i..] / dx[j..]`.
+///
+/// Columns come from forward sweeps if there are fewer input elements than
+/// output elements, else rows from reverse sweeps.
+///
+/// ```
+/// use wengert_core::{Tensor, jacobian};
+///
+/// let x = Tensor::from([1.0, 2.0]);
+/// let j = jacobian(|x| x.outer(x).reshape([4]), &x);
+/// assert_eq!(j, Tensor::from([[2.0, 0.0], [2.0, 1.0], [2.0, 1.0], [0.0, 4.0]]));
+/// ```
+#[track_caller]
+pub fn jacobian<T: Real, I: Inputs<T>>(f: impl for<'t> Function<'t, T, I>, x: I) -> I::Tensors {
+    let tape = Tape::new();
+    let (vars, y) = record(&tape, &f, &x);
+    x.collect(&mut jacobian_of(y, &vars).into_iter())
+}
+
+/// The Hessian of a scalar function at `x`: for each input, a Jacobian of the
+/// gradient with respect to all inputs. For a single tensor this is one tensor of
+/// its shape twice; for `N` tensors, `N` rows of `N` blocks.
+///
+/// ```
+/// use wengert_core::{Tensor, hessian};
+///
+/// let x = Tensor::from([1.0, 2.0]);
+/// let h = hessian(|x| (x * x).sum() * x.sum(), &x);
+/// assert_eq!(h, Tensor::from([[10.0, 6.0], [6.0, 14.0]]));
+/// ```
+///
+/// # Panics
+/// If the function's value has more than one element.
+#[track_caller]
+pub fn hessian<T: Real, I: Blocks<T>>(f: impl for<'t> Function<'t, T, I>, x: I) -> I::Blocks {
+    let tape = Tape::new();
+    let (vars, y) = record(&tape, &f, &x);
+    let gradients = y.grad_of(&vars);
+    let rows = gradients.into_iter().map(|gradient| jacobian_of(gradient, &vars)).collect();
+    x.arrange(rows)
+}
+
+/// Inputs for which a matrix of blocks has a natural arrangement.
+pub trait Blocks<T: Real>: Inputs<T> {
+    /// The blocks, row by row.
+    type Blocks;
+
+    /// Arranges rows of blocks.
+    fn arrange(&self, rows: Vec<Vec<Tensor<T>>>) -> Self::Blocks;
+}
+
+impl<T: Real> Blocks<T> for &Tensor<T> {
+    type Blocks = Tensor<T>;
+
+    fn arrange(&self, rows: Vec<Vec<Tensor<T>>>) -> Tensor<T> {
+        rows.into_iter().flatten().next().expect("one block")
+    }
+}
+
+impl<T: Real, const N: usize> Blocks<T> for [&Tensor<T>; N] {
+    type Blocks = [[Tensor<T>; N]; N];
+
+    fn arrange(&self, rows: Vec<Vec<Tensor<T>>>) -> Self::Blocks {
+        let mut rows = rows.into_iter();
+        std::array::from_fn(|_| {
+            let mut row = rows.next().expect("one row an input").into_iter();
+            std::array::from_fn(|_| row.next().expect("one block an input"))
+        })
+    }
+}
+
+/// The blocks `dy / dx`, one for each of the inputs.
+fn jacobian_of<T: Real>(y: Var<'_, T>, inputs: &[Var<'_, T>]) -> Vec<Tensor<T>> {
+    let outputs = y.elements();
+    let width: usize = inputs.iter().map(|x| x.elements()).sum();
+    y.tape().without_gradients(|| {
+        if width < outputs { by_columns(y, inputs) } else { by_rows(y, inputs) }
+    })
+}
+
+fn block_shape<T: Real>(y: Var<'_, T>, x: Var<'_, T>) -> Shape {
+    y.shape().iter().chain(x.shape().iter()).copied().collect()
+}
+
+/// One forward sweep for each input element.
+fn by_columns<T: Real>(y: Var<'_, T>, inputs: &[Var<'_, T>]) -> Vec<Tensor<T>> {
+    let block = |&x: &Var<'_, T>| {
+        let (rows, columns) = (y.elements(), x.elements());
+        let mut elements = vec![T::zero(); rows * columns];
+        for column in 0..columns {
+            let direction = y.tape().constant(unit(x.shape(), column));
+            y.jvp(&[(x, direction)]).with_value(|tangent| {
+                for (row, derivative) in tangent.iter().enumerate() {
+                    elements[row * columns + column] = derivative;
+                }
+            });
+        }
+        Tensor::new(block_shape(y, x), elements)
+    };
+    inputs.iter().map(block).collect()
+}
+
+/// One reverse sweep for each output element.
+fn by_rows<T: Real>(y: Var<'_, T>, inputs: &[Var<'_, T>]) -> Vec<Tensor<T>> {
+    let mut blocks: Vec<Vec<T>> = vec![Vec::new(); inputs.len()];
+    for row in 0..y.elements() {
+        let adjoints = y.vjp(y.tape().constant(unit(y.shape(), row)), inputs);
+        for (block, adjoint) in blocks.iter_mut().zip(adjoints) {
+            adjoint.with_value(|adjoint| block.extend(adjoint.iter()));
+        }
+    }
+    let shaped = blocks.into_iter().zip(inputs);
+    shaped.map(|(elements, &x)| Tensor::new(block_shape(y, x), elements)).collect()
+}
+
+/// The Cartesian basis vector of a shape: 1 at one position, else 0.
+fn unit<T: Real>(shape: Shape, position: usize) -> Tensor<T> {
+    Tensor::from_fn(shape, |i| if i == position { T::one() } else { T::zero() })
+}

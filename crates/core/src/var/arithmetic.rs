@@ -1,0 +1,133 @@
+//! Operators, methods with a number beside the variable, and formulas over
+//! variables.
+
+use std::ops;
+
+use crate::number::Number;
+use crate::op::{Add, Div, LeakyRelu, Mul, Neg, Powf, Powi, Select, Sub};
+use crate::{Real, Var};
+
+macro_rules! operators {
+    ($($op:ident $method:ident),*) => {$(
+        impl<'t, T: Real> ops::$op for Var<'t, T> {
+            type Output = Var<'t, T>;
+
+            #[track_caller]
+            #[inline]
+            fn $method(self, other: Self) -> Self {
+                self.tape().apply($op, &[self, other])
+            }
+        }
+
+        impl<'t, T: Real> ops::$op<T> for Var<'t, T> {
+            type Output = Var<'t, T>;
+
+            #[track_caller]
+            #[inline]
+            fn $method(self, other: T) -> Self {
+                let other = self.tape().scalar_constant(other);
+                self.tape().apply($op, &[self, other])
+            }
+        }
+
+        operators!(@left $op $method f32 f64);
+    )*};
+    (@left $op:ident $method:ident $($t:ident)*) => {$(
+        impl<'t> ops::$op<Var<'t, $t>> for $t {
+            type Output = Var<'t, $t>;
+
+            #[track_caller]
+            #[inline]
+            fn $method(self, other: Var<'t, $t>) -> Var<'t, $t> {
+                let number = other.tape().scalar_constant(self);
+                other.tape().apply($op, &[number, other])
+            }
+        }
+    )*};
+}
+
+operators!(Add add, Sub sub, Mul mul, Div div);
+
+impl<'t, T: Real> ops::Neg for Var<'t, T> {
+    type Output = Var<'t, T>;
+
+    #[track_caller]
+    #[inline]
+    fn neg(self) -> Self {
+        self.apply(Neg)
+    }
+}
+
+impl<'t, T: Real> Var<'t, T> {
+    /// A whole power, of any base; `x^0` is 1.
+    #[track_caller]
+    pub fn powi(self, exponent: i32) -> Self {
+        self.apply(Powi(exponent))
+    }
+
+    /// A real power, of a base greater than 0.
+    #[track_caller]
+    pub fn powf(self, exponent: f64) -> Self {
+        self.apply(Powf(exponent))
+    }
+
+    /// `x` where positive, else `slope * x`.
+    #[track_caller]
+    pub fn leaky_relu(self, slope: f64) -> Self {
+        self.apply(LeakyRelu(slope))
+    }
+
+    /// `yes` where `self` is not 0, else `no`; no derivative flows to `self`.
+    ///
+    /// ```
+    /// # use wengert_core::Tape;
+    /// let tape = Tape::new();
+    /// let x = tape.variable([-1.0, 4.0]);
+    /// let positive = x.greater(tape.constant(0.0));
+    /// assert_eq!(positive.select(x, -x).value().to_vec(), [1.0, 4.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast, or the operands are on two tapes.
+    #[track_caller]
+    pub fn select(self, yes: Self, no: Self) -> Self {
+        self.tape().apply(Select, &[self, yes, no])
+    }
+}
+
+macro_rules! unary {
+    ($($method:ident)*) => {$(
+        fn $method(self) -> Self {
+            Var::$method(self)
+        }
+    )*};
+}
+
+macro_rules! binary {
+    ($($method:ident)*) => {$(
+        fn $method(self, other: Self) -> Self {
+            Var::$method(self, other)
+        }
+    )*};
+}
+
+impl<T: Real> Number for Var<'_, T> {
+    fn constant(self, value: f64) -> Self {
+        self.constant_like(value)
+    }
+
+    unary!(exp ln sin cos tanh sigmoid sqrt abs square reciprocal);
+    binary!(greater greater_equal less less_equal equal);
+
+    fn powi(self, exponent: i32) -> Self {
+        Var::powi(self, exponent)
+    }
+
+    fn powf(self, exponent: f64) -> Self {
+        Var::powf(self, exponent)
+    }
+
+    fn select(self, yes: Self, no: Self) -> Self {
+        Var::select(self, yes, no)
+    }
+}

@@ -1,0 +1,156 @@
+//! Handles of the values on a tape.
+
+mod arithmetic;
+mod movement;
+
+pub use movement::{concat, stack};
+
+use std::fmt;
+
+use crate::axes::{Axes, AxisList, resolve_axis};
+use crate::op::Operation;
+use crate::tape::NodeId;
+use crate::tensor::{Shape, Tensor, View};
+use crate::{Real, Tape};
+
+/// A value on a tape: a small `Copy` handle.
+///
+/// Operations read as formulas, without `clone` or `&`:
+///
+/// ```
+/// use wengert_core::Tape;
+///
+/// let tape = Tape::<f64>::new();
+/// let x = tape.variable([1.0, 2.0]);
+/// let y = 2.0 * x * x + x.sin();
+/// assert_eq!(y.shape()[..], [2]);
+/// ```
+pub struct Var<'t, T: Real> {
+    tape: &'t Tape<T>,
+    id: NodeId,
+}
+
+impl<T: Real> Clone for Var<'_, T> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Real> Copy for Var<'_, T> {}
+
+impl<'t, T: Real> Var<'t, T> {
+    #[inline]
+    pub(crate) fn new(tape: &'t Tape<T>, id: NodeId) -> Self {
+        Self { tape, id }
+    }
+
+    #[inline]
+    pub(crate) fn id(self) -> NodeId {
+        self.id
+    }
+
+    /// The tape that it lives on.
+    #[inline]
+    pub fn tape(self) -> &'t Tape<T> {
+        self.tape
+    }
+
+    /// The extents.
+    pub fn shape(self) -> Shape {
+        self.tape.shape_of(self.id)
+    }
+
+    /// The number of axes.
+    pub fn rank(self) -> usize {
+        self.with_value(|view| view.shape().rank())
+    }
+
+    /// The number of elements.
+    pub fn elements(self) -> usize {
+        self.with_value(|view| view.len())
+    }
+
+    /// The value.
+    pub fn value(self) -> Tensor<T> {
+        self.tape.value_of(self.id)
+    }
+
+    /// The value of a variable with one element.
+    ///
+    /// # Panics
+    /// If it has more elements, or none.
+    #[track_caller]
+    pub fn item(self) -> T {
+        let single = self.with_value(|view| (view.len() == 1).then(|| view.first()));
+        single.unwrap_or_else(|| panic!("item() wants one element, and a {} has not", self.shape()))
+    }
+
+    /// Lets `read` see the value without copying it.
+    ///
+    /// # Panics
+    /// If `read` records on the same tape.
+    pub fn with_value<R>(self, read: impl FnOnce(View<'_, T>) -> R) -> R {
+        self.tape.with_value(self.id, read)
+    }
+
+    /// Whether derivatives reach a variable through it.
+    #[inline]
+    pub fn is_active(self) -> bool {
+        self.tape.is_active(self.id)
+    }
+
+    /// Records an op of one operand, of one's own or built in.
+    ///
+    /// # Panics
+    /// If the shape does not fit the op.
+    #[track_caller]
+    #[inline]
+    pub fn apply<Family>(self, op: impl Operation<T, Family>) -> Self {
+        self.tape.apply(op, &[self])
+    }
+
+    /// The same value, taken as a constant: derivatives stop here.
+    #[track_caller]
+    pub fn stop_gradient(self) -> Self {
+        self.tape.constant(self.value())
+    }
+
+    /// A scalar constant on the same tape, which broadcasts.
+    #[track_caller]
+    pub(crate) fn constant_like(self, value: f64) -> Self {
+        self.tape.scalar_constant(T::from_f64(value))
+    }
+
+    /// A constant of zeros of the same shape; takes the memory of one number.
+    #[track_caller]
+    pub(crate) fn zeros_like(self) -> Self {
+        self.constant_like(0.0).broadcast_to(self.shape())
+    }
+
+    #[track_caller]
+    pub(crate) fn resolve(self, name: &str, axes: impl Axes) -> AxisList {
+        match axes.resolve(&self.shape()) {
+            Ok(axes) => axes,
+            Err(reason) => panic!("{name}: {reason}\n  operand: {}", self.describe()),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn resolve_axis(self, name: &str, axis: isize, rank: usize) -> usize {
+        resolve_axis(axis, rank).unwrap_or_else(|| {
+            panic!("{name}: there is no axis {axis}\n  operand: {}", self.describe())
+        })
+    }
+
+    /// What it is, its shape, and the source line that recorded it.
+    pub fn describe(self) -> String {
+        self.tape.describe(self.id)
+    }
+}
+
+impl<T: Real> fmt::Debug for Var<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.describe())
+    }
+}
