@@ -18,9 +18,15 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// The place of the row's element `i`.
+    #[inline]
+    pub(crate) fn at(self, i: usize) -> usize {
+        (self.start + i as isize * self.stride) as usize
+    }
+
     /// The row's elements in `data`.
     pub(crate) fn iter<T: Copy>(self, data: &[T]) -> impl Iterator<Item = T> + use<'_, T> {
-        (0..self.count as isize).map(move |i| data[(self.start + i * self.stride) as usize])
+        (0..self.count).map(move |i| data[self.at(i)])
     }
 
     /// Writes the row's elements to `out`.
@@ -31,7 +37,7 @@ impl Row {
             1 => out.copy_from_slice(&data[self.start as usize..][..self.count]),
             _ => {
                 for (i, y) in out.iter_mut().enumerate() {
-                    *y = data[(self.start + i as isize * self.stride) as usize];
+                    *y = data[self.at(i)];
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Cost, Domain, Formula, Linear, Samples, ShapeClass, operands};
+use super::{Cost, Domain, Formula, Linear, Samples, ShapeClass, Shapes, operands};
 use crate::tensor::{Shape, View};
 use crate::{Real, Var};
 
@@ -55,12 +55,12 @@ impl Linear for Gather {
 
     fn transpose<'t, T: Real>(
         &self,
-        args: &[Shape],
+        args: Shapes<'_, 't, T>,
         _: usize,
         cotangent: Var<'t, T>,
     ) -> Var<'t, T> {
         let Gather { axis, indices } = self.clone();
-        cotangent.apply(ScatterAdd { axis, indices, extent: args[0][axis] })
+        cotangent.apply(ScatterAdd { axis, indices, extent: args.of(0)[axis] })
     }
 
     fn samples(samples: &mut Samples<Self>) {
@@ -133,7 +133,12 @@ impl Linear for ScatterAdd {
         }
     }
 
-    fn transpose<'t, T: Real>(&self, _: &[Shape], _: usize, cotangent: Var<'t, T>) -> Var<'t, T> {
+    fn transpose<'t, T: Real>(
+        &self,
+        _: Shapes<'_, 't, T>,
+        _: usize,
+        cotangent: Var<'t, T>,
+    ) -> Var<'t, T> {
         cotangent.apply(Gather { axis: self.axis, indices: self.indices.clone() })
     }
 

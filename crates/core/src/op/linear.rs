@@ -37,7 +37,7 @@ pub trait Linear: Clone + PartialEq + Debug + 'static {
     /// result to what it adds to that operand's adjoint.
     fn transpose<'t, T: Real>(
         &self,
-        args: &[Shape],
+        args: Shapes<'_, 't, T>,
         arg: usize,
         cotangent: Var<'t, T>,
     ) -> Var<'t, T>;
@@ -49,6 +49,17 @@ pub trait Linear: Clone + PartialEq + Debug + 'static {
 
     /// Where to test the map.
     fn samples(samples: &mut Samples<Self>);
+}
+
+/// The shapes of the operands: all of them that a transpose may depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Shapes<'a, 't, T: Real>(&'a [Var<'t, T>]);
+
+impl<T: Real> Shapes<'_, '_, T> {
+    /// The shape of one operand.
+    pub fn of(self, arg: usize) -> Shape {
+        self.0[arg].shape()
+    }
 }
 
 /// Shell of a [`Linear`] op.
@@ -108,8 +119,7 @@ impl<T: Real, L: Linear> DynOp<T> for LinearMap<L> {
         arg: usize,
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
-        let shapes: crate::tape::Args<Shape> = call.args().iter().map(|x| x.shape()).collect();
-        Some(self.0.transpose(&shapes, arg, cotangent))
+        Some(self.0.transpose(Shapes(call.args()), arg, cotangent))
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {

@@ -45,7 +45,7 @@ pub use compare::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual, Selec
 pub use elementwise::Elementwise;
 pub use exponential::{Cos, Exp, Expm1, Ln, Ln1p, Sin};
 pub use index::{Gather, ScatterAdd};
-pub use linear::Linear;
+pub use linear::{Linear, Shapes};
 pub use movement::{BroadcastTo, Concat, Pad, Permute, Reshape, Slice, Stack};
 pub use power::{Powf, Powi, Reciprocal, Sqrt, Square};
 pub use product::{Matmul, Outer};

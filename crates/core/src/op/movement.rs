@@ -3,7 +3,7 @@
 //! All of them are linear, and those that can be views of their operand are:
 //! they copy nothing.
 
-use super::{Domain, Formula, Linear, Samples, ShapeClass, operands};
+use super::{Domain, Formula, Linear, Samples, ShapeClass, Shapes, operands};
 use crate::Real;
 use crate::kernel::rows::pack;
 use crate::tensor::{Layout, Shape, View};
@@ -42,11 +42,11 @@ impl Linear for BroadcastTo {
 
     fn transpose<'t, T: Real>(
         &self,
-        args: &[Shape],
+        args: Shapes<'_, 't, T>,
         _: usize,
         cotangent: Var<'t, T>,
     ) -> Var<'t, T> {
-        cotangent.sum_to(&args[0])
+        cotangent.sum_to(&args.of(0))
     }
 
     fn samples(samples: &mut Samples<Self>) {
@@ -102,11 +102,11 @@ impl Linear for Reshape {
 
     fn transpose<'t, T: Real>(
         &self,
-        args: &[Shape],
+        args: Shapes<'_, 't, T>,
         _: usize,
         cotangent: Var<'t, T>,
     ) -> Var<'t, T> {
-        cotangent.reshape(&args[0])
+        cotangent.reshape(args.of(0))
     }
 
     fn samples(samples: &mut Samples<Self>) {
@@ -156,7 +156,12 @@ impl Linear for Permute {
         copy_view(self, args, out);
     }
 
-    fn transpose<'t, T: Real>(&self, _: &[Shape], _: usize, cotangent: Var<'t, T>) -> Var<'t, T> {
+    fn transpose<'t, T: Real>(
+        &self,
+        _: Shapes<'_, 't, T>,
+        _: usize,
+        cotangent: Var<'t, T>,
+    ) -> Var<'t, T> {
         let mut order: AxisList = self.order.clone();
         for (position, &axis) in self.order.iter().enumerate() {
             order[axis] = position;
@@ -221,12 +226,12 @@ impl Linear for Slice {
 
     fn transpose<'t, T: Real>(
         &self,
-        args: &[Shape],
+        args: Shapes<'_, 't, T>,
         _: usize,
         cotangent: Var<'t, T>,
     ) -> Var<'t, T> {
         let Slice { axis, start, step, .. } = *self;
-        cotangent.apply(Pad { axis, start, step, extent: args[0][axis] })
+        cotangent.apply(Pad { axis, start, step, extent: args.of(0)[axis] })
     }
 
     fn samples(samples: &mut Samples<Self>) {
@@ -306,12 +311,12 @@ impl Linear for Pad {
 
     fn transpose<'t, T: Real>(
         &self,
-        args: &[Shape],
+        args: Shapes<'_, 't, T>,
         _: usize,
         cotangent: Var<'t, T>,
     ) -> Var<'t, T> {
         let Pad { axis, start, step, .. } = *self;
-        cotangent.apply(Slice { axis, start, count: args[0][axis], step })
+        cotangent.apply(Slice { axis, start, count: args.of(0)[axis], step })
     }
 
     fn samples(samples: &mut Samples<Self>) {
@@ -378,12 +383,12 @@ impl Linear for Concat {
 
     fn transpose<'t, T: Real>(
         &self,
-        args: &[Shape],
+        args: Shapes<'_, 't, T>,
         arg: usize,
         cotangent: Var<'t, T>,
     ) -> Var<'t, T> {
-        let start = args[..arg].iter().map(|shape| shape[self.axis]).sum();
-        let count = args[arg][self.axis];
+        let start = (0..arg).map(|earlier| args.of(earlier)[self.axis]).sum();
+        let count = args.of(arg)[self.axis];
         cotangent.apply(Slice { axis: self.axis, start, count, step: 1 })
     }
 
@@ -436,12 +441,12 @@ impl Linear for Stack {
 
     fn transpose<'t, T: Real>(
         &self,
-        args: &[Shape],
+        args: Shapes<'_, 't, T>,
         arg: usize,
         cotangent: Var<'t, T>,
     ) -> Var<'t, T> {
         let part = Slice { axis: self.axis, start: arg, count: 1, step: 1 };
-        cotangent.apply(part).reshape(&args[arg])
+        cotangent.apply(part).reshape(args.of(arg))
     }
 
     fn samples(samples: &mut Samples<Self>) {

@@ -146,9 +146,11 @@ impl Bilinear for Outer {
         if out.is_empty() {
             return;
         }
-        for (a, out) in a.iter().zip(out.chunks_exact_mut(b.len())) {
-            for (y, b) in out.iter_mut().zip(b.iter()) {
-                *y = a * b;
+        let (n, a_row, b_row) = (b.len(), a.row(), b.row());
+        for (i, out) in out.chunks_exact_mut(n).enumerate() {
+            let a = a.data()[a_row.at(i)];
+            for (j, y) in out.iter_mut().enumerate() {
+                *y = a * b.data()[b_row.at(j)];
             }
         }
     }

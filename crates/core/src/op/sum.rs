@@ -1,6 +1,6 @@
 //! Sums and means over axes, and the adjoint of broadcasting.
 
-use super::{Cost, Domain, Formula, Linear, Samples, operands};
+use super::{Cost, Domain, Formula, Linear, Samples, Shapes, operands};
 use crate::axes::{Axes, AxisList};
 use crate::kernel::reduce::sum_axes;
 use crate::tensor::{Shape, View};
@@ -33,11 +33,11 @@ impl Linear for Sum {
 
     fn transpose<'t, T: Real>(
         &self,
-        args: &[Shape],
+        args: Shapes<'_, 't, T>,
         _: usize,
         cotangent: Var<'t, T>,
     ) -> Var<'t, T> {
-        cotangent.reshape(args[0].reduced(&self.axes, true)).broadcast_to(&args[0])
+        stretch(cotangent, &self.axes, args.of(0))
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
@@ -86,12 +86,12 @@ impl Linear for Mean {
 
     fn transpose<'t, T: Real>(
         &self,
-        args: &[Shape],
+        args: Shapes<'_, 't, T>,
         _: usize,
         cotangent: Var<'t, T>,
     ) -> Var<'t, T> {
-        let share = cotangent / T::from_f64(self.count(&args[0]));
-        share.reshape(args[0].reduced(&self.axes, true)).broadcast_to(&args[0])
+        let shape = args.of(0);
+        stretch(cotangent / T::from_f64(self.count(&shape)), &self.axes, shape)
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
@@ -146,11 +146,11 @@ impl Linear for SumTo {
 
     fn transpose<'t, T: Real>(
         &self,
-        args: &[Shape],
+        args: Shapes<'_, 't, T>,
         _: usize,
         cotangent: Var<'t, T>,
     ) -> Var<'t, T> {
-        cotangent.broadcast_to(&args[0])
+        cotangent.broadcast_to(args.of(0))
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
@@ -170,6 +170,17 @@ impl Linear for SumTo {
         sum([0, 3].into(), [3].into());
         samples.error(SumTo { shape: [2].into() }, &[[3].into()], "does not sum to it");
     }
+}
+
+/// A cotangent of the reduced axes, broadcast to the operand's shape.
+fn stretch<'t, T: Real>(cotangent: Var<'t, T>, axes: &[usize], shape: Shape) -> Var<'t, T> {
+    let column = if axes.len() == shape.rank() {
+        // A single number broadcasts as it is.
+        cotangent
+    } else {
+        cotangent.reshape(shape.reduced(axes, true))
+    };
+    column.broadcast_to(shape)
 }
 
 fn reduced(args: &[&Shape], axes: &[usize], keep: bool) -> Result<Shape, String> {

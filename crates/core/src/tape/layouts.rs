@@ -16,6 +16,13 @@ pub(crate) struct LayoutId(u32);
 /// The layout of a scalar, always the first entry.
 pub(crate) const SCALAR: LayoutId = LayoutId(0);
 
+impl LayoutId {
+    #[inline]
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Layouts {
     entries: IndexSet<Layout, BuildHasherDefault<WordHasher>>,
@@ -42,58 +49,28 @@ impl Layouts {
         LayoutId(u32::try_from(index).expect("fewer than 2^32 layouts"))
     }
 
-    /// Forgets all layouts but the scalar's, once there are very many: a program
-    /// whose shapes never repeat would otherwise grow without bound.
-    pub(crate) fn trim(&mut self) {
-        const PLENTY: usize = 1 << 14;
-        if self.entries.len() > PLENTY {
-            self.entries.truncate(1);
-        }
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 }
 
-/// A hash for keys of a few machine words, where the standard one would cost more
-/// than recording an operation.
+/// Passes on keys that are a hash already, or a small number.
 #[derive(Default)]
 pub(crate) struct WordHasher(u64);
-
-impl WordHasher {
-    #[inline]
-    fn mix(&mut self, word: u64) {
-        // Fibonacci hashing: the golden ratio's bits spread a word over all bits.
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-}
 
 impl Hasher for WordHasher {
     #[inline]
     fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys are single words");
     }
 
     #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        let (words, rest) = bytes.as_chunks();
-        for word in words {
-            self.mix(u64::from_ne_bytes(*word));
-        }
-        for &byte in rest {
-            self.mix(byte.into());
-        }
-    }
-
-    #[inline]
-    fn write_u8(&mut self, value: u8) {
-        self.mix(value.into());
-    }
-
-    #[inline]
-    fn write_u64(&mut self, value: u64) {
-        self.mix(value);
-    }
-
-    #[inline]
-    fn write_usize(&mut self, value: usize) {
-        self.mix(value as u64);
+    fn write_u64(&mut self, word: u64) {
+        // The table looks at the top bits too, which small numbers lack.
+        self.0 = word.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     }
 }

@@ -10,25 +10,25 @@
 //! left. The tape knows no op by name.
 
 mod layouts;
+mod leaf;
 mod node;
+mod recorder;
 mod store;
 
 use std::cell::RefCell;
 use std::fmt;
-use std::hash::BuildHasherDefault;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use indexmap::IndexMap;
 use smallvec::SmallVec;
 
-use layouts::{Layouts, SCALAR, WordHasher};
-use node::{INLINE_ARGS, Node, Ops, Origin};
+pub use leaf::Leaf;
+use node::INLINE_ARGS;
 pub(crate) use node::{NodeId, OpHandle};
-use store::Store;
+use recorder::Recorder;
 
 use crate::op::{DynOp, Operation};
-use crate::tensor::{Layout, Shape, Tensor, View};
+use crate::tensor::{Shape, Tensor, View};
 use crate::{Real, Var};
 
 /// Arguments of one operation: rarely more than four.
@@ -51,22 +51,7 @@ pub(crate) type Args<X> = SmallVec<[X; INLINE_ARGS]>;
 pub struct Tape<T: Real> {
     number: u64,
     made: &'static Location<'static>,
-    inner: RefCell<Inner<T>>,
-}
-
-struct Inner<T: Real> {
-    nodes: Vec<Node<T>>,
-    /// Arguments of nodes that have too many to hold themselves.
-    spilled: Vec<NodeId>,
-    layouts: Layouts,
-    store: Store<T>,
-    ops: Ops<T>,
-    parameters: IndexMap<u64, NodeId, BuildHasherDefault<WordHasher>>,
-    /// Whether derivatives of what is recorded now may be asked for later.
-    records_derivatives: bool,
-    /// While a sweep records, the line of the operation that it differentiates.
-    on_behalf: Option<&'static Location<'static>>,
-    scratch: Scratch,
+    inner: RefCell<Recorder<T>>,
 }
 
 /// Tables of the sweeps, kept so that a sweep in steady state allocates nothing.
@@ -86,31 +71,21 @@ impl<T: Real> Tape<T> {
         Self {
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             made: Location::caller(),
-            inner: RefCell::new(Inner {
-                nodes: Vec::new(),
-                spilled: Vec::new(),
-                layouts: Layouts::new(),
-                store: Store::default(),
-                ops: Ops::new(),
-                parameters: IndexMap::default(),
-                records_derivatives: true,
-                on_behalf: None,
-                scratch: Scratch::default(),
-            }),
+            inner: RefCell::new(Recorder::new()),
         }
     }
 
     /// Takes in a value with respect to which derivatives can be asked for: an
     /// independent variable.
     #[track_caller]
-    pub fn variable(&self, value: impl Into<Tensor<T>>) -> Var<'_, T> {
-        self.leaf(&value.into(), true)
+    pub fn variable(&self, value: impl Leaf<T>) -> Var<'_, T> {
+        self.leaf(value, true)
     }
 
     /// Takes in a value that derivatives treat as fixed.
     #[track_caller]
-    pub fn constant(&self, value: impl Into<Tensor<T>>) -> Var<'_, T> {
-        self.leaf(&value.into(), false)
+    pub fn constant(&self, value: impl Leaf<T>) -> Var<'_, T> {
+        self.leaf(value, false)
     }
 
     /// The variable that stands for a parameter kept outside of the tape. The
@@ -127,21 +102,17 @@ impl<T: Real> Tape<T> {
     }
 
     #[track_caller]
-    fn leaf(&self, value: &Tensor<T>, variable: bool) -> Var<'_, T> {
+    #[inline]
+    fn leaf(&self, value: impl Leaf<T>, variable: bool) -> Var<'_, T> {
         let location = Location::caller();
-        let mut inner = self.inner.borrow_mut();
-        let layout = inner.layouts.intern(value.parts().2);
-        let place = inner.store.insert(value);
-        let active = variable && inner.records_derivatives;
-        self.var(inner.push(Origin::Leaf, &[], active, layout, place, location))
+        self.var(self.inner.borrow_mut().leaf(value, variable, location))
     }
 
     #[track_caller]
+    #[inline]
     pub(crate) fn scalar_constant(&self, value: T) -> Var<'_, T> {
         let location = Location::caller();
-        let mut inner = self.inner.borrow_mut();
-        let place = inner.store.push_scalar(value);
-        self.var(inner.push(Origin::Leaf, &[], false, SCALAR, place, location))
+        self.var(self.inner.borrow_mut().scalar(value, location))
     }
 
     /// Records an op, of one's own or built in, on its operands.
@@ -215,16 +186,7 @@ impl<T: Real> Tape<T> {
     /// x.sin(); // the borrow checker objects
     /// ```
     pub fn reset(&mut self) {
-        let inner = self.inner.get_mut();
-        inner.nodes.clear();
-        inner.spilled.clear();
-        inner.store.reset();
-        inner.layouts.trim();
-        inner.ops.reset();
-        inner.parameters.clear();
-        inner.records_derivatives = true;
-        inner.on_behalf = None;
-        inner.scratch.adjoints.clear();
+        self.inner.get_mut().reset();
     }
 
     /// The number of nodes.
@@ -271,8 +233,7 @@ impl<T: Real> Tape<T> {
 
     pub(crate) fn value_of(&self, id: NodeId) -> Tensor<T> {
         let inner = self.inner.borrow();
-        let node = &inner.nodes[id.index()];
-        inner.store.tensor(node.place, inner.layouts.get(node.layout))
+        inner.tensor(id)
     }
 
     /// Lets `read` see a value without copying it.
@@ -372,170 +333,6 @@ impl<T: Real> Tape<T> {
     /// The adjoint of a backward sweep, which starts at `region`.
     pub(crate) fn adjoint(&self, region: usize, id: NodeId) -> Option<NodeId> {
         self.inner.borrow().scratch.adjoints.get(region + id.index()).copied().flatten()
-    }
-}
-
-impl<T: Real> Inner<T> {
-    #[inline]
-    fn push(
-        &mut self,
-        origin: Origin<T>,
-        args: &[NodeId],
-        active: bool,
-        layout: layouts::LayoutId,
-        place: store::Place,
-        location: &'static Location<'static>,
-    ) -> NodeId {
-        let id = NodeId::new(self.nodes.len());
-        let mut inline = [NodeId::new(0); INLINE_ARGS];
-        if args.len() <= INLINE_ARGS {
-            inline[..args.len()].copy_from_slice(args);
-        } else {
-            inline[0] = NodeId::new(self.spilled.len());
-            self.spilled.extend_from_slice(args);
-        }
-        self.nodes.push(Node {
-            origin,
-            args: inline,
-            arg_count: u16::try_from(args.len()).expect("an op has fewer than 65536 arguments"),
-            active,
-            owned: false,
-            layout,
-            place,
-            location: self.on_behalf.unwrap_or(location),
-        });
-        id
-    }
-
-    #[inline]
-    fn record<O: DynOp<T>>(
-        &mut self,
-        op: O,
-        args: &[Var<'_, T>],
-        location: &'static Location<'static>,
-    ) -> NodeId {
-        let mut ids = [NodeId::new(0); INLINE_ARGS];
-        if args.len() <= INLINE_ARGS {
-            let mut active = false;
-            let mut scalars = true;
-            let mut values = [T::zero(); INLINE_ARGS];
-            for (i, arg) in args.iter().enumerate() {
-                let node = &self.nodes[arg.id().index()];
-                ids[i] = arg.id();
-                active |= node.active;
-                scalars &= node.layout == SCALAR;
-                if scalars {
-                    values[i] = self.store.scalar(node.place);
-                }
-            }
-            if scalars && let Some(value) = op.eval_scalar(&values[..args.len()]) {
-                let active = active && self.records_derivatives && op.is_differentiable();
-                let place = self.store.push_scalar(value);
-                let origin = self.ops.insert(op);
-                return self.push(origin, &ids[..args.len()], active, SCALAR, place, location);
-            }
-        }
-        let ids: Args<NodeId> = args.iter().map(|arg| arg.id()).collect();
-        let origin = self.ops.insert(op);
-        self.record_general(origin, &ids, location)
-    }
-
-    #[inline(never)]
-    fn record_general(
-        &mut self,
-        origin: Origin<T>,
-        args: &[NodeId],
-        location: &'static Location<'static>,
-    ) -> NodeId {
-        let op = self.ops.get(origin).expect("a recorded op is no leaf");
-        let active = self.records_derivatives
-            && op.is_differentiable()
-            && args.iter().any(|arg| self.nodes[arg.index()].active);
-        let shape = match self.infer(op, args) {
-            Ok(shape) => shape,
-            Err(reason) => self.reject(op.name(), args, &reason, location),
-        };
-        if let [arg] = args
-            && let node = &self.nodes[arg.index()]
-            && let Some((layout, moved)) = op.view(self.layouts.get(node.layout))
-        {
-            let place = node.place.moved(moved);
-            let layout = self.layouts.intern(&layout);
-            return self.push(origin, args, active, layout, place, location);
-        }
-        let layout = self.layouts.intern(&Layout::contiguous(shape));
-        let Self { nodes, layouts, store, .. } = self;
-        let shape = layouts.get(layout).shape();
-        let place = store.produce(shape.elements(), |blocks, out| {
-            let views: Args<View<'_, T>> = args
-                .iter()
-                .map(|arg| {
-                    let node = &nodes[arg.index()];
-                    blocks.view(node.place, layouts.get(node.layout))
-                })
-                .collect();
-            op.eval(&views, shape, out);
-        });
-        self.push(origin, args, active, layout, place, location)
-    }
-
-    fn infer(&self, op: &dyn DynOp<T>, args: &[NodeId]) -> Result<Shape, String> {
-        let shapes: Args<&Shape> = args.iter().map(|&arg| self.shape(arg)).collect();
-        op.shape(&shapes)
-    }
-
-    /// Stops with a message that shows the operands and where they came from.
-    #[cold]
-    fn reject(
-        &self,
-        name: &str,
-        args: &[NodeId],
-        reason: &str,
-        location: &'static Location<'static>,
-    ) -> ! {
-        let mut message = format!("{name}: {reason}\n  at {location}");
-        for (i, &arg) in args.iter().enumerate() {
-            message += &format!("\n  operand {}: {}", i + 1, self.describe(arg));
-        }
-        panic!("{message}");
-    }
-
-    fn accumulate(&mut self, sum: NodeId, term: NodeId) -> bool {
-        let (target, source) = (self.nodes[sum.index()], self.nodes[term.index()]);
-        if target.owned {
-            self.store.accumulate(target.place, source.place, self.layouts.get(source.layout));
-        }
-        target.owned
-    }
-
-    #[inline]
-    fn args(&self, id: NodeId) -> &[NodeId] {
-        let node = &self.nodes[id.index()];
-        let count = usize::from(node.arg_count);
-        if count <= INLINE_ARGS {
-            &node.args[..count]
-        } else {
-            &self.spilled[node.args[0].index()..][..count]
-        }
-    }
-
-    fn shape(&self, id: NodeId) -> &Shape {
-        self.layouts.get(self.nodes[id.index()].layout).shape()
-    }
-
-    fn view(&self, id: NodeId) -> View<'_, T> {
-        let node = &self.nodes[id.index()];
-        self.store.blocks().view(node.place, self.layouts.get(node.layout))
-    }
-
-    fn describe(&self, id: NodeId) -> String {
-        let node = &self.nodes[id.index()];
-        let what = match self.ops.get(node.origin) {
-            Some(op) => op.name(),
-            None if node.active => "variable",
-            None => "constant",
-        };
-        format!("v{} = {what}, shape {}, at {}", id.index(), self.shape(id), node.location)
     }
 }
 

@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use super::layouts::LayoutId;
+use super::recorder::{Plan, Signature};
 use super::store::Place;
 use crate::Real;
 use crate::op::DynOp;
@@ -72,14 +73,19 @@ impl<T: Real> OpHandle<T> {
     }
 }
 
-/// The ops with parameters, in the order of recording.
+/// The ops with parameters, in the order of recording, each with its last plan.
 ///
 /// A program that repeats itself records the same ops in the same order, so after
 /// a reset each op is compared with the one that stood in its position before; as
-/// long as they agree, nothing is allocated.
+/// long as they agree, nothing is allocated and the plan is at hand.
 pub(crate) struct Ops<T: Real> {
-    entries: Vec<Rc<dyn DynOp<T>>>,
+    entries: Vec<Entry<T>>,
     used: usize,
+}
+
+struct Entry<T: Real> {
+    op: Rc<dyn DynOp<T>>,
+    plan: Option<(Signature, Plan)>,
 }
 
 impl<T: Real> Ops<T> {
@@ -96,11 +102,23 @@ impl<T: Real> Ops<T> {
         let position = self.used;
         self.used += 1;
         match self.entries.get_mut(position) {
-            Some(entry) if op.equals(&**entry as &dyn Any) => {}
-            Some(entry) => *entry = Rc::new(op),
-            None => self.entries.push(Rc::new(op)),
+            Some(entry) if op.equals(&*entry.op as &dyn Any) => {}
+            Some(entry) => *entry = Entry { op: Rc::new(op), plan: None },
+            None => self.entries.push(Entry { op: Rc::new(op), plan: None }),
         }
         Origin::Stored(position as u32)
+    }
+
+    #[inline]
+    pub(super) fn plan(&self, position: u32, signature: &Signature) -> Option<Plan> {
+        match &self.entries[position as usize].plan {
+            Some((own, plan)) if own == signature => Some(*plan),
+            _ => None,
+        }
+    }
+
+    pub(super) fn set_plan(&mut self, position: u32, signature: Signature, plan: Plan) {
+        self.entries[position as usize].plan = Some((signature, plan));
     }
 
     #[inline]
@@ -108,7 +126,7 @@ impl<T: Real> Ops<T> {
         match origin {
             Origin::Leaf => None,
             Origin::Unit(op) => Some(op),
-            Origin::Stored(position) => Some(&*self.entries[position as usize]),
+            Origin::Stored(position) => Some(&*self.entries[position as usize].op),
         }
     }
 
@@ -118,7 +136,7 @@ impl<T: Real> Ops<T> {
             Origin::Leaf => None,
             Origin::Unit(op) => Some(OpHandle::Unit(op)),
             Origin::Stored(position) => {
-                Some(OpHandle::Stored(self.entries[position as usize].clone()))
+                Some(OpHandle::Stored(self.entries[position as usize].op.clone()))
             }
         }
     }

@@ -26,6 +26,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Whether the value stands among the small ones, which have no gaps.
+    pub(crate) fn is_packed(self) -> bool {
+        self.block == 0
+    }
+
     /// The place `distance` elements further on.
     pub(crate) fn moved(self, distance: isize) -> Place {
         Place { offset: index((self.offset as isize + distance) as usize), ..self }
@@ -78,18 +83,16 @@ impl<T: Real> Store<T> {
         }
     }
 
-    /// Takes a tensor in: copied if small, shared if large. The layout is the
-    /// tensor's own.
+    /// Takes a value in: copied, in row-major order, if small or without a buffer
+    /// of its own; else the buffer is shared.
     #[inline]
-    pub(crate) fn insert(&mut self, tensor: &Tensor<T>) -> Place {
-        let (buffer, offset, layout) = tensor.parts();
-        if layout.is_contiguous() && tensor.len() <= SMALL {
-            let place = Place { block: 0, offset: index(self.small.len()) };
-            self.small.extend_from_slice(&buffer[offset..offset + tensor.len()]);
-            place
-        } else {
-            self.large.push(buffer.clone());
-            Place { block: index(self.large.len()), offset: index(offset) }
+    pub(crate) fn insert(&mut self, view: View<'_, T>, buffer: Option<&Buffer<T>>) -> Place {
+        match buffer {
+            Some(buffer) if view.len() > SMALL => {
+                self.large.push(buffer.clone());
+                Place { block: index(self.large.len()), offset: index(view.offset()) }
+            }
+            _ => self.produce(view.len(), |_, out| view.copy_to(out)),
         }
     }
 

@@ -4,17 +4,27 @@
 //! broadcasting only change the layout, never the buffer. Strides count elements
 //! and may be zero (a broadcast axis) or negative (a reversed one).
 
+use std::hash::{Hash, Hasher};
+
 use smallvec::SmallVec;
 
 use super::shape::{INLINE_AXES, Shape};
 
+type Strides = SmallVec<[isize; INLINE_AXES]>;
+
 /// A shape and its strides. The place of the first element is kept apart, by
 /// whoever holds the layout, so that equal layouts can share one entry.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// What kernels and tapes ask for at every operation is worked out once, when the
+/// layout is made.
+#[derive(Debug)]
 pub struct Layout {
     shape: Shape,
-    strides: SmallVec<[isize; INLINE_AXES]>,
+    strides: Strides,
+    len: usize,
     contiguous: bool,
+    splat: bool,
+    hash: u64,
 }
 
 impl Layout {
@@ -24,38 +34,57 @@ impl Layout {
         for axis in (1..shape.rank()).rev() {
             strides[axis - 1] = strides[axis] * shape[axis] as isize;
         }
-        Self { shape, strides, contiguous: true }
+        Self::strided(shape, strides)
     }
 
-    fn strided(shape: Shape, strides: SmallVec<[isize; INLINE_AXES]>) -> Self {
+    fn strided(shape: Shape, strides: Strides) -> Self {
+        let len = shape.elements();
         let mut expected = 1;
         let mut contiguous = true;
+        let mut splat = len > 0;
+        // Fibonacci hashing: the golden ratio's bits spread a word over all bits.
+        let mut hash = shape.rank() as u64;
+        let mut mix = |word: u64| {
+            hash = (hash.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        };
         for (&extent, &stride) in shape.iter().zip(&strides).rev() {
             contiguous &= extent == 1 || stride == expected;
+            splat &= extent == 1 || stride == 0;
             expected *= extent as isize;
+            mix(extent as u64);
+            mix(stride as u64);
         }
-        let contiguous = contiguous || shape.elements() == 0;
-        Self { shape, strides, contiguous }
+        Self { shape, strides, len, contiguous: contiguous || len == 0, splat, hash }
     }
 
     /// The extents.
+    #[inline]
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
 
     /// The distance between neighbours along each axis, in elements.
+    #[inline]
     pub fn strides(&self) -> &[isize] {
         &self.strides
     }
 
+    /// The number of elements.
+    #[inline]
+    pub fn elements(&self) -> usize {
+        self.len
+    }
+
     /// Whether the elements follow one another in row-major order.
+    #[inline]
     pub fn is_contiguous(&self) -> bool {
         self.contiguous
     }
 
-    /// Whether every element is read from the same place.
+    /// Whether there are elements, all read from the same place.
+    #[inline]
     pub(crate) fn is_splat(&self) -> bool {
-        self.shape.iter().zip(&self.strides).all(|(&extent, &stride)| extent == 1 || stride == 0)
+        self.splat
     }
 
     /// The same elements stretched to `target`, which the shape broadcasts to.
@@ -86,7 +115,7 @@ impl Layout {
         count: usize,
         step: isize,
     ) -> (Layout, isize) {
-        let mut strides = self.strides.clone();
+        let mut strides: Strides = SmallVec::from_slice(&self.strides);
         let moved = if count == 0 { 0 } else { start as isize * strides[axis] };
         strides[axis] *= step;
         (Layout::strided(self.shape.with_axis(axis, count), strides), moved)
@@ -95,7 +124,7 @@ impl Layout {
     /// The layout of all axes but the last `trailing` ones.
     pub(crate) fn leading(&self, trailing: usize) -> Layout {
         let rank = self.shape.rank().saturating_sub(trailing);
-        Layout::strided(self.shape[..rank].into(), self.strides[..rank].into())
+        Layout::strided(self.shape[..rank].into(), SmallVec::from_slice(&self.strides[..rank]))
     }
 
     /// The same elements under another shape, if that takes no copy.
@@ -116,5 +145,28 @@ impl Layout {
             }
         }
         rest.next().is_none().then(|| Layout::strided(shape.clone(), strides))
+    }
+}
+
+impl Clone for Layout {
+    fn clone(&self) -> Self {
+        // Copies whole; the derived clone would go element by element.
+        Self { shape: self.shape.clone(), strides: SmallVec::from_slice(&self.strides), ..*self }
+    }
+}
+
+impl PartialEq for Layout {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.shape == other.shape && self.strides == other.strides
+    }
+}
+
+impl Eq for Layout {}
+
+impl Hash for Layout {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
     }
 }

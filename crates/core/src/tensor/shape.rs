@@ -19,7 +19,7 @@ pub(crate) const INLINE_AXES: usize = 4;
 /// assert_eq!(a.broadcast(&b), Some(Shape::from([4, 2, 3])));
 /// assert_eq!(a.to_string(), "[4, 1, 3]");
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(PartialEq, Eq, Hash, Default)]
 pub struct Shape(SmallVec<[usize; INLINE_AXES]>);
 
 impl Shape {
@@ -90,6 +90,14 @@ impl Shape {
         let mut shape = self.clone();
         shape.0.insert(axis, extent);
         shape
+    }
+}
+
+impl Clone for Shape {
+    #[inline]
+    fn clone(&self) -> Self {
+        // Copies whole; the derived clone would go element by element.
+        Shape(SmallVec::from_slice(&self.0))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::layout::Layout;
 use super::shape::Shape;
 use crate::Real;
-use crate::kernel::rows::{Rows, pack};
+use crate::kernel::rows::{Row, Rows, pack};
 
 /// Elements of a buffer as a layout places them.
 #[derive(Clone, Copy, Debug)]
@@ -15,26 +15,31 @@ pub struct View<'a, T> {
 
 impl<'a, T: Real> View<'a, T> {
     /// The elements that `layout` places in `data`, the first one at `offset`.
+    #[inline]
     pub(crate) fn new(data: &'a [T], offset: usize, layout: &'a Layout) -> Self {
         Self { data, offset, layout }
     }
 
     /// The extents.
+    #[inline]
     pub fn shape(&self) -> &'a Shape {
         self.layout.shape()
     }
 
     /// The strides, in elements.
+    #[inline]
     pub fn strides(&self) -> &'a [isize] {
         self.layout.strides()
     }
 
     /// The number of elements.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.shape().elements()
+        self.layout.elements()
     }
 
     /// Whether there is no element.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -49,7 +54,7 @@ impl<'a, T: Real> View<'a, T> {
     /// The one value that all elements have, if the layout says so.
     #[inline]
     pub(crate) fn as_splat(&self) -> Option<T> {
-        (self.layout.is_splat() && !self.is_empty()).then(|| self.data[self.offset])
+        self.layout.is_splat().then(|| self.data[self.offset])
     }
 
     /// The first element.
@@ -83,6 +88,12 @@ impl<'a, T: Real> View<'a, T> {
             Some(slice) => out.copy_from_slice(slice),
             None => pack(self.data, self.offset, self.layout, out),
         }
+    }
+
+    /// A vector as one row.
+    #[inline]
+    pub(crate) fn row(&self) -> Row {
+        Row { start: self.offset as isize, stride: self.strides()[0], count: self.len() }
     }
 
     /// The same elements under another layout of the same buffer.
