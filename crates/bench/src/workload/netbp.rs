@@ -59,7 +59,8 @@ impl Net {
         let gradients = cost.backward();
         for (key, parameter) in self.weights.iter_mut().chain(&mut self.biases).enumerate() {
             gradients.with_parameter(key as u64, |g| {
-                for (p, g) in parameter.as_mut_slice().iter_mut().zip(g.iter()) {
+                let g = g.as_slice().expect("these gradients are no views");
+                for (p, g) in parameter.as_mut_slice().iter_mut().zip(g) {
                     *p -= 0.05 * g;
                 }
             });

@@ -80,6 +80,7 @@ impl Bilinear for Matmul {
             (1, 1) => a * cotangent,
             (1, 2) => a.outer(cotangent),
             (1, _) => a.unsqueeze(-1) * cotangent.unsqueeze(-2),
+            (2, 1) => cotangent.matmul(a),
             (_, 1) => cotangent.flatten(0, -1).matmul(a.flatten(0, -2)),
             // One product over all leading indices, instead of one for each and
             // a sum.

@@ -264,7 +264,16 @@ impl<T: Real> Tape<T> {
     pub(crate) fn call(&self, id: NodeId) -> Option<(OpHandle<T>, Args<Var<'_, T>>)> {
         let inner = self.inner.borrow();
         let op = inner.ops.handle(inner.nodes[id.index()].origin)?;
-        Some((op, inner.args(id).iter().map(|&arg| self.var(arg)).collect()))
+        let args = inner.args(id);
+        if args.len() > INLINE_ARGS {
+            return Some((op, args.iter().map(|&arg| self.var(arg)).collect()));
+        }
+        // Whole, rather than one by one: this runs for every node of a sweep.
+        let mut vars = [self.var(NodeId::new(0)); INLINE_ARGS];
+        for (var, &arg) in vars.iter_mut().zip(args) {
+            *var = self.var(arg);
+        }
+        Some((op, SmallVec::from_buf_and_len(vars, args.len())))
     }
 
     /// Marks the nodes up to `output` that depend on one of the inputs.
