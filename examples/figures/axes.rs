@@ -44,10 +44,7 @@ pub struct Tick {
 
 impl Tick {
     pub fn new(place: f64, label: &str) -> Self {
-        Self {
-            place,
-            label: label.to_owned(),
-        }
+        Self { place, label: label.to_owned() }
     }
 }
 
@@ -61,23 +58,13 @@ pub struct Axes<'a, B: DrawingBackend> {
 
 impl<'a, B: DrawingBackend> Axes<'a, B> {
     pub fn new(page: &'a Page<B>, frame: Frame, x_range: [f64; 2], y_range: [f64; 2]) -> Self {
-        Self {
-            page,
-            frame,
-            x_range,
-            y_range,
-        }
+        Self { page, frame, x_range, y_range }
     }
 
     /// Where on the page a point of the axes is.
     fn place(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         let share = |value: f64, [from, to]: [f64; 2]| (value - from) / (to - from);
-        let Frame {
-            left,
-            right,
-            top,
-            bottom,
-        } = self.frame;
+        let Frame { left, right, top, bottom } = self.frame;
         [
             left + share(x, self.x_range) * (right - left),
             bottom - share(y, self.y_range) * (bottom - top),
@@ -89,12 +76,7 @@ impl<'a, B: DrawingBackend> Axes<'a, B> {
     }
 
     pub fn draw_frame(&self) -> Drawn<B> {
-        let Frame {
-            left,
-            right,
-            top,
-            bottom,
-        } = self.frame;
+        let Frame { left, right, top, bottom } = self.frame;
         // Every side reaches half a line further than its corners, which closes them.
         let half = FRAME_WIDTH / 2.0;
         for y in [top, bottom] {
@@ -112,12 +94,7 @@ impl<'a, B: DrawingBackend> Axes<'a, B> {
 
     /// Draws ticks at the bottom and the top, with labels at the bottom.
     pub fn draw_x_ticks(&self, ticks: &[Tick]) -> Drawn<B> {
-        let Frame {
-            left,
-            right,
-            top,
-            bottom,
-        } = self.frame;
+        let Frame { left, right, top, bottom } = self.frame;
         for tick in ticks {
             let [x, _] = self.place([tick.place, self.y_range[0]]);
             // A mark along a side would only thicken it.
@@ -145,12 +122,7 @@ impl<'a, B: DrawingBackend> Axes<'a, B> {
         place: f64,
         length: f64,
     ) -> Result<f64, DrawingAreaErrorKind<B::ErrorType>> {
-        let Frame {
-            left,
-            right,
-            top,
-            bottom,
-        } = self.frame;
+        let Frame { left, right, top, bottom } = self.frame;
         let [_, y] = self.place([self.x_range[0], place]);
         if y > top && y < bottom {
             self.frame_line([left, y], [left + length, y])?;
@@ -193,53 +165,29 @@ impl<'a, B: DrawingBackend> Axes<'a, B> {
         // The proper minus sign, which is as wide as a digit.
         let exponent = power.to_string().replace('-', "−");
         let position = [x + 1.0, y - EXPONENT_RISE];
-        self.page.text(
-            &exponent,
-            position,
-            HPos::Left,
-            Direction::Across,
-            EXPONENT_SIZE,
-        )
+        self.page.text(&exponent, position, HPos::Left, Direction::Across, EXPONENT_SIZE)
     }
 
     fn label(&self, text: &str, position: [f64; 2], align: HPos) -> Drawn<B> {
-        self.page
-            .text(text, position, align, Direction::Across, LABEL_SIZE)
+        self.page.text(text, position, align, Direction::Across, LABEL_SIZE)
     }
 
     pub fn draw_title(&self, title: &str) -> Drawn<B> {
-        let Frame {
-            left, right, top, ..
-        } = self.frame;
+        let Frame { left, right, top, .. } = self.frame;
         let position = [(left + right) / 2.0, top - 20.0];
-        self.page
-            .text(title, position, HPos::Center, Direction::Across, TITLE_SIZE)
+        self.page.text(title, position, HPos::Center, Direction::Across, TITLE_SIZE)
     }
 
     pub fn draw_x_label(&self, label: &str) -> Drawn<B> {
-        let Frame {
-            left,
-            right,
-            bottom,
-            ..
-        } = self.frame;
+        let Frame { left, right, bottom, .. } = self.frame;
         let position = [(left + right) / 2.0, bottom + 2.8 * LABEL_DEPTH];
-        self.page
-            .text(label, position, HPos::Center, Direction::Across, TITLE_SIZE)
+        self.page.text(label, position, HPos::Center, Direction::Across, TITLE_SIZE)
     }
 
     pub fn draw_y_label(&self, label: &str) -> Drawn<B> {
-        let Frame {
-            left, top, bottom, ..
-        } = self.frame;
+        let Frame { left, top, bottom, .. } = self.frame;
         let position = [left - 86.0, (top + bottom) / 2.0];
-        self.page.text(
-            label,
-            position,
-            HPos::Center,
-            Direction::Upwards,
-            TITLE_SIZE,
-        )
+        self.page.text(label, position, HPos::Center, Direction::Upwards, TITLE_SIZE)
     }
 
     pub fn draw_curve(&self, points: &[[f64; 2]], color: RGBColor, width: f64) -> Drawn<B> {
@@ -251,18 +199,14 @@ impl<'a, B: DrawingBackend> Axes<'a, B> {
     }
 
     pub fn draw_circle(&self, center: [f64; 2], color: RGBColor) -> Drawn<B> {
-        self.page
-            .circle(self.place(center), MARKER_RADIUS, color, MARKER_WIDTH)
+        self.page.circle(self.place(center), MARKER_RADIUS, color, MARKER_WIDTH)
     }
 
     pub fn draw_cross(&self, center: [f64; 2], color: RGBColor) -> Drawn<B> {
         let [x, y] = self.place(center);
         let reach = MARKER_RADIUS;
         for slope in [-1.0, 1.0] {
-            let ends = [
-                [x - reach, y - slope * reach],
-                [x + reach, y + slope * reach],
-            ];
+            let ends = [[x - reach, y - slope * reach], [x + reach, y + slope * reach]];
             self.page.line(&ends, color, MARKER_WIDTH)?;
         }
         Ok(())

@@ -38,11 +38,7 @@ pub fn scatter(
     class_a: &[[f64; 2]],
     class_b: &[[f64; 2]],
 ) -> io::Result<()> {
-    let figure = UnitSquare {
-        shaded: Vec::new(),
-        class_a,
-        class_b,
-    };
+    let figure = UnitSquare { shaded: Vec::new(), class_a, class_b };
     page::write(dir, name, &figure)
 }
 
@@ -86,17 +82,10 @@ pub fn decision_regions(
     if n < 2 || shaded.len() != n * n {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            format!(
-                "{name}: expected {n} by {n} grid nodes and n above 1, got {}",
-                shaded.len()
-            ),
+            format!("{name}: expected {n} by {n} grid nodes and n above 1, got {}", shaded.len()),
         ));
     }
-    let figure = UnitSquare {
-        shaded: region::outlines(n, shaded),
-        class_a,
-        class_b,
-    };
+    let figure = UnitSquare { shaded: region::outlines(n, shaded), class_a, class_b };
     page::write(dir, name, &figure)
 }
 
@@ -113,12 +102,7 @@ impl Figure for UnitSquare<'_> {
     }
 
     fn draw<B: DrawingBackend>(&self, page: &Page<B>) -> Drawn<B> {
-        let frame = Frame {
-            left: 44.0,
-            right: 572.0,
-            top: 28.0,
-            bottom: 556.0,
-        };
+        let frame = Frame { left: 44.0, right: 572.0, top: 28.0, bottom: 556.0 };
         let axes = Axes::new(page, frame, [0.0, 1.0], [0.0, 1.0]);
         for outline in &self.shaded {
             let color = if outline.shaded { SHADE } else { WHITE };
@@ -148,12 +132,7 @@ impl Sigmoids {
         title: &str,
         argument: impl Fn(f64) -> f64,
     ) -> Drawn<B> {
-        let frame = Frame {
-            left: 72.0,
-            right: 616.0,
-            top,
-            bottom: top + 210.0,
-        };
+        let frame = Frame { left: 72.0, right: 616.0, top, bottom: top + 210.0 };
         // A little room above 1 and below 0 keeps the flat ends of the curve off the frame.
         let axes = Axes::new(page, frame, [-10.0, 10.0], [-0.1, 1.1]);
         axes.draw_frame()?;
@@ -164,11 +143,7 @@ impl Sigmoids {
             Tick::new(5.0, "5"),
             Tick::new(10.0, "10"),
         ])?;
-        axes.draw_y_ticks(&[
-            Tick::new(0.0, "0"),
-            Tick::new(0.5, "0.5"),
-            Tick::new(1.0, "1"),
-        ])?;
+        axes.draw_y_ticks(&[Tick::new(0.0, "0"), Tick::new(0.5, "0.5"), Tick::new(1.0, "1")])?;
         axes.draw_title(title)?;
         let curve: Vec<[f64; 2]> = (-100..=100)
             .map(|i| f64::from(i) / 10.0)
@@ -200,20 +175,14 @@ impl CostCurve<'_> {
     fn decades(&self) -> (i32, i32) {
         self.points.iter().fold((-4, 2), |(low, high), &(_, cost)| {
             let decade = cost.log10();
-            (
-                low.min(decade.floor() as i32),
-                high.max(decade.ceil() as i32),
-            )
+            (low.min(decade.floor() as i32), high.max(decade.ceil() as i32))
         })
     }
 
     /// The last iteration on the axis, the distance of its ticks and the power of ten that their
     /// labels leave out, as MATLAB does for large numbers.
     fn iterations(&self) -> (f64, f64, i32) {
-        let last = self
-            .points
-            .iter()
-            .fold(1.0, |last, &(step, _)| step.max(last));
+        let last = self.points.iter().fold(1.0, |last, &(step, _)| step.max(last));
         // A full power of ten counts as ten of the one below: ticks at 0, 2, ..., 10.
         let power = (last.log10().ceil() as i32 - 1).max(0);
         let unit = 10_f64.powi(power);
@@ -233,20 +202,10 @@ impl Figure for CostCurve<'_> {
     }
 
     fn draw<B: DrawingBackend>(&self, page: &Page<B>) -> Drawn<B> {
-        let frame = Frame {
-            left: 112.0,
-            right: 690.0,
-            top: 28.0,
-            bottom: 466.0,
-        };
+        let frame = Frame { left: 112.0, right: 690.0, top: 28.0, bottom: 466.0 };
         let (lowest, highest) = self.decades();
         let (last, distance, power) = self.iterations();
-        let axes = Axes::new(
-            page,
-            frame,
-            [0.0, last],
-            [f64::from(lowest), f64::from(highest)],
-        );
+        let axes = Axes::new(page, frame, [0.0, last], [f64::from(lowest), f64::from(highest)]);
         axes.draw_frame()?;
 
         let unit = 10_f64.powi(power);
@@ -263,11 +222,8 @@ impl Figure for CostCurve<'_> {
         axes.draw_x_label("Iteration Number")?;
         axes.draw_y_label("Value of cost function")?;
 
-        let curve: Vec<[f64; 2]> = self
-            .points
-            .iter()
-            .map(|&(step, cost)| [step, cost.log10()])
-            .collect();
+        let curve: Vec<[f64; 2]> =
+            self.points.iter().map(|&(step, cost)| [step, cost.log10()]).collect();
         axes.draw_curve(&curve, BLUE, CURVE_WIDTH)
     }
 }

@@ -74,10 +74,7 @@ pub enum Direction {
 
 impl<B: DrawingBackend> Page<B> {
     fn draw(backend: B, format: Format, figure: &impl Figure) -> io::Result<()> {
-        let page = Self {
-            area: backend.into_drawing_area(),
-            format,
-        };
+        let page = Self { area: backend.into_drawing_area(), format };
         page.area
             .fill(&WHITE)
             .and_then(|()| figure.draw(&page))
@@ -114,8 +111,7 @@ impl<B: DrawingBackend> Page<B> {
     /// Draws the rim of a circle.
     pub fn circle(&self, center: [f64; 2], radius: f64, color: RGBColor, width: f64) -> Drawn<B> {
         let style = color.stroke_width(units(width));
-        self.area
-            .draw(&Circle::new(on_grid(&center), units(radius), style))
+        self.area.draw(&Circle::new(on_grid(&center), units(radius), style))
     }
 
     /// Sets `text` at `position`, which is halfway up its capital letters.
@@ -168,13 +164,11 @@ fn replace(
     let path = dir.join(format!("{name}.{extension}"));
     // The same folder, since a rename is atomic only within a file system.
     let temporary = dir.join(format!(".{name}-{}.{extension}", std::process::id()));
-    write(&temporary)
-        .and_then(|()| fs::rename(&temporary, &path))
-        .map_err(|error| {
-            // The first error is the one to report, whether or not cleaning up succeeds.
-            let _ = fs::remove_file(&temporary);
-            with_path(&path, &error)
-        })
+    write(&temporary).and_then(|()| fs::rename(&temporary, &path)).map_err(|error| {
+        // The first error is the one to report, whether or not cleaning up succeeds.
+        let _ = fs::remove_file(&temporary);
+        with_path(&path, &error)
+    })
 }
 
 fn with_path(path: &Path, error: &io::Error) -> io::Error {
@@ -203,10 +197,7 @@ fn write_png(path: &Path, figure: &impl Figure) -> io::Result<()> {
     let backend = BitMapBackend::with_buffer(&mut fine, fine_size);
     Page::draw(backend, Format::Png, figure)?;
 
-    let size = (
-        fine_size.0 / UNITS_PER_PNG_PIXEL,
-        fine_size.1 / UNITS_PER_PNG_PIXEL,
-    );
+    let size = (fine_size.0 / UNITS_PER_PNG_PIXEL, fine_size.1 / UNITS_PER_PNG_PIXEL);
     let pixels = averaged(&fine, fine_size.0 as usize, UNITS_PER_PNG_PIXEL as usize);
     let mut backend = BitMapBackend::new(path, size);
     backend
@@ -228,11 +219,7 @@ fn averaged(pixels: &[u8], width: usize, side: usize) -> Vec<u8> {
                 }
             }
         }
-        means.extend(
-            sums.as_flattened()
-                .iter()
-                .map(|sum| ((sum + samples / 2) / samples) as u8),
-        );
+        means.extend(sums.as_flattened().iter().map(|sum| ((sum + samples / 2) / samples) as u8));
     }
     means
 }

@@ -119,10 +119,7 @@ fn midpoints(ring: &[Corner], n: usize) -> Vec<[f64; 2]> {
     let last = (n - 1) as f64;
     let middle = |a: usize, b: usize| ((a + b) as f64 / 2.0 - 0.5).clamp(0.0, last);
     let next = ring.iter().cycle().skip(1);
-    ring.iter()
-        .zip(next)
-        .map(|(&(x0, y0), &(x1, y1))| [middle(x0, x1), middle(y0, y1)])
-        .collect()
+    ring.iter().zip(next).map(|(&(x0, y0), &(x1, y1))| [middle(x0, x1), middle(y0, y1)]).collect()
 }
 
 /// Averages each point with its neighbours time and again, then scales to the unit square.
@@ -146,10 +143,7 @@ fn smooth(ring: &[[f64; 2]], n: usize) -> Vec<[f64; 2]> {
             }
         }
     }
-    points
-        .iter()
-        .map(|point| point.map(|value| value / last))
-        .collect()
+    points.iter().map(|point| point.map(|value| value / last)).collect()
 }
 
 #[cfg(test)]

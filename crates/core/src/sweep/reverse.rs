@@ -211,6 +211,9 @@ fn sweep<'t, T: Real>(
         }
         let Some((op, args)) = tape.call(id) else { continue };
         tape.record_on_behalf(Some(id));
+        // A rule may pass its cotangent on to several arguments as it is, so from
+        // here on nothing is added into it.
+        tape.disown(cotangent);
         let value = tape.var(id);
         let call = Call::new(&args, value);
         for (position, arg) in args.iter().enumerate() {

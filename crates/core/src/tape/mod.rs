@@ -339,6 +339,12 @@ impl<T: Real> Tape<T> {
         total
     }
 
+    /// Declares that a value's memory may have several readers.
+    #[inline]
+    pub(crate) fn disown(&self, id: NodeId) {
+        self.inner.borrow_mut().nodes[id.index()].owned = false;
+    }
+
     /// The adjoint of a backward sweep, which starts at `region`.
     pub(crate) fn adjoint(&self, region: usize, id: NodeId) -> Option<NodeId> {
         self.inner.borrow().scratch.adjoints.get(region + id.index()).copied().flatten()

@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 use smallvec::SmallVec;
 
 use crate::Real;
+use crate::kernel::vectorised;
 use crate::tensor::{Buffer, Layout, Tensor, View};
 
 /// Values of up to this many elements count as small.
@@ -127,31 +128,26 @@ impl<T: Real> Store<T> {
     /// Adds a value into another one, whose layout is contiguous and whose memory
     /// nobody else reads.
     pub(crate) fn accumulate(&mut self, into: Place, place: Place, layout: &Layout) {
-        let len = layout.shape().elements();
-        let range = into.offset as usize..into.offset as usize + len;
-        let add = |sum: &mut [T], view: View<'_, T>| match view.as_slice() {
-            Some(slice) => sum.iter_mut().zip(slice).for_each(|(sum, &x)| *sum += x),
-            None => sum.iter_mut().zip(view.iter()).for_each(|(sum, x)| *sum += x),
-        };
-        if into.block == 0 && place.block == 0 {
-            // Both lie in one vector, and are small.
-            debug_assert_ne!(into, place);
-            for (i, x) in self.small_values(place, layout).into_iter().enumerate() {
-                self.small[range.start + i] += x;
+        let start = into.offset as usize;
+        let range = start..start + layout.elements();
+        let offset = place.offset as usize;
+        let Self { small, large, .. } = self;
+        match (into.block as usize, place.block as usize) {
+            (0, 0) => {
+                // Both lie in one vector, and are small.
+                let terms: SmallVec<[T; SMALL]> = View::new(small, offset, layout).iter().collect();
+                add(&mut small[range], terms.iter().copied());
             }
-        } else if into.block == 0 {
-            let data = &self.large[place.block as usize - 1];
-            add(&mut self.small[range], View::new(data, place.offset as usize, layout));
-        } else {
-            let mut target = std::mem::take(&mut self.large[into.block as usize - 1]);
-            let sum = Arc::get_mut(&mut target).expect("an accumulated adjoint has one owner");
-            add(&mut sum[range], self.blocks().view(place, layout));
-            self.large[into.block as usize - 1] = target;
+            (0, from) => add_view(&mut small[range], View::new(&large[from - 1], offset, layout)),
+            (to, 0) => {
+                add_view(&mut owned(&mut large[to - 1])[range], View::new(small, offset, layout));
+            }
+            (to, from) => {
+                let blocks = large.get_disjoint_mut([to - 1, from - 1]);
+                let [sum, term] = blocks.expect("an owned sum shares memory with nothing");
+                add_view(&mut owned(sum)[range], View::new(term, offset, layout));
+            }
         }
-    }
-
-    fn small_values(&self, place: Place, layout: &Layout) -> SmallVec<[T; SMALL]> {
-        self.blocks().view(place, layout).iter().collect()
     }
 
     #[inline]
@@ -180,6 +176,24 @@ impl<T: Real> Store<T> {
         for buffer in self.large.drain(..) {
             self.pool.give(buffer);
         }
+    }
+}
+
+/// The elements of a buffer that nobody shares.
+fn owned<T>(buffer: &mut Buffer<T>) -> &mut [T] {
+    Arc::get_mut(buffer).expect("an accumulated adjoint has one owner")
+}
+
+fn add<T: Real>(sum: &mut [T], terms: impl Iterator<Item = T>) {
+    for (sum, term) in sum.iter_mut().zip(terms) {
+        *sum += term;
+    }
+}
+
+fn add_view<T: Real>(sum: &mut [T], terms: View<'_, T>) {
+    match terms.as_slice() {
+        Some(slice) => vectorised(slice.len(), || add(sum, slice.iter().copied())),
+        None => add(sum, terms.iter()),
     }
 }
 

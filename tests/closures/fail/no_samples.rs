@@ -1,0 +1,18 @@
+//! An op without samples does not compile: it could not be checked.
+
+use wengert::prelude::*;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Cube;
+
+impl Elementwise<1> for Cube {
+    const NAME: &'static str = "cube";
+    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+        x * x * x
+    }
+    fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
+        x.square() * x.constant(3.0)
+    }
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! No handle outlives the recording that it belongs to.
+
+use wengert::prelude::*;
+
+fn main() {
+    let mut tape = Tape::new();
+    let x = tape.variable(1.0);
+    tape.reset();
+    let _ = x.sin();
+}
