@@ -1,0 +1,76 @@
+//! Random programs: whatever is recorded, the fast sweep, the recorded sweep and
+//! the forward sweep agree.
+
+use proptest::prelude::*;
+use wengert_core::{Tape, Tensor, Var};
+
+/// One operation on values chosen among those recorded so far.
+type Step = (u8, usize, usize);
+
+/// Runs a program over values of one shape, or of that shape without its first
+/// axis, so that broadcasting, sharing and views all occur.
+fn run<'t>(inputs: [Var<'t, f64>; 2], steps: &[Step]) -> Var<'t, f64> {
+    let mut values = inputs.to_vec();
+    for &(op, i, j) in steps {
+        let (a, b) = (values[i % values.len()], values[j % values.len()]);
+        values.push(match op % 12 {
+            0 => a + b,
+            1 => a - b,
+            2 => (a * b).tanh(),
+            3 => a.sin(),
+            4 => a.maximum(b),
+            5 => -a,
+            6 => a.sigmoid() * 2.0,
+            7 => a + b.sum_over(0),
+            8 => a.slice_by(0, .., -1),
+            9 => a.softmax(-1) - b.mean(),
+            10 => a.matrix_transpose().tanh().matrix_transpose(),
+            _ => a.matmul(b.matrix_transpose()).matmul(b) * 0.1,
+        });
+    }
+    // Every value takes part, so that adjoints meet in all orders.
+    let weighted = values.iter().enumerate().map(|(i, &v)| v.sum() * (1.0 + 0.1 * i as f64));
+    weighted.reduce(|sum, term| sum + term).expect("there are inputs")
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-9 * (1.0 + a.abs().max(b.abs()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn sweeps_agree(
+        steps in prop::collection::vec((any::<u8>(), 0..64_usize, 0..64_usize), 1..24),
+        large in any::<bool>(),
+    ) {
+        // Small values lie in one vector, large ones in buffers.
+        let shape = if large { [9, 8] } else { [2, 3] };
+        let input = |seed: f64| Tensor::from_fn(shape, move |i| ((i as f64 + seed) * 1.7).sin());
+        let (x, w) = (input(0.3), input(4.1));
+        let direction = input(8.8);
+
+        let mut tape = Tape::new();
+        // Twice, so that recycled memory takes part too.
+        for _ in 0..2 {
+            tape.reset();
+            let vars = [tape.variable(&x), tape.variable(&w)];
+            let y = run(vars, &steps);
+            let fast = y.backward();
+            let recorded = y.grad(vars);
+            let mut products = 0.0;
+            for (var, recorded) in vars.into_iter().zip(recorded) {
+                let (fast, recorded) = (fast.wrt(var), recorded.value());
+                prop_assert_eq!(fast.shape(), recorded.shape());
+                for (f, r) in fast.iter().zip(recorded.iter()) {
+                    prop_assert!(close(f, r), "fast {f}, recorded {r}");
+                }
+                products += fast.dot(&direction);
+            }
+            let v = tape.constant(&direction);
+            let tangent = y.jvp(&[(vars[0], v), (vars[1], v)]).item();
+            prop_assert!(close(products, tangent), "reverse {products}, forward {tangent}");
+        }
+    }
+}
