@@ -4,7 +4,7 @@
 //! layers. Xavier's rule (Glorot and Bengio, 2010) keeps the variance of tanh-like
 //! layers in both directions, He's (He et al., 2015) that of ReLU layers forwards.
 //! Both need the *fans* of a weight: how many inputs feed an output and how many
-//! outputs an input feeds. A weight of shape [out, in, ..] has `in` and `out`
+//! outputs an input feeds. A weight of shape `[out, in, ..]` has `in` and `out`
 //! of them, times the extents of further axes (a convolution's window).
 //!
 //! All take a generator, so that a seed fixes the start.

@@ -81,8 +81,8 @@ pub fn mse<'t, T: Real>(output: Var<'t, T>, target: Var<'t, T>) -> Var<'t, T> {
 
 /// The softmax log loss (the paper's section 7.3), averaged over the samples.
 ///
-/// `logits` has shape [N, K], before any softmax; a label counts from 0 and says
-/// which of the K outputs should be the largest. A single sample of shape [K] goes
+/// `logits` has shape `[N, K]`, before any softmax; a label counts from 0 and says
+/// which of the K outputs should be the largest. A single sample of shape `[K]` goes
 /// with a single label. Computed from [`Var::log_softmax`], so large logits do not
 /// overflow.
 ///
@@ -112,7 +112,7 @@ pub fn cross_entropy_sum<'t, T: Real>(logits: Var<'t, T>, labels: &[usize]) -> V
 }
 
 /// The logarithm of the probability that softmax gives to each sample's label, of
-/// shape [N].
+/// shape `[N]`.
 #[track_caller]
 fn log_likelihoods<'t, T: Real>(logits: Var<'t, T>, labels: &[usize]) -> Var<'t, T> {
     let shape = logits.shape();

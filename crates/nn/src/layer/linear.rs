@@ -8,9 +8,9 @@ use crate::{Module, Param, init};
 
 /// The map `W x + b`: the paper's (19), `z = W a + b`, before the activation.
 ///
-/// The weight has shape [outputs, inputs] and the bias [outputs], as in the paper
-/// and in PyTorch. The input is a vector of shape [inputs], or any number of them:
-/// of shape [.., inputs], it gives [.., outputs].
+/// The weight has shape `[outputs, inputs]` and the bias `[outputs]`, as in the paper
+/// and in PyTorch. The input is a vector of shape `[inputs]`, or any number of them:
+/// of shape `[.., inputs]`, it gives `[.., outputs]`.
 ///
 /// ```
 /// use wengert_core::Tape;
@@ -25,9 +25,9 @@ use crate::{Module, Param, init};
 /// ```
 #[derive(Clone, Debug, Module)]
 pub struct Linear<T: Real> {
-    /// The weight, of shape [outputs, inputs].
+    /// The weight, of shape `[outputs, inputs]`.
     pub weight: Param<T>,
-    /// The bias, of shape [outputs], if there is one.
+    /// The bias, of shape `[outputs]`, if there is one.
     pub bias: Option<Param<T>>,
 }
 
@@ -42,8 +42,8 @@ impl<T: Real> Linear<T> {
         }
     }
 
-    /// A layer with a given weight, of shape [outputs, inputs], and bias, of shape
-    /// [outputs].
+    /// A layer with a given weight, of shape `[outputs, inputs]`, and bias, of shape
+    /// `[outputs]`.
     ///
     /// # Panics
     /// If the shapes are not of this kind.
