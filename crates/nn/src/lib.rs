@@ -1,1 +1,76 @@
-//! To be written.
+//! Networks on Wengert's tape: parameters, modules, layers, losses and stochastic
+//! gradient.
+//!
+//! # Map
+//!
+//! - [`Param`]: the numbers that training changes, outside of every tape
+//! - [`Module`]: whatever holds parameters; derived, and one visit serves all;
+//!   [`Path`] names a parameter, [`StateError`] says what a saved state lacks
+//! - [`Layer`]: modules that map one variable to one: [`Linear`], activations,
+//!   [`Sequential`]
+//! - [`init`]: where training starts
+//! - [`loss`]: what training makes small
+//! - [`optim`]: how: [`Sgd`], steepest [`Descent`](optim::Descent)
+//! - [`sample`]: which samples a step looks at
+//! - [`random`]: uniform and normal numbers, and a generator that equals MATLAB's
+//!
+//! # A net of one's own
+//!
+//! ```
+//! use wengert_core::{Tape, Var};
+//! use wengert_nn::loss::cross_entropy;
+//! use wengert_nn::random::MatlabRng;
+//! use wengert_nn::{Layer, Linear, Module, Sgd};
+//!
+//! #[derive(Module)]
+//! struct Net {
+//!     hidden: Linear<f32>,
+//!     out: Linear<f32>,
+//! }
+//!
+//! impl Net {
+//!     fn forward<'t>(&self, x: Var<'t, f32>) -> Var<'t, f32> {
+//!         self.out.forward(self.hidden.forward(x).tanh())
+//!     }
+//! }
+//!
+//! let rng = &mut MatlabRng::new(1);
+//! let mut net = Net { hidden: Linear::new(2, 8, rng), out: Linear::new(8, 2, rng) };
+//! let mut sgd = Sgd::new(0.5).momentum(0.9);
+//! let mut tape = Tape::new();
+//! for _ in 0..200 {
+//!     tape.reset();
+//!     // exclusive or
+//!     let x = tape.constant([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+//!     let loss = cross_entropy(net.forward(x), &[0, 1, 1, 0]);
+//!     sgd.step(&mut net, &loss.backward());
+//! }
+//! # let x = tape.constant([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+//! # assert!(cross_entropy(net.forward(x), &[0, 1, 1, 0]).item() < 0.05);
+//! ```
+
+// The derive macro writes `::wengert_nn`, in this crate as elsewhere.
+extern crate self as wengert_nn;
+
+pub mod init;
+mod layer;
+pub mod loss;
+mod module;
+pub mod optim;
+mod param;
+mod path;
+pub mod random;
+pub mod sample;
+mod state;
+
+pub use layer::{Layer, LeakyRelu, Linear, Relu, Sequential, Sigmoid, Softmax, Softplus, Tanh};
+pub use module::Module;
+pub use optim::Sgd;
+pub use param::Param;
+pub use path::Path;
+pub use state::{Mismatch, StateError};
+pub use wengert_derive::Module;
+
+/// For the derive macro, which must not ask its users for one more dependency.
+#[doc(hidden)]
+pub use wengert_core::Real as __Real;

@@ -14,16 +14,54 @@
 pub use wengert_core::*;
 
 /// Networks: modules, layers, losses, optimisers, random numbers.
+///
+/// ```
+/// use wengert::nn::random::MatlabRng;
+/// use wengert::prelude::*;
+///
+/// #[derive(Module)]
+/// struct Net {
+///     hidden: Linear<f32>,
+///     out: Linear<f32>,
+/// }
+///
+/// impl Net {
+///     fn forward<'t>(&self, x: Var<'t, f32>) -> Var<'t, f32> {
+///         self.out.forward(self.hidden.forward(x).relu())
+///     }
+/// }
+///
+/// let rng = &mut MatlabRng::new(1);
+/// let mut net = Net { hidden: Linear::new(2, 4, rng), out: Linear::new(4, 2, rng) };
+/// let mut sgd = Sgd::new(0.1).momentum(0.9);
+/// let mut tape = Tape::new();
+/// for _ in 0..20 {
+///     tape.reset();
+///     let x = tape.constant([[0.1, 0.2], [0.8, 0.9]]);
+///     let loss = cross_entropy(net.forward(x), &[0, 1]);
+///     sgd.step(&mut net, &loss.backward());
+/// }
+/// ```
 pub mod nn {
     pub use wengert_nn::*;
+    // In place of the macro that writes `::wengert_nn`, which programs that depend
+    // on this crate need not have.
+    #[doc(inline)]
+    pub use wengert_derive::FaceModule as Module;
 }
 
 /// What most programs want in scope.
 pub mod prelude {
     pub use wengert_core::op::{Domain, Elementwise, Samples};
     pub use wengert_core::{
-        Number, Real, Tape, Tensor, Var, check, concat, func, grad, hessian, hvp, jacobian, jvp,
-        stack, value_and_grad, vjp,
+        Number, Real, Tape, Tensor, Var, concat, func, grad, hessian, hvp, jacobian, jvp, stack,
+        value_and_grad, vjp,
+    };
+
+    pub use crate::nn::loss::{cross_entropy, mse, quadratic_cost};
+    pub use crate::nn::{
+        Layer, LeakyRelu, Linear, Module, Param, Relu, Sequential, Sgd, Sigmoid, Softmax, Softplus,
+        Tanh, sequential,
     };
 }
 

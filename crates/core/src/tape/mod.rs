@@ -90,12 +90,24 @@ impl<T: Real> Tape<T> {
 
     /// The variable that stands for a parameter kept outside of the tape. The
     /// first call after a reset takes the value in; later calls with the same key
-    /// return the same variable.
+    /// return the same variable. What was taken in [without
+    /// gradients](Self::without_gradients) does not count for calls outside of it.
+    ///
+    /// ```
+    /// # use wengert_core::{Tape, Tensor};
+    /// let (tape, weight) = (Tape::new(), Tensor::from(2.0));
+    /// let monitored = tape.without_gradients(|| tape.parameter(1, &weight).square());
+    /// let cost = tape.parameter(1, &weight).square();
+    /// assert!(cost.is_active() && !monitored.is_active());
+    /// ```
     #[track_caller]
     pub fn parameter(&self, key: u64, value: &Tensor<T>) -> Var<'_, T> {
-        if let Some(&id) = self.inner.borrow().parameters.get(&key) {
+        let inner = self.inner.borrow();
+        let usable = |id: NodeId| inner.nodes[id.index()].active || !inner.records_derivatives;
+        if let Some(&id) = inner.parameters.get(&key).filter(|&&id| usable(id)) {
             return self.var(id);
         }
+        drop(inner);
         let var = self.leaf(value, true);
         self.inner.borrow_mut().parameters.insert(key, var.id());
         var

@@ -134,6 +134,20 @@ impl<T: Real> Tensor<T> {
         self.view().as_slice()
     }
 
+    /// Whether another tensor, or a tape, reads the same memory, so that writing
+    /// would have to copy it first.
+    ///
+    /// ```
+    /// # use wengert_core::Tensor;
+    /// let a = Tensor::from([1.0, 2.0]);
+    /// assert!(!a.is_shared());
+    /// let b = a.clone();
+    /// assert!(a.is_shared() && b.is_shared());
+    /// ```
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.buffer) > 1
+    }
+
     /// The elements for writing, in row-major order. Copies them first if they
     /// are shared or strided.
     pub fn as_mut_slice(&mut self) -> &mut [T] {

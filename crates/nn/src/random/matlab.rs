@@ -99,14 +99,10 @@ impl MatlabRng {
         state[0] = if seed == 0 { DEFAULT_SEED } else { seed };
         for i in 1..STATE_WORDS {
             let previous = state[i - 1];
-            state[i] = (previous ^ (previous >> 30))
-                .wrapping_mul(1_812_433_253)
-                .wrapping_add(i as u32);
+            state[i] =
+                (previous ^ (previous >> 30)).wrapping_mul(1_812_433_253).wrapping_add(i as u32);
         }
-        Self {
-            state,
-            next: STATE_WORDS,
-        }
+        Self { state, next: STATE_WORDS }
     }
 
     /// A uniform number in [0, 1) with 53 random bits, MATLAB's `rand`.
@@ -138,10 +134,7 @@ impl MatlabRng {
     /// If `n` is 0 or above 2^53, where `rand` no longer reaches every integer; MATLAB rejects
     /// both as well.
     pub fn randi(&mut self, n: usize) -> usize {
-        assert!(
-            n > 0 && n as u64 <= 1 << 53,
-            "randi needs a limit from 1 to 2^53, got {n}"
-        );
+        assert!(n > 0 && n as u64 <= 1 << 53, "randi needs a limit from 1 to 2^53, got {n}");
         (n as f64 * self.rand()) as usize + 1
     }
 
@@ -329,10 +322,7 @@ mod tests {
             assert!((0.5 * rng.randn() - expected).abs() < 1e-15);
         }
         let indices: [usize; 20] = std::array::from_fn(|_| rng.randi(10));
-        assert_eq!(
-            indices,
-            [1, 2, 3, 2, 4, 4, 7, 7, 10, 5, 6, 8, 2, 4, 4, 7, 4, 2, 1, 9]
-        );
+        assert_eq!(indices, [1, 2, 3, 2, 4, 4, 7, 7, 10, 5, 6, 8, 2, 4, 4, 7, 4, 2, 1, 9]);
     }
 
     #[test]

@@ -1,0 +1,310 @@
+//! Parameters: the numbers of a model that training changes.
+//!
+//! A parameter lives in the model, outside of every tape. A tape takes it in by
+//! its [key](Param::key) when `forward` runs, and the optimiser looks its gradient
+//! up by the same key; no handle has to be carried from one to the other, and a
+//! parameter that is used twice is one variable.
+//!
+//! *Invariant*: the elements are contiguous, and the shape never changes.
+
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use wengert_core::{Real, Shape, Tape, Tensor, Var};
+
+/// A tensor of a model that training changes.
+///
+/// Besides the elements it has a key, unique in the process; a flag that says
+/// whether it is trained; and two multipliers, of the learning rate and of the
+/// weight decay, 1 unless set (MatConvNet gives filters and biases different
+/// ones).
+///
+/// A clone is a *new* parameter with the same elements: it has a key of its own,
+/// so that a model and its copy can stand on one tape and have gradients of their
+/// own. An optimiser's memory of the original (its velocity) does not pass to the
+/// clone; to go back to earlier elements, keep a
+/// [`state_dict`](crate::Module::state_dict) instead.
+///
+/// ```
+/// use wengert_core::Tape;
+/// use wengert_nn::Param;
+///
+/// let weight = Param::new([1.0, 2.0]);
+/// let tape = Tape::new();
+/// let cost = weight.on(&tape).square().sum();
+/// assert_eq!(cost.backward().wrt(weight.on(&tape)).to_vec(), [2.0, 4.0]);
+/// ```
+#[derive(Debug)]
+pub struct Param<T: Real> {
+    key: u64,
+    value: Tensor<T>,
+    /// Where the next elements go while a tape still reads the present ones.
+    spare: Option<Tensor<T>>,
+    trainable: bool,
+    rate: f64,
+    decay: f64,
+}
+
+impl<T: Real> Param<T> {
+    /// A trainable parameter that starts with the given elements.
+    pub fn new(value: impl Into<Tensor<T>>) -> Self {
+        Self {
+            key: next_key(),
+            value: value.into().contiguous(),
+            spare: None,
+            trainable: true,
+            rate: 1.0,
+            decay: 1.0,
+        }
+    }
+
+    /// The parameter with a multiplier of the learning rate.
+    #[must_use]
+    pub fn with_rate(self, rate: f64) -> Self {
+        Self { rate, ..self }
+    }
+
+    /// The parameter with a multiplier of the weight decay; 0 excludes it, as the
+    /// paper's equation (33) excludes biases.
+    #[must_use]
+    pub fn with_decay(self, decay: f64) -> Self {
+        Self { decay, ..self }
+    }
+
+    /// The variable that stands for the parameter on a tape: always the same one
+    /// until the tape is reset. A frozen parameter is a constant.
+    #[track_caller]
+    pub fn on<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T> {
+        if self.trainable {
+            tape.parameter(self.key, &self.value)
+        } else {
+            tape.constant(&self.value)
+        }
+    }
+
+    /// The number that names the parameter in this process, and on tapes
+    /// ([`Tape::parameter`]).
+    pub fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// The elements as a tensor.
+    pub fn value(&self) -> &Tensor<T> {
+        &self.value
+    }
+
+    /// The extents.
+    pub fn shape(&self) -> &Shape {
+        self.value.shape()
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.value.len()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.value.is_empty()
+    }
+
+    /// The elements in row-major order.
+    pub fn elements(&self) -> &[T] {
+        self.value.as_slice().expect("a parameter's elements are contiguous")
+    }
+
+    /// The elements for writing, in row-major order.
+    ///
+    /// Variables and tensors taken from the parameter before keep the earlier
+    /// elements. While a tape shares the memory, the elements are copied to a
+    /// second buffer and the two change places; the buffer left behind is free
+    /// again once the tape is reset, so that writing at every step allocates
+    /// nothing once warm.
+    ///
+    /// ```
+    /// # use wengert_nn::Param;
+    /// let mut weight = Param::new([1.0, 2.0]);
+    /// let before = weight.value().clone();
+    /// weight.elements_mut()[0] = 5.0;
+    /// assert_eq!(weight.elements(), [5.0, 2.0]);
+    /// assert_eq!(before.to_vec(), [1.0, 2.0]);
+    /// ```
+    pub fn elements_mut(&mut self) -> &mut [T] {
+        if self.value.is_shared() {
+            let mut fresh = self.take_spare();
+            fresh.as_mut_slice().copy_from_slice(self.elements());
+            self.spare = Some(mem::replace(&mut self.value, fresh));
+        }
+        self.value.as_mut_slice()
+    }
+
+    /// Replaces each element, in row-major order, by `f` of it and of the item
+    /// that belongs to it: an optimiser's step. As [`elements_mut`](Self::elements_mut),
+    /// but without a separate copy while a tape shares the
+    /// memory.
+    ///
+    /// ```
+    /// # use wengert_nn::Param;
+    /// let mut weight = Param::new([1.0, 2.0]);
+    /// weight.update([10.0, 20.0], |w, g| w - 0.1 * g);
+    /// assert_eq!(weight.elements(), [0.0, 0.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If there is not one item for each element.
+    #[track_caller]
+    pub fn update<I>(&mut self, items: I, mut f: impl FnMut(T, I::Item) -> T)
+    where
+        I: IntoIterator<IntoIter: ExactSizeIterator>,
+    {
+        let items = items.into_iter();
+        assert_eq!(items.len(), self.len(), "one item for each element of a parameter");
+        if self.value.is_shared() {
+            let mut fresh = self.take_spare();
+            let elements = fresh.as_mut_slice().iter_mut().zip(self.elements());
+            for ((fresh, &element), item) in elements.zip(items) {
+                *fresh = f(element, item);
+            }
+            self.spare = Some(mem::replace(&mut self.value, fresh));
+        } else {
+            for (element, item) in self.value.as_mut_slice().iter_mut().zip(items) {
+                *element = f(*element, item);
+            }
+        }
+    }
+
+    /// A buffer that nobody reads, of arbitrary elements.
+    fn take_spare(&mut self) -> Tensor<T> {
+        let spare = self.spare.take().filter(|spare| !spare.is_shared());
+        spare.unwrap_or_else(|| Tensor::zeros(self.shape()))
+    }
+
+    /// Takes over the elements of a tensor.
+    ///
+    /// # Panics
+    /// If its shape is another one.
+    #[track_caller]
+    pub fn set(&mut self, value: impl Into<Tensor<T>>) {
+        let value = value.into();
+        let shape = self.shape();
+        assert_eq!(value.shape(), shape, "a parameter of shape {shape} keeps its shape");
+        self.value = value.contiguous();
+    }
+
+    /// Whether training changes it.
+    pub fn is_trainable(&self) -> bool {
+        self.trainable
+    }
+
+    /// Says whether training changes it. Takes effect when a tape takes it in.
+    pub fn set_trainable(&mut self, trainable: bool) {
+        self.trainable = trainable;
+    }
+
+    /// The multiplier of the learning rate.
+    pub fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    /// Sets the multiplier of the learning rate.
+    pub fn set_rate(&mut self, rate: f64) {
+        self.rate = rate;
+    }
+
+    /// The multiplier of the weight decay.
+    pub fn decay(&self) -> f64 {
+        self.decay
+    }
+
+    /// Sets the multiplier of the weight decay.
+    pub fn set_decay(&mut self, decay: f64) {
+        self.decay = decay;
+    }
+}
+
+/// Never the same number twice in a process.
+fn next_key() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+impl<T: Real> Clone for Param<T> {
+    /// A new parameter, with a key of its own, that starts with the same elements
+    /// and settings.
+    fn clone(&self) -> Self {
+        Self { key: next_key(), value: self.value.clone(), spare: None, ..*self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// More elements than a tape copies: it shares the buffer.
+    const LARGE: usize = 1000;
+
+    #[test]
+    fn a_clone_is_another_parameter() {
+        let original = Param::new([1.0, 2.0]).with_rate(0.1).with_decay(0.0);
+        let mut clone = original.clone();
+        clone.elements_mut()[0] = 9.0;
+        assert_ne!(original.key(), clone.key());
+        assert_eq!(original.elements(), [1.0, 2.0]);
+        assert_eq!((clone.rate(), clone.decay()), (0.1, 0.0));
+    }
+
+    #[test]
+    fn writing_while_a_tape_reads_changes_between_two_buffers() {
+        let mut tape = Tape::new();
+        let mut param = Param::new(vec![0.0; LARGE]);
+        let mut buffers = Vec::new();
+        for step in 0..6 {
+            tape.reset();
+            let var = param.on(&tape);
+            if step % 3 == 0 {
+                param.elements_mut()[0] += 1.0;
+            } else {
+                param.update(vec![1.0; LARGE], |w, x| w + x);
+            }
+            assert_eq!(var.value().at(&[0]), step as f64);
+            buffers.push(param.elements().as_ptr());
+        }
+        assert_eq!(param.elements()[0], 6.0);
+        assert_ne!(buffers[0], buffers[1]);
+        assert_eq!(buffers[..2], buffers[2..4]);
+        assert_eq!(buffers[..2], buffers[4..]);
+    }
+
+    #[test]
+    fn a_snapshot_keeps_its_elements() {
+        let mut param = Param::new(vec![0.0; LARGE]);
+        let snapshots: Vec<Tensor<f64>> = (0..4)
+            .map(|step| {
+                param.elements_mut().fill(f64::from(step));
+                param.value().clone()
+            })
+            .collect();
+        for (step, snapshot) in snapshots.iter().enumerate() {
+            assert_eq!(*snapshot, Tensor::full([LARGE], step as f64));
+        }
+    }
+
+    #[test]
+    fn a_frozen_parameter_is_a_constant() {
+        let mut param = Param::new([1.0]);
+        param.set_trainable(false);
+        assert!(!param.on(&Tape::new()).is_active());
+    }
+
+    #[test]
+    #[should_panic(expected = "one item for each element")]
+    fn an_update_has_an_item_for_each_element() {
+        Param::new([1.0, 2.0]).update([1.0], |w, x| w + x);
+    }
+
+    #[test]
+    #[should_panic(expected = "keeps its shape")]
+    fn the_shape_is_fixed() {
+        Param::new([1.0]).set([1.0, 2.0]);
+    }
+}

@@ -1,0 +1,7 @@
+#[derive(wengert_nn::Module)]
+union Either {
+    number: f32,
+    bits: u32,
+}
+
+fn main() {}
