@@ -1,7 +1,7 @@
 //! One step of stochastic gradient on the paper's 2-2-3-2 network, in double
 //! precision: sections 2 to 6 of Higham & Higham.
 
-use wengert::{Tape, Tensor};
+use wengert::prelude::*;
 
 use super::Workload;
 use crate::data::fill;
@@ -26,70 +26,43 @@ fn target(point: usize) -> [f64; 2] {
     if point < 5 { [1.0, 0.0] } else { [0.0, 1.0] }
 }
 
+#[derive(Module)]
 struct Net {
-    weights: [Tensor<f64>; 3],
-    biases: [Tensor<f64>; 3],
+    layers: [Linear<f64>; 3],
 }
 
 const SIZES: [usize; 4] = [2, 2, 3, 2];
 
 impl Net {
     fn new() -> Self {
-        let weight = |l: usize| {
+        let layer = |l: usize| {
             let shape = [SIZES[l + 1], SIZES[l]];
-            Tensor::new(shape, fill(shape[0] * shape[1], l as u32 + 1))
+            let weight = Tensor::new(shape, fill(shape[0] * shape[1], l as u32 + 1));
+            Linear::from_parts(weight, fill(SIZES[l + 1], l as u32 + 4))
         };
-        let bias = |l: usize| Tensor::from(fill(SIZES[l + 1], l as u32 + 4));
-        Self { weights: std::array::from_fn(weight), biases: std::array::from_fn(bias) }
+        Self { layers: std::array::from_fn(layer) }
     }
 
-    fn forward<'t>(&self, tape: &'t Tape<f64>, x: &Tensor<f64>) -> wengert::Var<'t, f64> {
-        let mut a = tape.constant(x);
-        for l in 0..3 {
-            let w = tape.parameter(l as u64, &self.weights[l]);
-            let b = tape.parameter(l as u64 + 3, &self.biases[l]);
-            a = (w.matmul(a) + b).sigmoid();
-        }
-        a
-    }
-
-    fn step(&mut self, tape: &mut Tape<f64>, x: &Tensor<f64>, y: &Tensor<f64>) {
-        tape.reset();
-        let cost = (self.forward(tape, x) - tape.constant(y)).square().sum() * 0.5;
-        let gradients = cost.backward();
-        for (key, parameter) in self.weights.iter_mut().chain(&mut self.biases).enumerate() {
-            gradients.with_parameter(key as u64, |g| {
-                let g = g.as_slice().expect("these gradients are no views");
-                for (p, g) in parameter.as_mut_slice().iter_mut().zip(g) {
-                    *p -= 0.05 * g;
-                }
-            });
-        }
-    }
-
-    fn cost(&self, tape: &mut Tape<f64>) -> f64 {
-        tape.reset();
-        (0..10)
-            .map(|i| {
-                let x = Tensor::from(X[i]);
-                let y = Tensor::from(target(i));
-                0.5 * (self.forward(tape, &x) - tape.constant(y)).square().sum().item()
-            })
-            .sum()
+    /// The cost (13) of one point: half the squared norm of the residual.
+    fn cost<'t>(&self, tape: &'t Tape<f64>, point: usize) -> Var<'t, f64> {
+        let x = tape.constant(X[point]);
+        let output = self.layers.iter().fold(x, |a, layer| layer.forward(a).sigmoid());
+        (output - tape.constant(target(point))).square().sum() * 0.5
     }
 }
 
 fn run(reps: usize) -> (Timing, f64) {
-    let data: Vec<_> = (0..10).map(|i| (Tensor::from(X[i]), Tensor::from(target(i)))).collect();
     let mut tape = Tape::new();
     let mut net = Net::new();
-    let steps = |net: &mut Net, tape: &mut Tape<f64>| {
+    let mut sgd = Sgd::new(0.05);
+    let mut steps = |net: &mut Net| {
         for i in 0..200 {
-            let (x, y) = &data[(i * 7 + 3) % 10];
-            net.step(tape, x, y);
+            tape.reset();
+            let gradients = net.cost(&tape, (i * 7 + 3) % 10).backward();
+            sgd.step(net, &gradients);
         }
     };
-    steps(&mut net, &mut tape);
-    let check = net.cost(&mut tape);
-    (time(reps, 200, || steps(&mut net, &mut tape)), check)
+    steps(&mut net);
+    let check = (0..10).map(|point| net.cost(&Tape::new(), point).item()).sum();
+    (time(reps, 200, || steps(&mut net)), check)
 }

@@ -65,11 +65,12 @@ impl Plans {
     fn place(op: TypeId, signature: &Signature) -> usize {
         let mut hasher = WordHasher::default();
         op.hash(&mut hasher);
-        let mut hash = hasher.finish();
-        for layout in signature.layouts {
-            hash = (hash.rotate_left(9) ^ u64::from(layout.number())).wrapping_mul(0x9E37_79B9);
-        }
-        (hash >> 20) as usize % Self::PLACES
+        let mix = |hash: u64, layout: LayoutId| {
+            (hash.rotate_left(5) ^ u64::from(layout.number())).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        };
+        let hash = signature.layouts.into_iter().fold(hasher.finish(), mix);
+        // The top bits depend on all of the key.
+        (hash >> (u64::BITS - Self::PLACES.ilog2())) as usize
     }
 
     #[inline]
