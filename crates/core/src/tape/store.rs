@@ -132,7 +132,7 @@ impl<T: Real> Store<T> {
         };
         if into.block == 0 && place.block == 0 {
             // Both lie in one vector, and are small.
-            debug_assert_ne!(into, place);
+            debug_assert!(into != place || len == 0);
             for (i, x) in self.small_values(place, layout).into_iter().enumerate() {
                 self.small[range.start + i] += x;
             }
