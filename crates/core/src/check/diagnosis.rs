@@ -102,7 +102,8 @@ impl Comparison {
         // largest ones.
         let differs = |&&(_, a, b): &&(usize, f64, f64)| {
             let room = tolerance * (a.abs().max(b.abs()) + 0.01 * magnitude);
-            a != b && !((a - b).abs() <= room)
+            // A NaN differs.
+            a != b && ((a - b).abs() > room || (a - b).is_nan())
         };
         let mut wrong: Vec<(usize, (usize, f64, f64))> = Vec::new();
         for (input, pairs) in pairs.iter().enumerate() {

@@ -27,8 +27,11 @@
 //! evaluates elsewhere. It knows no op by name.
 
 mod adjoint;
+mod case;
+mod conditions;
 mod diagnosis;
 mod harness;
+mod layouts;
 mod problem;
 mod report;
 mod taylor;
@@ -228,10 +231,14 @@ impl Options {
         }
         let across = inner(std::slice::from_ref(&w), std::slice::from_ref(tangent));
         let back = inner(gradient, &v);
+        // Steps are relative to the size of x, so a value, its slope and its
+        // curvature are numbers of one kind, and what rounding leaves of the larger
+        // is no error of the smaller.
+        let size = inner(std::slice::from_ref(&w), std::slice::from_ref(&value)).1;
         report.identities.push(Identity::new::<T>(
             ("<w, J v> forward ", across.0),
             ("<J' w, v> reverse", back.0),
-            across.1 + back.1,
+            across.1 + back.1 + size,
         ));
 
         let candidates = [Candidate::Gradient(suspect), Candidate::Gradient(gradient)];
@@ -269,7 +276,7 @@ impl Options {
             let ways = Identity::new::<T>(
                 ("<u, H v> forward over reverse", bend.across),
                 ("<v, H u> reverse over reverse", bend.back),
-                bend.scale,
+                bend.scale + back.1 + size,
             );
             if second.verdict == Verdict::Wrong || !ways.holds() {
                 report.verdict = Verdict::Wrong;

@@ -25,6 +25,8 @@ const RUNGS: usize = 22;
 const ABOVE_NOISE: f64 = 10.0;
 /// Rungs to which a rate is fitted: the finest ones that count.
 const FITTED: usize = 4;
+/// Rungs that it takes to call a derivative wrong: two differ by chance too easily.
+const LEAST: usize = 3;
 /// How far a rate may fall short of its order: halfway down would be the order of
 /// a wrong derivative plus one half.
 const SHORTFALL: f64 = 0.25;
@@ -227,9 +229,12 @@ impl Line {
             if self.obstacle.is_some() { Verdict::Kink } else { Verdict::NotFinite }
         } else if fitted.is_empty() {
             Verdict::RoundingFloor
-        } else if slope.is_some_and(|slope| slope >= f64::from(order) - SHORTFALL) {
+        } else if slope.is_some_and(|slope| slope >= f64::from(order) - SHORTFALL)
+            || is_rising(fitted, f64::from(order) - 0.5)
+            || is_refuted(fitted, &rungs[end..], power)
+        {
             Verdict::Right
-        } else if error <= tolerance {
+        } else if error <= tolerance || fitted.len() < LEAST {
             Verdict::RoundingFloor
         } else {
             Verdict::Wrong
@@ -258,6 +263,23 @@ fn fit(rungs: &[Rung]) -> Option<f64> {
         .iter()
         .fold((0.0, 0.0), |(xy, xx), p| (xy + (p.0 - x) * (p.1 - y), xx + (p.0 - x).powi(2)));
     Some(xy / xx)
+}
+
+/// Whether the rate rises towards its order where the remainder drowns, as it may
+/// for a right derivative seen at coarse steps only. That of a wrong one falls.
+fn is_rising(rungs: &[Rung], least: f64) -> bool {
+    let rates: Vec<f64> = rungs.windows(2).filter_map(fit).collect();
+    rates.last().is_some_and(|&last| last >= least) && rates.is_sorted()
+}
+
+/// Whether finer rungs, drowned as they are, show less than the finest one that
+/// counts would leave of a wrong derivative.
+fn is_refuted(rungs: &[Rung], finer: &[Rung], power: i32) -> bool {
+    let Some(last) = rungs.last() else { return false };
+    finer.iter().any(|rung| {
+        let if_wrong = last.remainder * (rung.h / last.h).powi(power);
+        rung.remainder + 0.3 * rung.floor < 0.6 * if_wrong
+    })
 }
 
 /// One step of the ladder.
