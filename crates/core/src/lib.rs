@@ -22,6 +22,7 @@
 //! ```
 
 mod axes;
+pub mod check;
 mod kernel;
 mod number;
 pub mod op;
@@ -29,6 +30,7 @@ mod real;
 mod sweep;
 mod tape;
 mod tensor;
+pub mod trace;
 mod transform;
 mod var;
 

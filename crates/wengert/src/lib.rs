@@ -54,8 +54,8 @@ pub mod nn {
 pub mod prelude {
     pub use wengert_core::op::{Domain, Elementwise, Samples};
     pub use wengert_core::{
-        Number, Real, Tape, Tensor, Var, concat, func, grad, hessian, hvp, jacobian, jvp, stack,
-        value_and_grad, vjp,
+        Number, Real, Tape, Tensor, Var, check, concat, func, grad, hessian, hvp, jacobian, jvp,
+        stack, value_and_grad, vjp,
     };
 
     pub use crate::nn::loss::{cross_entropy, mse, quadratic_cost};

@@ -7,7 +7,9 @@
 use std::any::Any;
 use std::fmt::Debug;
 
-use super::{Call, Cost, DynOp, Formula, Operation, Samples, add_terms, family, operands};
+use super::{
+    Call, Cost, DynOp, Formula, Operation, SampleSet, Samples, add_terms, family, operands,
+};
 use crate::tensor::{Shape, View};
 use crate::{Real, Var};
 
@@ -62,6 +64,12 @@ impl<T: Real, B: Bilinear> Operation<T, family::Bilinear> for B {
     #[inline]
     fn into_dyn(self) -> BilinearMap<B> {
         BilinearMap(self)
+    }
+
+    fn sample_set() -> SampleSet<T> {
+        let mut samples = Samples::new();
+        Self::samples(&mut samples);
+        samples.erase()
     }
 }
 

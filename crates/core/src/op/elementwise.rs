@@ -9,7 +9,9 @@
 use std::any::Any;
 use std::fmt::Debug;
 
-use super::{Call, Cost, DynOp, Formula, Operation, Samples, add_terms, family, operands};
+use super::{
+    Call, Cost, DynOp, Formula, Operation, SampleSet, Samples, add_terms, family, operands,
+};
 use crate::kernel::map::map;
 use crate::number::{Number, Plain};
 use crate::tensor::{Shape, View};
@@ -86,6 +88,12 @@ impl<T: Real, E: Elementwise<N>, const N: usize> Operation<T, family::Elementwis
     #[inline]
     fn into_dyn(self) -> Mapped<E, N> {
         Mapped(self)
+    }
+
+    fn sample_set() -> SampleSet<T> {
+        let mut samples = Samples::new();
+        Self::samples(&mut samples);
+        samples.erase()
     }
 }
 
@@ -198,6 +206,12 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
         let mut distances = vec![T::zero(); shape.elements()];
         map(args, &shape, &mut distances, |x| self.0.kink_distance(x));
         distances.into_iter().fold(T::infinity(), T::min)
+    }
+
+    fn partials(&self, args: &[T]) -> Option<Vec<T>> {
+        let x: [T; N] = args.try_into().ok()?;
+        let y = Plain(self.0.eval(x));
+        Some((0..N).map(|arg| self.0.partial(arg, x.map(Plain), y).0).collect())
     }
 
     fn equals(&self, other: &dyn Any) -> bool {

@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::fmt::Debug;
 
-use super::{Call, Cost, DynOp, Formula, Operation, Samples, family};
+use super::{Call, Cost, DynOp, Formula, Operation, SampleSet, Samples, family};
 use crate::tensor::{Layout, Shape, View};
 use crate::{Real, Var};
 
@@ -72,6 +72,12 @@ impl<T: Real, L: Linear> Operation<T, family::Linear> for L {
     #[inline]
     fn into_dyn(self) -> LinearMap<L> {
         LinearMap(self)
+    }
+
+    fn sample_set() -> SampleSet<T> {
+        let mut samples = Samples::new();
+        Self::samples(&mut samples);
+        samples.erase()
     }
 }
 

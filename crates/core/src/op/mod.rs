@@ -37,6 +37,7 @@ mod sum;
 
 use std::any::Any;
 use std::fmt::Debug;
+use std::rc::Rc;
 
 pub use activation::{LeakyRelu, Relu, Sigmoid, Softplus, Tanh};
 pub use arithmetic::{Abs, Add, Div, Maximum, Minimum, Mul, Neg, Sub};
@@ -50,7 +51,7 @@ pub use movement::{BroadcastTo, Concat, Pad, Permute, Reshape, Slice, Stack};
 pub use power::{Powf, Powi, Reciprocal, Sqrt, Square};
 pub use product::{Matmul, Outer};
 pub use row::{FirstMax, LogSoftmax, LogSumExp, Max, Norm, Softmax};
-pub use samples::{Domain, Samples, ShapeClass};
+pub use samples::{Domain, SampleSet, Samples, ShapeClass};
 pub use sum::{Mean, Sum, SumTo};
 
 use crate::tensor::{Layout, Shape, View};
@@ -264,8 +265,77 @@ pub trait DynOp<T: Real>: Any + Debug {
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost;
     /// The distance to the nearest kink.
     fn kink_distance(&self, args: &[View<'_, T>]) -> T;
+    /// The local partials at numbers, by the op's formula, if it is elementwise.
+    fn partials(&self, _args: &[T]) -> Option<Vec<T>> {
+        None
+    }
     /// Whether `other` is the same op with the same parameters.
     fn equals(&self, other: &dyn Any) -> bool;
+}
+
+/// An op whose type is forgotten is still an op: so the samples of the registry
+/// can be recorded.
+impl<T: Real> DynOp<T> for Rc<dyn DynOp<T>> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn formula(&self) -> Formula {
+        (**self).formula()
+    }
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        (**self).shape(args)
+    }
+
+    fn view(&self, arg: &Layout) -> Option<(Layout, isize)> {
+        (**self).view(arg)
+    }
+
+    fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]) {
+        (**self).eval(args, shape, out);
+    }
+
+    fn eval_scalar(&self, args: &[T]) -> Option<T> {
+        (**self).eval_scalar(args)
+    }
+
+    fn is_differentiable(&self) -> bool {
+        (**self).is_differentiable()
+    }
+
+    fn jvp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        (**self).jvp(call, tangents)
+    }
+
+    fn vjp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        arg: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        (**self).vjp(call, arg, cotangent)
+    }
+
+    fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
+        (**self).cost(args, result)
+    }
+
+    fn kink_distance(&self, args: &[View<'_, T>]) -> T {
+        (**self).kink_distance(args)
+    }
+
+    fn partials(&self, args: &[T]) -> Option<Vec<T>> {
+        (**self).partials(args)
+    }
+
+    fn equals(&self, other: &dyn Any) -> bool {
+        other.downcast_ref::<Self>().is_some_and(|other| (**self).equals(&**other as &dyn Any))
+    }
 }
 
 /// Any op, whatever its family.
@@ -278,6 +348,9 @@ pub trait Operation<T: Real, Family>: Sized {
 
     /// Wraps the op.
     fn into_dyn(self) -> Self::Dyn;
+
+    /// The op's samples.
+    fn sample_set() -> SampleSet<T>;
 }
 
 /// Markers that tell the families apart.
@@ -306,6 +379,12 @@ impl<T: Real, O: Op> Operation<T, family::General> for O {
     #[inline]
     fn into_dyn(self) -> General<O> {
         General(self)
+    }
+
+    fn sample_set() -> SampleSet<T> {
+        let mut samples = Samples::new();
+        Self::samples(&mut samples);
+        samples.erase()
     }
 }
 

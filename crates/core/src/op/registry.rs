@@ -4,7 +4,7 @@
 //! table of ops in the documentation. A line may name a method for ops without
 //! parameters; methods that take parameters stand beside their op.
 
-use super::samples::{SampleSet, Samples};
+use super::samples::SampleSet;
 use super::*;
 
 /// An op as the registry knows it.
@@ -33,15 +33,11 @@ macro_rules! ops {
         /// assert!(ops.iter().any(|op| op.name == "matmul"));
         /// ```
         pub fn ops<T: Real>() -> Vec<Entry<T>> {
-            vec![$($({
-                let mut samples = Samples::new();
-                <$op>::samples(&mut samples);
-                Entry {
-                    name: <$op>::NAME,
-                    family: stringify!($family),
-                    formula: <$op>::FORMULA,
-                    samples: samples.erase(),
-                }
+            vec![$($(Entry {
+                name: <$op>::NAME,
+                family: stringify!($family),
+                formula: <$op>::FORMULA,
+                samples: <$op as Operation<T, _>>::sample_set(),
             },)*)*]
         }
 

@@ -239,6 +239,11 @@ impl<T: Real> Tape<T> {
         Var::new(self, id)
     }
 
+    /// The source line that recorded a node.
+    pub(crate) fn location_of(&self, id: NodeId) -> &'static Location<'static> {
+        self.inner.borrow().nodes[id.index()].location
+    }
+
     pub(crate) fn shape_of(&self, id: NodeId) -> Shape {
         self.inner.borrow().shape(id).clone()
     }

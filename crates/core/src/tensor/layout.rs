@@ -116,9 +116,11 @@ impl Layout {
         step: isize,
     ) -> (Layout, isize) {
         let mut strides: Strides = SmallVec::from_slice(&self.strides);
-        let moved = if count == 0 { 0 } else { start as isize * strides[axis] };
+        let shape = self.shape.with_axis(axis, count);
+        // Without elements there may be no buffer to move within.
+        let moved = if shape.elements() == 0 { 0 } else { start as isize * strides[axis] };
         strides[axis] *= step;
-        (Layout::strided(self.shape.with_axis(axis, count), strides), moved)
+        (Layout::strided(shape, strides), moved)
     }
 
     /// The layout of all axes but the last `trailing` ones.

@@ -48,9 +48,8 @@ impl<T: Real> Tensor<T> {
     #[track_caller]
     pub fn new(shape: impl Into<Shape>, elements: Vec<T>) -> Self {
         let shape = shape.into();
-        assert_eq!(
-            elements.len(),
-            shape.elements(),
+        assert!(
+            elements.len() == shape.elements(),
             "a tensor of shape {shape} has {} elements, not {}",
             shape.elements(),
             elements.len()
@@ -173,9 +172,8 @@ impl<T: Real> Tensor<T> {
     /// If the tensor has more elements, or none.
     #[track_caller]
     pub fn item(&self) -> T {
-        assert_eq!(
-            self.len(),
-            1,
+        assert!(
+            self.len() == 1,
             "item() wants one element, and a {} has more or none",
             self.shape()
         );

@@ -25,6 +25,14 @@ pub trait Inputs<T: Real> {
 
     /// Arranges tensors, one for each input, like the inputs.
     fn collect(&self, tensors: &mut impl Iterator<Item = Tensor<T>>) -> Self::Tensors;
+
+    /// Arranges variables, one for each input, like the inputs: the inverse of
+    /// [`flatten`](Self::flatten).
+    fn unflatten<'t>(vars: &mut impl Iterator<Item = Var<'t, T>>) -> Self::Vars<'t>;
+
+    /// Appends derivatives, in order, to a list: the inverse of
+    /// [`collect`](Self::collect).
+    fn flatten_tensors(tensors: Self::Tensors, list: &mut Vec<Tensor<T>>);
 }
 
 impl<T: Real> Inputs<T> for &Tensor<T> {
@@ -46,6 +54,14 @@ impl<T: Real> Inputs<T> for &Tensor<T> {
 
     fn collect(&self, tensors: &mut impl Iterator<Item = Tensor<T>>) -> Tensor<T> {
         tensors.next().expect("one tensor for each input")
+    }
+
+    fn unflatten<'t>(vars: &mut impl Iterator<Item = Var<'t, T>>) -> Var<'t, T> {
+        vars.next().expect("one variable for each input")
+    }
+
+    fn flatten_tensors(tensor: Tensor<T>, list: &mut Vec<Tensor<T>>) {
+        list.push(tensor);
     }
 }
 
@@ -76,6 +92,16 @@ impl<T: Real, I: Inputs<T>, const N: usize> Inputs<T> for [I; N] {
     fn collect(&self, tensors: &mut impl Iterator<Item = Tensor<T>>) -> Self::Tensors {
         self.each_ref().map(|input| input.collect(tensors))
     }
+
+    fn unflatten<'t>(vars: &mut impl Iterator<Item = Var<'t, T>>) -> Self::Vars<'t> {
+        std::array::from_fn(|_| I::unflatten(vars))
+    }
+
+    fn flatten_tensors(tensors: Self::Tensors, list: &mut Vec<Tensor<T>>) {
+        for tensors in tensors {
+            I::flatten_tensors(tensors, list);
+        }
+    }
 }
 
 macro_rules! tuples {
@@ -99,6 +125,14 @@ macro_rules! tuples {
 
             fn collect(&self, tensors: &mut impl Iterator<Item = Tensor<T>>) -> Self::Tensors {
                 ($(self.$index.collect(tensors),)*)
+            }
+
+            fn unflatten<'t>(vars: &mut impl Iterator<Item = Var<'t, T>>) -> Self::Vars<'t> {
+                ($($input::unflatten(vars),)*)
+            }
+
+            fn flatten_tensors(tensors: Self::Tensors, list: &mut Vec<Tensor<T>>) {
+                $($input::flatten_tensors(tensors.$index, list);)*
             }
         }
     )*};

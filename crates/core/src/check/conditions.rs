@@ -1,0 +1,326 @@
+//! What must hold for an op at given operands.
+
+use super::case::{Case, Sweeps, close};
+use super::layouts::views;
+use super::problem::{Draw, Kinks, Problem, inner, record_op};
+use super::report::Verdict;
+use super::taylor::{Candidate, Walk};
+use super::{Derivatives, Identity, recorder};
+use crate::op::samples::Sample;
+use crate::trace::number;
+use crate::{Shape, Tape, Tensor, Var};
+
+/// What must hold for every sample.
+pub(super) const CHECKS: [(&str, Check); 11] = [
+    ("shape rule", shape_rule),
+    ("every element is written", every_element_is_written),
+    ("scalars", scalars),
+    ("partials", partials),
+    ("masks", masks_get_no_derivative),
+    ("adjoint identity and first order", first_order),
+    ("second order", second_order),
+    ("four orders of the modes", four_orders),
+    ("fast and recorded sweeps", fast_and_recorded),
+    ("one operand twice", one_operand_twice),
+    ("views", views),
+];
+
+pub(super) type Check = fn(&Case<f64>) -> Result<(), String>;
+
+/// Rounding of a few operations in double precision.
+pub(super) const ROUNDING: f64 = 300.0 * f64::EPSILON;
+
+fn shape_rule(case: &Case<f64>) -> Result<(), String> {
+    let shape = case.sweeps().value.shape().clone();
+    if shape != case.shape {
+        return Err(format!("the rule says {}, the value has {shape}", case.shape));
+    }
+    let shapes: Vec<&Shape> = case.args.iter().map(Tensor::shape).collect();
+    let cost = case.op.cost(&shapes, &shape);
+    if case.shape.elements() == 0 && case.args.iter().all(Tensor::is_empty) && cost.total() > 0 {
+        return Err(format!("computing nothing is said to take {} operations", cost.total()));
+    }
+    Ok(())
+}
+
+/// Whatever stood in the memory of the result before, it is gone after.
+fn every_element_is_written(case: &Case<f64>) -> Result<(), String> {
+    let views: Vec<_> = case.args.iter().map(Tensor::view).collect();
+    let evaluate = |stale: f64| {
+        let mut out = vec![stale; case.shape.elements()];
+        case.op.eval(&views, &case.shape, &mut out);
+        Tensor::new(&case.shape, out)
+    };
+    close("what depends on old memory", &evaluate(7.0), &evaluate(-3.0), 0.0)?;
+    close("evaluated and recorded", &evaluate(7.0), &case.sweeps().value, ROUNDING)
+}
+
+fn scalars(case: &Case<f64>) -> Result<(), String> {
+    if case.args.iter().any(|arg| arg.shape().rank() > 0) {
+        return Ok(());
+    }
+    let args: Vec<f64> = case.args.iter().map(Tensor::item).collect();
+    let Some(y) = case.op.eval_scalar(&args) else { return Ok(()) };
+    let views: Vec<_> = case.args.iter().map(Tensor::view).collect();
+    let mut out = [f64::NAN];
+    case.op.eval(&views, &case.shape, &mut out);
+    close("as a number and as a tensor", &Tensor::scalar(y), &Tensor::scalar(out[0]), 0.0)
+}
+
+/// The formula of the partials is what the rule multiplies with, though a rule may
+/// know a constant slope.
+fn partials(case: &Case<f64>) -> Result<(), String> {
+    if case.args.iter().any(|arg| arg.shape().rank() > 0) {
+        return Ok(());
+    }
+    let args: Vec<f64> = case.args.iter().map(Tensor::item).collect();
+    let Some(partials) = case.op.partials(&args) else { return Ok(()) };
+    let tape = Tape::new();
+    let vars: Vec<_> = args.iter().map(|&x| tape.variable(x)).collect();
+    let y = tape.record(case.op.clone(), &vars);
+    let adjoints = y.vjp(tape.constant(1.0), &vars);
+    for (partial, adjoint) in partials.into_iter().zip(adjoints) {
+        close("partial and adjoint", &Tensor::scalar(partial), &adjoint.value(), ROUNDING)?;
+    }
+    Ok(())
+}
+
+/// A derivative with respect to a mask is zero.
+fn masks_get_no_derivative(case: &Case<f64>) -> Result<(), String> {
+    let tape = Tape::new();
+    let vars: Vec<_> = case.args.iter().map(|x| tape.variable(x)).collect();
+    let y = tape.record(case.op.clone(), &vars);
+    let adjoints = y.vjp(tape.constant(&case.w), &vars);
+    for (i, (adjoint, domain)) in adjoints.iter().zip(&case.domains).enumerate() {
+        if domain.is_mask && adjoint.value().iter().any(|x| x != 0.0) {
+            return Err(format!("operand {} is a mask and gets {}", i + 1, adjoint.value()));
+        }
+    }
+    Ok(())
+}
+
+fn first_order(case: &Case<f64>) -> Result<(), String> {
+    let masks = case.masks();
+    let record = recorder(|tape, vars| record_op(&case.op, tape, vars, &masks));
+    let problem = Problem::new(&record, case.varied());
+    let tape = Tape::new();
+    let (vars, y) = problem.record(&tape);
+    let Derivatives { gradient, tangent, .. } =
+        Derivatives::of(&vars, y, &case.w, [&case.v, &case.v], false);
+    let across = inner(std::slice::from_ref(&case.w), std::slice::from_ref(&tangent));
+    let back = inner(&gradient, &case.v);
+    let size = inner(std::slice::from_ref(&case.w), &[y.value()]).1;
+    let identity = Identity::new::<f64>(
+        ("<w, J v>", across.0),
+        ("<J' w, v>", back.0),
+        across.1 + back.1 + size,
+    );
+    if !identity.holds() && case.is_finite() {
+        return Err(format!(
+            "<w, J v> = {} and <J' w, v> = {}",
+            number(across.0, 16),
+            number(back.0, 16)
+        ));
+    }
+    if !case.is_finite() {
+        return Ok(());
+    }
+    let candidates = [Candidate::Gradient(&gradient), Candidate::Slope(across.0)];
+    let (kinks, y) = (&Kinks::of(y), &y.value());
+    let line = Walk {
+        problem: &problem,
+        tape: &tape,
+        kinks,
+        y,
+        v: &case.v,
+        w: &case.w,
+        candidates: &candidates,
+    }
+    .descend();
+    for (candidate, mode) in ["vjp", "jvp"].into_iter().enumerate() {
+        judged(mode, &line.rate::<f64>(candidate, None))?;
+    }
+    Ok(())
+}
+
+fn judged(what: &str, rate: &super::Rate) -> Result<(), String> {
+    match rate.verdict {
+        Verdict::Right | Verdict::RoundingFloor => Ok(()),
+        Verdict::Wrong => Err(format!(
+            "{what}: the remainder falls as h^{:.2} and not as h^{}, a relative error of {:.1e}",
+            rate.slope.unwrap_or(f64::NAN),
+            rate.order,
+            rate.error
+        )),
+        verdict => Err(format!("{what}: {verdict:?} at operands that keep away from kinks")),
+    }
+}
+
+/// `<w, y> + |y|^2 / 2`: even of a linear op, a function with a second derivative,
+/// through a cotangent that moves with the operands.
+fn curved<'t>(w: &Tensor<f64>, y: Var<'t, f64>) -> Var<'t, f64> {
+    (y * y.tape().constant(w) + 0.5 * y * y).sum()
+}
+
+fn second_order(case: &Case<f64>) -> Result<(), String> {
+    if !case.is_finite() {
+        return Ok(());
+    }
+    let masks = case.masks();
+    let record = recorder(|tape, vars| curved(&case.w, record_op(&case.op, tape, vars, &masks)));
+    let problem = Problem::new(&record, case.varied());
+    let tape = Tape::new();
+    let (vars, y) = problem.record(&tape);
+    let one = Tensor::scalar(1.0);
+    let Derivatives { gradient, bend, .. } =
+        Derivatives::of(&vars, y, &one, [&case.v, &case.v], true);
+    let bend = bend.expect("second order was asked for");
+    let candidates = [Candidate::Gradient(&gradient)];
+    let (kinks, y) = (&Kinks::of(y), &y.value());
+    let line = Walk {
+        problem: &problem,
+        tape: &tape,
+        kinks,
+        y,
+        v: &case.v,
+        w: &one,
+        candidates: &candidates,
+    }
+    .descend();
+    judged("gradient of <w, y> + |y|^2 / 2", &line.rate::<f64>(0, None))?;
+    judged("Hessian", &line.rate::<f64>(0, Some((bend.along, bend.scale))))
+}
+
+/// `<v, H v>` by each mode over each mode.
+fn four_orders(case: &Case<f64>) -> Result<(), String> {
+    if !case.is_finite() {
+        return Ok(());
+    }
+    let tape = Tape::new();
+    let vars: Vec<_> = case.varied().iter().map(|x| tape.variable(x)).collect();
+    let y = curved(&case.w, record_op(&case.op, &tape, &vars, &case.masks()));
+    let v: Vec<_> = case.v.iter().map(|v| tape.constant(v)).collect();
+    let tangents: Vec<_> = vars.iter().copied().zip(v.iter().copied()).collect();
+    let dot = |adjoints: Vec<Var<'_, f64>>| {
+        let products = adjoints.iter().zip(&case.v).flat_map(|(a, v)| {
+            a.value().iter().zip(v.iter()).map(|(a, v)| a * v).collect::<Vec<_>>()
+        });
+        products.fold((0.0, 0.0), |(sum, size): (f64, f64), p| (sum + p, size + p.abs()))
+    };
+    let one = tape.constant(1.0);
+    let reverse = y.vjp(one, &vars);
+    let slopes = reverse.iter().zip(&v).map(|(&g, &v)| (g * v).sum());
+    let Some(slope) = slopes.reduce(|a, b| a + b) else { return Ok(()) };
+    let forward = y.jvp(&tangents);
+    let (expected, size) = dot(slope.vjp(one, &vars));
+    let forward_over_forward = forward.jvp(&tangents).item();
+    for (order, (bend, other_size)) in [
+        ("forward over reverse", (slope.jvp(&tangents).item(), 0.0)),
+        ("reverse over forward", dot(forward.vjp(one, &vars))),
+        ("forward over forward", (forward_over_forward, 0.0)),
+    ] {
+        let (left, right) = (("reverse over reverse", expected), (order, bend));
+        let identity =
+            Identity::new::<f64>(left, right, size + other_size + bend.abs() + y.item().abs());
+        if !identity.holds() {
+            return Err(format!(
+                "<v, H v> = {} reverse over reverse, {} {order}",
+                number(expected, 16),
+                number(bend, 16)
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn fast_and_recorded(case: &Case<f64>) -> Result<(), String> {
+    let fast = case.sweeps();
+    let recorded = case.sweeps_in(|_, body| body());
+    fast.agree(&recorded, ROUNDING)?;
+    let tape = Tape::new();
+    let vars: Vec<_> = case.varied().iter().map(|x| tape.variable(x)).collect();
+    let y = record_op(&case.op, &tape, &vars, &case.masks());
+    if y.is_active() {
+        let gradients = y.backward_with(&case.w);
+        for (var, adjoint) in vars.iter().zip(&recorded.adjoints) {
+            close("backward and recorded", &gradients.wrt(*var), adjoint, ROUNDING)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where one variable stands in several places, its adjoint is the sum of theirs.
+fn one_operand_twice(case: &Case<f64>) -> Result<(), String> {
+    let varied: Vec<usize> = (0..case.args.len()).filter(|&i| !case.domains[i].is_mask).collect();
+    let Some(&first) = varied.first() else { return Ok(()) };
+    let shape = case.args[first].shape();
+    let places: Vec<usize> =
+        varied.iter().copied().filter(|&i| case.args[i].shape() == shape).collect();
+    if places.len() < 2 {
+        return Ok(());
+    }
+    // A value that is in the domain of each.
+    let narrowest = places
+        .iter()
+        .copied()
+        .min_by(|&i, &j| {
+            let width = |k: usize| case.domains[k].high - case.domains[k].low;
+            width(i).total_cmp(&width(j))
+        })
+        .unwrap_or(first);
+    let x = &case.args[narrowest];
+    let v = Draw::new(3).signed(shape, 1.0);
+    let sweeps = |shared: bool| {
+        let tape = Tape::new();
+        let one = tape.variable(x);
+        let args: Vec<_> = (0..case.args.len())
+            .map(|i| match places.contains(&i) {
+                true if shared => one,
+                true => tape.variable(x),
+                false => tape.constant(&case.args[i]),
+            })
+            .collect();
+        let y = tape.record(case.op.clone(), &args);
+        let inputs: Vec<_> =
+            if shared { vec![one] } else { places.iter().map(|&i| args[i]).collect() };
+        let tangents: Vec<_> = inputs.iter().map(|&x| (x, tape.constant(&v))).collect();
+        let tangent = y.jvp(&tangents).value();
+        let adjoints = y.vjp(tape.constant(&case.w), &inputs);
+        let sum = adjoints.into_iter().reduce(|a, b| a + b).expect("at least one place");
+        Sweeps { value: y.value(), tangent, adjoints: vec![sum.value()] }
+    };
+    sweeps(true).agree(&sweeps(false), ROUNDING)
+}
+
+/// Single precision gives what double precision gives, to a multiple of its epsilon.
+pub(super) fn single_precision(case: &Case<f64>, sample: &Sample<f32>) -> Result<(), String> {
+    let narrow = |x: &Tensor<f64>| {
+        Tensor::from_fn(x.shape(), {
+            let mut elements = x.to_vec().into_iter();
+            move |_| elements.next().expect("one element each") as f32
+        })
+    };
+    let wide = |x: &Tensor<f32>| {
+        Tensor::from_fn(x.shape(), {
+            let mut elements = x.to_vec().into_iter();
+            move |_| f64::from(elements.next().expect("one element each"))
+        })
+    };
+    let single = Case {
+        op: sample.op.clone(),
+        domains: case.domains.clone(),
+        shape: case.shape.clone(),
+        args: case.args.iter().map(narrow).collect(),
+        v: case.v.iter().map(narrow).collect(),
+        w: narrow(&case.w),
+    };
+    let double = Case {
+        op: case.op.clone(),
+        domains: case.domains.clone(),
+        shape: case.shape.clone(),
+        args: single.args.iter().map(wide).collect(),
+        v: single.v.iter().map(wide).collect(),
+        w: wide(&single.w),
+    };
+    single.sweeps().agree(&double.sweeps(), 100.0 * f64::from(f32::EPSILON))
+}

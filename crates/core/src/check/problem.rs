@@ -1,0 +1,169 @@
+//! A function as the checks see it: something to record at any point.
+//!
+//! A check records the function anew at every point that it looks at. That costs
+//! little, and the recordings tell more than the values: where two of them differ
+//! in their operations, or where an argument of `relu` has moved by more than its
+//! distance to the kink, no difference quotient can judge a derivative.
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::op::DynOp;
+use crate::tape::NodeId;
+use crate::{Real, Shape, Tape, Tensor, Var};
+
+/// What a check records: from variables on a tape to a value.
+pub(super) type Record<'f, T> = dyn for<'t> Fn(&'t Tape<T>, &[Var<'t, T>]) -> Var<'t, T> + 'f;
+
+/// A function and the point at which its derivatives are in question.
+pub(super) struct Problem<'f, T: Real> {
+    record: &'f Record<'f, T>,
+    pub(super) x: Vec<Tensor<T>>,
+}
+
+impl<'f, T: Real> Problem<'f, T> {
+    pub(super) fn new(record: &'f Record<'f, T>, x: Vec<Tensor<T>>) -> Self {
+        Self { record, x }
+    }
+
+    /// Records the function at the point in question.
+    pub(super) fn record<'t>(&self, tape: &'t Tape<T>) -> (Vec<Var<'t, T>>, Var<'t, T>) {
+        self.record_at(tape, &self.x)
+    }
+
+    /// Records the function at another point.
+    pub(super) fn record_at<'t>(
+        &self,
+        tape: &'t Tape<T>,
+        x: &[Tensor<T>],
+    ) -> (Vec<Var<'t, T>>, Var<'t, T>) {
+        let vars: Vec<_> = x.iter().map(|x| tape.variable(x)).collect();
+        let y = (self.record)(tape, &vars);
+        (vars, y)
+    }
+}
+
+/// The nodes of a recording at which the function may have kinks.
+pub(super) struct Kinks {
+    output: NodeId,
+    near: Vec<(NodeId, f64)>,
+}
+
+impl Kinks {
+    /// Asks every op of the recording for its distance to the nearest kink.
+    pub(super) fn of<T: Real>(y: Var<'_, T>) -> Self {
+        let tape = y.tape();
+        let ids = (0..=y.id().index()).map(NodeId::new);
+        let near = ids.filter_map(|id| {
+            let (op, args) = tape.call(id)?;
+            let args: Vec<_> = args.iter().map(|arg| arg.value()).collect();
+            let views: Vec<_> = args.iter().map(|arg| arg.view()).collect();
+            let distance = op.get().kink_distance(&views).as_f64();
+            distance.is_finite().then_some((id, distance))
+        });
+        Self { output: y.id(), near: near.collect() }
+    }
+
+    /// What stands between two recordings: a kink that an argument may have
+    /// crossed, or another course of the program. `None` if nothing does.
+    pub(super) fn between<T: Real>(&self, here: &Tape<T>, there: Var<'_, T>) -> Option<String> {
+        let elsewhere = there.tape();
+        if there.id() != self.output {
+            return Some("the function records other operations there".to_owned());
+        }
+        for index in 0..=self.output.index() {
+            let id = NodeId::new(index);
+            let same = match (here.call(id), elsewhere.call(id)) {
+                (None, None) => true,
+                (Some((op, args)), Some((other, others))) => {
+                    op.get().name() == other.get().name()
+                        && args.iter().map(|arg| arg.id()).eq(others.iter().map(|arg| arg.id()))
+                }
+                _ => false,
+            };
+            if !same || !here.var(id).shape().eq(&elsewhere.var(id).shape()) {
+                return Some(format!(
+                    "the function takes another course there, first in {}",
+                    elsewhere.describe(id)
+                ));
+            }
+        }
+        let crossed = self.near.iter().find(|&&(id, distance)| {
+            let args = here.call(id).map(|(_, args)| args).unwrap_or_default();
+            let moved = args.iter().map(|arg| {
+                let (a, b) = (arg.value(), elsewhere.value_of(arg.id()));
+                a.iter()
+                    .zip(b.iter())
+                    .fold(0.0, |most: f64, (a, b)| most.max((a.as_f64() - b.as_f64()).abs()))
+            });
+            // Two operands of a maximum may move towards each other.
+            let moved = 2.0 * moved.fold(0.0, f64::max);
+            moved > 0.0 && moved >= distance
+        });
+        crossed.map(|&(id, distance)| {
+            format!("a kink lies {distance:.1e} from the argument of {}", here.describe(id))
+        })
+    }
+}
+
+/// Records an op on its operands, of which masks are held fixed.
+pub(super) fn record_op<'t, T: Real>(
+    op: &(impl DynOp<T> + Clone),
+    tape: &'t Tape<T>,
+    vars: &[Var<'t, T>],
+    masks: &[Option<Tensor<T>>],
+) -> Var<'t, T> {
+    let mut vars = vars.iter();
+    let args: Vec<_> = masks
+        .iter()
+        .map(|mask| match mask {
+            Some(mask) => tape.constant(mask),
+            None => *vars.next().expect("one variable for each operand that varies"),
+        })
+        .collect();
+    tape.record(op.clone(), &args)
+}
+
+/// Random numbers from a seed.
+pub(super) struct Draw(StdRng);
+
+impl Draw {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(StdRng::seed_from_u64(seed))
+    }
+
+    /// A number between two others.
+    pub(super) fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.0.random::<f64>()
+    }
+
+    /// A tensor of numbers from 1/2 to 1 of either sign, times a scale: a
+    /// direction or cotangent in which no entry counts for nothing, and which is
+    /// never all ones.
+    pub(super) fn signed<T: Real>(&mut self, shape: &Shape, scale: f64) -> Tensor<T> {
+        Tensor::from_fn(shape, |_| {
+            let sign = if self.0.random::<bool>() { 1.0 } else { -1.0 };
+            T::from_f64(sign * scale * self.between(0.5, 1.0))
+        })
+    }
+
+    /// A direction for each tensor, as large as its elements are.
+    pub(super) fn direction<T: Real>(&mut self, x: &[Tensor<T>]) -> Vec<Tensor<T>> {
+        x.iter().map(|x| self.signed(x.shape(), scale_of(x))).collect()
+    }
+}
+
+/// How large the elements of a tensor are: their root mean square, or 1 for zeros.
+pub(super) fn scale_of<T: Real>(x: &Tensor<T>) -> f64 {
+    let scale = x.norm() / (x.len().max(1) as f64).sqrt();
+    if scale.is_normal() { scale } else { 1.0 }
+}
+
+/// The inner product over several tensors, and the sum of the absolute products.
+pub(super) fn inner<T: Real>(a: &[Tensor<T>], b: &[Tensor<T>]) -> (f64, f64) {
+    let products = a.iter().zip(b).flat_map(|(a, b)| {
+        assert_eq!(a.shape(), b.shape(), "the shapes of two tensors differ");
+        a.iter().zip(b.iter()).map(|(a, b)| a.as_f64() * b.as_f64())
+    });
+    products.fold((0.0, 0.0), |(sum, size), product| (sum + product, size + product.abs()))
+}
