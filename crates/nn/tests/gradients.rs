@@ -1,6 +1,6 @@
 //! Gradients of layers with losses against central differences.
 
-use wengert_core::{Tape, Var};
+use wengert_core::{Tape, Tensor, Var};
 use wengert_nn::loss::{cross_entropy, cross_entropy_sum, mse, quadratic_cost, squared_error};
 use wengert_nn::random::MatlabRng;
 use wengert_nn::{
@@ -51,8 +51,8 @@ fn of_a_linear_layer() {
     });
     // More leading axes than one.
     check(linear(), |net, tape| {
-        let x = tape.constant([[BATCH[0], BATCH[1]], [BATCH[2], BATCH[3]]]);
-        let y = tape.constant([[TARGETS[0], TARGETS[1]], [TARGETS[2], TARGETS[3]]]);
+        let x = tape.constant(Tensor::from([[BATCH[0], BATCH[1]], [BATCH[2], BATCH[3]]]));
+        let y = tape.constant(Tensor::from([[TARGETS[0], TARGETS[1]], [TARGETS[2], TARGETS[3]]]));
         mse(net.forward(x), y)
     });
 }
