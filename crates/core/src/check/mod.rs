@@ -96,6 +96,12 @@ pub fn against<T: Real, I: Inputs<T>>(
 /// one operand in two places, operands that are transposed, sliced, reversed or
 /// stretched views, recorded against fast sweeps, `f32` against `f64`, the error
 /// samples, and that no class of shapes is left out.
+///
+/// ```
+/// use wengert_core::{check, op::Sin};
+///
+/// check::op(Sin).assert();
+/// ```
 pub fn op<O, Family>(op: O) -> OpReport
 where
     O: Operation<f64, Family> + Operation<f32, Family>,
@@ -105,13 +111,16 @@ where
     samples(&<O as Operation<f64, Family>>::sample_set(), Some(&singles))
 }
 
-/// Checks an op, as [`op`](self::op) does, on given samples; with the same
+/// Checks an op, as [`op`] does, on given samples; with the same
 /// samples in single precision, also `f32` against `f64`.
 pub fn samples(samples: &SampleSet<f64>, singles: Option<&SampleSet<f32>>) -> OpReport {
     harness::run(samples, singles, Options::default().seed)
 }
 
 /// Checks all ops of the [registry](crate::op::registry).
+// Inline, so that all ops in both precisions are compiled where they are asked for
+// and not in every build of this crate, which they would make several times longer.
+#[inline]
 pub fn ops() -> Vec<OpReport> {
     let singles = crate::op::registry::ops::<f32>();
     let entries = crate::op::registry::ops::<f64>().into_iter().zip(&singles);
