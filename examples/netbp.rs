@@ -148,7 +148,7 @@ struct Verified {
 
 /// The cost (6), or (9), of some parameters: the listing's cost over 2 N.
 fn cost<'t>(points: &Points, parameters: [Var<'t, f64>; 6]) -> Var<'t, f64> {
-    let x = parameters[0].tape().constant(&points.inputs());
+    let x = parameters[0].tape().constant(points.inputs());
     code_cost(network(x, parameters), &points.targets()) * (0.5 / points.len() as f64)
 }
 
@@ -224,12 +224,14 @@ struct Training {
 /// Stochastic gradient (15), one point a step, drawn with replacement.
 fn train(net: &mut Net, points: &Points, rng: &mut MatlabRng, options: &Options) -> Training {
     let (inputs, targets) = (points.inputs(), points.targets());
-    let mut tape = Tape::new();
+    // A tape that records the same program again reuses all of its memory, so
+    // training and monitoring have one each.
+    let (mut tape, mut monitor) = (Tape::new(), Tape::new());
     let mut sgd = Sgd::new(options.eta);
     let bar = progress_bar(options.steps);
     let curve_every = (options.steps / options.cost_every / CURVE_ROWS).max(1);
 
-    let initial_cost = total_cost(net, &mut tape, &inputs, &targets);
+    let initial_cost = total_cost(net, &mut monitor, &inputs, &targets);
     let mut final_cost = initial_cost;
     let mut curve = Vec::new();
     let start = Instant::now();
@@ -241,7 +243,7 @@ fn train(net: &mut Net, points: &Points, rng: &mut MatlabRng, options: &Options)
         let cost = residual.square().sum() * 0.5;
         sgd.step(net, &cost.backward());
         if step % options.cost_every == 0 || step == options.steps {
-            final_cost = total_cost(net, &mut tape, &inputs, &targets);
+            final_cost = total_cost(net, &mut monitor, &inputs, &targets);
             if (step / options.cost_every) % curve_every == 1 % curve_every {
                 curve.push((step as f64, final_cost));
                 bar.set_position(step);
@@ -285,7 +287,7 @@ fn decide(net: &Net) -> Vec<bool> {
 
 fn misclassified(net: &Net, points: &Points) -> usize {
     let tape = Tape::new();
-    let output = net.forward(tape.constant(&points.inputs())).value();
+    let output = net.forward(tape.constant(points.inputs())).value();
     let is_wrong =
         |&point: &usize| (output.at(&[point, 0]) > output.at(&[point, 1])) != (point < points.in_a);
     (0..points.len()).filter(is_wrong).count()

@@ -13,7 +13,7 @@ use wengert::nn::{Module, Sgd};
 use wengert::prelude::*;
 
 fn cost<'t>(points: &Points, parameters: [Var<'t, f64>; 6]) -> Var<'t, f64> {
-    let x = parameters[0].tape().constant(&points.inputs());
+    let x = parameters[0].tape().constant(points.inputs());
     code_cost(network(x, parameters), &points.targets()) * (0.5 / points.len() as f64)
 }
 
@@ -43,12 +43,12 @@ const START: [f64; 23] = [
     -0.896162062400765,
     -0.122129995317972,
     0.413375825691641,
-    1.236727940810580,
+    1.23672794081058,
     -0.022999514167749,
     -0.124999189164334,
     0.084833712987258,
     -0.774242298662459,
-    0.175153189253870,
+    0.17515318925387,
     -0.069613125936078,
     0.079050509307479,
     0.077898207121658,
@@ -146,7 +146,7 @@ fn train(points: &Points, seed: u32, at: &[usize]) -> Vec<f64> {
     for step in 0..=at[at.len() - 1] {
         if at.contains(&step) {
             tape.reset();
-            let output = net.forward(tape.constant(&points.inputs()));
+            let output = net.forward(tape.constant(points.inputs()));
             costs.push(code_cost(output, &points.targets()).item());
         }
         let point = rng.randi(points.len()) - 1;

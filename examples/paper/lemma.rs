@@ -22,8 +22,8 @@ pub fn gradient(parameters: &[f64], points: &[[f64; 2]], targets: &[[f64; 2]]) -
     let biases: Vec<Vec<f64>> = (0..3).map(|l| take(sizes[l + 1])).collect();
     let layers: Vec<Layer> = weights.into_iter().zip(biases).collect();
 
-    let mut weight_gradients = vec![0.0; 16];
-    let mut bias_gradients = vec![0.0; 7];
+    let mut weight_gradients = [0.0; 16];
+    let mut bias_gradients = [0.0; 7];
     for (x, y) in points.iter().zip(targets) {
         // (7), (19), (20): the forward pass.
         let mut activations = vec![x.to_vec()];

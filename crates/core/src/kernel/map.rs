@@ -28,31 +28,39 @@ pub(crate) fn map<T: Real, const N: usize>(
     out: &mut [T],
     f: impl Fn([T; N]) -> T + Copy,
 ) {
-    // An operand that is a single number or already in order needs no walking.
-    let mut plain = [None; N];
-    for (plain, arg) in plain.iter_mut().zip(&args) {
-        *plain = operand(arg, out.len());
+    let mut periods = [None; N];
+    for (period, arg) in periods.iter_mut().zip(&args) {
+        *period = periodic(arg, shape, out.len());
     }
-    if let Some(operands) = all(plain)
-        && out.len() < SHORT
+    if out.len() < SHORT
+        && let Some(operands) = all(periods)
     {
-        for (i, y) in out.iter_mut().enumerate() {
-            *y = f(operands.map(|(data, step)| data[i * step]));
+        let mut index = [0; N];
+        for y in out {
+            *y = f(std::array::from_fn(|k| operands[k][index[k]]));
+            for (index, operand) in index.iter_mut().zip(&operands) {
+                *index = if *index + 1 == operand.len() { 0 } else { *index + 1 };
+            }
         }
         return;
     }
-    blocks(args, plain, shape, out, f);
+    blocks(args, periods, shape, out, f);
 }
 
-/// The data and step of an operand that is read in order: step 1 through a
-/// slice as long as the result, or step 0 at a single number.
+/// One period of an operand that repeats in the order of the result: all of it, a
+/// single number, or a row that is added to every row. The commonest operands are
+/// of this kind, and reading them takes no walk along strides.
 #[inline]
-fn operand<'a, T: Real>(arg: &View<'a, T>, len: usize) -> Option<(&'a [T], usize)> {
+fn periodic<'a, T: Real>(arg: &View<'a, T>, shape: &Shape, len: usize) -> Option<&'a [T]> {
     match arg.as_slice() {
-        Some(slice) if slice.len() == len => Some((slice, 1)),
-        _ if arg.is_empty() => Some((&[], 0)),
-        _ => arg.as_splat().map(|_| (&arg.tail()[..1], 0)),
+        Some(slice) if slice.len() == len && len > 0 => return Some(slice),
+        _ if arg.layout().is_splat() => return Some(&arg.tail()[..1]),
+        _ => {}
     }
+    let own = arg.shape();
+    let is_suffix = own.len() <= shape.len()
+        && own.iter().rev().zip(shape.iter().rev()).all(|(own, extent)| own == extent);
+    if is_suffix { arg.as_slice().filter(|slice| !slice.is_empty()) } else { None }
 }
 
 fn all<T: Copy, const N: usize>(options: [Option<T>; N]) -> Option<[T; N]> {
@@ -62,7 +70,7 @@ fn all<T: Copy, const N: usize>(options: [Option<T>; N]) -> Option<[T; N]> {
 #[inline(never)]
 fn blocks<T: Real, const N: usize>(
     args: [View<'_, T>; N],
-    plain: [Option<(&[T], usize)>; N],
+    periods: [Option<&[T]>; N],
     shape: &Shape,
     out: &mut [T],
     f: impl Fn([T; N]) -> T + Copy,
@@ -70,11 +78,12 @@ fn blocks<T: Real, const N: usize>(
     let layouts = args.map(|arg| arg.layout().broadcast_to(shape));
     let mut packed = [[T::zero(); BLOCK]; N];
     let mut walks: [Option<Walk<'_>>; N] = [const { None }; N];
+    let total = out.len();
     for i in 0..N {
-        match plain[i] {
-            Some((data, 0)) => packed[i].fill(data.first().copied().unwrap_or_default()),
-            Some(_) => {}
-            None => walks[i] = Some(Walk::new(&layouts[i], args[i].offset())),
+        match periods[i] {
+            Some(&[number]) => packed[i].fill(number),
+            Some(whole) if whole.len() == total => {}
+            _ => walks[i] = Some(Walk::new(&layouts[i], args[i].offset())),
         }
     }
     for (index, out) in out.chunks_mut(BLOCK).enumerate() {
@@ -84,8 +93,8 @@ fn blocks<T: Real, const N: usize>(
             }
         }
         let start = index * BLOCK;
-        let sources: [&[T]; N] = std::array::from_fn(|i| match plain[i] {
-            Some((data, 1)) => &data[start..start + out.len()],
+        let sources: [&[T]; N] = std::array::from_fn(|i| match periods[i] {
+            Some(whole) if whole.len() == total && total > 1 => &whole[start..start + out.len()],
             _ => &packed[i][..out.len()],
         });
         vectorised(out.len(), || apply(sources, out, f));

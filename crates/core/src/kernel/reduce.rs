@@ -77,6 +77,10 @@ pub(crate) fn sum_axes<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
     if x.is_empty() || out.is_empty() {
         return;
     }
+    if let ([total], Some(slice)) = (&mut *out, x.as_slice()) {
+        *total = sum(slice);
+        return;
+    }
     let rank = x.shape().rank();
     let is_reduced = |axis: usize| axes.contains(&axis);
     let kept = (0..rank).filter(|&axis| !is_reduced(axis));
@@ -122,8 +126,7 @@ pub(crate) fn sum_axes<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
                 *sum = self::sum(xs);
             }
         } else {
-            // Gather each result's numbers, so that they are added in the same
-            // order whatever the strides.
+            // Gather each result's numbers, a leaf at a time.
             let mut elements = x.iter();
             let mut leaf = [T::zero(); LEAF];
             for sum in out.iter_mut() {

@@ -154,12 +154,18 @@ impl<T: Real> Tape<T> {
     #[track_caller]
     fn check_identity(&self, var: &Var<'_, T>) {
         if !std::ptr::eq(self, var.tape()) {
-            panic!(
-                "operands on two tapes: {self} and {}; a computation lives on one tape, so take \
-                 the value across with `tape.constant(other.value())`",
-                var.tape()
-            );
+            self.reject_stranger(var);
         }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn reject_stranger(&self, var: &Var<'_, T>) -> ! {
+        panic!(
+            "operands on two tapes: {self} and {}; a computation lives on one tape, so take the \
+             value across with `tape.constant(other.value())`",
+            var.tape()
+        );
     }
 
     /// Runs `body` without recording derivatives: what it computes counts as
@@ -187,6 +193,9 @@ impl<T: Real> Tape<T> {
     }
 
     /// Forgets all nodes and keeps their memory for the next recording.
+    ///
+    /// A tape that records the same program again allocates nothing; programs that
+    /// alternate, such as training and monitoring, are best given a tape each.
     ///
     /// The exclusive borrow is the proof that no [`Var`] outlives the nodes.
     ///

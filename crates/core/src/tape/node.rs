@@ -15,6 +15,7 @@ use crate::op::DynOp;
 pub(crate) struct NodeId(u32);
 
 impl NodeId {
+    #[inline]
     pub(crate) fn new(index: usize) -> Self {
         Self(u32::try_from(index).expect("a tape holds fewer than 2^32 nodes"))
     }
@@ -99,6 +100,11 @@ impl<T: Real> Ops<T> {
             // A type without fields occupies no memory, so this box leaks none.
             return Origin::Unit(Box::leak(Box::new(op)));
         }
+        self.store(op)
+    }
+
+    #[inline(never)]
+    fn store<O: DynOp<T>>(&mut self, op: O) -> Origin<T> {
         let position = self.used;
         self.used += 1;
         match self.entries.get_mut(position) {

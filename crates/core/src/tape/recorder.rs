@@ -178,6 +178,8 @@ impl<T: Real> Recorder<T> {
         self.push(Origin::Leaf, &[], false, SCALAR, place, location)
     }
 
+    /// Records an op. Only what depends on the op's type is compiled for each op;
+    /// a program's step should fit into the instruction cache.
     #[inline]
     pub(super) fn record<O: DynOp<T>>(
         &mut self,
@@ -185,43 +187,56 @@ impl<T: Real> Recorder<T> {
         args: &[Var<'_, T>],
         location: &'static Location<'static>,
     ) -> NodeId {
+        let node = |arg: &Var<'_, T>| &self.nodes[arg.id().index()];
+        if args.len() <= INLINE_ARGS && args.iter().all(|arg| node(arg).layout == SCALAR) {
+            let mut values = [T::zero(); INLINE_ARGS];
+            let mut ids = [NodeId::new(0); INLINE_ARGS];
+            let mut active = false;
+            for (i, arg) in args.iter().enumerate() {
+                ids[i] = arg.id();
+                values[i] = self.store.scalar(node(arg).place);
+                active |= node(arg).active;
+            }
+            if let Some(value) = op.eval_scalar(&values[..args.len()]) {
+                let active = active && self.records_derivatives && op.is_differentiable();
+                let place = self.store.push_scalar(value);
+                let origin = self.ops.insert(op);
+                return self.push(origin, &ids[..args.len()], active, SCALAR, place, location);
+            }
+        }
+        let origin = self.ops.insert(op);
+        self.record_general(origin, TypeId::of::<O>(), args, location)
+    }
+
+    #[inline(never)]
+    fn record_general(
+        &mut self,
+        origin: Origin<T>,
+        op: TypeId,
+        args: &[Var<'_, T>],
+        location: &'static Location<'static>,
+    ) -> NodeId {
         if args.len() > INLINE_ARGS {
             let ids: Args<NodeId> = args.iter().map(|arg| arg.id()).collect();
-            let origin = self.ops.insert(op);
             let plan = self.make_plan(origin, &ids, location);
             return self.carry_out(plan, origin, &ids, location);
         }
         let mut ids = [NodeId::new(0); INLINE_ARGS];
         let mut signature = Signature { layouts: [SCALAR; INLINE_ARGS], count: args.len() };
-        let mut values = [T::zero(); INLINE_ARGS];
-        let (mut active, mut scalars) = (false, true);
         for (i, arg) in args.iter().enumerate() {
-            let node = &self.nodes[arg.id().index()];
             ids[i] = arg.id();
-            signature.layouts[i] = node.layout;
-            active |= node.active;
-            scalars &= node.layout == SCALAR;
-            if scalars {
-                values[i] = self.store.scalar(node.place);
-            }
+            signature.layouts[i] = self.nodes[arg.id().index()].layout;
         }
         let ids = &ids[..args.len()];
-        if scalars && let Some(value) = op.eval_scalar(&values[..args.len()]) {
-            let active = active && self.records_derivatives && op.is_differentiable();
-            let place = self.store.push_scalar(value);
-            let origin = self.ops.insert(op);
-            return self.push(origin, ids, active, SCALAR, place, location);
-        }
-        let origin = self.ops.insert(op);
         let known = match origin {
             Origin::Stored(position) => self.ops.plan(position, &signature),
-            _ => self.plans.get(TypeId::of::<O>(), &signature),
+            _ => self.plans.get(op, &signature),
         };
         let plan = known.unwrap_or_else(|| {
             let plan = self.make_plan(origin, ids, location);
             match origin {
                 Origin::Stored(position) => self.ops.set_plan(position, signature, plan),
-                _ => self.plans.insert(TypeId::of::<O>(), signature, plan),
+                _ => self.plans.insert(op, signature, plan),
             }
             plan
         });
@@ -249,7 +264,7 @@ impl<T: Real> Recorder<T> {
         Plan::Compute { layout: self.layouts.intern(&Layout::contiguous(shape)) }
     }
 
-    #[inline(never)]
+    #[inline]
     fn carry_out(
         &mut self,
         plan: Plan,

@@ -33,12 +33,14 @@ impl Place {
     }
 
     /// The place `distance` elements further on.
+    #[inline]
     pub(crate) fn moved(self, distance: isize) -> Place {
         Place { offset: index((self.offset as isize + distance) as usize), ..self }
     }
 }
 
 /// Offsets are kept in 32 bits to keep nodes small.
+#[inline]
 fn index(offset: usize) -> u32 {
     u32::try_from(offset).expect("a buffer of a tape holds fewer than 2^32 elements")
 }

@@ -90,16 +90,19 @@ impl<T: Real> Tensor<T> {
         Self { buffer, offset, layout }
     }
 
+    #[inline]
     pub(crate) fn parts(&self) -> (&Buffer<T>, usize, &Layout) {
         (&self.buffer, self.offset, &self.layout)
     }
 
     /// The extents.
+    #[inline]
     pub fn shape(&self) -> &Shape {
         self.layout.shape()
     }
 
     /// The number of elements.
+    #[inline]
     pub fn len(&self) -> usize {
         self.shape().elements()
     }
@@ -110,6 +113,7 @@ impl<T: Real> Tensor<T> {
     }
 
     /// The tensor, borrowed for a kernel.
+    #[inline]
     pub fn view(&self) -> View<'_, T> {
         View::new(&self.buffer, self.offset, &self.layout)
     }
@@ -149,6 +153,7 @@ impl<T: Real> Tensor<T> {
 
     /// The elements for writing, in row-major order. Copies them first if they
     /// are shared or strided.
+    #[inline]
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         if !self.layout.is_contiguous() {
             *self = self.contiguous();

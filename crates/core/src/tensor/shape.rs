@@ -29,11 +29,13 @@ impl Shape {
     }
 
     /// The number of axes.
+    #[inline]
     pub fn rank(&self) -> usize {
         self.0.len()
     }
 
     /// The number of elements: the product of the extents, 1 for a scalar.
+    #[inline]
     pub fn elements(&self) -> usize {
         self.0.iter().product()
     }
@@ -104,12 +106,14 @@ impl Clone for Shape {
 impl Deref for Shape {
     type Target = [usize];
 
+    #[inline]
     fn deref(&self) -> &[usize] {
         &self.0
     }
 }
 
 impl<const N: usize> From<[usize; N]> for Shape {
+    #[inline]
     fn from(extents: [usize; N]) -> Self {
         Shape(SmallVec::from_slice(&extents))
     }

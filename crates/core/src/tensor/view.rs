@@ -51,12 +51,6 @@ impl<'a, T: Real> View<'a, T> {
         self.layout.is_contiguous().then(|| &data[self.offset..self.offset + self.len()])
     }
 
-    /// The one value that all elements have, if the layout says so.
-    #[inline]
-    pub(crate) fn as_splat(&self) -> Option<T> {
-        self.layout.is_splat().then(|| self.data[self.offset])
-    }
-
     /// The first element.
     ///
     /// # Panics
@@ -68,6 +62,7 @@ impl<'a, T: Real> View<'a, T> {
 
     /// The buffer from the first element on, for kernels that walk strides
     /// themselves; strides must not be negative.
+    #[inline]
     pub(crate) fn tail(&self) -> &'a [T] {
         let data: &'a [T] = self.data;
         if self.is_empty() { &[] } else { &data[self.offset..] }
@@ -83,6 +78,7 @@ impl<'a, T: Real> View<'a, T> {
     ///
     /// # Panics
     /// If `out` is not as long as the view.
+    #[inline]
     pub fn copy_to(&self, out: &mut [T]) {
         match self.as_slice() {
             Some(slice) => out.copy_from_slice(slice),
@@ -105,16 +101,19 @@ impl<'a, T: Real> View<'a, T> {
     }
 
     /// The whole buffer.
+    #[inline]
     pub(crate) fn data(&self) -> &'a [T] {
         self.data
     }
 
     /// The offset of the first element in the buffer.
+    #[inline]
     pub(crate) fn offset(&self) -> usize {
         self.offset
     }
 
     /// The layout.
+    #[inline]
     pub(crate) fn layout(&self) -> &'a Layout {
         self.layout
     }
