@@ -1,9 +1,15 @@
-//! Elementwise loops: one function of `N` numbers over `N` tensors.
+//! Elementwise loops: one function of an element of each operand.
 //!
 //! Operands come with any strides. Short results are computed directly; longer
 //! ones in blocks: each operand yields a contiguous block, either its own memory
 //! or a copy packed on the stack, and a single plain loop over the blocks is
 //! compiled for every vector width.
+//!
+//! Only that inner loop is compiled for each function; packing is shared, behind
+//! one indirect call a block. With some fifty ops, two precisions and three
+//! vector widths, the difference is minutes of compile time.
+
+use smallvec::SmallVec;
 
 use super::rows::{Row, Rows};
 use super::vectorised;
@@ -17,34 +23,57 @@ const BLOCK: usize = 256;
 const LANES: usize = 16;
 /// Shorter results than this are computed one by one.
 const SHORT: usize = 64;
+/// The most operands that a function has.
+pub(crate) const MAX_OPERANDS: usize = 8;
+
+/// A function of one element of each operand.
+pub(crate) trait Pointwise<T>: Copy {
+    /// The number of operands, at most [`MAX_OPERANDS`].
+    const OPERANDS: usize;
+
+    /// The value, from the elements that `get` gives for each operand's number.
+    fn at(self, get: impl Fn(usize) -> T) -> T;
+}
 
 /// Writes `f` of the broadcast operands to `out`, in row-major order.
 ///
 /// Each operand's shape broadcasts to `shape`, and `out` has its elements.
 #[inline]
-pub(crate) fn map<T: Real, const N: usize>(
-    args: [View<'_, T>; N],
+pub(crate) fn map<T: Real, F: Pointwise<T>>(
+    args: &[View<'_, T>],
     shape: &Shape,
     out: &mut [T],
-    f: impl Fn([T; N]) -> T + Copy,
+    f: F,
 ) {
-    let mut periods = [None; N];
-    for (period, arg) in periods.iter_mut().zip(&args) {
-        *period = periodic(arg, shape, out.len());
-    }
+    assert!(args.len() == F::OPERANDS && args.len() <= MAX_OPERANDS);
     if out.len() < SHORT
-        && let Some(operands) = all(periods)
+        && let Some(operands) = periods(args, shape, out.len())
     {
-        let mut index = [0; N];
+        let mut index = [0; MAX_OPERANDS];
         for y in out {
-            *y = f(std::array::from_fn(|k| operands[k][index[k]]));
-            for (index, operand) in index.iter_mut().zip(&operands) {
+            *y = f.at(|k| operands[k][index[k]]);
+            for (index, operand) in index.iter_mut().zip(&operands[..F::OPERANDS]) {
                 *index = if *index + 1 == operand.len() { 0 } else { *index + 1 };
             }
         }
         return;
     }
-    blocks(args, periods, shape, out, f);
+    blocks(args, shape, out, &mut |sources, out| {
+        vectorised(out.len(), || apply(sources, out, f));
+    });
+}
+
+/// One period of each operand, if all of them repeat in the order of the result.
+fn periods<'a, T: Real>(
+    args: &[View<'a, T>],
+    shape: &Shape,
+    len: usize,
+) -> Option<[&'a [T]; MAX_OPERANDS]> {
+    let mut periods: [&[T]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
+    for (period, arg) in periods.iter_mut().zip(args) {
+        *period = periodic(arg, shape, len)?;
+    }
+    Some(periods)
 }
 
 /// One period of an operand that repeats in the order of the result: all of it, a
@@ -63,42 +92,57 @@ fn periodic<'a, T: Real>(arg: &View<'a, T>, shape: &Shape, len: usize) -> Option
     if is_suffix { arg.as_slice().filter(|slice| !slice.is_empty()) } else { None }
 }
 
-fn all<T: Copy, const N: usize>(options: [Option<T>; N]) -> Option<[T; N]> {
-    options.iter().all(Option::is_some).then(|| options.map(|o| o.expect("checked above")))
-}
-
+/// Hands out the operands block by block, each as long as its part of the result.
 #[inline(never)]
-fn blocks<T: Real, const N: usize>(
-    args: [View<'_, T>; N],
-    periods: [Option<&[T]>; N],
+fn blocks<T: Real>(
+    args: &[View<'_, T>],
     shape: &Shape,
     out: &mut [T],
-    f: impl Fn([T; N]) -> T + Copy,
+    apply: &mut dyn FnMut(&[&[T]; MAX_OPERANDS], &mut [T]),
 ) {
-    let layouts = args.map(|arg| arg.layout().broadcast_to(shape));
-    let mut packed = [[T::zero(); BLOCK]; N];
-    let mut walks: [Option<Walk<'_>>; N] = [const { None }; N];
-    let total = out.len();
-    for i in 0..N {
-        match periods[i] {
-            Some(&[number]) => packed[i].fill(number),
-            Some(whole) if whole.len() == total => {}
-            _ => walks[i] = Some(Walk::new(&layouts[i], args[i].offset())),
-        }
+    let layouts: [Option<Layout>; MAX_OPERANDS] =
+        std::array::from_fn(|k| Some(args.get(k)?.layout().broadcast_to(shape)));
+    // Memory is set up for those operands only that have to be packed.
+    let mut packed: SmallVec<[[T; BLOCK]; 4]> = SmallVec::new();
+    let mut operands = [const { Operand::Whole(&[] as &[T]) }; MAX_OPERANDS];
+    for ((operand, arg), layout) in operands.iter_mut().zip(args).zip(&layouts) {
+        *operand = match (periodic(arg, shape, out.len()), layout) {
+            (Some(slice), _) if slice.len() == out.len() => Operand::Whole(slice),
+            (Some(&[number]), _) => {
+                packed.push([number; BLOCK]);
+                Operand::Packed { slot: packed.len() - 1, walk: None }
+            }
+            (_, layout) => {
+                packed.push([T::zero(); BLOCK]);
+                let walk = layout.as_ref().map(|layout| Walk::new(layout, arg.offset()));
+                Operand::Packed { slot: packed.len() - 1, walk }
+            }
+        };
     }
     for (index, out) in out.chunks_mut(BLOCK).enumerate() {
-        for i in 0..N {
-            if let Some(walk) = &mut walks[i] {
-                walk.fill(&args[i], &mut packed[i][..out.len()]);
+        for (operand, arg) in operands.iter_mut().zip(args) {
+            if let Operand::Packed { slot, walk: Some(walk) } = operand {
+                walk.fill(arg, &mut packed[*slot][..out.len()]);
             }
         }
         let start = index * BLOCK;
-        let sources: [&[T]; N] = std::array::from_fn(|i| match periods[i] {
-            Some(whole) if whole.len() == total && total > 1 => &whole[start..start + out.len()],
-            _ => &packed[i][..out.len()],
-        });
-        vectorised(out.len(), || apply(sources, out, f));
+        let mut sources: [&[T]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
+        for (source, operand) in sources.iter_mut().zip(&operands).take(args.len()) {
+            *source = match operand {
+                Operand::Whole(slice) => &slice[start..start + out.len()],
+                Operand::Packed { slot, .. } => &packed[*slot][..out.len()],
+            };
+        }
+        apply(&sources, out);
     }
+}
+
+/// Where the blocks of an operand come from.
+enum Operand<'a, T> {
+    /// Its own memory, as long as the result.
+    Whole(&'a [T]),
+    /// A block on the stack: one number throughout, or filled anew by a walk.
+    Packed { slot: usize, walk: Option<Walk<'a>> },
 }
 
 /// Applies `f` to blocks as long as `out`.
@@ -106,21 +150,21 @@ fn blocks<T: Real, const N: usize>(
 /// Chunks are arrays, whose known length lets the compiler turn the inner loop
 /// into vector instructions without a check inside.
 #[inline(always)]
-fn apply<T: Real, const N: usize>(
-    sources: [&[T]; N],
-    out: &mut [T],
-    f: impl Fn([T; N]) -> T + Copy,
-) {
+fn apply<T: Real, F: Pointwise<T>>(sources: &[&[T]; MAX_OPERANDS], out: &mut [T], f: F) {
     let whole = out.len() - out.len() % LANES;
     let (chunks, rest) = out.as_chunks_mut::<LANES>();
     for (c, y) in chunks.iter_mut().enumerate() {
-        let xs = sources.map(|source| &source.as_chunks::<LANES>().0[c]);
+        let none = [T::zero(); LANES];
+        let mut xs = [&none; MAX_OPERANDS];
+        for k in 0..F::OPERANDS {
+            xs[k] = &sources[k].as_chunks().0[c];
+        }
         for i in 0..LANES {
-            y[i] = f(xs.map(|x| x[i]));
+            y[i] = f.at(|k| xs[k][i]);
         }
     }
     for (i, y) in rest.iter_mut().enumerate() {
-        *y = f(sources.map(|source| source[whole + i]));
+        *y = f.at(|k| sources[k][whole + i]);
     }
 }
 

@@ -12,9 +12,9 @@ use std::fmt::Debug;
 use super::{
     Call, Cost, DynOp, Formula, Operation, SampleSet, Samples, add_terms, family, operands,
 };
-use crate::kernel::map::map;
+use crate::kernel::map::{MAX_OPERANDS, Pointwise, map};
 use crate::number::{Number, Plain};
-use crate::tensor::{Shape, View};
+use crate::tensor::{Layout, Shape, View};
 use crate::{Real, Var};
 
 /// A function of `N` numbers, applied element by element.
@@ -97,6 +97,15 @@ impl<T: Real, E: Elementwise<N>, const N: usize> Operation<T, family::Elementwis
     }
 }
 
+impl<T: Real, E: Elementwise<N>, const N: usize> Pointwise<T> for Mapped<E, N> {
+    const OPERANDS: usize = N;
+
+    #[inline(always)]
+    fn at(self, get: impl Fn(usize) -> T) -> T {
+        self.0.eval(std::array::from_fn(get))
+    }
+}
+
 /// The shape that operands take together.
 fn broadcast_all(args: &[&Shape]) -> Result<Shape, String> {
     let (first, rest) = args.split_first().ok_or("takes at least one operand")?;
@@ -132,7 +141,7 @@ impl<E: Elementwise<N>, const N: usize> Mapped<E, N> {
         if tape.records_derivatives() {
             return Some(factor * op.partial(arg, xs, call.value()));
         }
-        let mut args = [factor; MAX_PRODUCT_ARGS];
+        let mut args = [factor; MAX_OPERANDS];
         args[..N].copy_from_slice(&xs);
         args[N] = call.value();
         let args = &args[..N + 2];
@@ -159,8 +168,7 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
     }
 
     fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]) {
-        let args: [View<'_, T>; N] = args.try_into().expect("the shape rule counts operands");
-        map(args, shape, out, |x| self.0.eval(x));
+        map(args, shape, out, *self);
     }
 
     #[inline]
@@ -200,27 +208,25 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
     }
 
     fn kink_distance(&self, args: &[View<'_, T>]) -> T {
-        let args: [View<'_, T>; N] = args.try_into().expect("the shape rule counts operands");
+        // Only checks ask for it, so it need not be fast.
         let shapes: Vec<&Shape> = args.iter().map(|arg| arg.shape()).collect();
         let shape = broadcast_all(&shapes).expect("the shape rule has passed");
-        let mut distances = vec![T::zero(); shape.elements()];
-        map(args, &shape, &mut distances, |x| self.0.kink_distance(x));
-        distances.into_iter().fold(T::infinity(), T::min)
-    }
-
-    fn partials(&self, args: &[T]) -> Option<Vec<T>> {
-        let x: [T; N] = args.try_into().ok()?;
-        let y = Plain(self.0.eval(x));
-        Some((0..N).map(|arg| self.0.partial(arg, x.map(Plain), y).0).collect())
+        let layouts: Vec<Layout> =
+            args.iter().map(|arg| arg.layout().broadcast_to(&shape)).collect();
+        let operands: Vec<Vec<T>> = args
+            .iter()
+            .zip(&layouts)
+            .map(|(arg, layout)| arg.with_layout(layout, arg.offset()).iter().collect())
+            .collect();
+        (0..shape.elements())
+            .map(|i| self.0.kink_distance(std::array::from_fn(|k| operands[k][i])))
+            .fold(T::infinity(), T::min)
     }
 
     fn equals(&self, other: &dyn Any) -> bool {
         other.downcast_ref() == Some(self)
     }
 }
-
-/// Operands of the products below: an op's own, its value, and the factor.
-const MAX_PRODUCT_ARGS: usize = 8;
 
 /// The partial of an elementwise op times a tangent or cotangent, in one pass
 /// over memory. Only sweeps that keep nothing record it, so it needs no rule.
@@ -231,6 +237,18 @@ impl<E: Elementwise<N>, const N: usize, const ARG: usize> PartialProduct<E, N, A
     #[inline(always)]
     fn product<T: Real>(self, x: [T; N], y: T, factor: T) -> T {
         (Plain(factor) * self.0.partial(ARG, x.map(Plain), Plain(y))).0
+    }
+}
+
+impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> Pointwise<T>
+    for PartialProduct<E, N, ARG>
+{
+    // The op's own operands, its value, and the factor.
+    const OPERANDS: usize = N + 2;
+
+    #[inline(always)]
+    fn at(self, get: impl Fn(usize) -> T) -> T {
+        self.product(std::array::from_fn(&get), get(N), get(N + 1))
     }
 }
 
@@ -250,34 +268,7 @@ impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> DynOp<T>
     }
 
     fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]) {
-        // Stable Rust has no `N + 2`, so each arity is named.
-        match args {
-            [a, y, w] if N == 1 => {
-                map([*a, *y, *w], shape, out, |[a, y, w]| self.product([a; N], y, w));
-            }
-            [a, b, y, w] if N == 2 => map([*a, *b, *y, *w], shape, out, |[a, b, y, w]| {
-                self.product(std::array::from_fn(|i| [a, b][i % 2]), y, w)
-            }),
-            [a, b, c, y, w] if N == 3 => {
-                map([*a, *b, *c, *y, *w], shape, out, |[a, b, c, y, w]| {
-                    self.product(std::array::from_fn(|i| [a, b, c][i % 3]), y, w)
-                })
-            }
-            _ => {
-                let layouts: Vec<_> =
-                    args.iter().map(|arg| arg.layout().broadcast_to(shape)).collect();
-                let mut streams: Vec<_> = args
-                    .iter()
-                    .zip(&layouts)
-                    .map(|(arg, layout)| arg.with_layout(layout, arg.offset()).iter())
-                    .collect();
-                for out in out {
-                    let mut next = |i: usize| streams[i].next().expect("one element a result");
-                    let x = std::array::from_fn(&mut next);
-                    *out = self.product(x, next(N), next(N + 1));
-                }
-            }
-        }
+        map(args, shape, out, *self);
     }
 
     #[inline]
