@@ -17,7 +17,7 @@ use crate::number::{Number, Plain};
 use crate::tensor::{Layout, Shape, View};
 use crate::{Real, Var};
 
-/// A function of `N` numbers, applied element by element.
+/// A function of `N` numbers, at most 8, applied element by element.
 ///
 /// ```
 /// use wengert_core::op::{Domain, Elementwise, Samples};
@@ -138,7 +138,7 @@ impl<E: Elementwise<N>, const N: usize> Mapped<E, N> {
         }
         let xs: [Var<'t, T>; N] = std::array::from_fn(|i| call.arg(i));
         let tape = factor.tape();
-        if tape.records_derivatives() {
+        if tape.records_derivatives() || N + 2 > MAX_OPERANDS {
             return Some(factor * op.partial(arg, xs, call.value()));
         }
         let mut args = [factor; MAX_OPERANDS];
@@ -221,6 +221,12 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
         (0..shape.elements())
             .map(|i| self.0.kink_distance(std::array::from_fn(|k| operands[k][i])))
             .fold(T::infinity(), T::min)
+    }
+
+    fn partials(&self, args: &[T]) -> Option<Vec<T>> {
+        let x: [T; N] = args.try_into().ok()?;
+        let y = Plain(self.0.eval(x));
+        Some((0..N).map(|arg| self.0.partial(arg, x.map(Plain), y).0).collect())
     }
 
     fn equals(&self, other: &dyn Any) -> bool {
