@@ -26,6 +26,9 @@ const SHORT: usize = 64;
 /// The most operands that a function has.
 pub(crate) const MAX_OPERANDS: usize = 8;
 
+/// A block of each operand; those beyond the last are empty.
+type Sources<'a, T> = [&'a [T]; MAX_OPERANDS];
+
 /// A function of one element of each operand.
 pub(crate) trait Pointwise<T>: Copy {
     /// The number of operands, at most [`MAX_OPERANDS`].
@@ -98,7 +101,7 @@ fn blocks<T: Real>(
     args: &[View<'_, T>],
     shape: &Shape,
     out: &mut [T],
-    apply: &mut dyn FnMut(&[&[T]; MAX_OPERANDS], &mut [T]),
+    apply: &mut dyn FnMut(&Sources<'_, T>, &mut [T]),
 ) {
     let layouts: [Option<Layout>; MAX_OPERANDS] =
         std::array::from_fn(|k| Some(args.get(k)?.layout().broadcast_to(shape)));
@@ -126,7 +129,7 @@ fn blocks<T: Real>(
             }
         }
         let start = index * BLOCK;
-        let mut sources: [&[T]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
+        let mut sources: Sources<'_, T> = [&[]; MAX_OPERANDS];
         for (source, operand) in sources.iter_mut().zip(&operands).take(args.len()) {
             *source = match operand {
                 Operand::Whole(slice) => &slice[start..start + out.len()],
@@ -150,7 +153,7 @@ enum Operand<'a, T> {
 /// Chunks are arrays, whose known length lets the compiler turn the inner loop
 /// into vector instructions without a check inside.
 #[inline(always)]
-fn apply<T: Real, F: Pointwise<T>>(sources: &[&[T]; MAX_OPERANDS], out: &mut [T], f: F) {
+fn apply<T: Real, F: Pointwise<T>>(sources: &Sources<'_, T>, out: &mut [T], f: F) {
     let whole = out.len() - out.len() % LANES;
     let (chunks, rest) = out.as_chunks_mut::<LANES>();
     for (c, y) in chunks.iter_mut().enumerate() {
