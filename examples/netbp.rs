@@ -48,7 +48,7 @@ struct Options {
     #[arg(long, default_value_t = 5000)]
     seed: u32,
     /// Learning rate, greater than 0
-    #[arg(long, default_value_t = 0.05, value_parser = positive)]
+    #[arg(long, default_value_t = 0.05, value_parser = positive, allow_negative_numbers = true)]
     eta: f64,
     /// Add the eleventh point, (0.3, 0.7) of category B, for Figure 9
     #[arg(long)]
@@ -72,7 +72,17 @@ fn positive(text: &str) -> Result<f64, String> {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        // Help and version are printed as they are, mistakes in one line.
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => {
+            let message = error.to_string();
+            let line = message.lines().next().unwrap_or("bad options");
+            eprintln!("netbp: {} (--help lists the options)", line.trim_start_matches("error: "));
+            return ExitCode::from(2);
+        }
+    };
     // Before any training: can the results be kept?
     if let Err(error) = probe(&options.out) {
         eprintln!("netbp: cannot write to the folder {}: {error}", options.out.display());
