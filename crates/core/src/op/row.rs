@@ -436,8 +436,8 @@ impl<'t, T: Real> Var<'t, T> {
 
     /// A function of rows along one axis, which keeps the shape.
     #[track_caller]
-    fn along(self, axis: isize, op: impl Op) -> Self {
-        let axis = self.resolve("softmax", axis)[0];
+    fn along<O: Op>(self, axis: isize, op: O) -> Self {
+        let axis = self.resolve(O::NAME, axis)[0];
         let last = self.rank() - 1;
         self.swap_axes(axis, last).apply(op).swap_axes(axis, last)
     }
