@@ -6,6 +6,7 @@
 //!
 //! - [`trace`]: the tape as a table, for reading
 //! - [`check`]: is a derivative right? The rate of its remainder says so
+//! - [`Program`]: what a tape computes, compiled, to be run again
 //! - [`transform`](crate::grad): gradients, products and Jacobians of closures
 //! - `sweep`: forward and reverse passes over the tape, [`Gradients`]
 //! - [`Tape`] and [`Var`]: the list, and handles of its values
@@ -26,6 +27,7 @@ pub mod check;
 mod kernel;
 mod number;
 pub mod op;
+mod program;
 mod real;
 mod sweep;
 mod tape;
@@ -36,6 +38,7 @@ mod var;
 
 pub use axes::{Axes, AxisList};
 pub use number::{Number, Plain};
+pub use program::{CompileError, Functions, Program, compile};
 pub use real::Real;
 pub use sweep::Gradients;
 pub use tape::{Leaf, Tape};

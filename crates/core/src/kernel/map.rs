@@ -27,7 +27,7 @@ const SHORT: usize = 64;
 pub(crate) const MAX_OPERANDS: usize = 8;
 
 /// A block of each operand; those beyond the last are empty.
-type Sources<'a, T> = [&'a [T]; MAX_OPERANDS];
+pub(crate) type Sources<'a, T> = [&'a [T]; MAX_OPERANDS];
 
 /// A function of one element of each operand.
 pub(crate) trait Pointwise<T>: Copy {
@@ -153,7 +153,7 @@ enum Operand<'a, T> {
 /// Chunks are arrays, whose known length lets the compiler turn the inner loop
 /// into vector instructions without a check inside.
 #[inline(always)]
-fn apply<T: Real, F: Pointwise<T>>(sources: &Sources<'_, T>, out: &mut [T], f: F) {
+pub(super) fn apply<T: Real, F: Pointwise<T>>(sources: &Sources<'_, T>, out: &mut [T], f: F) {
     let whole = out.len() - out.len() % LANES;
     let (chunks, rest) = out.as_chunks_mut::<LANES>();
     for (c, y) in chunks.iter_mut().enumerate() {
@@ -172,17 +172,30 @@ fn apply<T: Real, F: Pointwise<T>>(sources: &Sources<'_, T>, out: &mut [T], f: F
 }
 
 /// A position in a strided operand, from block to block.
-struct Walk<'a> {
+pub(crate) struct Walk<'a> {
     rows: Rows<'a>,
     row: Row,
 }
 
 impl<'a> Walk<'a> {
-    fn new(layout: &'a Layout, offset: usize) -> Self {
+    pub(crate) fn new(layout: &'a Layout, offset: usize) -> Self {
         Self { rows: Rows::new(layout, offset), row: Row { start: 0, stride: 0, count: 0 } }
     }
 
-    fn fill<T: Real>(&mut self, arg: &View<'_, T>, mut out: &mut [T]) {
+    /// Passes over the next `count` elements.
+    pub(crate) fn skip(&mut self, mut count: usize) {
+        while count > 0 {
+            if self.row.count == 0 {
+                self.row = self.rows.next().expect("a walk goes no further than its operand");
+            }
+            let now = self.row.count.min(count);
+            self.row.start += now as isize * self.row.stride;
+            self.row.count -= now;
+            count -= now;
+        }
+    }
+
+    pub(crate) fn fill<T: Real>(&mut self, arg: &View<'_, T>, mut out: &mut [T]) {
         while !out.is_empty() {
             if self.row.count == 0 {
                 self.row = self.rows.next().expect("a block has no more elements than its operand");

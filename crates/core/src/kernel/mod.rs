@@ -4,7 +4,9 @@
 //! width is chosen here, for the CPU that runs the program. Reductions add in an
 //! order that depends on the shape alone, so that results repeat to the last bit.
 
+pub(crate) mod block;
 pub(crate) mod map;
+pub(crate) mod pairwise;
 #[allow(unsafe_code)]
 pub(crate) mod product;
 pub(crate) mod reduce;

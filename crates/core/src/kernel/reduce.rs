@@ -12,7 +12,7 @@ use crate::Real;
 use crate::tensor::View;
 
 /// Numbers that are added in one go at the leaves of the pairwise tree.
-const LEAF: usize = 128;
+pub(super) const LEAF: usize = 128;
 /// Partial sums kept side by side in a leaf, so that additions overlap.
 const LANES: usize = 16;
 
@@ -22,7 +22,7 @@ pub(crate) fn sum<T: Real>(xs: &[T]) -> T {
 }
 
 #[inline(always)]
-fn leaf<T: Real>(xs: &[T]) -> T {
+pub(super) fn leaf<T: Real>(xs: &[T]) -> T {
     if xs.len() < LANES {
         return xs.iter().fold(T::zero(), |sum, &x| sum + x);
     }

@@ -8,10 +8,12 @@
 
 use std::any::Any;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use super::{
     Call, Cost, DynOp, Formula, Operation, SampleSet, Samples, add_terms, family, operands,
 };
+use crate::kernel::block::BlockKernel;
 use crate::kernel::map::{MAX_OPERANDS, Pointwise, map};
 use crate::number::{Number, Plain};
 use crate::tensor::{Layout, Shape, View};
@@ -45,7 +47,7 @@ use crate::{Real, Var};
 /// let y = x.apply(Swish).sum();
 /// assert_eq!(y.backward().wrt(x).at(&[0]), 0.5);
 /// ```
-pub trait Elementwise<const N: usize>: Copy + PartialEq + Debug + 'static {
+pub trait Elementwise<const N: usize>: Copy + PartialEq + Debug + Send + Sync + 'static {
     /// The name, as it stands in tapes and messages.
     const NAME: &'static str;
     /// What it computes.
@@ -232,6 +234,10 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
     fn equals(&self, other: &dyn Any) -> bool {
         other.downcast_ref() == Some(self)
     }
+
+    fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
+        Some(Arc::new(*self))
+    }
 }
 
 /// The partial of an elementwise op times a tangent or cotangent, in one pass
@@ -301,5 +307,9 @@ impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> DynOp<T>
 
     fn equals(&self, other: &dyn Any) -> bool {
         other.downcast_ref() == Some(self)
+    }
+
+    fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
+        Some(Arc::new(*self))
     }
 }

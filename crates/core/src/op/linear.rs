@@ -30,6 +30,12 @@ pub trait Linear: Clone + PartialEq + Debug + 'static {
         None
     }
 
+    /// For maps that add up all elements of their operand: the number by which the
+    /// sum is then divided.
+    fn total(&self, _arg: &Shape) -> Option<f64> {
+        None
+    }
+
     /// Writes every element of the result.
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]);
 
@@ -100,6 +106,10 @@ impl<T: Real, L: Linear> DynOp<T> for LinearMap<L> {
 
     fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
         self.0.eval(args, out);
+    }
+
+    fn total(&self, arg: &Shape) -> Option<f64> {
+        self.0.total(arg)
     }
 
     fn jvp<'t>(

@@ -33,11 +33,13 @@ mod product;
 pub mod registry;
 mod row;
 pub mod samples;
+mod stop;
 mod sum;
 
 use std::any::Any;
 use std::fmt::Debug;
 use std::rc::Rc;
+use std::sync::Arc;
 
 pub use activation::{LeakyRelu, Relu, Sigmoid, Softplus, Tanh};
 pub use arithmetic::{Abs, Add, Div, Maximum, Minimum, Mul, Neg, Sub};
@@ -54,6 +56,7 @@ pub use row::{FirstMax, LogSoftmax, LogSumExp, Max, Norm, Softmax};
 pub use samples::{Domain, SampleSet, Samples, ShapeClass};
 pub use sum::{Mean, Sum, SumTo};
 
+use crate::kernel::block::BlockKernel;
 use crate::tensor::{Layout, Shape, View};
 use crate::{Real, Var};
 
@@ -271,6 +274,15 @@ pub trait DynOp<T: Real>: Any + Debug {
     }
     /// Whether `other` is the same op with the same parameters.
     fn equals(&self, other: &dyn Any) -> bool;
+    /// The op as a function of contiguous blocks, if it is elementwise.
+    fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
+        None
+    }
+    /// For ops that add up all elements of their operand: the number by which the
+    /// sum is then divided.
+    fn total(&self, _arg: &Shape) -> Option<f64> {
+        None
+    }
 }
 
 /// An op whose type is forgotten is still an op: so the samples of the registry
@@ -335,6 +347,14 @@ impl<T: Real> DynOp<T> for Rc<dyn DynOp<T>> {
 
     fn equals(&self, other: &dyn Any) -> bool {
         other.downcast_ref::<Self>().is_some_and(|other| (**self).equals(&**other as &dyn Any))
+    }
+
+    fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
+        (**self).pointwise()
+    }
+
+    fn total(&self, arg: &Shape) -> Option<f64> {
+        (**self).total(arg)
     }
 }
 

@@ -27,6 +27,10 @@ impl Linear for Sum {
         reduced(args, &self.axes, self.keep)
     }
 
+    fn total(&self, arg: &Shape) -> Option<f64> {
+        (arg.reduced(&self.axes, false).elements() == 1).then_some(1.0)
+    }
+
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         sum_axes(args[0], &self.axes, out);
     }
@@ -74,6 +78,10 @@ impl Linear for Mean {
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         reduced(args, &self.axes, self.keep)
+    }
+
+    fn total(&self, arg: &Shape) -> Option<f64> {
+        (arg.reduced(&self.axes, false).elements() == 1).then(|| self.count(arg))
     }
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
@@ -138,6 +146,10 @@ impl Linear for SumTo {
             ));
         }
         Ok(self.shape.clone())
+    }
+
+    fn total(&self, _: &Shape) -> Option<f64> {
+        (self.shape.elements() == 1).then_some(1.0)
     }
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {

@@ -32,6 +32,15 @@ impl<'t, T: Real> Gradients<'t, T> {
     /// output.
     #[track_caller]
     pub fn wrt(&self, x: Var<'t, T>) -> Tensor<T> {
+        self.check(x);
+        match self.tape.adjoint(self.region, x.id()) {
+            Some(id) => self.tape.value_of(id),
+            None => Tensor::zeros(x.shape()),
+        }
+    }
+
+    #[track_caller]
+    fn check(&self, x: Var<'t, T>) {
         assert!(
             std::ptr::eq(self.tape, x.tape()),
             "the gradients belong to {}, the variable to {}",
@@ -49,9 +58,21 @@ impl<'t, T: Real> Gradients<'t, T> {
             x.describe(),
             self.tape.var(self.output).describe()
         );
+    }
+
+    /// The gradient with respect to a variable or an intermediate value, as a value
+    /// on the tape through which no derivative flows: for programs that go on
+    /// computing with it, such as a training step that is
+    /// [compiled](crate::Tape::compile).
+    ///
+    /// # Panics
+    /// As [`wrt`](Self::wrt).
+    #[track_caller]
+    pub fn on_tape(&self, x: Var<'t, T>) -> Var<'t, T> {
+        self.check(x);
         match self.tape.adjoint(self.region, x.id()) {
-            Some(id) => self.tape.value_of(id),
-            None => Tensor::zeros(x.shape()),
+            Some(id) => self.tape.var(id),
+            None => x.zeros_like(),
         }
     }
 

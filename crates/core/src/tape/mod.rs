@@ -27,7 +27,7 @@ use node::INLINE_ARGS;
 pub(crate) use node::{NodeId, OpHandle};
 use recorder::Recorder;
 
-use crate::op::{DynOp, Operation};
+use crate::op::{Add, DynOp, Operation};
 use crate::tensor::{Shape, Tensor, View};
 use crate::{Real, Var};
 
@@ -352,13 +352,51 @@ impl<T: Real> Tape<T> {
         self.inner.borrow_mut().scratch = scratch;
     }
 
+    /// Remembers that a value was looked at: see [`fateful_read`](Self::fateful_read).
+    #[track_caller]
+    pub(crate) fn note_read(&self, id: NodeId) {
+        let mut inner = self.inner.borrow_mut();
+        let nodes = inner.nodes.len();
+        inner.reads.push((id, nodes, Location::caller()));
+    }
+
+    /// The first read of a value that depends on `inputs`, if more was recorded
+    /// after it that `results` may depend on: what was recorded then may hold for
+    /// the value only that was read. Gives the value and the line of the read.
+    pub(crate) fn fateful_read(
+        &self,
+        inputs: &[Var<'_, T>],
+        results: &[Var<'_, T>],
+    ) -> Option<(String, String)> {
+        let inner = self.inner.borrow();
+        let end = results.iter().map(|var| var.id().index() + 1).max().unwrap_or(0);
+        let mut depends = vec![false; inner.nodes.len()];
+        for input in inputs {
+            depends[input.id().index()] = true;
+        }
+        for index in 0..depends.len() {
+            depends[index] |= inner.args(NodeId::new(index)).iter().any(|arg| depends[arg.index()]);
+        }
+        let (id, _, location) =
+            inner.reads.iter().find(|&&(id, nodes, _)| depends[id.index()] && nodes < end)?;
+        Some((inner.describe(*id), location.to_string()))
+    }
+
     /// Adds `term` to the adjoint `sum`: in place if the sum's memory is its own.
+    #[track_caller]
     pub(crate) fn accumulate<'t>(&'t self, sum: Var<'t, T>, term: Var<'t, T>) -> Var<'t, T> {
         if self.records_derivatives() {
             return sum + term;
         }
-        if self.inner.borrow_mut().accumulate(sum.id(), term.id()) {
-            return sum;
+        let location = Location::caller();
+        let in_place = self.inner.borrow_mut().accumulate(
+            Operation::<T, _>::into_dyn(Add),
+            sum.id(),
+            term.id(),
+            location,
+        );
+        if let Some(total) = in_place {
+            return self.var(total);
         }
         let total = sum + term;
         self.inner.borrow_mut().nodes[total.id().index()].owned = true;

@@ -59,6 +59,7 @@ pub(crate) struct Node<T: Real> {
 }
 
 /// An op on its way into a rule, without a borrow of the tape.
+#[derive(Clone)]
 pub(crate) enum OpHandle<T: Real> {
     Unit(&'static dyn DynOp<T>),
     Stored(Rc<dyn DynOp<T>>),

@@ -34,6 +34,8 @@ pub(super) struct Recorder<T: Real> {
     /// While a sweep records, the line of the operation that it differentiates.
     pub(super) on_behalf: Option<&'static Location<'static>>,
     pub(super) scratch: Scratch,
+    /// Who looked at which value, and how many nodes there were then.
+    pub(super) reads: Vec<(NodeId, usize, &'static Location<'static>)>,
 }
 
 /// The layouts of an operation's operands.
@@ -100,6 +102,7 @@ impl<T: Real> Recorder<T> {
             records_derivatives: true,
             on_behalf: None,
             scratch: Scratch::default(),
+            reads: Vec::new(),
         }
     }
 
@@ -112,6 +115,7 @@ impl<T: Real> Recorder<T> {
         self.records_derivatives = true;
         self.on_behalf = None;
         self.scratch.adjoints.clear();
+        self.reads.clear();
         // A program whose shapes never repeat would otherwise grow without bound.
         const PLENTY: usize = 1 << 14;
         if self.layouts.len() > PLENTY {
@@ -326,13 +330,26 @@ impl<T: Real> Recorder<T> {
         panic!("{message}");
     }
 
-    /// Adds `term` into `sum` if the sum's memory is its own.
-    pub(super) fn accumulate(&mut self, sum: NodeId, term: NodeId) -> bool {
+    /// Adds `term` into `sum` if the sum's memory is its own. The result is a node
+    /// like any other sum, so that the tape still tells what was computed; only its
+    /// memory is that of `sum`, which is not read again.
+    pub(super) fn accumulate<O: DynOp<T>>(
+        &mut self,
+        add: O,
+        sum: NodeId,
+        term: NodeId,
+        location: &'static Location<'static>,
+    ) -> Option<NodeId> {
         let (target, source) = (self.nodes[sum.index()], self.nodes[term.index()]);
-        if target.owned {
-            self.store.accumulate(target.place, source.place, self.layouts.get(source.layout));
+        if !target.owned {
+            return None;
         }
-        target.owned
+        self.store.accumulate(target.place, source.place, self.layouts.get(source.layout));
+        let origin = self.ops.insert(add);
+        let Node { layout, place, active, .. } = target;
+        let id = self.push(origin, &[sum, term], active, layout, place, location);
+        self.nodes[id.index()].owned = true;
+        Some(id)
     }
 
     #[inline]

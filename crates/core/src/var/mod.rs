@@ -63,16 +63,18 @@ impl<'t, T: Real> Var<'t, T> {
 
     /// The number of axes.
     pub fn rank(self) -> usize {
-        self.with_value(|view| view.shape().rank())
+        self.tape.with_value(self.id, |view| view.shape().rank())
     }
 
     /// The number of elements.
     pub fn elements(self) -> usize {
-        self.with_value(|view| view.len())
+        self.tape.with_value(self.id, |view| view.len())
     }
 
     /// The value.
+    #[track_caller]
     pub fn value(self) -> Tensor<T> {
+        self.tape.note_read(self.id);
         self.tape.value_of(self.id)
     }
 
@@ -82,7 +84,8 @@ impl<'t, T: Real> Var<'t, T> {
     /// If it has more elements, or none.
     #[track_caller]
     pub fn item(self) -> T {
-        let single = self.with_value(|view| (view.len() == 1).then(|| view.first()));
+        self.tape.note_read(self.id);
+        let single = self.tape.with_value(self.id, |view| (view.len() == 1).then(|| view.first()));
         single.unwrap_or_else(|| panic!("item() wants one element, and a {} has not", self.shape()))
     }
 
@@ -90,7 +93,9 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If `read` records on the same tape.
+    #[track_caller]
     pub fn with_value<R>(self, read: impl FnOnce(View<'_, T>) -> R) -> R {
+        self.tape.note_read(self.id);
         self.tape.with_value(self.id, read)
     }
 
@@ -108,12 +113,6 @@ impl<'t, T: Real> Var<'t, T> {
     #[inline]
     pub fn apply<Family>(self, op: impl Operation<T, Family>) -> Self {
         self.tape.apply(op, &[self])
-    }
-
-    /// The same value, taken as a constant: derivatives stop here.
-    #[track_caller]
-    pub fn stop_gradient(self) -> Self {
-        self.tape.constant(self.value())
     }
 
     /// A scalar constant on the same tape, which broadcasts.

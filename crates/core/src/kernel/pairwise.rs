@@ -1,0 +1,89 @@
+//! Pairwise sums of numbers that come block by block.
+//!
+//! [`Pairwise`] builds the same tree of additions as a sum over the whole slice
+//! at once, so that a fused loop gives the same bits as the loops it replaces,
+//! and so does a loop whose parts run on several threads.
+
+use super::reduce::{LEAF, leaf};
+use super::vectorised;
+use crate::Real;
+
+/// A sum in progress: adds leaves as a binary counter adds digits. `levels[k]`
+/// holds a sum of `2^k` leaves where the count of leaves has bit `k` set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pairwise<T> {
+    levels: [T; usize::BITS as usize],
+    leaves: usize,
+}
+
+impl<T: Real> Pairwise<T> {
+    pub(crate) fn new() -> Self {
+        Self { levels: [T::zero(); usize::BITS as usize], leaves: 0 }
+    }
+
+    /// Adds the numbers of a block, which begins at a multiple of [`LEAF`].
+    pub(crate) fn add(&mut self, block: &[T]) {
+        vectorised(block.len(), || {
+            for chunk in block.chunks(LEAF) {
+                self.carry(0, leaf(chunk));
+            }
+        });
+    }
+
+    /// Adds the sum of `2^level` leaves.
+    #[inline(always)]
+    pub(crate) fn carry(&mut self, level: usize, mut sum: T) {
+        self.leaves += 1 << level;
+        let carries = (self.leaves >> level).trailing_zeros() as usize;
+        for lower in &self.levels[level..level + carries] {
+            sum = *lower + sum;
+        }
+        self.levels[level + carries] = sum;
+    }
+
+    /// The sum of all.
+    pub(crate) fn total(&self) -> T {
+        self.total_after(T::zero())
+    }
+
+    /// The sum of all and of a last part, shorter than any level in use.
+    pub(crate) fn total_after(&self, tail: T) -> T {
+        let mut total = tail;
+        for (k, &level) in self.levels.iter().enumerate() {
+            if self.leaves >> k & 1 == 1 {
+                total = level + total;
+            }
+        }
+        total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::reduce::sum;
+
+    #[test]
+    fn blocks_and_the_whole_give_the_same_bits() {
+        for len in [0, 1, 127, 128, 129, 1000, 4096, 5000, 70_000] {
+            let xs: Vec<f32> = (0..len).map(|i| ((i * 37 % 101) as f32).sin()).collect();
+            let mut blocks = Pairwise::new();
+            for block in xs.chunks(4 * LEAF) {
+                blocks.add(block);
+            }
+            assert_eq!(blocks.total().to_bits(), sum(&xs).to_bits(), "{len} numbers");
+            // In parts of 16 leaves, each summed by itself.
+            let (mut parts, mut tail) = (Pairwise::new(), 0.0);
+            for part in xs.chunks(16 * LEAF) {
+                let mut own = Pairwise::new();
+                own.add(part);
+                match part.len() == 16 * LEAF {
+                    true => parts.carry(4, own.total()),
+                    false => tail = own.total(),
+                }
+            }
+            let total = parts.total_after(tail);
+            assert_eq!(total.to_bits(), sum(&xs).to_bits(), "{len} numbers in parts");
+        }
+    }
+}

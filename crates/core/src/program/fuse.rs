@@ -1,0 +1,220 @@
+//! Which values are computed together.
+//!
+//! Long elementwise values that feed each other, and the sums over all of them,
+//! become one loop: a block of elements goes through all functions while it lies
+//! in the first-level cache, and only what is needed elsewhere is written to
+//! memory. Everything else is a unit by itself.
+//!
+//! Two units may merge if nothing outside of both has to happen between them:
+//! then the order among units stays one without circles (the same rule by which
+//! compilers fuse loops).
+
+use super::SHORT;
+use super::graph::{Graph, Operand, ValueId};
+use crate::Real;
+
+/// Functions in one loop. More would take more blocks than the cache holds.
+const MOST_MEMBERS: usize = 64;
+
+/// Values that one instruction computes.
+#[derive(Clone, Debug)]
+pub(super) struct Unit {
+    /// In an order in which they can be computed.
+    pub(super) members: Vec<ValueId>,
+    /// Whether it is a loop over blocks of elements.
+    pub(super) is_loop: bool,
+}
+
+/// How a value can take part in a loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// A function of each element.
+    Map,
+    /// The sum of all elements of its argument.
+    Total,
+    /// None: it is computed by itself.
+    Alone,
+}
+
+pub(super) struct Fusion<'g, T: Real> {
+    graph: &'g Graph<T>,
+    operands: &'g [Operand],
+    units: Vec<Unit>,
+    /// The unit of each value that is computed into memory of its own.
+    unit_of: Vec<Option<usize>>,
+    /// Stamps of a search, so that each unit is visited once.
+    seen: Vec<usize>,
+    searches: usize,
+}
+
+/// The role of a value.
+pub(super) fn role<T: Real>(graph: &Graph<T>, operands: &[Operand], id: ValueId) -> Role {
+    let Some((op, args)) = graph.op(id) else { return Role::Alone };
+    if graph.value(id).shape.elements() > SHORT && op.pointwise().is_some() {
+        return Role::Map;
+    }
+    match args {
+        [arg] if op.total(&graph.value(*arg).shape).is_some() => {
+            let operand = &operands[arg.index()];
+            let elements = graph.value(operand.root).shape.elements();
+            let is_long = elements > SHORT && operand.is_whole(elements);
+            if is_long { Role::Total } else { Role::Alone }
+        }
+        _ => Role::Alone,
+    }
+}
+
+/// The units of a graph, in an order in which they can be computed.
+pub(super) fn units<T: Real>(graph: &Graph<T>, operands: &[Operand]) -> Vec<Unit> {
+    let mut fusion = Fusion {
+        graph,
+        operands,
+        units: Vec::new(),
+        unit_of: vec![None; graph.values.len()],
+        seen: Vec::new(),
+        searches: 0,
+    };
+    for id in graph.ids() {
+        if graph.op(id).is_some() && operands[id.index()].root == id {
+            fusion.add(id);
+        }
+    }
+    fusion.sorted()
+}
+
+impl<T: Real> Fusion<'_, T> {
+    fn role(&self, id: ValueId) -> Role {
+        role(self.graph, self.operands, id)
+    }
+
+    fn add(&mut self, id: ValueId) {
+        let unit = self.units.len();
+        let role = self.role(id);
+        self.units.push(Unit { members: vec![id], is_loop: role == Role::Map });
+        self.seen.push(0);
+        self.unit_of[id.index()] = Some(unit);
+        if role == Role::Alone {
+            return;
+        }
+        let (_, args) = self.graph.op(id).expect("units are computed");
+        for arg in args {
+            let root = self.operands[arg.index()].root;
+            if let Some(other) = self.unit_of[root.index()]
+                && self.may_merge(other, self.unit_of[id.index()].expect("just set"))
+            {
+                self.merge(other, self.unit_of[id.index()].expect("just set"));
+            }
+        }
+    }
+
+    /// The elements that a unit's loop goes over.
+    fn elements(&self, unit: usize) -> usize {
+        let first = self.units[unit].members[0];
+        match self.role(first) {
+            Role::Total => {
+                let (_, args) = self.graph.op(first).expect("a total is computed");
+                self.graph.value(args[0]).shape.elements()
+            }
+            _ => self.graph.value(first).shape.elements(),
+        }
+    }
+
+    /// The values outside of views that a unit reads.
+    fn reads(&self, unit: usize) -> impl Iterator<Item = (ValueId, &Operand)> {
+        self.units[unit].members.iter().flat_map(move |&id| {
+            let (_, args) = self.graph.op(id).expect("units are computed");
+            args.iter().map(move |arg| (id, &self.operands[arg.index()]))
+        })
+    }
+
+    fn may_merge(&mut self, a: usize, b: usize) -> bool {
+        if a == b {
+            return false;
+        }
+        let fusable = |unit: &Unit| unit.members.iter().all(|&id| self.role(id) != Role::Alone);
+        let elements = self.elements(a);
+        if !fusable(&self.units[a])
+            || !fusable(&self.units[b])
+            || !(self.units[a].is_loop || self.units[b].is_loop)
+            || elements != self.elements(b)
+            || self.units[a].members.len() + self.units[b].members.len() > MOST_MEMBERS
+        {
+            return false;
+        }
+        // Within a loop, element i of one value may depend on element i of another
+        // one only, and on no total.
+        let direct = |from: usize, to: usize| {
+            self.reads(from).all(|(_, operand)| {
+                self.unit_of[operand.root.index()] != Some(to)
+                    || (self.role(operand.root) == Role::Map && operand.is_whole(elements))
+            })
+        };
+        direct(a, b) && direct(b, a) && !self.detour(a, b) && !self.detour(b, a)
+    }
+
+    /// Whether `from` depends on `to` through a third unit.
+    fn detour(&mut self, from: usize, to: usize) -> bool {
+        self.searches += 1;
+        let stamp = self.searches;
+        let mut open: Vec<usize> = Vec::new();
+        let inputs = |fusion: &Self, unit: usize| -> Vec<usize> {
+            let roots = fusion.reads(unit).map(|(_, operand)| operand.root);
+            roots.filter_map(|root| fusion.unit_of[root.index()]).collect()
+        };
+        open.extend(inputs(self, from).into_iter().filter(|&unit| unit != to && unit != from));
+        while let Some(unit) = open.pop() {
+            if unit == to {
+                return true;
+            }
+            if self.seen[unit] != stamp {
+                self.seen[unit] = stamp;
+                open.extend(inputs(self, unit));
+            }
+        }
+        false
+    }
+
+    fn merge(&mut self, into: usize, from: usize) {
+        let moved = std::mem::take(&mut self.units[from].members);
+        for id in &moved {
+            self.unit_of[id.index()] = Some(into);
+        }
+        let unit = &mut self.units[into];
+        unit.members.extend(moved);
+        unit.members.sort_unstable();
+        unit.is_loop = true;
+    }
+
+    /// The units, each after those that it reads; as close to the recording's order
+    /// as that allows.
+    fn sorted(self) -> Vec<Unit> {
+        let mut waiting = vec![0_usize; self.units.len()];
+        let mut readers: Vec<Vec<usize>> = vec![Vec::new(); self.units.len()];
+        for unit in 0..self.units.len() {
+            for (_, operand) in self.reads(unit) {
+                if let Some(source) = self.unit_of[operand.root.index()]
+                    && source != unit
+                {
+                    readers[source].push(unit);
+                    waiting[unit] += 1;
+                }
+            }
+        }
+        let first = |unit: usize| std::cmp::Reverse((self.units[unit].members[0], unit));
+        let mut ready: std::collections::BinaryHeap<_> = (0..self.units.len())
+            .filter(|&unit| waiting[unit] == 0 && !self.units[unit].members.is_empty())
+            .map(first)
+            .collect();
+        let mut order = Vec::new();
+        while let Some(std::cmp::Reverse((_, unit))) = ready.pop() {
+            order.push(self.units[unit].clone());
+            for &reader in &readers[unit] {
+                waiting[reader] -= 1;
+                if waiting[reader] == 0 {
+                    ready.push(first(reader));
+                }
+            }
+        }
+        order
+    }
+}

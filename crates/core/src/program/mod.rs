@@ -1,0 +1,363 @@
+//! Programs: what a tape computes, compiled, to be run again on other numbers.
+//!
+//! A recorded tape, primal and adjoint, is also an intermediate representation.
+//! [`compile`] records a function once and makes a plan of it: what no output needs
+//! is left out, what is computed twice is shared, constants are worked out, long
+//! elementwise values are computed together in loops over blocks that stay in the
+//! first-level cache, and every value has its place in memory. A run replays the
+//! plan: nothing is recorded, inferred or allocated.
+//!
+//! The instructions are the ops of the tape, in one of their two readings, so a
+//! program gives the bits that the tape gave.
+//!
+//! *Invariant*: a program knows no op by name; it asks ops what they are
+//! ([elementwise](crate::op::Elementwise), sums of all elements, views). Whatever
+//! depends on more than the shapes and values of the inputs is an error at
+//! compilation, never a wrong number at a run.
+
+mod display;
+mod fuse;
+mod graph;
+mod lower;
+mod run;
+
+use std::panic::Location;
+
+use thiserror::Error;
+
+use crate::tape::Leaf;
+use crate::tensor::{Layout, Tensor, View};
+use crate::transform::Inputs;
+use crate::{Real, Tape, Var};
+use display::Report;
+use graph::{Graph, ValueId};
+use run::{Argument, Instruction, Memory, Place};
+
+/// Values of up to this many elements lie in one memory, as on a tape.
+const SHORT: usize = 64;
+
+/// Why a recording cannot be replayed.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// The recording looked at a number that depends on the inputs and went on:
+    /// what followed may hold for that number only.
+    #[error(
+        "the value of {value} was read at {line} while the program was recorded; what was recorded \
+         after that may hold for this value only. Decide by `select`, or read after compiling"
+    )]
+    ValueRead {
+        /// The value that was read.
+        value: String,
+        /// Where.
+        line: String,
+    },
+    /// What was given as an input is a result, or given twice.
+    #[error("{value} is no input: an input is a variable or a constant of the tape, given once")]
+    NoInput {
+        /// What was given.
+        value: String,
+    },
+}
+
+/// A compiled function: runs again and again, without recording or allocating.
+///
+/// Made by [`compile`] from a closure, or by [`Tape::compile`] from what a tape has
+/// recorded. Its inputs start with the values of the recording.
+///
+/// ```
+/// use wengert_core::{Tensor, compile};
+///
+/// let x = Tensor::from([1.0, 2.0]);
+/// let mut program = compile(
+///     |x| {
+///         let y = (x.sin() * x).sum();
+///         let [dx] = y.grad([x]);
+///         [y, dx]
+///     },
+///     &x,
+/// )?;
+/// let results = program.run(&Tensor::from([0.0, 1.0]));
+/// assert_eq!(results[1].at(&[1]), 1.0_f64.cos() + 1.0_f64.sin());
+/// # Ok::<(), wengert_core::CompileError>(())
+/// ```
+pub struct Program<T: Real> {
+    instructions: Vec<Instruction<T>>,
+    memory: Memory<T>,
+    inputs: Vec<Input>,
+    outputs: Vec<Argument>,
+    /// Inputs that take over a computed value at the end of each run.
+    updates: Vec<Update>,
+    report: Report,
+}
+
+struct Input {
+    place: Place,
+    layout: Layout,
+    location: &'static Location<'static>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Update {
+    input: Place,
+    next: Place,
+    elements: usize,
+}
+
+/// Compiles a function of tensors, recorded at the given ones.
+///
+/// The function gives its results as an array of variables: values, gradients
+/// ([`Var::grad`], or [`Var::backward`] with
+/// [`Gradients::on_tape`](crate::Gradients::on_tape)), any derivative. It is called
+/// once. Everything in it that is not an input is taken as fixed.
+///
+/// # Errors
+/// If the function reads a value that depends on its inputs, and then goes on to
+/// record: a run on other inputs could not decide anew.
+///
+/// # Panics
+/// If an output lies on another tape.
+#[track_caller]
+pub fn compile<T: Real, I: Inputs<T>, const M: usize>(
+    f: impl for<'t> Functions<'t, T, I, M>,
+    inputs: I,
+) -> Result<Program<T>, CompileError> {
+    let tape = Tape::new();
+    let vars = inputs.record(&tape);
+    let mut list = Vec::new();
+    I::flatten(vars, &mut list);
+    tape.compile(&list, &f(vars))
+}
+
+/// A function with several results, of the variables that stand for inputs `I`.
+///
+/// As [`Function`](crate::Function): it follows for every closure of the right
+/// signature.
+pub trait Functions<'t, T: Real, I: Inputs<T>, const M: usize>:
+    Fn(I::Vars<'t>) -> [Var<'t, T>; M]
+where
+    T: 't,
+{
+}
+
+impl<'t, T: Real, I: Inputs<T>, const M: usize, F: Fn(I::Vars<'t>) -> [Var<'t, T>; M]>
+    Functions<'t, T, I, M> for F
+{
+}
+
+impl<T: Real> Tape<T> {
+    /// Compiles what is recorded: the outputs as a function of some leaves. Other
+    /// leaves are constants.
+    ///
+    /// # Errors
+    /// As [`compile`]; and if an input is no leaf, or given twice.
+    ///
+    /// # Panics
+    /// If an input or output lies on another tape.
+    #[track_caller]
+    pub fn compile(
+        &self,
+        inputs: &[Var<'_, T>],
+        outputs: &[Var<'_, T>],
+    ) -> Result<Program<T>, CompileError> {
+        self.compile_updating(inputs, outputs, &[])
+    }
+
+    /// As [`compile`](Self::compile), for programs with a state, such as a training
+    /// step: at the end of each run the first of each pair, one of the inputs, takes
+    /// the value of the second.
+    ///
+    /// ```
+    /// use wengert_core::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let (x, w) = (tape.constant(2.0), tape.variable(1.0));
+    /// let cost = (w * x - 6.0).square();
+    /// let [gradient] = cost.grad([w]);
+    /// let mut step = tape.compile_updating(&[x, w], &[cost], &[(w, w - 0.1 * gradient)])?;
+    /// for _ in 0..50 {
+    ///     step.execute();
+    /// }
+    /// assert!((step.input(1).item() - 3.0_f64).abs() < 1e-9);
+    /// # Ok::<(), wengert_core::CompileError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile).
+    ///
+    /// # Panics
+    /// As [`compile`](Self::compile), and if an updated variable is no input or the
+    /// shapes of a pair differ.
+    #[track_caller]
+    pub fn compile_updating(
+        &self,
+        inputs: &[Var<'_, T>],
+        outputs: &[Var<'_, T>],
+        updates: &[(Var<'_, T>, Var<'_, T>)],
+    ) -> Result<Program<T>, CompileError> {
+        let results: Vec<Var<'_, T>> =
+            outputs.iter().copied().chain(updates.iter().map(|&(_, next)| next)).collect();
+        for var in inputs.iter().chain(&results) {
+            assert!(std::ptr::eq(self, var.tape()), "{self} and {} are two tapes", var.tape());
+        }
+        for (position, input) in inputs.iter().enumerate() {
+            let is_leaf = self.call(input.id()).is_none();
+            if !is_leaf || inputs[..position].iter().any(|other| other.id() == input.id()) {
+                return Err(CompileError::NoInput { value: input.describe() });
+            }
+        }
+        if let Some((value, line)) = self.fateful_read(inputs, &results) {
+            return Err(CompileError::ValueRead { value, line });
+        }
+        let updated: Vec<usize> = updates
+            .iter()
+            .map(|(state, next)| {
+                assert_eq!(state.shape(), next.shape(), "an update keeps the shape of its input");
+                let position = inputs.iter().position(|input| input.id() == state.id());
+                position.unwrap_or_else(|| panic!("{} is updated, and no input", state.describe()))
+            })
+            .collect();
+        let mut graph = Graph::new(self, inputs, &results);
+        graph.separate(outputs.len(), &updated);
+        let mut program = Program::new(&graph, outputs.len(), &updated);
+        for (index, input) in inputs.iter().enumerate() {
+            program.set_input(index, input.value());
+        }
+        Ok(program)
+    }
+}
+
+impl<T: Real> Program<T> {
+    fn new(graph: &Graph<T>, outputs: usize, updated: &[usize]) -> Self {
+        let operands = graph::operands(graph);
+        let units = fuse::units(graph, &operands);
+        let lowered = lower::lower(graph, &operands, &units, &graph.outputs);
+        let report = Report::new(graph, &operands, &units, &lowered);
+        let place = |id: ValueId| lowered.places[id.index()].expect("a value with memory");
+        let argument =
+            |&id: &ValueId| lower::argument(graph, &operands[id.index()], &lowered.places);
+        let inputs = graph.inputs.iter().map(|&id| Input {
+            place: place(id),
+            layout: Layout::contiguous(graph.value(id).shape.clone()),
+            location: graph.value(id).location,
+        });
+        let updates = updated.iter().zip(&graph.outputs[outputs..]).map(|(&input, &next)| Update {
+            input: place(graph.inputs[input]),
+            next: place(next),
+            elements: graph.value(next).shape.elements(),
+        });
+        Self {
+            inputs: inputs.collect(),
+            outputs: graph.outputs[..outputs].iter().map(argument).collect(),
+            updates: updates.collect(),
+            instructions: lowered.instructions,
+            memory: lowered.memory,
+            report,
+        }
+    }
+
+    /// Runs on new inputs, in the arrangement in which they were recorded, and gives
+    /// the outputs.
+    ///
+    /// # Panics
+    /// If the number of inputs or a shape is not that of the recording.
+    #[track_caller]
+    pub fn run<I: Inputs<T>>(&mut self, inputs: I) -> Vec<Tensor<T>> {
+        let mut values = Vec::new();
+        inputs.values(&mut values);
+        assert_eq!(values.len(), self.inputs.len(), "the program has another number of inputs");
+        for (index, value) in values.into_iter().enumerate() {
+            self.set_input(index, value);
+        }
+        self.execute();
+        (0..self.outputs.len()).map(|index| self.output(index)).collect()
+    }
+
+    /// Gives an input its value for the runs to come. The memory of large tensors
+    /// is shared.
+    ///
+    /// # Panics
+    /// If there is no such input, or the shape is not that of the recording: plans
+    /// hold for their shapes.
+    #[track_caller]
+    pub fn set_input(&mut self, index: usize, value: impl Leaf<T>) {
+        let count = self.inputs.len();
+        assert!(index < count, "there is no input {index}; the program has {count}");
+        let input = &self.inputs[index];
+        value.with(|view, buffer| {
+            let expected = input.layout.shape();
+            assert!(
+                view.shape() == expected,
+                "input {index} has shape {expected}, recorded at {}, and a {} was given; compile \
+                 again for another shape",
+                input.location,
+                view.shape()
+            );
+            match input.place {
+                Place::Short(start) => {
+                    view.copy_to(&mut self.memory.short[start..start + view.len()]);
+                }
+                Place::Long(slot) => {
+                    let slot = &mut self.memory.long[slot];
+                    let whole =
+                        |view: &View<'_, T>| view.layout().is_contiguous() && view.offset() == 0;
+                    *slot = match buffer {
+                        Some(buffer) if whole(&view) => Some(buffer.clone()),
+                        _ => Tensor::new(expected.clone(), packed(view)).parts().0.clone().into(),
+                    };
+                }
+            }
+        });
+    }
+
+    /// The value of an input: the last one given, or the state after the last run.
+    ///
+    /// # Panics
+    /// If there is no such input.
+    #[track_caller]
+    pub fn input(&self, index: usize) -> Tensor<T> {
+        let Input { place, layout, .. } = &self.inputs[index];
+        self.memory.tensor(&Argument { place: *place, offset: 0, layout: layout.clone() })
+    }
+
+    /// Runs on the inputs as they stand. In steady state nothing is allocated.
+    pub fn execute(&mut self) {
+        for instruction in &mut self.instructions {
+            instruction.run(&mut self.memory);
+        }
+        for &Update { input, next, elements } in &self.updates {
+            match (input, next) {
+                (Place::Short(to), Place::Short(from)) => {
+                    self.memory.short.copy_within(from..from + elements, to);
+                }
+                (Place::Long(to), Place::Long(from)) => self.memory.long.swap(to, from),
+                _ => unreachable!("both have the same shape"),
+            }
+        }
+    }
+
+    /// An output of the last run. Large ones are shared: a run while such a tensor
+    /// is kept takes new memory for it.
+    ///
+    /// # Panics
+    /// If there is no such output.
+    #[track_caller]
+    pub fn output(&self, index: usize) -> Tensor<T> {
+        self.memory.tensor(&self.outputs[index])
+    }
+
+    /// Lets `read` see an output of the last run without copying it.
+    ///
+    /// # Panics
+    /// If there is no such output.
+    #[track_caller]
+    pub fn with_output<R>(&self, index: usize, read: impl FnOnce(View<'_, T>) -> R) -> R {
+        read(self.memory.view(&self.outputs[index]))
+    }
+}
+
+fn packed<T: Real>(view: View<'_, T>) -> Vec<T> {
+    let mut elements = vec![T::zero(); view.len()];
+    view.copy_to(&mut elements);
+    elements
+}

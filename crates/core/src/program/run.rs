@@ -1,0 +1,372 @@
+//! Carrying a program out.
+//!
+//! Short values stand one after another in one memory, in the order in which they
+//! are computed, so that whatever an instruction reads lies before what it writes.
+//! Long ones have buffers, of which an instruction takes its own out of the list
+//! while it writes and reads the others.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::Real;
+use crate::kernel::block::{BlockKernel, ShortCall};
+use crate::kernel::map::{MAX_OPERANDS, Walk};
+use crate::kernel::pairwise::Pairwise;
+use crate::op::DynOp;
+use crate::tape::{Args, OpHandle};
+use crate::tensor::{Buffer, Layout, Shape, Tensor, View};
+
+/// Bytes of a block: several of them stay in the first-level cache together.
+const BLOCK_BYTES: usize = 4096;
+/// Elements of a part of a loop, a power of two of the leaves of pairwise sums, so
+/// that parts are whole subtrees of the sum.
+const PART: usize = 1 << PART_LEVEL << 7;
+const PART_LEVEL: usize = 8;
+
+/// Where a value of its own begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the memory of short values.
+    Short(usize),
+    /// In a buffer.
+    Long(usize),
+}
+
+/// A value as an instruction reads it.
+#[derive(Clone, Debug)]
+pub(super) struct Argument {
+    pub(super) place: Place,
+    /// The first element, counted from the place.
+    pub(super) offset: isize,
+    pub(super) layout: Layout,
+}
+
+pub(super) struct Memory<T> {
+    pub(super) short: Vec<T>,
+    /// `None` while an instruction writes to it, and for inputs not given yet.
+    pub(super) long: Vec<Option<Buffer<T>>>,
+}
+
+/// What instructions read while one of them writes.
+struct Readable<'a, T> {
+    short: &'a [T],
+    long: &'a [Option<Buffer<T>>],
+}
+
+impl<'a, T: Real> Readable<'a, T> {
+    fn view<'b>(&self, argument: &'b Argument) -> View<'b, T>
+    where
+        'a: 'b,
+    {
+        let (data, start): (&'a [T], _) = match argument.place {
+            Place::Short(start) => (self.short, start),
+            Place::Long(slot) => (self.long[slot].as_ref().expect("computed before it is read"), 0),
+        };
+        View::new(data, (start as isize + argument.offset) as usize, &argument.layout)
+    }
+}
+
+impl<T: Real> Memory<T> {
+    /// Takes a buffer out to be written. One that a tensor outside still shares is
+    /// left to it.
+    fn take(&mut self, slot: usize) -> Buffer<T> {
+        let mut buffer = self.long[slot].take().expect("buffers return after each instruction");
+        if Arc::get_mut(&mut buffer).is_none() {
+            buffer = Arc::new(vec![T::zero(); buffer.len()]);
+        }
+        buffer
+    }
+
+    pub(super) fn view<'a>(&'a self, argument: &'a Argument) -> View<'a, T> {
+        Readable { short: &self.short, long: &self.long }.view(argument)
+    }
+
+    /// A value as a tensor: shared if long, copied if short.
+    pub(super) fn tensor(&self, argument: &Argument) -> Tensor<T> {
+        match argument.place {
+            Place::Long(slot) => {
+                let buffer = self.long[slot].clone().expect("computed before it is read");
+                Tensor::from_parts(buffer, argument.offset as usize, argument.layout.clone())
+            }
+            Place::Short(_) => {
+                let view = self.view(argument);
+                let mut elements = vec![T::zero(); view.len()];
+                view.copy_to(&mut elements);
+                Tensor::new(view.shape().clone(), elements)
+            }
+        }
+    }
+}
+
+/// The elements of a buffer that an instruction has taken out.
+fn exclusive<T>(buffer: &mut Buffer<T>) -> &mut Vec<T> {
+    Arc::get_mut(buffer).expect("taken out, it has one owner")
+}
+
+pub(super) enum Instruction<T: Real> {
+    /// An elementwise function of short values.
+    Short(Arc<dyn BlockKernel<T>>, ShortCall),
+    /// Any op, by its own evaluation.
+    Apply(Box<Apply<T>>),
+    /// Elementwise functions and sums of long values, block by block.
+    Loop(Box<Loop<T>>),
+}
+
+pub(super) struct Apply<T: Real> {
+    pub(super) op: OpHandle<T>,
+    pub(super) args: Args<Argument>,
+    pub(super) shape: Shape,
+    pub(super) elements: usize,
+    pub(super) target: Place,
+}
+
+/// Where a step of a loop finds or leaves a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Block {
+    /// An operand from outside of the loop.
+    Load(usize),
+    /// A block that the loop alone needs.
+    Register(usize),
+    /// A part of a value that is needed elsewhere too.
+    Written(usize),
+}
+
+pub(super) struct Step<T> {
+    pub(super) kernel: Arc<dyn BlockKernel<T>>,
+    pub(super) sources: SmallVec<[Block; 4]>,
+    pub(super) target: Block,
+}
+
+pub(super) struct Sum<T> {
+    pub(super) source: Block,
+    pub(super) divisor: T,
+    /// Where the sum goes in the memory of short values.
+    pub(super) target: usize,
+}
+
+pub(super) struct Loop<T> {
+    pub(super) elements: usize,
+    /// Operands from outside, stretched to the shape of what reads them.
+    pub(super) loads: Vec<Argument>,
+    pub(super) steps: Vec<Step<T>>,
+    pub(super) sums: Vec<Sum<T>>,
+    /// The buffers of the values that are needed elsewhere.
+    pub(super) written: Vec<usize>,
+    pub(super) registers: usize,
+    pub(super) scratch: Scratch<T>,
+    /// The sums of the parts, one part after another.
+    pub(super) partials: Vec<T>,
+}
+
+/// Blocks in the first-level cache, for one thread.
+pub(super) struct Scratch<T> {
+    registers: Vec<Vec<T>>,
+    /// For operands that have to be packed or repeated.
+    loaded: Vec<Vec<T>>,
+}
+
+impl<T: Real> Scratch<T> {
+    pub(super) fn new(registers: usize, loads: usize) -> Self {
+        let blocks = |count| vec![vec![T::zero(); Self::BLOCK]; count];
+        Self { registers: blocks(registers), loaded: blocks(loads) }
+    }
+
+    const BLOCK: usize = BLOCK_BYTES / size_of::<T>();
+}
+
+/// How a loop reads an operand.
+enum Load<'a, T> {
+    Whole(&'a [T]),
+    /// One number throughout; its block is filled before the loop begins.
+    Splat,
+    Walk(View<'a, T>, Walk<'a>),
+}
+
+impl<T: Real> Instruction<T> {
+    #[inline]
+    pub(super) fn run(&mut self, memory: &mut Memory<T>) {
+        match self {
+            Instruction::Short(kernel, call) => kernel.short(&mut memory.short, call),
+            Instruction::Apply(apply) => apply.run(memory),
+            Instruction::Loop(blocks) => blocks.run(memory),
+        }
+    }
+}
+
+impl<T: Real> Apply<T> {
+    fn run(&self, memory: &mut Memory<T>) {
+        match self.target {
+            Place::Short(start) => {
+                let (earlier, out) = memory.short.split_at_mut(start);
+                let readable = Readable { short: earlier, long: &memory.long };
+                self.eval(&readable, &mut out[..self.elements]);
+            }
+            Place::Long(slot) => {
+                let mut buffer = memory.take(slot);
+                let readable = Readable { short: &memory.short, long: &memory.long };
+                self.eval(&readable, &mut exclusive(&mut buffer)[..self.elements]);
+                memory.long[slot] = Some(buffer);
+            }
+        }
+    }
+
+    #[inline]
+    fn eval(&self, readable: &Readable<'_, T>, out: &mut [T]) {
+        let op: &dyn DynOp<T> = self.op.get();
+        match &self.args[..] {
+            [a] => op.eval(&[readable.view(a)], &self.shape, out),
+            [a, b] => op.eval(&[readable.view(a), readable.view(b)], &self.shape, out),
+            args => {
+                let views: Args<View<'_, T>> = args.iter().map(|arg| readable.view(arg)).collect();
+                op.eval(&views, &self.shape, out);
+            }
+        }
+    }
+}
+
+impl<T: Real> Loop<T> {
+    fn run(&mut self, memory: &mut Memory<T>) {
+        let mut buffers: SmallVec<[Buffer<T>; 8]> =
+            self.written.iter().map(|&slot| memory.take(slot)).collect();
+        {
+            let readable = Readable { short: &memory.short, long: &memory.long };
+            let mut written: SmallVec<[&mut [T]; 8]> =
+                buffers.iter_mut().map(|buffer| &mut exclusive(buffer)[..self.elements]).collect();
+            let mut scratch = std::mem::take(&mut self.scratch);
+            let mut partials = std::mem::take(&mut self.partials);
+            for part in 0..self.elements.div_ceil(PART) {
+                let start = part * PART;
+                let count = PART.min(self.elements - start);
+                let mut own: SmallVec<[&mut [T]; 8]> =
+                    written.iter_mut().map(|slice| &mut slice[start..start + count]).collect();
+                let sums = self.sums.len();
+                let partials = &mut partials[part * sums..][..sums];
+                self.part(&readable, start, count, &mut own, &mut scratch, partials);
+            }
+            self.scratch = scratch;
+            self.partials = partials;
+        }
+        for (&slot, buffer) in self.written.iter().zip(buffers) {
+            memory.long[slot] = Some(buffer);
+        }
+        for (index, sum) in self.sums.iter().enumerate() {
+            memory.short[sum.target] = self.combined(index) / sum.divisor;
+        }
+    }
+
+    /// One part of the loop, from element `start` on.
+    fn part(
+        &self,
+        readable: &Readable<'_, T>,
+        start: usize,
+        count: usize,
+        written: &mut [&mut [T]],
+        scratch: &mut Scratch<T>,
+        partials: &mut [T],
+    ) {
+        let Scratch { registers, loaded } = scratch;
+        let mut loads: SmallVec<[Load<'_, T>; 8]> = SmallVec::new();
+        for (argument, block) in self.loads.iter().zip(&mut *loaded) {
+            let view = readable.view(argument);
+            loads.push(if view.layout().is_splat() {
+                block.fill(view.first());
+                Load::Splat
+            } else if let Some(slice) = view.as_slice() {
+                Load::Whole(&slice[start..start + count])
+            } else {
+                let mut walk = Walk::new(view.layout(), view.offset());
+                walk.skip(start);
+                Load::Walk(view, walk)
+            });
+        }
+        let mut sums: SmallVec<[Pairwise<T>; 2]> =
+            self.sums.iter().map(|_| Pairwise::new()).collect();
+        for first in (0..count).step_by(Scratch::<T>::BLOCK) {
+            let len = Scratch::<T>::BLOCK.min(count - first);
+            for (load, block) in loads.iter_mut().zip(&mut *loaded) {
+                if let Load::Walk(view, walk) = load {
+                    walk.fill(view, &mut block[..len]);
+                }
+            }
+            for step in &self.steps {
+                // The target is taken out of its list, so that the others can be read.
+                let (mut register, mut target): (Vec<T>, &mut [T]) = (Vec::new(), &mut []);
+                match step.target {
+                    Block::Register(k) => register = std::mem::take(&mut registers[k]),
+                    Block::Written(k) => target = std::mem::take(&mut written[k]),
+                    Block::Load(_) => unreachable!("a step writes to no operand"),
+                }
+                let mut sources: [&[T]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
+                for (slot, &source) in sources.iter_mut().zip(&step.sources) {
+                    *slot = block(source, first, len, &loads, loaded, registers, written);
+                }
+                match step.target {
+                    Block::Register(k) => {
+                        step.kernel.block(&sources, &mut register[..len]);
+                        registers[k] = register;
+                    }
+                    Block::Written(k) => {
+                        step.kernel.block(&sources, &mut target[first..first + len]);
+                        written[k] = target;
+                    }
+                    Block::Load(_) => {}
+                }
+            }
+            for (pairwise, sum) in sums.iter_mut().zip(&self.sums) {
+                pairwise.add(block(sum.source, first, len, &loads, loaded, registers, written));
+            }
+        }
+        for (partial, sum) in partials.iter_mut().zip(&sums) {
+            *partial = sum.total();
+        }
+    }
+
+    /// The sum of all parts of sum `index`.
+    fn combined(&self, index: usize) -> T {
+        let sums = self.sums.len();
+        let mut whole = Pairwise::new();
+        let mut tail = T::zero();
+        for part in 0..self.elements.div_ceil(PART) {
+            let partial = self.partials[part * sums + index];
+            if (part + 1) * PART <= self.elements {
+                whole.carry(PART_LEVEL, partial);
+            } else {
+                tail = partial;
+            }
+        }
+        whole.total_after(tail)
+    }
+}
+
+/// The elements `first..first + len` of a block.
+#[inline]
+fn block<'b, T>(
+    source: Block,
+    first: usize,
+    len: usize,
+    loads: &'b [Load<'_, T>],
+    loaded: &'b [Vec<T>],
+    registers: &'b [Vec<T>],
+    written: &'b [&mut [T]],
+) -> &'b [T] {
+    match source {
+        Block::Load(k) => match &loads[k] {
+            Load::Whole(slice) => &slice[first..first + len],
+            _ => &loaded[k][..len],
+        },
+        Block::Register(k) => &registers[k][..len],
+        Block::Written(k) => &written[k][first..first + len],
+    }
+}
+
+/// How many parts a loop has.
+pub(super) fn parts(elements: usize) -> usize {
+    elements.div_ceil(PART)
+}
+
+impl<T> Default for Scratch<T> {
+    fn default() -> Self {
+        Self { registers: Vec::new(), loaded: Vec::new() }
+    }
+}
