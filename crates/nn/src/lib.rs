@@ -11,6 +11,7 @@
 //! - [`init`]: where training starts
 //! - [`loss`]: what training makes small
 //! - [`optim`]: how: [`Sgd`], steepest [`Descent`](optim::Descent)
+//! - [`TrainStep`]: a whole step, compiled
 //! - [`sample`]: which samples a step looks at
 //! - [`random`]: uniform and normal numbers, and a generator that equals MATLAB's
 //!
@@ -62,6 +63,7 @@ mod path;
 pub mod random;
 pub mod sample;
 mod state;
+mod train_step;
 
 pub use layer::{Layer, LeakyRelu, Linear, Relu, Sequential, Sigmoid, Softmax, Softplus, Tanh};
 pub use module::Module;
@@ -69,6 +71,7 @@ pub use optim::Sgd;
 pub use param::Param;
 pub use path::Path;
 pub use state::{Mismatch, StateError};
+pub use train_step::TrainStep;
 pub use wengert_derive::Module;
 
 /// For the derive macro, which must not ask its users for one more dependency.

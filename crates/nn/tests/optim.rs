@@ -2,9 +2,10 @@
 
 use indexmap::IndexMap;
 use wengert_core::{Tape, Tensor, Var};
+use wengert_nn::loss::quadratic_cost;
 use wengert_nn::optim::{Descent, StopReason};
 use wengert_nn::random::MatlabRng;
-use wengert_nn::{Layer, Linear, Module, Param, Sgd};
+use wengert_nn::{Layer, Linear, Module, Param, Sgd, TrainStep};
 
 const START: [f64; 3] = [1.0, -2.0, 0.5];
 const CURVATURE: [f64; 3] = [0.7, 1.3, 2.9];
@@ -181,4 +182,66 @@ fn descent_says_why_it_stops() {
 
     let outcome = run(Descent::new(0.25).budget(0));
     assert_eq!((outcome.reason, outcome.steps, outcome.cost_change), (StopReason::Budget, 0, None));
+}
+
+/// A compiled step gives the bits of the recorded one, whatever the optimiser does.
+#[test]
+fn compiled_steps_are_the_recorded_ones() {
+    let batch = |k: usize| {
+        let x = Tensor::from_fn([5, 3], |i| ((i * 31 + k * 7) as f64).sin());
+        let y = Tensor::from_fn([5, 2], |i| ((i * 17 + k) as f64).cos());
+        (x, y)
+    };
+    let optimisers = [
+        Sgd::new(0.1),
+        Sgd::new(0.1).weight_decay(0.01),
+        Sgd::new(0.05).momentum(0.9).weight_decay(0.01),
+        Sgd::new(0.05).momentum(0.8).nesterov(true),
+    ];
+    for mut sgd in optimisers {
+        let rng = &mut MatlabRng::new(7);
+        // Long and short parameters, multipliers, a frozen one.
+        let mut net = (Linear::<f64>::new(3, 40, rng), Linear::<f64>::new(40, 2, rng));
+        net.0.bias.as_mut().unwrap().set_rate(2.0);
+        net.0.bias.as_mut().unwrap().set_decay(0.0);
+        net.1.bias.as_mut().unwrap().set_trainable(false);
+        let copies = net.state_dict();
+        let (x, y) = batch(0);
+        let mut step = TrainStep::compile_monitored(
+            &net,
+            &sgd,
+            |(x, y)| quadratic_cost(net.1.forward(net.0.forward(x).tanh()), y),
+            (&x, &y),
+            |tape| net.0.weight.on(tape).square().sum(),
+        )
+        .unwrap();
+        let mut compiled_sgd = sgd.clone();
+        let losses: Vec<f64> = (0..6)
+            .map(|k| {
+                let (x, y) = batch(k);
+                step.run((&x, &y))
+            })
+            .collect();
+        let monitored = step.monitored();
+        step.store(&mut net, &mut compiled_sgd);
+        let compiled = net.state_dict();
+        // The monitor sees the parameters after the update.
+        let moved = net.0.weight.on(&Tape::new()).square().sum().item();
+        assert_eq!(monitored, Some(moved));
+
+        net.load_state_dict(&copies).unwrap();
+        let mut tape = Tape::new();
+        for (k, &loss) in losses.iter().enumerate() {
+            tape.reset();
+            let (x, y) = batch(k);
+            let (x, y) = (tape.constant(x), tape.constant(y));
+            let cost = quadratic_cost(net.1.forward(net.0.forward(x).tanh()), y);
+            assert_eq!(cost.item(), loss);
+            sgd.step(&mut net, &cost.backward());
+        }
+        for (name, value) in net.state_dict() {
+            assert_eq!(value.to_vec(), compiled[&name].to_vec(), "{name}");
+        }
+        assert_eq!(sgd.velocities(&net), compiled_sgd.velocities(&net));
+    }
 }

@@ -54,14 +54,14 @@ pub mod nn {
 pub mod prelude {
     pub use wengert_core::op::{Domain, Elementwise, Samples};
     pub use wengert_core::{
-        Number, Real, Tape, Tensor, Var, check, concat, func, grad, hessian, hvp, jacobian, jvp,
-        stack, value_and_grad, vjp,
+        Number, Program, Real, Tape, Tensor, Var, check, compile, concat, func, grad, hessian, hvp,
+        jacobian, jvp, stack, value_and_grad, vjp,
     };
 
     pub use crate::nn::loss::{cross_entropy, mse, quadratic_cost};
     pub use crate::nn::{
         Layer, LeakyRelu, Linear, Module, Param, Relu, Sequential, Sgd, Sigmoid, Softmax, Softplus,
-        Tanh, sequential,
+        Tanh, TrainStep, sequential,
     };
 }
 

@@ -20,4 +20,4 @@ pub struct Workload {
 }
 
 /// All workloads.
-pub const WORKLOADS: &[Workload] = &[netbp::EAGER, chain::EAGER];
+pub const WORKLOADS: &[Workload] = &[netbp::EAGER, netbp::COMPILED, chain::EAGER, chain::COMPILED];

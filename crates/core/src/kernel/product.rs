@@ -14,26 +14,71 @@ use crate::tensor::{Layout, View};
 /// Up to this many multiplications the plain loops win.
 const TINY: usize = 512;
 
-/// A matrix within a buffer, with every element checked to lie inside it.
+/// How the elements of a matrix lie, from a start that is kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Factor {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) row_stride: isize,
+    pub(crate) column_stride: isize,
+}
+
+impl Factor {
+    /// The left factor of a product: a matrix, or a vector as a row.
+    pub(crate) fn left(layout: &Layout) -> Self {
+        match (&layout.shape()[..], layout.strides()) {
+            ([columns], [stride]) => {
+                Self { rows: 1, columns: *columns, row_stride: 0, column_stride: *stride }
+            }
+            _ => Self::matrix(layout),
+        }
+    }
+
+    /// The right factor of a product: a matrix, or a vector as a column.
+    pub(crate) fn right(layout: &Layout) -> Self {
+        match (&layout.shape()[..], layout.strides()) {
+            ([rows], [stride]) => {
+                Self { rows: *rows, columns: 1, row_stride: *stride, column_stride: 0 }
+            }
+            _ => Self::matrix(layout),
+        }
+    }
+
+    /// The last two axes.
+    fn matrix(layout: &Layout) -> Self {
+        let rank = layout.shape().rank();
+        Self {
+            rows: layout.shape()[rank - 2],
+            columns: layout.shape()[rank - 1],
+            row_stride: layout.strides()[rank - 2],
+            column_stride: layout.strides()[rank - 1],
+        }
+    }
+
+    /// Whether the product with another factor is small enough for plain loops.
+    pub(crate) fn is_tiny(&self, right: &Factor) -> bool {
+        self.rows * self.columns * right.columns <= TINY
+    }
+}
+
+/// A matrix within a buffer.
 #[derive(Clone, Copy)]
 struct Matrix<'a, T> {
     data: &'a [T],
     start: isize,
-    rows: usize,
-    columns: usize,
-    row_stride: isize,
-    column_stride: isize,
+    factor: Factor,
 }
 
 impl<T: Real> Matrix<'_, T> {
     /// Panics if an element lies outside the buffer: what makes the call of
     /// `gemm` below sound.
     fn check(&self) {
-        if self.rows == 0 || self.columns == 0 {
+        let Factor { rows, columns, row_stride, column_stride } = self.factor;
+        if rows == 0 || columns == 0 {
             return;
         }
-        let down = (self.rows as isize - 1) * self.row_stride;
-        let across = (self.columns as isize - 1) * self.column_stride;
+        let down = (rows as isize - 1) * row_stride;
+        let across = (columns as isize - 1) * column_stride;
         let low = self.start + down.min(0) + across.min(0);
         let high = self.start + down.max(0) + across.max(0);
         assert!(
@@ -45,12 +90,12 @@ impl<T: Real> Matrix<'_, T> {
 
 /// Writes `a b` to `out`, row-major.
 fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]) {
-    let (m, k, n) = (a.rows, a.columns, b.columns);
-    assert_eq!((b.rows, out.len()), (k, m * n), "the factors and the result do not fit");
+    let (m, k, n) = (a.factor.rows, a.factor.columns, b.factor.columns);
+    assert_eq!((b.factor.rows, out.len()), (k, m * n), "the factors and the result do not fit");
     if out.is_empty() {
         return;
     }
-    if m * n * k <= TINY {
+    if a.factor.is_tiny(&b.factor) {
         return tiny(a, b, out);
     }
     a.check();
@@ -68,11 +113,11 @@ fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]) {
             n as isize,
             false,
             a.data.as_ptr().offset(a.start),
-            a.column_stride,
-            a.row_stride,
+            a.factor.column_stride,
+            a.factor.row_stride,
             b.data.as_ptr().offset(b.start),
-            b.column_stride,
-            b.row_stride,
+            b.factor.column_stride,
+            b.factor.row_stride,
             T::zero(),
             T::one(),
             false,
@@ -85,18 +130,44 @@ fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]) {
 
 #[inline]
 fn tiny<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]) {
+    let (left, right) = (a.factor, b.factor);
     let mut results = out.iter_mut();
-    for i in 0..a.rows as isize {
-        let row = a.start + i * a.row_stride;
-        for j in 0..b.columns as isize {
-            let column = b.start + j * b.column_stride;
-            let mut sum = T::zero();
-            for l in 0..a.columns as isize {
-                sum += a.data[(row + l * a.column_stride) as usize]
-                    * b.data[(column + l * b.row_stride) as usize];
+    for i in 0..left.rows as isize {
+        let row = a.start + i * left.row_stride;
+        for j in 0..right.columns as isize {
+            let column = b.start + j * right.column_stride;
+            let term = |l: isize| {
+                a.data[(row + l * left.column_stride) as usize]
+                    * b.data[(column + l * right.row_stride) as usize]
+            };
+            let mut sum = if left.columns == 0 { T::zero() } else { term(0) };
+            for l in 1..left.columns as isize {
+                sum += term(l);
             }
             *results.next().expect("the result has rows x columns elements") = sum;
         }
+    }
+}
+
+/// A tiny product of factors that lie before the result in one memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShortProduct {
+    pub(crate) left: (usize, Factor),
+    pub(crate) right: (usize, Factor),
+    pub(crate) out: usize,
+}
+
+impl ShortProduct {
+    #[inline]
+    pub(crate) fn run<T: Real>(&self, memory: &mut [T]) {
+        let (earlier, out) = memory.split_at_mut(self.out);
+        let matrix = |(start, factor): (usize, Factor)| Matrix {
+            data: earlier,
+            start: start as isize,
+            factor,
+        };
+        let len = self.left.1.rows * self.right.1.columns;
+        tiny(matrix(self.left), matrix(self.right), &mut out[..len]);
     }
 }
 
@@ -104,24 +175,11 @@ fn tiny<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]) {
 /// leading axes, which broadcast. A vector on the left is a row, one on the
 /// right a column.
 pub(crate) fn matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
-    let (sa, ra) = (a.strides(), a.shape().rank());
-    let (sb, rb) = (b.strides(), b.shape().rank());
-    let left = Matrix {
-        data: a.data(),
-        start: a.offset() as isize,
-        rows: if ra > 1 { a.shape()[ra - 2] } else { 1 },
-        columns: a.shape()[ra - 1],
-        row_stride: if ra > 1 { sa[ra - 2] } else { 0 },
-        column_stride: sa[ra - 1],
-    };
-    let right = Matrix {
-        data: b.data(),
-        start: b.offset() as isize,
-        rows: if rb > 1 { b.shape()[rb - 2] } else { b.shape()[0] },
-        columns: if rb > 1 { b.shape()[rb - 1] } else { 1 },
-        row_stride: if rb > 1 { sb[rb - 2] } else { sb[0] },
-        column_stride: if rb > 1 { sb[rb - 1] } else { 0 },
-    };
+    let (ra, rb) = (a.shape().rank(), b.shape().rank());
+    let left =
+        Matrix { data: a.data(), start: a.offset() as isize, factor: Factor::left(a.layout()) };
+    let right =
+        Matrix { data: b.data(), start: b.offset() as isize, factor: Factor::right(b.layout()) };
     if ra <= 2 && rb <= 2 {
         return product(left, right, out);
     }
@@ -134,7 +192,7 @@ pub(crate) fn matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
             .collect()
     };
     let (starts_a, starts_b) = (starts(&batch_a, a.offset()), starts(&batch_b, b.offset()));
-    let size = left.rows * right.columns;
+    let size = left.factor.rows * right.factor.columns;
     if size == 0 {
         return;
     }

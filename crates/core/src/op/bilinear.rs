@@ -10,7 +10,8 @@ use std::fmt::Debug;
 use super::{
     Call, Cost, DynOp, Formula, Operation, SampleSet, Samples, add_terms, family, operands,
 };
-use crate::tensor::{Shape, View};
+use crate::kernel::product::Factor;
+use crate::tensor::{Layout, Shape, View};
 use crate::{Real, Var};
 
 /// A product of two operands.
@@ -46,6 +47,12 @@ pub trait Bilinear: Clone + PartialEq + Debug + 'static {
         b: &Shape,
         cotangent: Var<'t, T>,
     ) -> Var<'t, T>;
+
+    /// For products of two matrices: how their elements lie.
+    #[doc(hidden)]
+    fn factors(&self, _a: &Layout, _b: &Layout) -> Option<[Factor; 2]> {
+        None
+    }
 
     /// The scalar operations of one evaluation.
     fn cost(&self, a: &Shape, b: &Shape, result: &Shape) -> Cost;
@@ -127,5 +134,9 @@ impl<T: Real, B: Bilinear> DynOp<T> for BilinearMap<B> {
 
     fn equals(&self, other: &dyn Any) -> bool {
         other.downcast_ref() == Some(self)
+    }
+
+    fn factors(&self, left: &Layout, right: &Layout) -> Option<[Factor; 2]> {
+        self.0.factors(left, right)
     }
 }

@@ -57,6 +57,7 @@ pub use samples::{Domain, SampleSet, Samples, ShapeClass};
 pub use sum::{Mean, Sum, SumTo};
 
 use crate::kernel::block::BlockKernel;
+use crate::kernel::product::Factor;
 use crate::tensor::{Layout, Shape, View};
 use crate::{Real, Var};
 
@@ -283,6 +284,10 @@ pub trait DynOp<T: Real>: Any + Debug {
     fn total(&self, _arg: &Shape) -> Option<f64> {
         None
     }
+    /// For products of two matrices: how their elements lie.
+    fn factors(&self, _left: &Layout, _right: &Layout) -> Option<[Factor; 2]> {
+        None
+    }
 }
 
 /// An op whose type is forgotten is still an op: so the samples of the registry
@@ -355,6 +360,10 @@ impl<T: Real> DynOp<T> for Rc<dyn DynOp<T>> {
 
     fn total(&self, arg: &Shape) -> Option<f64> {
         (**self).total(arg)
+    }
+
+    fn factors(&self, left: &Layout, right: &Layout) -> Option<[Factor; 2]> {
+        (**self).factors(left, right)
     }
 }
 

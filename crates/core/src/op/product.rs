@@ -1,8 +1,9 @@
 //! Products of matrices and vectors.
 
 use super::{Bilinear, Cost, Domain, Formula, Samples, ShapeClass};
+use crate::kernel::product::Factor;
 use crate::kernel::product::matmul;
-use crate::tensor::{Shape, View};
+use crate::tensor::{Layout, Shape, View};
 use crate::{Real, Var};
 
 /// The matrix product over the last two axes; leading axes broadcast. A vector
@@ -89,6 +90,11 @@ impl Bilinear for Matmul {
         }
     }
 
+    fn factors(&self, a: &Layout, b: &Layout) -> Option<[Factor; 2]> {
+        let is_plain = a.shape().rank() <= 2 && b.shape().rank() <= 2;
+        is_plain.then(|| [Factor::left(a), Factor::right(b)])
+    }
+
     fn cost(&self, a: &Shape, _: &Shape, result: &Shape) -> Cost {
         let products = result.elements() * left_extents(a).2;
         Cost::adds(products as u64).and(Cost::muls(products as u64))
@@ -172,6 +178,18 @@ impl Bilinear for Outer {
         cotangent: Var<'t, T>,
     ) -> Var<'t, T> {
         a.matmul(cotangent)
+    }
+
+    fn factors(&self, a: &Layout, b: &Layout) -> Option<[Factor; 2]> {
+        // A column times a row.
+        let Factor { rows, columns, row_stride, column_stride } = Factor::left(a);
+        let column = Factor {
+            rows: columns,
+            columns: rows,
+            row_stride: column_stride,
+            column_stride: row_stride,
+        };
+        Some([column, Factor::left(b)])
     }
 
     fn cost(&self, _: &Shape, _: &Shape, result: &Shape) -> Cost {

@@ -12,10 +12,11 @@ use super::SHORT;
 use super::fuse::{Role, Unit, role};
 use super::graph::{Graph, Operand, Source, ValueId};
 use super::run::{
-    Apply, Argument, Block, Instruction, Loop, Memory, Place, Scratch, Step, Sum, parts,
+    Apply, Argument, Block, Instruction, Loop, Memory, Place, Scratch, ShortSum, Step, Sum, parts,
 };
 use crate::Real;
 use crate::kernel::block::{SHORT_OPERANDS, ShortCall, Steps};
+use crate::kernel::product::ShortProduct;
 use crate::op::DynOp;
 use crate::tape::{Args, OpHandle};
 use crate::tensor::{Buffer, Layout, Shape};
@@ -223,32 +224,70 @@ impl<T: Real> Lowering<'_, T> {
         }))
     }
 
-    /// An elementwise op of few operands, all short, in steady steps.
+    /// An op of short values in steady steps, of a kind that has an instruction of
+    /// its own.
     fn lower_short(
         &mut self,
         id: ValueId,
         op: &dyn DynOp<T>,
         args: &[ValueId],
     ) -> Option<Instruction<T>> {
-        let kernel = op.pointwise()?;
         let shape = self.graph.value(id).shape.clone();
-        if args.len() > SHORT_OPERANDS || shape.elements() > SHORT {
+        if shape.elements() > SHORT {
             return None;
         }
-        let mut operands = [Steps::default(); SHORT_OPERANDS];
-        for (steps, &arg) in operands.iter_mut().zip(args) {
-            let Argument { place: Place::Short(start), offset, layout } =
-                self.argument(arg, &shape)
-            else {
+        if let Some(kernel) = op.pointwise() {
+            if args.len() > SHORT_OPERANDS {
                 return None;
-            };
-            let start = u32::try_from(start as isize + offset).ok()?;
-            *steps = Steps { start, step: steady_step(&layout)? };
+            }
+            let mut operands = [Steps::default(); SHORT_OPERANDS];
+            for (steps, &arg) in operands.iter_mut().zip(args) {
+                let (start, layout) = self.short_argument(arg)?;
+                let step = steady_step(&layout.broadcast_to(&shape))?;
+                *steps = Steps { start: u32::try_from(start).ok()?, step };
+            }
+            let out = u32::try_from(self.short_place(id)).ok()?;
+            let call = ShortCall { operands, out, len: shape.elements() as u32 };
+            return Some(Instruction::Short(kernel, call));
         }
-        let Place::Short(out) = self.place(id) else { unreachable!("the result is short") };
-        let call =
-            ShortCall { operands, out: u32::try_from(out).ok()?, len: shape.elements() as u32 };
-        Some(Instruction::Short(kernel, call))
+        match *args {
+            [arg] => {
+                let divisor = T::from_f64(op.total(&self.graph.value(arg).shape)?);
+                let (start, layout) = self.short_argument(arg)?;
+                let len = layout.elements();
+                layout.is_contiguous().then(|| {
+                    let out = self.short_place(id);
+                    Instruction::ShortSum(ShortSum { start, len, divisor, out })
+                })
+            }
+            [a, b] => {
+                let (start_a, layout_a) = self.short_argument(a)?;
+                let (start_b, layout_b) = self.short_argument(b)?;
+                let [left, right] = op.factors(layout_a, layout_b)?;
+                left.is_tiny(&right).then(|| {
+                    let (left, right) = ((start_a, left), (start_b, right));
+                    let out = self.short_place(id);
+                    Instruction::ShortProduct(ShortProduct { left, right, out })
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Where a short operand begins, and how it lies.
+    fn short_argument(&self, id: ValueId) -> Option<(usize, &Layout)> {
+        let Operand { root, offset, layout } = self.operand(id);
+        match self.places[root.index()] {
+            Some(Place::Short(start)) => Some(((start as isize + offset) as usize, layout)),
+            _ => None,
+        }
+    }
+
+    fn short_place(&mut self, id: ValueId) -> usize {
+        match self.place(id) {
+            Place::Short(start) => start,
+            Place::Long(_) => unreachable!("the value is short"),
+        }
     }
 
     fn lower_loop(&mut self, unit: usize, members: &[ValueId]) -> Instruction<T> {
@@ -304,7 +343,7 @@ impl<T: Real> Lowering<'_, T> {
                 .collect();
             if !is_map(id) {
                 let divisor = op.total(&shape).expect("a total");
-                let Place::Short(target) = self.place(id) else { unreachable!("a sum is short") };
+                let target = self.short_place(id);
                 let divisor = T::from_f64(divisor);
                 built.sums.push(Sum { source: sources[0], divisor, target });
                 continue;

@@ -336,6 +336,11 @@ impl<T: Real> Program<T> {
         }
     }
 
+    /// The number of outputs.
+    pub fn outputs(&self) -> usize {
+        self.outputs.len()
+    }
+
     /// An output of the last run. Large ones are shared: a run while such a tensor
     /// is kept takes new memory for it.
     ///

@@ -13,6 +13,8 @@ use crate::Real;
 use crate::kernel::block::{BlockKernel, ShortCall};
 use crate::kernel::map::{MAX_OPERANDS, Walk};
 use crate::kernel::pairwise::Pairwise;
+use crate::kernel::product::ShortProduct;
+use crate::kernel::reduce::sum;
 use crate::op::DynOp;
 use crate::tape::{Args, OpHandle};
 use crate::tensor::{Buffer, Layout, Shape, Tensor, View};
@@ -107,10 +109,29 @@ fn exclusive<T>(buffer: &mut Buffer<T>) -> &mut Vec<T> {
 pub(super) enum Instruction<T: Real> {
     /// An elementwise function of short values.
     Short(Arc<dyn BlockKernel<T>>, ShortCall),
+    /// A product of short matrices.
+    ShortProduct(ShortProduct),
+    /// The sum of a short value.
+    ShortSum(ShortSum<T>),
     /// Any op, by its own evaluation.
     Apply(Box<Apply<T>>),
     /// Elementwise functions and sums of long values, block by block.
     Loop(Box<Loop<T>>),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShortSum<T> {
+    pub(super) start: usize,
+    pub(super) len: usize,
+    pub(super) divisor: T,
+    pub(super) out: usize,
+}
+
+impl<T: Real> ShortSum<T> {
+    #[inline]
+    fn run(&self, memory: &mut [T]) {
+        memory[self.out] = sum(&memory[self.start..self.start + self.len]) / self.divisor;
+    }
 }
 
 pub(super) struct Apply<T: Real> {
@@ -188,6 +209,8 @@ impl<T: Real> Instruction<T> {
     pub(super) fn run(&mut self, memory: &mut Memory<T>) {
         match self {
             Instruction::Short(kernel, call) => kernel.short(&mut memory.short, call),
+            Instruction::ShortProduct(product) => product.run(&mut memory.short),
+            Instruction::ShortSum(sum) => sum.run(&mut memory.short),
             Instruction::Apply(apply) => apply.run(memory),
             Instruction::Loop(blocks) => blocks.run(memory),
         }

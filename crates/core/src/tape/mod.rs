@@ -113,6 +113,23 @@ impl<T: Real> Tape<T> {
         var
     }
 
+    /// The variable that stands for the parameter of a key, if the tape has taken
+    /// it in.
+    pub fn parameter_variable(&self, key: u64) -> Option<Var<'_, T>> {
+        self.parameter_id(key).map(|id| self.var(id))
+    }
+
+    /// Lets another value stand for the parameter of a key from now on, such as the
+    /// parameter after an update that was computed on the tape.
+    ///
+    /// # Panics
+    /// If the value lies on another tape.
+    #[track_caller]
+    pub fn replace_parameter(&self, key: u64, value: Var<'_, T>) {
+        self.check_identity(&value);
+        self.inner.borrow_mut().parameters.insert(key, value.id());
+    }
+
     #[track_caller]
     #[inline]
     fn leaf(&self, value: impl Leaf<T>, variable: bool) -> Var<'_, T> {

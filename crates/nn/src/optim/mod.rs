@@ -5,9 +5,11 @@
 //! (a velocity) it keeps itself, by that key.
 
 mod descent;
+mod rule;
 mod sgd;
 
 pub use descent::{Descent, Outcome, StopReason};
+pub(crate) use rule::Rule;
 pub use sgd::Sgd;
 
 use wengert_core::{Gradients, Real};

@@ -5,8 +5,9 @@
 //! MatConvNet's `cnn_train.m`, with which the paper trains its large network.
 
 use indexmap::IndexMap;
-use wengert_core::{Gradients, Real, Tensor, View};
+use wengert_core::{Gradients, Plain, Real, Tensor, View};
 
+use super::Rule;
 use crate::state::StateError;
 use crate::{Module, Param, Path};
 
@@ -117,8 +118,7 @@ impl<T: Real> Sgd<T> {
     }
 
     fn update(&mut self, position: usize, param: &mut Param<T>, gradient: View<'_, T>) {
-        let rate = T::from_f64(self.rate * param.rate());
-        let decay = T::from_f64(self.weight_decay * param.decay());
+        let rule = self.rule(param).plain_numbers();
         let gradient = match gradient.as_slice() {
             Some(gradient) => gradient,
             None => {
@@ -128,17 +128,42 @@ impl<T: Real> Sgd<T> {
             }
         };
         if self.momentum == 0.0 {
-            param.update(gradient, |w, &g| w - rate * (g + decay * w));
+            param.update(gradient, |w, &g| rule.plain(Plain(w), Plain(g)).0);
             return;
         }
-        let momentum = T::from_f64(self.momentum);
-        let nesterov = self.nesterov;
         let velocity = velocity(&mut self.velocities, position, param);
         param.update(gradient.iter().zip(velocity), |w, (&g, v)| {
-            let g = g + decay * w;
-            *v = momentum * *v + g;
-            w - rate * if nesterov { g + momentum * *v } else { *v }
+            let [w, faster] = rule.with_momentum(Plain(w), Plain(g), Plain(*v));
+            *v = faster.0;
+            w.0
         });
+    }
+
+    /// The step's formula for a parameter.
+    pub(crate) fn rule(&self, param: &Param<T>) -> Rule<T> {
+        let decay = self.weight_decay * param.decay();
+        Rule {
+            rate: T::from_f64(self.rate) * T::from_f64(param.rate()),
+            decay: (decay != 0.0).then(|| T::from_f64(decay)),
+            momentum: T::from_f64(self.momentum),
+            nesterov: self.nesterov,
+        }
+    }
+
+    pub(crate) fn has_momentum(&self) -> bool {
+        self.momentum != 0.0
+    }
+
+    /// The velocity of a parameter, zeros if it has not moved yet.
+    pub(crate) fn velocity_of(&self, param: &Param<T>) -> Tensor<T> {
+        match self.velocities.get(&param.key()) {
+            Some(velocity) => Tensor::new(param.shape(), velocity.clone()),
+            None => Tensor::zeros(param.shape()),
+        }
+    }
+
+    pub(crate) fn set_velocity(&mut self, param: &Param<T>, velocity: Vec<T>) {
+        self.velocities.insert(param.key(), velocity);
     }
 
     /// The velocities of a model's parameters by name, to be saved along with its
