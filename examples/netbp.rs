@@ -27,10 +27,11 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use wengert::check;
+use wengert::nn::Module;
 use wengert::nn::random::MatlabRng;
-use wengert::nn::{Module, Sgd};
 use wengert::prelude::*;
 
+use paper::trainer::{Monitor, Trainer};
 use paper::{Net, Points, code_cost, lemma, network};
 
 /// Intervals of the grid on each side of the unit square, as in the paper.
@@ -56,6 +57,9 @@ struct Options {
     /// Compute the cost over all points after every so many steps
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     cost_every: u64,
+    /// Train by a compiled step: the same numbers, sooner
+    #[arg(long)]
+    compiled: bool,
     /// Folder for figures and the cost curve
     #[arg(long, default_value = "target/netbp")]
     out: PathBuf,
@@ -119,7 +123,7 @@ fn run(options: &Options, report: &mut dyn Write) -> io::Result<serde_json::Valu
     writeln!(report, "Gradient at the start, {} parameters", net.parameter_count())?;
     let verified = verify(&net, &points, report)?;
 
-    let training = train(&mut net, &points, &mut rng, options);
+    let training = train(&mut net, &points, &mut rng, options)?;
     let (initial, last) = (training.initial_cost, training.final_cost);
     let seconds = training.time.as_secs_f64();
     writeln!(report, "\nTraining, {} points, {} steps", points.len(), options.steps)?;
@@ -232,28 +236,28 @@ struct Training {
 }
 
 /// Stochastic gradient (15), one point a step, drawn with replacement.
-fn train(net: &mut Net, points: &Points, rng: &mut MatlabRng, options: &Options) -> Training {
-    let (inputs, targets) = (points.inputs(), points.targets());
-    // A tape that records the same program again reuses all of its memory, so
-    // training and monitoring have one each.
-    let (mut tape, mut monitor) = (Tape::new(), Tape::new());
-    let mut sgd = Sgd::new(options.eta);
+fn train(
+    net: &mut Net,
+    points: &Points,
+    rng: &mut MatlabRng,
+    options: &Options,
+) -> io::Result<Training> {
+    let mut trainer = match options.compiled {
+        true => Trainer::compiled(points, net, options.eta).map_err(io::Error::other)?,
+        false => Trainer::recorded(points, options.eta),
+    };
     let bar = progress_bar(options.steps);
     let curve_every = (options.steps / options.cost_every / CURVE_ROWS).max(1);
 
-    let initial_cost = total_cost(net, &mut monitor, &inputs, &targets);
+    let initial_cost = Monitor::new(points).cost(net);
     let mut final_cost = initial_cost;
     let mut curve = Vec::new();
     let start = Instant::now();
     for step in 1..=options.steps {
         let point = rng.randi(points.len()) - 1;
-        tape.reset();
-        let output = net.forward(tape.constant(points.positions[point]));
-        let residual = output - tape.constant(points.target(point));
-        let cost = residual.square().sum() * 0.5;
-        sgd.step(net, &cost.backward());
+        trainer.step(net, point);
         if step % options.cost_every == 0 || step == options.steps {
-            final_cost = total_cost(net, &mut monitor, &inputs, &targets);
+            final_cost = trainer.cost(net);
             if (step / options.cost_every) % curve_every == 1 % curve_every {
                 curve.push((step as f64, final_cost));
                 bar.set_position(step);
@@ -262,15 +266,9 @@ fn train(net: &mut Net, points: &Points, rng: &mut MatlabRng, options: &Options)
         }
     }
     let time = start.elapsed();
+    trainer.finish(net);
     bar.finish_and_clear();
-    Training { initial_cost, final_cost, curve, time }
-}
-
-/// The cost over all points in the listing's scale, without recording
-/// derivatives.
-fn total_cost(net: &Net, tape: &mut Tape<f64>, inputs: &Tensor<f64>, targets: &Tensor<f64>) -> f64 {
-    tape.reset();
-    tape.without_gradients(|| code_cost(net.forward(tape.constant(inputs)), targets).item())
+    Ok(Training { initial_cost, final_cost, curve, time })
 }
 
 /// Progress on standard error; silent where that is no terminal.

@@ -7,9 +7,10 @@
 #[path = "../examples/paper/mod.rs"]
 mod paper;
 
+use paper::trainer::{Monitor, Trainer};
 use paper::{Net, Points, code_cost, lemma, network};
+use wengert::nn::Module;
 use wengert::nn::random::MatlabRng;
-use wengert::nn::{Module, Sgd};
 use wengert::prelude::*;
 
 fn cost<'t>(points: &Points, parameters: [Var<'t, f64>; 6]) -> Var<'t, f64> {
@@ -137,30 +138,29 @@ fn the_hessian_at_the_start() {
 }
 
 /// Trains as the listing does and returns the costs after the given steps.
-fn train(points: &Points, seed: u32, at: &[usize]) -> Vec<f64> {
+fn train(points: &Points, seed: u32, at: &[usize], compiled: bool) -> Vec<f64> {
     let mut rng = MatlabRng::new(seed);
     let mut net = Net::start(&mut rng);
-    let mut sgd = Sgd::new(0.05);
-    let mut tape = Tape::new();
-    let mut costs = Vec::new();
-    for step in 0..=at[at.len() - 1] {
+    let mut trainer = match compiled {
+        true => Trainer::compiled(points, &net, 0.05).unwrap(),
+        false => Trainer::recorded(points, 0.05),
+    };
+    let mut costs = vec![Monitor::new(points).cost(&net)];
+    for step in 1..=at[at.len() - 1] {
+        trainer.step(&mut net, rng.randi(points.len()) - 1);
         if at.contains(&step) {
-            tape.reset();
-            let output = net.forward(tape.constant(points.inputs()));
-            costs.push(code_cost(output, &points.targets()).item());
+            costs.push(trainer.cost(&net));
         }
-        let point = rng.randi(points.len()) - 1;
-        tape.reset();
-        let output = net.forward(tape.constant(points.positions[point]));
-        let residual = output - tape.constant(points.target(point));
-        sgd.step(&mut net, &(residual.square().sum() * 0.5).backward());
     }
+    trainer.finish(&mut net);
+    assert_eq!(Monitor::new(points).cost(&net), costs[costs.len() - 1]);
     costs
 }
 
 #[test]
 fn the_course_of_the_training() {
-    let costs = train(&Points::ten(), 5000, &[0, 1, 2, 3, 5, 10, 1000, 10_000]);
+    let at = [1, 2, 3, 5, 10, 1000, 10_000];
+    let costs = train(&Points::ten(), 5000, &at, false);
     let expected = [
         5.328816969901379,
         5.32431031504514,
@@ -172,11 +172,12 @@ fn the_course_of_the_training() {
         4.768706000400452,
     ];
     assert_close(&costs, &expected, 1e-12);
+    assert_eq!(costs, train(&Points::ten(), 5000, &at, true), "compiled steps give the same bits");
 }
 
 #[test]
 fn the_course_with_the_eleventh_point() {
-    let costs = train(&Points::eleven(), 5000, &[0, 10, 10_000]);
+    let costs = train(&Points::eleven(), 5000, &[10, 10_000], false);
     assert_close(&costs, &[5.813321718146236, 5.795706233851107, 5.265000517090602], 1e-12);
 }
 

@@ -2,12 +2,14 @@
 //!
 //! The examples about sections 2 to 6 share this module. The network is written
 //! as equation (4) stands in the paper, on variables of a tape; what the paper
-//! derives by hand, in Lemma 1, is in [`lemma`], to be compared with the tape.
+//! derives by hand, in Lemma 1, is in [`lemma`], to be compared with the tape; its
+//! training is in [`trainer`].
 
 // Each example uses its part.
 #![allow(dead_code)]
 
 pub mod lemma;
+pub mod trainer;
 
 use wengert::nn::random::MatlabRng;
 use wengert::nn::{Module, Param};

@@ -16,3 +16,8 @@ pub fn hash(index: u32, seed: u32) -> f64 {
 pub fn fill(count: usize, seed: u32) -> Vec<f64> {
     (0..count as u32).map(|index| hash(index, seed)).collect()
 }
+
+/// Glorot's bound of uniform weights.
+pub fn glorot(fan_in: usize, fan_out: usize) -> f64 {
+    (6.0 / (fan_in + fan_out) as f64).sqrt()
+}

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde_json::json;
-use workload::WORKLOADS;
+use workload::workloads;
 
 /// Measures Wengert on named workloads; one JSON line each.
 #[derive(Parser)]
@@ -32,14 +32,13 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    if let Some(name) =
-        options.workloads.iter().find(|name| !WORKLOADS.iter().any(|w| w.name == **name))
+    let (options, all) = (Options::parse(), workloads());
+    if let Some(name) = options.workloads.iter().find(|name| !all.iter().any(|w| w.name == **name))
     {
         eprintln!("there is no workload '{name}'; --list shows them");
         return ExitCode::from(2);
     }
-    for workload in WORKLOADS {
+    for workload in &all {
         if options.list {
             println!("{} {} (time per {})", workload.name, workload.variant, workload.unit);
             continue;

@@ -11,6 +11,7 @@
 //! | [`mse`] | `1/(N n) sum_i \|\|y_i - a_i\|\|^2`, as in PyTorch |
 //! | [`cross_entropy`] | `-1/N sum_i log softmax(x_i)[l_i]` |
 //! | [`cross_entropy_sum`] | `-sum_i log softmax(x_i)[l_i]`, the paper's (32) |
+//! | [`cross_entropy_with`] | `-1/N sum_i sum_k p_ik log softmax(x_i)[k]` |
 
 use std::sync::Arc;
 
@@ -109,6 +110,35 @@ pub fn cross_entropy<'t, T: Real>(logits: Var<'t, T>, labels: &[usize]) -> Var<'
 #[track_caller]
 pub fn cross_entropy_sum<'t, T: Real>(logits: Var<'t, T>, labels: &[usize]) -> Var<'t, T> {
     -log_likelihoods(logits, labels).sum()
+}
+
+/// As [`cross_entropy`], with a probability for each class in the place of a label: a
+/// variable of the logits' shape, of rows that sum to 1. Labels as rows of 0 and 1
+/// (one-hot) give the same loss; a compiled step takes them as an input, where a
+/// label would be fixed.
+///
+/// ```
+/// use wengert_core::Tape;
+/// use wengert_nn::loss::{cross_entropy, cross_entropy_with};
+///
+/// let tape = Tape::new();
+/// let logits = tape.variable([[0.5, 0.1], [2.0, -1.0]]);
+/// let targets = tape.constant([[0.0, 1.0], [1.0, 0.0]]);
+/// let soft: f64 = cross_entropy_with(logits, targets).item();
+/// assert!((soft - cross_entropy(logits, &[1, 0]).item()).abs() < 1e-15);
+/// ```
+///
+/// # Panics
+/// If the shapes differ, or are not `[N, K]` or `[K]`.
+#[track_caller]
+pub fn cross_entropy_with<'t, T: Real>(logits: Var<'t, T>, targets: Var<'t, T>) -> Var<'t, T> {
+    same_shape("a cross-entropy", logits, targets);
+    let samples = match logits.shape()[..] {
+        [_] => 1,
+        [samples, _] => samples,
+        _ => panic!("logits have shape [N, K], and this is {}", logits.describe()),
+    };
+    -(logits.log_softmax(-1) * targets).sum() / T::from_f64(samples as f64)
 }
 
 /// The logarithm of the probability that softmax gives to each sample's label, of

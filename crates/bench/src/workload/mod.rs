@@ -2,7 +2,13 @@
 //! wrong result cannot be fast.
 
 mod chain;
+mod elementwise;
+mod gemm;
+mod lstm;
+mod mlp;
 mod netbp;
+mod rosenbrock;
+mod training;
 
 use crate::measure::Timing;
 
@@ -11,7 +17,7 @@ use crate::measure::Timing;
 pub struct Workload {
     /// The name.
     pub name: &'static str,
-    /// How it is run: `eager` records anew at every step.
+    /// How it is run: `eager` records anew at every step, `compiled` replays.
     pub variant: &'static str,
     /// What one unit of time stands for.
     pub unit: &'static str,
@@ -20,4 +26,13 @@ pub struct Workload {
 }
 
 /// All workloads.
-pub const WORKLOADS: &[Workload] = &[netbp::EAGER, netbp::COMPILED, chain::EAGER, chain::COMPILED];
+pub fn workloads() -> Vec<Workload> {
+    let mut all = vec![netbp::EAGER, netbp::COMPILED, chain::EAGER, chain::COMPILED];
+    all.extend([mlp::EAGER, mlp::COMPILED, mlp::HVP_EAGER, mlp::HVP_COMPILED]);
+    all.extend([lstm::EAGER, lstm::COMPILED]);
+    all.extend(elementwise::SHORT);
+    all.extend(elementwise::LONG);
+    all.extend([rosenbrock::EAGER, rosenbrock::COMPILED]);
+    all.extend(gemm::ALL);
+    all
+}
