@@ -124,6 +124,35 @@ fn states_move_from_run_to_run() {
 }
 
 #[test]
+fn a_long_state_is_updated_in_place() {
+    // The state is read whole, transposed in another loop, and after its update.
+    let tape = Tape::new();
+    let w = tape.variable(Tensor::from_fn([40, 40], |i| (i as f64).sin()));
+    let v = tape.constant(Tensor::zeros([40, 40]));
+    let cost = (w.transpose().tanh() * w).sum();
+    let gradient = cost.backward().on_tape(w);
+    let faster = v * 0.9 + gradient;
+    let moved = w - faster * 0.1;
+    let updates = [(w, moved), (v, faster)];
+    let mut program = tape.compile_updating(&[w, v], &[cost], &updates).unwrap();
+    let (mut x, mut velocity) = (w.value(), v.value());
+    for _ in 0..4 {
+        program.execute();
+        let tape = Tape::new();
+        let (w, v) = (tape.variable(&x), tape.constant(&velocity));
+        let cost = (w.transpose().tanh() * w).sum();
+        let faster = v * 0.9 + cost.backward().on_tape(w);
+        let moved = w - faster * 0.1;
+        assert_eq!(program.output(0).item(), cost.item());
+        (x, velocity) = (moved.value(), faster.value());
+        assert_eq!(program.input(0).to_vec(), x.to_vec());
+        assert_eq!(program.input(1).to_vec(), velocity.to_vec());
+    }
+    // No buffers but for the value between the loops.
+    assert!(program.bytes() <= 2 * 40 * 40 * 8 + 1000, "{program}");
+}
+
+#[test]
 fn outputs_kept_by_the_caller_stay_as_they_are() {
     let x = Tensor::from_fn([100], |i| i as f64);
     let mut program = compile(|x| [x + 1.0], &x).unwrap();

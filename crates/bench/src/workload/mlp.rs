@@ -49,47 +49,45 @@ fn loss<'t>(p: &[Var<'t, f32>], [x, t]: [Var<'t, f32>; 2]) -> Var<'t, f32> {
     cross_entropy_with(h.matmul(p[4]) + p[5], t)
 }
 
-/// The product of the Hessian with `v`, forward over reverse: the tangent of the
-/// gradient.
+/// The product of the Hessian with a direction, forward over reverse: the tangents
+/// of the gradients.
 fn product<'t>(
-    parameters: &[Var<'t, f32>],
-    directions: &[Var<'t, f32>],
+    parameters: [Var<'t, f32>; 6],
+    direction: [Var<'t, f32>; 6],
     inputs: [Var<'t, f32>; 2],
-) -> Vec<Var<'t, f32>> {
-    let cost = loss(parameters, inputs);
-    let pairs: Vec<_> = parameters.iter().copied().zip(directions.iter().copied()).collect();
-    let gradients: [Var<'t, f32>; 6] = cost.grad(std::array::from_fn(|i| parameters[i]));
-    gradients.iter().map(|gradient| gradient.jvp(&pairs)).collect()
+) -> [Var<'t, f32>; 6] {
+    let tape = inputs[0].tape();
+    let gradients = loss(&parameters, inputs).grad(parameters);
+    let pairs: [_; 6] = std::array::from_fn(|i| (parameters[i], direction[i]));
+    tape.without_gradients(|| tape.jvp(gradients, &pairs))
 }
 
-fn hvp_inputs() -> (Vec<Tensor<f32>>, Vec<Tensor<f32>>, [Tensor<f32>; 2]) {
+/// Parameters, direction and data.
+type HvpInputs = ([Tensor<f32>; 6], [Tensor<f32>; 6], [Tensor<f32>; 2]);
+
+fn hvp_inputs() -> HvpInputs {
     let Training { parameters, inputs, .. } = training();
-    let parameters: Vec<_> = parameters.iter().map(|p| p.value().clone()).collect();
-    let directions =
-        parameters.iter().zip(90..).map(|(p, seed)| uniform(p.shape(), seed, 1.0)).collect();
-    (parameters, directions, inputs)
+    let direction = std::array::from_fn(|i| uniform(parameters[i].shape(), 90 + i as u32, 1.0));
+    (std::array::from_fn(|i| parameters[i].value().clone()), direction, inputs)
 }
 
-/// What the products with a direction sum to: the checksum.
-fn dot(products: &[Tensor<f32>], directions: &[Tensor<f32>]) -> f64 {
-    let pairs = products.iter().zip(directions);
+/// The product of the Hessian's product with the direction: the checksum.
+fn dot(products: &[Tensor<f32>], direction: &[Tensor<f32>]) -> f64 {
+    let pairs = products.iter().zip(direction);
     pairs.map(|(p, d)| p.iter().zip(d.iter()).map(|(a, b)| f64::from(a * b)).sum::<f64>()).sum()
 }
 
 fn hvp_eager(reps: usize) -> (Timing, f64) {
-    let (parameters, directions, inputs) = hvp_inputs();
+    let (parameters, direction, inputs) = hvp_inputs();
     let mut tape = Tape::new();
-    let mut run = |read: &mut dyn FnMut(&[Var<'_, f32>])| {
+    let mut run = |read: &mut dyn FnMut([Var<'_, f32>; 6])| {
         tape.reset();
-        let vars: Vec<_> = parameters.iter().map(|p| tape.variable(p)).collect();
-        let tangents: Vec<_> = directions.iter().map(|d| tape.constant(d)).collect();
-        read(&product(&vars, &tangents, inputs.each_ref().map(|input| tape.constant(input))));
+        let vars = parameters.each_ref().map(|p| tape.variable(p));
+        let tangents = direction.each_ref().map(|d| tape.constant(d));
+        read(product(vars, tangents, inputs.each_ref().map(|input| tape.constant(input))));
     };
     let mut check = f64::NAN;
-    run(&mut |products| {
-        let products: Vec<_> = products.iter().map(|p| p.value()).collect();
-        check = dot(&products, &directions);
-    });
+    run(&mut |products| check = dot(&products.map(|p| p.value()), &direction));
     let timing = time(reps, 1, || {
         run(&mut |products| {
             black_box(products);
@@ -99,17 +97,13 @@ fn hvp_eager(reps: usize) -> (Timing, f64) {
 }
 
 fn hvp_compiled(reps: usize) -> (Timing, f64) {
-    let (parameters, directions, inputs) = hvp_inputs();
-    let tape = Tape::new();
-    let vars: Vec<_> = parameters.iter().map(|p| tape.variable(p)).collect();
-    let tangents: Vec<_> = directions.iter().map(|d| tape.constant(d)).collect();
-    let data = inputs.each_ref().map(|input| tape.constant(input));
-    let products = product(&vars, &tangents, data);
-    let all: Vec<_> = vars.iter().chain(&tangents).chain(&data).copied().collect();
-    let mut program = tape.compile(&all, &products).expect("the loss decides on no value");
+    let (parameters, direction, inputs) = hvp_inputs();
+    let mut program = compile(
+        |(parameters, direction, inputs)| product(parameters, direction, inputs),
+        (parameters.each_ref(), direction.each_ref(), inputs.each_ref()),
+    )
+    .expect("the loss decides on no value");
     program.execute();
-    let products: Vec<_> = (0..products.len()).map(|i| program.output(i)).collect();
-    let check = dot(&products, &directions);
-    drop(products);
+    let check = dot(&[0, 1, 2, 3, 4, 5].map(|i| program.output(i)), &direction);
     (time(reps, 1, || program.execute()), check)
 }

@@ -298,13 +298,21 @@ impl Linear for Pad {
         // Seen as [outer, axis, inner], both sides agree but for the axis.
         let inner: usize = x.shape()[self.axis + 1..].iter().product();
         let count = x.shape()[self.axis];
-        let mut elements = x.iter();
-        for out in out.chunks_exact_mut(self.extent * inner) {
-            for i in 0..count {
+        let mut packed = Vec::new();
+        let elements = x.as_slice().unwrap_or_else(|| {
+            packed.resize(x.len(), T::zero());
+            x.copy_to(&mut packed);
+            &packed
+        });
+        let blocks = out.chunks_exact_mut(self.extent * inner);
+        for (out, block) in blocks.zip(elements.chunks_exact(count * inner)) {
+            if self.step == 1 {
+                out[self.start * inner..][..block.len()].copy_from_slice(block);
+                continue;
+            }
+            for (i, x) in block.chunks_exact(inner).enumerate() {
                 let place = (self.start as isize + i as isize * self.step) as usize;
-                for (y, x) in out[place * inner..].iter_mut().zip(elements.by_ref().take(inner)) {
-                    *y = x;
-                }
+                out[place * inner..][..inner].copy_from_slice(x);
             }
         }
     }

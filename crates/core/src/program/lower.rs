@@ -9,11 +9,9 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::SHORT;
-use super::fuse::{Role, Unit, role};
+use super::fuse::Unit;
 use super::graph::{Graph, Operand, Source, ValueId};
-use super::run::{
-    Apply, Argument, Block, Instruction, Loop, Memory, Place, Scratch, ShortSum, Step, Sum, parts,
-};
+use super::run::{Apply, Argument, Instruction, Memory, Place, ShortSum};
 use crate::Real;
 use crate::kernel::block::{SHORT_OPERANDS, ShortCall, Steps};
 use crate::kernel::product::ShortProduct;
@@ -32,15 +30,16 @@ pub(super) struct Lowered<T: Real> {
     pub(super) buffers: usize,
 }
 
-struct Lowering<'g, T: Real> {
-    graph: &'g Graph<T>,
-    operands: &'g [Operand],
+pub(super) struct Lowering<'g, T: Real> {
+    pub(super) graph: &'g Graph<T>,
+    pub(super) operands: &'g [Operand],
     units: &'g [Unit],
+    pub(super) updates: &'g [(ValueId, ValueId)],
     /// The unit that computes a value.
     unit_of: Vec<Option<usize>>,
     /// The last unit that reads a value's memory; past the end for outputs.
-    last_use: Vec<Option<usize>>,
-    places: Vec<Option<Place>>,
+    pub(super) last_use: Vec<Option<usize>>,
+    pub(super) places: Vec<Option<Place>>,
     memory: Memory<T>,
     /// Elements of each planned buffer, and whether it is free.
     buffers: Vec<(usize, usize)>,
@@ -48,18 +47,21 @@ struct Lowering<'g, T: Real> {
 }
 
 /// Lays out the values of a graph and writes its instructions. Values in `kept`
-/// have memory that nothing else uses.
+/// have memory that nothing else uses; of each pair in `updates`, the input takes
+/// the value of the second after a run, in place if it can.
 pub(super) fn lower<T: Real>(
     graph: &Graph<T>,
     operands: &[Operand],
     units: &[Unit],
     kept: &[ValueId],
+    updates: &[(ValueId, ValueId)],
 ) -> Lowered<T> {
     let count = graph.values.len();
     let mut lowering = Lowering {
         graph,
         operands,
         units,
+        updates,
         unit_of: vec![None; count],
         last_use: vec![None; count],
         places: vec![None; count],
@@ -80,11 +82,11 @@ pub(super) fn lower<T: Real>(
 }
 
 impl<T: Real> Lowering<'_, T> {
-    fn operand(&self, id: ValueId) -> &Operand {
+    pub(super) fn operand(&self, id: ValueId) -> &Operand {
         &self.operands[id.index()]
     }
 
-    fn elements(&self, id: ValueId) -> usize {
+    pub(super) fn elements(&self, id: ValueId) -> usize {
         self.graph.value(id).shape.elements()
     }
 
@@ -169,8 +171,9 @@ impl<T: Real> Lowering<'_, T> {
         place
     }
 
-    /// Gives back the buffers of values that `unit` was the last to read.
-    fn release(&mut self, unit: usize) {
+    /// Gives back the buffers of values that `unit` was the last to read, but for
+    /// those that hold a new value already.
+    fn release(&mut self, unit: usize, taken: &[usize]) {
         let read = self.units[unit].members.iter().flat_map(|&id| {
             let (_, args) = self.graph.op(id).expect("units are computed");
             args.iter().map(|arg| self.operands[arg.index()].root).chain([id])
@@ -183,6 +186,7 @@ impl<T: Real> Lowering<'_, T> {
                 && is_computed
                 && ends
                 && !ended.contains(&slot)
+                && !taken.contains(&slot)
             {
                 ended.push(slot);
             }
@@ -191,16 +195,22 @@ impl<T: Real> Lowering<'_, T> {
     }
 
     /// A value as an instruction reads it, stretched to `shape`.
-    fn argument(&self, id: ValueId, shape: &Shape) -> Argument {
+    pub(super) fn argument(&self, id: ValueId, shape: &Shape) -> Argument {
         let argument = argument(self.graph, self.operand(id), &self.places);
         Argument { layout: argument.layout.broadcast_to(shape), ..argument }
     }
 
     fn lower_unit(&mut self, unit: usize) -> Instruction<T> {
         let Unit { members, is_loop } = &self.units[unit];
-        let instruction =
-            if *is_loop { self.lower_loop(unit, members) } else { self.lower_single(members[0]) };
-        self.release(unit);
+        let (instruction, taken) = match is_loop {
+            true => {
+                let built = self.lower_loop(unit, members);
+                let taken = built.written.clone();
+                (Instruction::Loop(Box::new(built)), taken)
+            }
+            false => (self.lower_single(members[0]), Vec::new()),
+        };
+        self.release(unit, &taken);
         instruction
     }
 
@@ -283,109 +293,18 @@ impl<T: Real> Lowering<'_, T> {
         }
     }
 
-    fn short_place(&mut self, id: ValueId) -> usize {
+    pub(super) fn short_place(&mut self, id: ValueId) -> usize {
         match self.place(id) {
             Place::Short(start) => start,
             Place::Long(_) => unreachable!("the value is short"),
         }
     }
 
-    fn lower_loop(&mut self, unit: usize, members: &[ValueId]) -> Instruction<T> {
-        let is_map = |id: ValueId| role(self.graph, self.operands, id) == Role::Map;
-        let elements = members
-            .iter()
-            .find(|&&id| is_map(id))
-            .map(|&id| self.elements(id))
-            .expect("a loop has a function of elements");
-        // Where each member's block is, once it is computed.
-        let mut blocks: Vec<Option<Block>> = vec![None; members.len()];
-        let position = |id: ValueId| members.binary_search(&id).ok();
-        let mut last_read = vec![0; members.len()];
-        for (index, &id) in members.iter().enumerate() {
-            let (_, args) = self.graph.op(id).expect("members are computed");
-            for root in args.iter().map(|arg| self.operands[arg.index()].root) {
-                if let Some(source) = position(root) {
-                    last_read[source] = index;
-                }
-            }
+    pub(super) fn long_place(&mut self, id: ValueId) -> usize {
+        match self.place(id) {
+            Place::Long(slot) => slot,
+            Place::Short(_) => unreachable!("the value is long"),
         }
-        let mut built = Loop {
-            elements,
-            loads: Vec::new(),
-            steps: Vec::new(),
-            sums: Vec::new(),
-            written: Vec::new(),
-            registers: 0,
-            scratch: Scratch::default(),
-            partials: Vec::new(),
-        };
-        let mut loaded: Vec<(ValueId, Shape)> = Vec::new();
-        let mut free: Vec<usize> = Vec::new();
-        for (index, &id) in members.iter().enumerate() {
-            let (op, args) = self.graph.op(id).expect("members are computed");
-            let shape = match is_map(id) {
-                true => self.graph.value(id).shape.clone(),
-                false => self.graph.value(args[0]).shape.clone(),
-            };
-            let sources: SmallVec<[Block; 4]> = args
-                .iter()
-                .map(|&arg| {
-                    if let Some(source) = position(self.operand(arg).root) {
-                        return blocks[source].expect("members are in order");
-                    }
-                    let known = loaded.iter().position(|(id, own)| *id == arg && *own == shape);
-                    Block::Load(known.unwrap_or_else(|| {
-                        built.loads.push(self.argument(arg, &shape));
-                        loaded.push((arg, shape.clone()));
-                        loaded.len() - 1
-                    }))
-                })
-                .collect();
-            if !is_map(id) {
-                let divisor = op.total(&shape).expect("a total");
-                let target = self.short_place(id);
-                let divisor = T::from_f64(divisor);
-                built.sums.push(Sum { source: sources[0], divisor, target });
-                continue;
-            }
-            let is_needed_elsewhere = self.last_use[id.index()].is_some_and(|last| last > unit);
-            // Sums read their blocks after the last step.
-            let is_summed = |&other: &ValueId| {
-                !is_map(other)
-                    && self
-                        .graph
-                        .op(other)
-                        .is_some_and(|(_, args)| self.operand(args[0]).root == id)
-            };
-            let target = if is_needed_elsewhere {
-                let Place::Long(slot) = self.place(id) else { unreachable!("the value is long") };
-                built.written.push(slot);
-                Block::Written(built.written.len() - 1)
-            } else {
-                let register = free.pop().unwrap_or_else(|| {
-                    built.registers += 1;
-                    built.registers - 1
-                });
-                if members.iter().any(is_summed) {
-                    last_read[index] = usize::MAX;
-                }
-                Block::Register(register)
-            };
-            blocks[index] = Some(target);
-            // Blocks that this was the last to read are free from the next step on.
-            for (source, block) in blocks.iter().enumerate().take(index) {
-                if let Some(Block::Register(register)) = block
-                    && last_read[source] == index
-                {
-                    free.push(*register);
-                }
-            }
-            let kernel = op.pointwise().expect("members are elementwise");
-            built.steps.push(Step { kernel, sources, target });
-        }
-        built.scratch = Scratch::new(built.registers, built.loads.len());
-        built.partials = vec![T::zero(); parts(elements) * built.sums.len()];
-        Instruction::Loop(Box::new(built))
     }
 }
 

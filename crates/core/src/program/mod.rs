@@ -15,6 +15,7 @@
 //! depends on more than the shapes and values of the inputs is an error at
 //! compilation, never a wrong number at a run.
 
+mod blocks;
 mod display;
 mod fuse;
 mod graph;
@@ -231,7 +232,12 @@ impl<T: Real> Program<T> {
     fn new(graph: &Graph<T>, outputs: usize, updated: &[usize]) -> Self {
         let operands = graph::operands(graph);
         let units = fuse::units(graph, &operands);
-        let lowered = lower::lower(graph, &operands, &units, &graph.outputs);
+        let states: Vec<(ValueId, ValueId)> = updated
+            .iter()
+            .map(|&input| graph.inputs[input])
+            .zip(graph.outputs[outputs..].iter().copied())
+            .collect();
+        let lowered = lower::lower(graph, &operands, &units, &graph.outputs, &states);
         let report = Report::new(graph, &operands, &units, &lowered);
         let place = |id: ValueId| lowered.places[id.index()].expect("a value with memory");
         let argument =
@@ -241,15 +247,16 @@ impl<T: Real> Program<T> {
             layout: Layout::contiguous(graph.value(id).shape.clone()),
             location: graph.value(id).location,
         });
-        let updates = updated.iter().zip(&graph.outputs[outputs..]).map(|(&input, &next)| Update {
-            input: place(graph.inputs[input]),
+        let updates = states.iter().map(|&(input, next)| Update {
+            input: place(input),
             next: place(next),
             elements: graph.value(next).shape.elements(),
         });
         Self {
             inputs: inputs.collect(),
             outputs: graph.outputs[..outputs].iter().map(argument).collect(),
-            updates: updates.collect(),
+            // States that are updated in place have moved already.
+            updates: updates.filter(|update| update.input != update.next).collect(),
             instructions: lowered.instructions,
             memory: lowered.memory,
             report,

@@ -80,6 +80,13 @@ impl<T: Real> Memory<T> {
         buffer
     }
 
+    /// Takes a buffer out to be written over, element by element.
+    fn take_filled(&mut self, slot: usize) -> Buffer<T> {
+        let mut buffer = self.long[slot].take().expect("buffers return after each instruction");
+        Arc::make_mut(&mut buffer);
+        buffer
+    }
+
     pub(super) fn view<'a>(&'a self, argument: &'a Argument) -> View<'a, T> {
         Readable { short: &self.short, long: &self.long }.view(argument)
     }
@@ -170,6 +177,8 @@ pub(super) struct Loop<T> {
     pub(super) elements: usize,
     /// Operands from outside, stretched to the shape of what reads them.
     pub(super) loads: Vec<Argument>,
+    /// For each operand whose memory one of the results takes over, which result.
+    pub(super) replaced: Vec<Option<usize>>,
     pub(super) steps: Vec<Step<T>>,
     pub(super) sums: Vec<Sum<T>>,
     /// The buffers of the values that are needed elsewhere.
@@ -201,6 +210,8 @@ enum Load<'a, T> {
     Whole(&'a [T]),
     /// One number throughout; its block is filled before the loop begins.
     Splat,
+    /// What a result of the loop will replace: copied before it does.
+    Replaced(usize),
     Walk(View<'a, T>, Walk<'a>),
 }
 
@@ -250,8 +261,12 @@ impl<T: Real> Apply<T> {
 
 impl<T: Real> Loop<T> {
     fn run(&mut self, memory: &mut Memory<T>) {
+        let take = |(index, &slot): (usize, &usize)| {
+            let is_read = self.replaced.contains(&Some(index));
+            if is_read { memory.take_filled(slot) } else { memory.take(slot) }
+        };
         let mut buffers: SmallVec<[Buffer<T>; 8]> =
-            self.written.iter().map(|&slot| memory.take(slot)).collect();
+            self.written.iter().enumerate().map(take).collect();
         {
             let readable = Readable { short: &memory.short, long: &memory.long };
             let mut written: SmallVec<[&mut [T]; 8]> =
@@ -290,7 +305,12 @@ impl<T: Real> Loop<T> {
     ) {
         let Scratch { registers, loaded } = scratch;
         let mut loads: SmallVec<[Load<'_, T>; 8]> = SmallVec::new();
-        for (argument, block) in self.loads.iter().zip(&mut *loaded) {
+        for ((argument, replaced), block) in self.loads.iter().zip(&self.replaced).zip(&mut *loaded)
+        {
+            if let Some(result) = *replaced {
+                loads.push(Load::Replaced(result));
+                continue;
+            }
             let view = readable.view(argument);
             loads.push(if view.layout().is_splat() {
                 block.fill(view.first());
@@ -308,8 +328,12 @@ impl<T: Real> Loop<T> {
         for first in (0..count).step_by(Scratch::<T>::BLOCK) {
             let len = Scratch::<T>::BLOCK.min(count - first);
             for (load, block) in loads.iter_mut().zip(&mut *loaded) {
-                if let Load::Walk(view, walk) = load {
-                    walk.fill(view, &mut block[..len]);
+                match load {
+                    Load::Walk(view, walk) => walk.fill(view, &mut block[..len]),
+                    Load::Replaced(result) => {
+                        block[..len].copy_from_slice(&written[*result][first..first + len]);
+                    }
+                    Load::Whole(_) | Load::Splat => {}
                 }
             }
             for step in &self.steps {

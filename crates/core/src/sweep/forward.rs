@@ -2,7 +2,7 @@
 
 use crate::op::Call;
 use crate::tape::{Args, NodeId};
-use crate::{Real, Var};
+use crate::{Real, Tape, Var};
 
 impl<'t, T: Real> Var<'t, T> {
     /// The tangent of `self` for given tangents of some values before it: the
@@ -22,16 +22,49 @@ impl<'t, T: Real> Var<'t, T> {
     /// tape.
     #[track_caller]
     pub fn jvp(self, tangents: &[(Var<'t, T>, Var<'t, T>)]) -> Var<'t, T> {
-        let tape = self.tape();
+        let [tangent] = self.tape().jvp([self], tangents);
+        tangent
+    }
+}
+
+impl<T: Real> Tape<T> {
+    /// The tangents of several values at once, from one sweep: see [`Var::jvp`].
+    ///
+    /// ```
+    /// # use wengert_core::Tape;
+    /// let tape = Tape::new();
+    /// let (x, v) = (tape.variable(3.0), tape.constant(1.0));
+    /// let [square, cube] = tape.jvp([x * x, x * x * x], &[(x, v)]);
+    /// assert_eq!((square.item(), cube.item()), (6.0, 27.0));
+    /// ```
+    ///
+    /// # Panics
+    /// As [`Var::jvp`].
+    #[track_caller]
+    pub fn jvp<'t, const N: usize>(
+        &'t self,
+        outputs: [Var<'t, T>; N],
+        tangents: &[(Var<'t, T>, Var<'t, T>)],
+    ) -> [Var<'t, T>; N] {
+        self.tangents_of(&outputs, tangents).try_into().expect("one tangent an output")
+    }
+
+    #[track_caller]
+    pub(crate) fn tangents_of<'t>(
+        &'t self,
+        outputs: &[Var<'t, T>],
+        tangents: &[(Var<'t, T>, Var<'t, T>)],
+    ) -> Vec<Var<'t, T>> {
         let inputs: Args<Var<'t, T>> = tangents.iter().map(|&(input, _)| input).collect();
         for (input, tangent) in tangents {
-            assert!(std::ptr::eq(tape, input.tape()), "{tape} and {} are two tapes", input.tape());
+            assert!(std::ptr::eq(self, input.tape()), "{self} and {} are two tapes", input.tape());
             assert_eq!(input.shape(), tangent.shape(), "a tangent has the shape of its value");
         }
-        let mut scratch = tape.take_scratch();
+        let Some(last) = outputs.iter().map(|output| output.id()).max() else { return Vec::new() };
+        let mut scratch = self.take_scratch();
         let reached = std::mem::take(&mut scratch.marks);
-        let marks = tape.mark_from(&inputs, self.id(), reached);
-        let count = self.id().index() + 1;
+        let marks = self.mark_from(&inputs, last, reached);
+        let count = last.index() + 1;
         let region = scratch.adjoints.len();
         scratch.adjoints.resize(region + count, None);
         let table = &mut scratch.adjoints[region..];
@@ -46,15 +79,15 @@ impl<'t, T: Real> Var<'t, T> {
             if !marks[index] || table[index].is_some() {
                 continue;
             }
-            let Some((op, args)) = tape.call(id) else { continue };
+            let Some((op, args)) = self.call(id) else { continue };
             let tangents: Args<Option<Var<'t, T>>> =
-                args.iter().map(|arg| table[arg.id().index()].map(|id| tape.var(id))).collect();
-            tape.record_on_behalf(Some(id));
-            let value = tape.var(id);
+                args.iter().map(|arg| table[arg.id().index()].map(|id| self.var(id))).collect();
+            self.record_on_behalf(Some(id));
+            let value = self.var(id);
             let tangent = op.get().jvp(&Call::new(&args, value), &tangents);
             if let Some(tangent) = tangent {
                 assert!(
-                    tape.same_shape(tangent.id(), id),
+                    self.same_shape(tangent.id(), id),
                     "the forward rule of {} gave shape {} for {}",
                     op.get().name(),
                     tangent.shape(),
@@ -63,14 +96,15 @@ impl<'t, T: Real> Var<'t, T> {
             }
             table[index] = tangent.map(Var::id);
         }
-        tape.record_on_behalf(None);
-        let tangent = table[self.id().index()];
+        self.record_on_behalf(None);
+        let found: Vec<_> = outputs.iter().map(|output| table[output.id().index()]).collect();
         scratch.adjoints.truncate(region);
         scratch.marks = marks;
-        tape.return_scratch(scratch);
-        match tangent {
-            Some(id) => tape.var(id),
-            None => self.zeros_like(),
-        }
+        self.return_scratch(scratch);
+        let tangent = |(id, output): (Option<NodeId>, &Var<'t, T>)| match id {
+            Some(id) => self.var(id),
+            None => output.zeros_like(),
+        };
+        found.into_iter().zip(outputs).map(tangent).collect()
     }
 }

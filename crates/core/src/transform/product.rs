@@ -74,8 +74,6 @@ pub fn hvp<T: Real, I: Inputs<T>>(f: impl for<'t> Function<'t, T, I>, x: I, v: I
     let (vars, y) = record(&tape, &f, &x);
     let gradients = y.grad_of(&vars);
     let tangents: Vec<_> = vars.into_iter().zip(constants(&tape, &v)).collect();
-    let products = tape.without_gradients(|| {
-        gradients.into_iter().map(|g| g.jvp(&tangents).value()).collect::<Vec<_>>()
-    });
-    x.collect(&mut products.into_iter())
+    let products = tape.without_gradients(|| tape.tangents_of(&gradients, &tangents));
+    x.collect(&mut products.into_iter().map(|product| product.value()))
 }

@@ -1,0 +1,183 @@
+//! A unit of elementwise functions and sums as a loop over blocks.
+//!
+//! What the loop alone needs goes through registers, blocks that are used again as
+//! soon as nothing reads them. What is needed elsewhere is written to memory: to
+//! that of an operand that ends here, if there is one, so that a parameter and its
+//! velocity are updated where they lie.
+
+use smallvec::SmallVec;
+
+use super::fuse::{Role, role};
+use super::graph::{Source, ValueId};
+use super::lower::Lowering;
+use super::run::{Argument, Block, Loop, Place, Scratch, Step, Sum, parts};
+use crate::Real;
+use crate::tensor::Shape;
+
+/// Where a member of a loop finds an operand.
+#[derive(Clone, Copy)]
+enum From {
+    Member(usize),
+    Load(usize),
+}
+
+/// What all members of a loop read.
+struct Reads {
+    /// The operands of each member.
+    of: Vec<SmallVec<[From; 4]>>,
+    /// Operands from outside: the value, and as the loop reads it.
+    loads: Vec<(ValueId, Argument)>,
+    /// The last member to read each member's block; sums read after all.
+    last: Vec<usize>,
+}
+
+impl<T: Real> Lowering<'_, T> {
+    fn is_map(&self, id: ValueId) -> bool {
+        role(self.graph, self.operands, id) == Role::Map
+    }
+
+    /// The shape of what a member goes over.
+    fn domain(&self, id: ValueId) -> &Shape {
+        let (_, args) = self.graph.op(id).expect("members are computed");
+        &self.graph.value(if self.is_map(id) { id } else { args[0] }).shape
+    }
+
+    fn reads(&self, members: &[ValueId]) -> Reads {
+        let mut reads = Reads { of: Vec::new(), loads: Vec::new(), last: vec![0; members.len()] };
+        for (index, &id) in members.iter().enumerate() {
+            let (_, args) = self.graph.op(id).expect("members are computed");
+            let shape = self.domain(id);
+            let mut operands = SmallVec::new();
+            for &arg in args {
+                if let Ok(source) = members.binary_search(&self.operand(arg).root) {
+                    let now = if self.is_map(id) { index } else { usize::MAX };
+                    reads.last[source] = reads.last[source].max(now);
+                    operands.push(From::Member(source));
+                    continue;
+                }
+                let is_same = |(value, argument): &(ValueId, Argument)| {
+                    *value == arg && argument.layout.shape() == shape
+                };
+                let known = reads.loads.iter().position(is_same);
+                operands.push(From::Load(known.unwrap_or_else(|| {
+                    reads.loads.push((arg, self.argument(arg, shape)));
+                    reads.loads.len() - 1
+                })));
+            }
+            reads.of.push(operands);
+        }
+        reads
+    }
+
+    /// The buffer of an operand that a result of the loop can take over: one that
+    /// nothing reads after this loop, or a state whose next value the result is.
+    fn replaceable(
+        &self,
+        unit: usize,
+        id: ValueId,
+        reads: &Reads,
+        written: &[usize],
+    ) -> Option<usize> {
+        let elements = self.elements(id);
+        let is_kept = self.last_use[id.index()] == Some(usize::MAX);
+        reads.loads.iter().find_map(|(value, load)| {
+            let Place::Long(slot) = load.place else { return None };
+            let root = self.operand(*value).root;
+            let is_free = match self.graph.value(root).source {
+                Source::Op(..) => !is_kept,
+                Source::Input => self.updates.contains(&(root, id)),
+                Source::Constant(_) => false,
+            };
+            // Element by element: all that reads it here must read it in order.
+            let is_in_order = |load: &Argument| {
+                load.offset == 0
+                    && load.layout.is_contiguous()
+                    && load.layout.elements() == elements
+            };
+            let mut twins = reads.loads.iter().filter(|(_, other)| other.place == load.place);
+            let fits = self.elements(root) == elements
+                && self.last_use[root.index()] == Some(unit)
+                && twins.all(|(_, load)| is_in_order(load));
+            (is_free && fits && !written.contains(&slot)).then_some(slot)
+        })
+    }
+
+    pub(super) fn lower_loop(&mut self, unit: usize, members: &[ValueId]) -> Loop<T> {
+        let mut reads = self.reads(members);
+        let elements = self.domain(members[0]).elements();
+        let mut built = Loop {
+            elements,
+            loads: Vec::new(),
+            replaced: vec![None; reads.loads.len()],
+            steps: Vec::new(),
+            sums: Vec::new(),
+            written: Vec::new(),
+            registers: 0,
+            scratch: Scratch::default(),
+            partials: Vec::new(),
+        };
+        // Where each member's block is, once it is computed.
+        let mut blocks: Vec<Option<Block>> = vec![None; members.len()];
+        let mut free: Vec<usize> = Vec::new();
+        for (index, &id) in members.iter().enumerate() {
+            let source = |from: &From| match *from {
+                From::Load(k) => Block::Load(k),
+                From::Member(source) => blocks[source].expect("members are in order"),
+            };
+            let sources: SmallVec<[Block; 4]> = reads.of[index].iter().map(source).collect();
+            let (op, _) = self.graph.op(id).expect("members are computed");
+            if !self.is_map(id) {
+                let divisor = T::from_f64(op.total(self.domain(id)).expect("a total"));
+                let target = self.short_place(id);
+                built.sums.push(Sum { source: sources[0], divisor, target });
+                continue;
+            }
+            let kernel = op.pointwise().expect("members are elementwise");
+            let is_needed_elsewhere = self.last_use[id.index()].is_some_and(|last| last > unit);
+            let target = if is_needed_elsewhere {
+                let slot = self.result_slot(unit, id, &reads, &mut built);
+                built.written.push(slot);
+                Block::Written(built.written.len() - 1)
+            } else {
+                Block::Register(free.pop().unwrap_or_else(|| {
+                    built.registers += 1;
+                    built.registers - 1
+                }))
+            };
+            blocks[index] = Some(target);
+            // Blocks that this was the last to read are free from the next step on.
+            for (block, last) in blocks.iter().zip(&reads.last).take(index) {
+                if let Some(Block::Register(register)) = block
+                    && *last == index
+                {
+                    free.push(*register);
+                }
+            }
+            built.steps.push(Step { kernel, sources, target });
+        }
+        built.loads = reads.loads.drain(..).map(|(_, load)| load).collect();
+        built.scratch = Scratch::new(built.registers, built.loads.len());
+        built.partials = vec![T::zero(); parts(elements) * built.sums.len()];
+        built
+    }
+
+    /// The buffer of a result that is needed elsewhere.
+    fn result_slot(
+        &mut self,
+        unit: usize,
+        id: ValueId,
+        reads: &Reads,
+        built: &mut Loop<T>,
+    ) -> usize {
+        let Some(slot) = self.replaceable(unit, id, reads, &built.written) else {
+            return self.long_place(id);
+        };
+        for ((_, load), replaced) in reads.loads.iter().zip(&mut built.replaced) {
+            if load.place == Place::Long(slot) {
+                *replaced = Some(built.written.len());
+            }
+        }
+        self.places[id.index()] = Some(Place::Long(slot));
+        slot
+    }
+}
