@@ -10,7 +10,7 @@
 //!   [`Sequential`]
 //! - [`init`]: where training starts
 //! - [`loss`]: what training makes small
-//! - [`optim`]: how: [`Sgd`], steepest [`Descent`](optim::Descent)
+//! - [`optim`]: how: [`Sgd`], [`Adam`], rules of one's own, steepest [`Descent`](optim::Descent)
 //! - [`TrainStep`]: a whole step, compiled
 //! - [`sample`]: which samples a step looks at
 //! - [`random`]: uniform and normal numbers, and a generator that equals MATLAB's
@@ -67,7 +67,7 @@ mod train_step;
 
 pub use layer::{Layer, LeakyRelu, Linear, Relu, Sequential, Sigmoid, Softmax, Softplus, Tanh};
 pub use module::Module;
-pub use optim::Sgd;
+pub use optim::{Adam, Sgd};
 pub use param::Param;
 pub use path::Path;
 pub use state::{Mismatch, StateError};

@@ -7,13 +7,13 @@
 
 use wengert_core::{CompileError, Function, Inputs, Leaf, Program, Real, Tape, Tensor, Var};
 
-use crate::optim::Rule;
-use crate::{Module, Path, Sgd};
+use crate::optim::{Momentum, Optimiser, Rule, Settings, States};
+use crate::{Module, Param, Path};
 
-/// A step of stochastic gradient on a model, compiled.
+/// A step of an optimiser on a model, compiled.
 ///
-/// It keeps parameters and velocities of its own, starting from those of the model
-/// and the optimiser; [`store`](Self::store) gives them back.
+/// It keeps parameters and the optimiser's memory as a state of its own, starting
+/// from those given; [`store`](Self::store) gives them back.
 ///
 /// ```
 /// use wengert_core::Tensor;
@@ -37,17 +37,23 @@ use crate::{Module, Path, Sgd};
 /// # Ok::<(), wengert_core::CompileError>(())
 /// ```
 #[derive(Debug)]
-pub struct TrainStep<T: Real> {
+pub struct TrainStep<T: Real, R = Momentum> {
     program: Program<T>,
-    /// The inputs of a step; the learning rate stands behind them.
+    /// The inputs of a step. Behind them stand the optimiser's settings, for each
+    /// multiplier of the learning rate in use; then, for each parameter, its value
+    /// and states.
     inputs: usize,
-    /// Keys of the trained parameters. Their values are the program's next inputs,
-    /// then come their velocities, if there is momentum.
-    keys: Vec<u64>,
-    has_velocities: bool,
+    multipliers: Vec<f64>,
+    /// Keys of the trained parameters, and where their values are among the inputs.
+    parameters: Vec<(u64, usize)>,
+    rule: R,
+    rate: f64,
+    steps: u64,
+    /// The settings depend on the rate and, for some rules, on the step.
+    settings: Settings,
 }
 
-impl<T: Real> TrainStep<T> {
+impl<T: Real, R: Rule + Clone> TrainStep<T, R> {
     /// Compiles a step on a loss of some inputs, recorded at the given ones: batches
     /// to come have their shapes.
     ///
@@ -62,11 +68,11 @@ impl<T: Real> TrainStep<T> {
     #[track_caller]
     pub fn compile<M: Module<T> + ?Sized, I: Inputs<T>>(
         net: &M,
-        sgd: &Sgd<T>,
+        optimiser: &Optimiser<T, R>,
         loss: impl for<'t> Function<'t, T, I>,
         inputs: I,
     ) -> Result<Self, CompileError> {
-        Self::build(net, sgd, loss, inputs, |_| None)
+        Self::build(net, optimiser, loss, inputs, |_| None)
     }
 
     /// As [`compile`](Self::compile), and evaluates `monitor` after each update, with
@@ -81,18 +87,18 @@ impl<T: Real> TrainStep<T> {
     #[track_caller]
     pub fn compile_monitored<M: Module<T> + ?Sized, I: Inputs<T>>(
         net: &M,
-        sgd: &Sgd<T>,
+        optimiser: &Optimiser<T, R>,
         loss: impl for<'t> Function<'t, T, I>,
         inputs: I,
         monitor: impl for<'t> Fn(&'t Tape<T>) -> Var<'t, T>,
     ) -> Result<Self, CompileError> {
-        Self::build(net, sgd, loss, inputs, |tape| Some(monitor(tape)))
+        Self::build(net, optimiser, loss, inputs, |tape| Some(monitor(tape)))
     }
 
     #[track_caller]
     fn build<M: Module<T> + ?Sized, I: Inputs<T>>(
         net: &M,
-        sgd: &Sgd<T>,
+        optimiser: &Optimiser<T, R>,
         loss: impl for<'t> Function<'t, T, I>,
         inputs: I,
         monitor: impl for<'t> Fn(&'t Tape<T>) -> Option<Var<'t, T>>,
@@ -105,41 +111,59 @@ impl<T: Real> TrainStep<T> {
         let batch = program_inputs.len();
         let cost = loss(I::unflatten(&mut program_inputs.iter().copied()));
         let gradients = cost.backward();
-        let rate = tape.constant(T::from_f64(sgd.rate()));
-        program_inputs.push(rate);
 
-        let (mut keys, mut states, mut velocities) = (Vec::new(), Vec::new(), Vec::new());
-        let mut outputs = vec![cost];
+        let (rule, rate) = (optimiser.rule().clone(), optimiser.rate());
+        let trained: Vec<&Param<T>> = net
+            .parameters()
+            .into_iter()
+            // What the cost does not depend on stays as it is.
+            .filter(|param| {
+                let is_used = || gradients.with_parameter(param.key(), |_| ()).is_some();
+                param.is_trainable() && is_used()
+            })
+            .collect();
+        let mut multipliers: Vec<f64> = Vec::new();
+        let mut settings: Vec<Vec<Var<'_, T>>> = Vec::new();
+        for param in &trained {
+            if !multipliers.contains(&param.rate()) {
+                multipliers.push(param.rate());
+                let numbers = rule.settings(rate * param.rate(), optimiser.steps() + 1);
+                settings.push(numbers.iter().map(|&x| tape.constant(T::from_f64(x))).collect());
+            }
+        }
+        program_inputs.extend(settings.iter().flatten());
+
+        let (mut parameters, mut updates, mut outputs) = (Vec::new(), Vec::new(), vec![cost]);
         tape.without_gradients(|| {
-            net.visit(&Path::root(), &mut |_, param| {
-                // What the cost does not depend on stays as it is.
-                let is_used = gradients.with_parameter(param.key(), |_| ()).is_some();
-                if !param.is_trainable() || !is_used {
-                    return;
-                }
+            for param in &trained {
                 let w = tape.parameter_variable(param.key()).expect("it has a gradient");
+                let states: Vec<Var<'_, T>> = optimiser
+                    .states_of(param)
+                    .into_iter()
+                    .map(|state| tape.constant(Tensor::new(param.shape(), state)))
+                    .collect();
+                let mut next = states.clone();
+                let group = multipliers.iter().position(|&rate| rate == param.rate());
+                let settings = &settings[group.expect("collected above")];
                 let g = gradients.on_tape(w);
-                let rule = sgd.rule(param).on_tape(rate, T::from_f64(param.rate()));
-                keys.push(param.key());
-                if sgd.has_momentum() {
-                    let v = tape.constant(&sgd.velocity_of(param));
-                    let [moved, faster] = rule.with_momentum(w, g, v);
-                    states.push((w, moved));
-                    velocities.push((v, faster));
-                } else {
-                    states.push((w, rule.plain(w, g)));
-                }
-            });
-            for (&key, &(_, moved)) in keys.iter().zip(&states) {
-                tape.replace_parameter(key, moved);
+                let moved = rule.apply(settings, param.decay(), w, g, &mut next);
+                parameters.push((param.key(), program_inputs.len()));
+                program_inputs.push(w);
+                program_inputs.extend(&states);
+                updates.push((w, moved));
+                updates.extend(states.into_iter().zip(next));
+            }
+            for (param, &(_, moved)) in
+                trained.iter().zip(updates.iter().step_by(1 + rule.states()))
+            {
+                tape.replace_parameter(param.key(), moved);
             }
             outputs.extend(monitor(&tape));
         });
-        let has_velocities = !velocities.is_empty();
-        states.extend(velocities);
-        program_inputs.extend(states.iter().map(|&(state, _)| state));
-        let program = tape.compile_updating(&program_inputs, &outputs, &states)?;
-        Ok(Self { program, inputs: batch, keys, has_velocities })
+        let program = tape.compile_updating(&program_inputs, &outputs, &updates)?;
+        let steps = optimiser.steps();
+        let settings = rule.settings(rate, steps + 1);
+        Ok(Self { program, inputs: batch, multipliers, parameters, rule, rate, steps, settings })
     }
 
     /// Takes a step on new inputs, in the arrangement of the recording, and gives the
@@ -172,7 +196,24 @@ impl<T: Real> TrainStep<T> {
     /// Takes a step on the inputs as they stand.
     #[inline]
     pub fn step(&mut self) {
+        self.steps += 1;
+        let settings = self.rule.settings(self.rate, self.steps);
+        if settings != self.settings {
+            self.give_settings();
+            self.settings = settings;
+        }
         self.program.execute();
+    }
+
+    /// The settings of the step to be taken, for each multiplier.
+    fn give_settings(&mut self) {
+        let mut index = self.inputs;
+        for &multiplier in &self.multipliers {
+            for x in self.rule.settings(self.rate * multiplier, self.steps) {
+                self.program.set_input(index, T::from_f64(x));
+                index += 1;
+            }
+        }
     }
 
     /// The loss of the last step, before its update.
@@ -188,18 +229,22 @@ impl<T: Real> TrainStep<T> {
 
     /// Sets the learning rate of the steps to come.
     pub fn set_rate(&mut self, rate: f64) {
-        self.program.set_input(self.inputs, T::from_f64(rate));
+        self.rate = rate;
     }
 
-    /// Gives parameters and velocities back to the model and the optimiser.
-    pub fn store<M: Module<T> + ?Sized>(&self, net: &mut M, sgd: &mut Sgd<T>) {
-        let first = self.inputs + 1;
+    /// Gives parameters and memory back to the model and the optimiser.
+    pub fn store<M: Module<T> + ?Sized>(&self, net: &mut M, optimiser: &mut Optimiser<T, R>) {
+        optimiser.set_steps(self.steps);
         net.visit_mut(&Path::root(), &mut |_, param| {
-            let Some(index) = self.keys.iter().position(|&key| key == param.key()) else { return };
-            param.set(self.program.input(first + index));
-            if self.has_velocities {
-                let velocity: Tensor<T> = self.program.input(first + self.keys.len() + index);
-                sgd.set_velocity(param, velocity.to_vec());
+            let Some(&(_, index)) = self.parameters.iter().find(|(key, _)| *key == param.key())
+            else {
+                return;
+            };
+            param.set(self.program.input(index));
+            let state = |k: usize| self.program.input(index + 1 + k).to_vec();
+            let states: States<T> = (0..self.rule.states()).map(state).collect();
+            if !states.is_empty() {
+                optimiser.set_states(param, states);
             }
         });
     }
@@ -207,19 +252,5 @@ impl<T: Real> TrainStep<T> {
     /// The program, to be printed.
     pub fn program(&self) -> &Program<T> {
         &self.program
-    }
-}
-
-impl<T: Real> Rule<T> {
-    /// The rule for variables, with a learning rate that stands on their tape.
-    fn on_tape<'t>(&self, rate: Var<'t, T>, multiplier: T) -> Rule<Var<'t, T>> {
-        let tape = rate.tape();
-        let rate = if multiplier == T::one() { rate } else { rate * multiplier };
-        Rule {
-            rate,
-            decay: self.decay.map(|decay| tape.constant(decay)),
-            momentum: tape.constant(self.momentum),
-            nesterov: self.nesterov,
-        }
     }
 }

@@ -3,9 +3,9 @@
 use indexmap::IndexMap;
 use wengert_core::{Tape, Tensor, Var};
 use wengert_nn::loss::quadratic_cost;
-use wengert_nn::optim::{Descent, StopReason};
+use wengert_nn::optim::{Descent, Optimiser, Rule, StopReason};
 use wengert_nn::random::MatlabRng;
-use wengert_nn::{Layer, Linear, Module, Param, Sgd, TrainStep};
+use wengert_nn::{Adam, Layer, Linear, Module, Param, Sgd, TrainStep};
 
 const START: [f64; 3] = [1.0, -2.0, 0.5];
 const CURVATURE: [f64; 3] = [0.7, 1.3, 2.9];
@@ -132,12 +132,12 @@ fn a_saved_run_goes_on_as_if_never_stopped() {
     let new = || Sgd::new(0.01).momentum(0.9);
     let (mut net, mut sgd) = (Linear::new(2, 2, &mut MatlabRng::new(1)), new());
     step(&mut net, &mut sgd);
-    let (state, velocities) = (net.state_dict(), sgd.velocities(&net));
-    assert!(velocities.keys().eq(["weight", "bias"]));
+    let (state, velocities) = (net.state_dict(), sgd.state_dict(&net));
+    assert!(velocities.keys().eq(["weight.velocity", "bias.velocity"]));
 
     let (mut resumed, mut fresh) = (Linear::new(2, 2, &mut MatlabRng::new(2)), new());
     resumed.load_state_dict(&state).unwrap();
-    fresh.load_velocities(&resumed, &velocities).unwrap();
+    fresh.load_state_dict(&resumed, &velocities, sgd.steps()).unwrap();
     for _ in 0..3 {
         step(&mut net, &mut sgd);
         step(&mut resumed, &mut fresh);
@@ -145,7 +145,7 @@ fn a_saved_run_goes_on_as_if_never_stopped() {
     assert_eq!(net.parameter_vector(), resumed.parameter_vector());
 
     let wrong = IndexMap::from([("gain".to_owned(), Tensor::zeros([2]))]);
-    let error = fresh.load_velocities(&resumed, &wrong).unwrap_err();
+    let error = fresh.load_state_dict(&resumed, &wrong, 0).unwrap_err();
     assert_eq!((error.missing.len(), error.unexpected.len()), (0, 1));
 }
 
@@ -184,64 +184,91 @@ fn descent_says_why_it_stops() {
     assert_eq!((outcome.reason, outcome.steps, outcome.cost_change), (StopReason::Budget, 0, None));
 }
 
-/// A compiled step gives the bits of the recorded one, whatever the optimiser does.
-#[test]
-fn compiled_steps_are_the_recorded_ones() {
+/// A compiled step gives the bits of the recorded one.
+fn assert_compiled_is_recorded<R: Rule + Clone>(mut optimiser: Optimiser<f64, R>) {
     let batch = |k: usize| {
         let x = Tensor::from_fn([5, 3], |i| ((i * 31 + k * 7) as f64).sin());
         let y = Tensor::from_fn([5, 2], |i| ((i * 17 + k) as f64).cos());
         (x, y)
     };
-    let optimisers = [
-        Sgd::new(0.1),
-        Sgd::new(0.1).weight_decay(0.01),
-        Sgd::new(0.05).momentum(0.9).weight_decay(0.01),
-        Sgd::new(0.05).momentum(0.8).nesterov(true),
-    ];
-    for mut sgd in optimisers {
-        let rng = &mut MatlabRng::new(7);
-        // Long and short parameters, multipliers, a frozen one.
-        let mut net = (Linear::<f64>::new(3, 40, rng), Linear::<f64>::new(40, 2, rng));
-        net.0.bias.as_mut().unwrap().set_rate(2.0);
-        net.0.bias.as_mut().unwrap().set_decay(0.0);
-        net.1.bias.as_mut().unwrap().set_trainable(false);
-        let copies = net.state_dict();
-        let (x, y) = batch(0);
-        let mut step = TrainStep::compile_monitored(
-            &net,
-            &sgd,
-            |(x, y)| quadratic_cost(net.1.forward(net.0.forward(x).tanh()), y),
-            (&x, &y),
-            |tape| net.0.weight.on(tape).square().sum(),
-        )
-        .unwrap();
-        let mut compiled_sgd = sgd.clone();
-        let losses: Vec<f64> = (0..6)
-            .map(|k| {
-                let (x, y) = batch(k);
-                step.run((&x, &y))
-            })
-            .collect();
-        let monitored = step.monitored();
-        step.store(&mut net, &mut compiled_sgd);
-        let compiled = net.state_dict();
-        // The monitor sees the parameters after the update.
-        let moved = net.0.weight.on(&Tape::new()).square().sum().item();
-        assert_eq!(monitored, Some(moved));
-
-        net.load_state_dict(&copies).unwrap();
-        let mut tape = Tape::new();
-        for (k, &loss) in losses.iter().enumerate() {
-            tape.reset();
+    let rng = &mut MatlabRng::new(7);
+    // Long and short parameters, multipliers, a frozen one.
+    let mut net = (Linear::<f64>::new(3, 40, rng), Linear::<f64>::new(40, 2, rng));
+    net.0.bias.as_mut().unwrap().set_rate(2.0);
+    net.0.bias.as_mut().unwrap().set_decay(0.0);
+    net.1.bias.as_mut().unwrap().set_trainable(false);
+    let start = net.state_dict();
+    let (x, y) = batch(0);
+    let mut step = TrainStep::compile_monitored(
+        &net,
+        &optimiser,
+        |(x, y)| quadratic_cost(net.1.forward(net.0.forward(x).tanh()), y),
+        (&x, &y),
+        |tape| net.0.weight.on(tape).square().sum(),
+    )
+    .unwrap();
+    let rate = |k: usize| 0.1 / (1.0 + (k / 3) as f64);
+    let mut compiled_optimiser = optimiser.clone();
+    let losses: Vec<f64> = (0..6)
+        .map(|k| {
+            step.set_rate(rate(k));
             let (x, y) = batch(k);
-            let (x, y) = (tape.constant(x), tape.constant(y));
-            let cost = quadratic_cost(net.1.forward(net.0.forward(x).tanh()), y);
-            assert_eq!(cost.item(), loss);
-            sgd.step(&mut net, &cost.backward());
+            step.run((&x, &y))
+        })
+        .collect();
+    let monitored = step.monitored();
+    step.store(&mut net, &mut compiled_optimiser);
+    let compiled = net.state_dict();
+    // The monitor sees the parameters after the update.
+    let moved = net.0.weight.on(&Tape::new()).square().sum().item();
+    assert_eq!(monitored, Some(moved));
+
+    net.load_state_dict(&start).unwrap();
+    let mut tape = Tape::new();
+    for (k, &loss) in losses.iter().enumerate() {
+        tape.reset();
+        let (x, y) = batch(k);
+        let (x, y) = (tape.constant(x), tape.constant(y));
+        let cost = quadratic_cost(net.1.forward(net.0.forward(x).tanh()), y);
+        assert_eq!(cost.item(), loss);
+        optimiser.set_rate(rate(k));
+        optimiser.step(&mut net, &cost.backward());
+    }
+    for (name, value) in net.state_dict() {
+        assert_eq!(value.to_vec(), compiled[&name].to_vec(), "{name}");
+    }
+    assert_eq!(optimiser.steps(), compiled_optimiser.steps());
+    assert_eq!(optimiser.state_dict(&net), compiled_optimiser.state_dict(&net));
+}
+
+#[test]
+fn compiled_steps_are_the_recorded_ones() {
+    assert_compiled_is_recorded(Sgd::new(0.1));
+    assert_compiled_is_recorded(Sgd::new(0.1).weight_decay(0.01));
+    assert_compiled_is_recorded(Sgd::new(0.1).momentum(0.9).weight_decay(0.01));
+    assert_compiled_is_recorded(Sgd::new(0.1).momentum(0.8).nesterov(true));
+    assert_compiled_is_recorded(Adam::new(0.1).betas(0.8, 0.9).epsilon(1e-6));
+}
+
+#[test]
+fn adam_is_the_loop_of_its_paper() {
+    let (rate, b1, b2, epsilon): (f64, f64, f64, f64) = (0.01, 0.9, 0.999, 1e-8);
+    let mut param = Param::new(START);
+    let mut adam = Adam::new(rate);
+    let (mut w, mut m, mut v) = (START, [0.0; 3], [0.0; 3]);
+    for t in 1..=50 {
+        let tape = Tape::new();
+        let gradients = cost(&param, &tape).backward();
+        adam.step(&mut param, &gradients);
+        let g = gradient(&w);
+        for i in 0..3 {
+            m[i] = b1 * m[i] + (1.0 - b1) * g[i];
+            v[i] = b2 * v[i] + (1.0 - b2) * g[i] * g[i];
+            let (mean, square) = (m[i] / (1.0 - b1.powi(t)), v[i] / (1.0 - b2.powi(t)));
+            w[i] -= rate * mean / (square.sqrt() + epsilon);
         }
-        for (name, value) in net.state_dict() {
-            assert_eq!(value.to_vec(), compiled[&name].to_vec(), "{name}");
+        for (moved, expected) in param.elements().iter().zip(w) {
+            assert!((moved - expected).abs() < 1e-13, "step {t}: {moved}, not {expected}");
         }
-        assert_eq!(sgd.velocities(&net), compiled_sgd.velocities(&net));
     }
 }

@@ -60,8 +60,8 @@ pub mod prelude {
 
     pub use crate::nn::loss::{cross_entropy, mse, quadratic_cost};
     pub use crate::nn::{
-        Layer, LeakyRelu, Linear, Module, Param, Relu, Sequential, Sgd, Sigmoid, Softmax, Softplus,
-        Tanh, TrainStep, sequential,
+        Adam, Layer, LeakyRelu, Linear, Module, Param, Relu, Sequential, Sgd, Sigmoid, Softmax,
+        Softplus, Tanh, TrainStep, sequential,
     };
 }
 

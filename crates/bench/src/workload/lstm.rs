@@ -35,7 +35,7 @@ pub(super) fn training() -> Training<2> {
         ],
         inputs: [uniform(&[LENGTH, BATCH, INPUTS], 60, 1.0), one_hot(BATCH, 10, 61)],
         loss,
-        sgd: Sgd::new(0.01),
+        optimiser: Sgd::new(0.01),
     }
 }
 

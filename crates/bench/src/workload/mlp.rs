@@ -39,7 +39,7 @@ pub(super) fn training() -> Training<2> {
         parameters: (0..3).flat_map(layer).collect(),
         inputs: [uniform(&[BATCH, SIZES[0]], 10, 1.0), one_hot(BATCH, SIZES[3], 11)],
         loss,
-        sgd: Sgd::new(0.01).momentum(0.9),
+        optimiser: Sgd::new(0.01).momentum(0.9),
     }
 }
 

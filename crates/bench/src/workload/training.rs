@@ -3,6 +3,7 @@
 
 use std::hint::black_box;
 
+use wengert::nn::optim::{Momentum, Optimiser, Rule};
 use wengert::prelude::*;
 
 use crate::data::{fill, glorot};
@@ -13,26 +14,26 @@ pub(super) type Loss<const N: usize> =
     for<'t> fn(&[Var<'t, f32>], [Var<'t, f32>; N]) -> Var<'t, f32>;
 
 /// A model, its data, and how it is trained.
-pub(super) struct Training<const N: usize> {
+pub(super) struct Training<const N: usize, R = Momentum> {
     pub(super) parameters: Vec<Param<f32>>,
     pub(super) inputs: [Tensor<f32>; N],
     pub(super) loss: Loss<N>,
-    pub(super) sgd: Sgd<f32>,
+    pub(super) optimiser: Optimiser<f32, R>,
 }
 
 /// Steps before the checksum is taken.
 const STEPS: usize = 5;
 
-impl<const N: usize> Training<N> {
+impl<const N: usize, R: Rule + Clone> Training<N, R> {
     /// Times steps that are recorded anew. The checksum is the loss of the fifth.
     pub(super) fn eager(self, reps: usize) -> (Timing, f64) {
-        let Self { mut parameters, inputs, loss, mut sgd } = self;
+        let Self { mut parameters, inputs, loss, mut optimiser } = self;
         let mut tape = Tape::new();
         let mut step = || {
             tape.reset();
             let vars: Vec<_> = parameters.iter().map(|p| p.on(&tape)).collect();
             let cost = loss(&vars, inputs.each_ref().map(|input| tape.constant(input)));
-            sgd.step(&mut parameters, &cost.backward());
+            optimiser.step(&mut parameters, &cost.backward());
             cost.item()
         };
         let check = (0..STEPS).map(|_| step()).last();
@@ -44,10 +45,10 @@ impl<const N: usize> Training<N> {
 
     /// Times compiled steps.
     pub(super) fn compiled(self, reps: usize) -> (Timing, f64) {
-        let Self { parameters, inputs, loss, sgd } = self;
+        let Self { parameters, inputs, loss, optimiser } = self;
         let mut step = TrainStep::compile(
             &parameters,
-            &sgd,
+            &optimiser,
             |inputs: [Var<'_, f32>; N]| {
                 let vars: Vec<_> = parameters.iter().map(|p| p.on(inputs[0].tape())).collect();
                 loss(&vars, inputs)

@@ -1,16 +1,21 @@
 //! Optimisers: how a gradient changes the parameters.
 //!
-//! An optimiser is a plain struct; a step is a loop over the model's parameters
-//! that looks each one's gradient up by its key. What it remembers of a parameter
-//! (a velocity) it keeps itself, by that key.
+//! An [`Optimiser`] is a [`Rule`], the formula by which one number moves, and what
+//! is remembered of each parameter. A step is a loop over the model's parameters
+//! that looks each one's gradient up by its key; memory is kept by that key too.
 
+mod adam;
 mod descent;
+mod optimiser;
 mod rule;
 mod sgd;
 
+pub use adam::{Adam, Moments};
 pub use descent::{Descent, Outcome, StopReason};
-pub(crate) use rule::Rule;
-pub use sgd::Sgd;
+pub use optimiser::Optimiser;
+pub(crate) use optimiser::States;
+pub use rule::{Rule, Settings};
+pub use sgd::{Momentum, Sgd};
 
 use wengert_core::{Gradients, Real};
 

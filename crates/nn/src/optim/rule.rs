@@ -1,55 +1,58 @@
-//! The step of stochastic gradient as a formula.
+//! How an optimiser moves one number: a formula.
 //!
 //! Written over any [`Number`], it is read twice: by floats, element by element,
-//! in [`Sgd::step`](super::Sgd::step), and by variables, which record it, in a
-//! compiled [`TrainStep`](crate::TrainStep). Both give the same bits.
+//! in [`Optimiser::step`](super::Optimiser::step), and by variables, which record
+//! it, in a compiled [`TrainStep`](crate::TrainStep). Both give the same bits.
 
-use wengert_core::{Number, Plain};
+use smallvec::SmallVec;
+use wengert_core::Number;
 
-/// What a step depends on besides gradient and state, for one parameter.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rule<A> {
-    /// The learning rate times the parameter's multiplier.
-    pub(crate) rate: A,
-    /// The weight decay times the parameter's multiplier, unless 0.
-    pub(crate) decay: Option<A>,
-    pub(crate) momentum: A,
-    pub(crate) nesterov: bool,
+/// The formula of an optimiser.
+///
+/// ```
+/// use wengert_core::{Number, Tape};
+/// use wengert_nn::Param;
+/// use wengert_nn::optim::{Optimiser, Rule, Settings};
+///
+/// /// The sign of the gradient alone.
+/// #[derive(Clone, Debug)]
+/// struct SignDescent;
+///
+/// impl Rule for SignDescent {
+///     const STATES: &'static [&'static str] = &[];
+///     fn settings(&self, rate: f64, _: u64) -> Settings {
+///         [rate].into_iter().collect()
+///     }
+///     fn apply<A: Number>(&self, settings: &[A], _: f64, w: A, g: A, _: &mut [A]) -> A {
+///         let zero = g.constant(0.0);
+///         w - settings[0] * (g.greater(zero) - g.less(zero))
+///     }
+/// }
+///
+/// let mut weight = Param::new(1.0);
+/// let mut descent = Optimiser::with_rule(SignDescent, 0.25);
+/// let tape = Tape::new();
+/// let gradients = weight.on(&tape).square().backward();
+/// descent.step(&mut weight, &gradients);
+/// assert_eq!(weight.value().item(), 0.75);
+/// ```
+pub trait Rule {
+    /// The names of the numbers that are remembered for each element; 0 at first.
+    const STATES: &'static [&'static str];
+
+    /// How many of [`STATES`](Self::STATES) are in use, from the first on.
+    fn states(&self) -> usize {
+        Self::STATES.len()
+    }
+
+    /// What all elements of a parameter have in common at a step, counted from 1,
+    /// with this learning rate: numbers that change from step to step.
+    fn settings(&self, rate: f64, step: u64) -> Settings;
+
+    /// The element `w` after a step with gradient `g`; `decay` is the parameter's
+    /// multiplier of the weight decay. The states are replaced by their next values.
+    fn apply<A: Number>(&self, settings: &[A], decay: f64, w: A, g: A, states: &mut [A]) -> A;
 }
 
-impl<A: Number> Rule<A> {
-    #[inline(always)]
-    fn decayed(&self, w: A, g: A) -> A {
-        match self.decay {
-            Some(decay) => g + decay * w,
-            None => g,
-        }
-    }
-
-    /// `w` after a step without momentum.
-    #[inline(always)]
-    pub(crate) fn plain(&self, w: A, g: A) -> A {
-        w - self.rate * self.decayed(w, g)
-    }
-
-    /// `w` and the velocity `v` after a step with momentum.
-    #[inline(always)]
-    pub(crate) fn with_momentum(&self, w: A, g: A, v: A) -> [A; 2] {
-        let g = self.decayed(w, g);
-        let v = self.momentum * v + g;
-        let direction = if self.nesterov { g + self.momentum * v } else { v };
-        [w - self.rate * direction, v]
-    }
-}
-
-impl<T> Rule<T> {
-    /// The rule for floats.
-    pub(crate) fn plain_numbers(self) -> Rule<Plain<T>> {
-        Rule {
-            rate: Plain(self.rate),
-            decay: self.decay.map(Plain),
-            momentum: Plain(self.momentum),
-            nesterov: self.nesterov,
-        }
-    }
-}
+/// The numbers of a step: see [`Rule::settings`].
+pub type Settings = SmallVec<[f64; 4]>;

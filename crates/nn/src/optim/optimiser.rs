@@ -1,0 +1,216 @@
+//! An optimiser: a rule, a learning rate, and what is remembered of each parameter.
+
+use indexmap::IndexMap;
+use smallvec::SmallVec;
+use wengert_core::{Gradients, Plain, Real, Tensor, View};
+
+use super::Rule;
+use crate::state::StateError;
+use crate::{Module, Param, Path};
+
+/// Moves the parameters of a model along their gradients, by a [`Rule`].
+///
+/// [`Sgd`](super::Sgd) and [`Adam`](super::Adam) are optimisers with the rule of that
+/// name. Frozen parameters, and those on which the cost does not depend, are left
+/// alone, memory and decay included.
+#[derive(Clone, Debug)]
+pub struct Optimiser<T: Real, R> {
+    rule: R,
+    rate: f64,
+    /// Steps taken.
+    steps: u64,
+    /// The states of each parameter, by its key.
+    memory: IndexMap<u64, States<T>>,
+    /// Room for a gradient whose elements do not lie in order.
+    packed: Vec<T>,
+}
+
+/// What is remembered of a parameter: a list of numbers for each state.
+pub(crate) type States<T> = SmallVec<[Vec<T>; 2]>;
+
+impl<T: Real, R: Rule> Optimiser<T, R> {
+    /// An optimiser with a rule, which may be one's own, and a learning rate.
+    pub fn with_rule(rule: R, rate: f64) -> Self {
+        Self { rule, rate, steps: 0, memory: IndexMap::new(), packed: Vec::new() }
+    }
+
+    /// The rule.
+    pub fn rule(&self) -> &R {
+        &self.rule
+    }
+
+    pub(super) fn rule_mut(&mut self) -> &mut R {
+        &mut self.rule
+    }
+
+    /// The learning rate.
+    pub fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    /// Sets the learning rate of the steps to come.
+    pub fn set_rate(&mut self, rate: f64) {
+        self.rate = rate;
+    }
+
+    /// The number of steps taken.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    pub(crate) fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
+    /// Moves all parameters of a model by one step.
+    ///
+    /// All gradients are known before the first parameter changes, and the tape
+    /// keeps the earlier values. Once each parameter has been seen, a step
+    /// allocates nothing.
+    pub fn step<M: Module<T> + ?Sized>(&mut self, net: &mut M, gradients: &Gradients<'_, T>) {
+        self.steps += 1;
+        let mut position = 0;
+        net.visit_mut(&Path::root(), &mut |_, param| {
+            if param.is_trainable() {
+                gradients.with_parameter(param.key(), |gradient| {
+                    self.update(position, param, gradient);
+                });
+            }
+            position += 1;
+        });
+    }
+
+    fn update(&mut self, position: usize, param: &mut Param<T>, gradient: View<'_, T>) {
+        let gradient = match gradient.as_slice() {
+            Some(gradient) => gradient,
+            None => {
+                self.packed.resize(gradient.len(), T::zero());
+                gradient.copy_to(&mut self.packed);
+                &self.packed
+            }
+        };
+        let rule = &self.rule;
+        let decay = param.decay();
+        let settings: SmallVec<[Plain<T>; 4]> = rule
+            .settings(self.rate * param.rate(), self.steps)
+            .into_iter()
+            .map(|x| Plain(T::from_f64(x)))
+            .collect();
+        let step = |w: T, g: T, states: &mut [Plain<T>]| {
+            rule.apply(&settings, decay, Plain(w), Plain(g), states).0
+        };
+        if rule.states() == 0 {
+            param.update(gradient, |w, &g| step(w, g, &mut []));
+            return;
+        }
+        match &mut states(&mut self.memory, position, param, rule.states())[..] {
+            [v] => param.update(gradient.iter().zip(v), |w, (&g, v)| {
+                let mut states = [Plain(*v)];
+                let moved = step(w, g, &mut states);
+                [*v] = states.map(|state| state.0);
+                moved
+            }),
+            [m, v] => param.update(gradient.iter().zip(m.iter_mut().zip(v)), |w, (&g, (m, v))| {
+                let mut states = [Plain(*m), Plain(*v)];
+                let moved = step(w, g, &mut states);
+                [*m, *v] = states.map(|state| state.0);
+                moved
+            }),
+            many => {
+                let mut states: SmallVec<[Plain<T>; 4]> = SmallVec::new();
+                param.update(gradient.iter().enumerate(), |w, (i, &g)| {
+                    states.clear();
+                    states.extend(many.iter().map(|state| Plain(state[i])));
+                    let moved = step(w, g, &mut states);
+                    for (state, next) in many.iter_mut().zip(&states) {
+                        state[i] = next.0;
+                    }
+                    moved
+                });
+            }
+        }
+    }
+
+    /// What is remembered of a parameter; zeros if it has not moved yet.
+    pub(crate) fn states_of(&self, param: &Param<T>) -> States<T> {
+        self.memory.get(&param.key()).cloned().unwrap_or_else(|| {
+            (0..self.rule.states()).map(|_| vec![T::zero(); param.len()]).collect()
+        })
+    }
+
+    pub(crate) fn set_states(&mut self, param: &Param<T>, states: States<T>) {
+        self.memory.insert(param.key(), states);
+    }
+
+    /// What is remembered of a model's parameters, to be saved along with its
+    /// [state](Module::state_dict): for each parameter and state a tensor named by
+    /// both, such as `hidden.weight.velocity`. Parameters that have not moved yet have
+    /// none.
+    pub fn state_dict<M: Module<T> + ?Sized>(&self, net: &M) -> IndexMap<String, Tensor<T>> {
+        let of = |(name, param): (String, &Param<T>)| {
+            let states = self.memory.get(&param.key())?.clone();
+            let shape = param.shape().clone();
+            let named = states.into_iter().zip(R::STATES).map(move |(state, kind)| {
+                (format!("{name}.{kind}"), Tensor::new(shape.clone(), state))
+            });
+            Some(named)
+        };
+        net.named_parameters().into_iter().filter_map(of).flatten().collect()
+    }
+
+    /// Takes over what [`state_dict`](Self::state_dict) saved after `steps` steps;
+    /// parameters that have nothing there start anew.
+    ///
+    /// # Errors
+    /// If names are unexpected, or shapes differ; nothing has changed then.
+    pub fn load_state_dict<M: Module<T> + ?Sized>(
+        &mut self,
+        net: &M,
+        state: &IndexMap<String, Tensor<T>>,
+        steps: u64,
+    ) -> Result<(), StateError> {
+        let kinds = &R::STATES[..self.rule.states()];
+        let parameters = net.named_parameters();
+        let expected: Vec<(String, &Param<T>)> = parameters
+            .iter()
+            .flat_map(|(name, param)| {
+                kinds.iter().map(move |kind| (format!("{name}.{kind}"), *param))
+            })
+            .collect();
+        match StateError::check(&expected, state) {
+            Err(error) if !error.unexpected.is_empty() || !error.mismatched.is_empty() => {
+                return Err(StateError { missing: Vec::new(), ..error });
+            }
+            _ => {}
+        }
+        for (name, param) in &parameters {
+            let saved = |kind: &&str| Some(state.get(&format!("{name}.{kind}"))?.to_vec());
+            match kinds.iter().map(saved).collect::<Option<States<T>>>() {
+                Some(states) if !states.is_empty() => self.memory.insert(param.key(), states),
+                _ => self.memory.shift_remove(&param.key()),
+            };
+        }
+        self.steps = steps;
+        Ok(())
+    }
+}
+
+/// What is remembered of a parameter. As a model shows its parameters in the same
+/// order at every step, the entry is usually at the same position as before, and
+/// no key is hashed.
+fn states<'v, T: Real>(
+    memory: &'v mut IndexMap<u64, States<T>>,
+    position: usize,
+    param: &Param<T>,
+    count: usize,
+) -> &'v mut States<T> {
+    let key = param.key();
+    let index = match memory.get_index(position) {
+        Some((&found, _)) if found == key => position,
+        _ => memory.get_index_of(&key).unwrap_or_else(|| {
+            let zeros = (0..count).map(|_| vec![T::zero(); param.len()]).collect();
+            memory.insert_full(key, zeros).0
+        }),
+    };
+    &mut memory[index]
+}
