@@ -4,6 +4,7 @@
 //! width is chosen here, for the CPU that runs the program. Reductions add in an
 //! order that depends on the shape alone, so that results repeat to the last bit.
 
+pub(crate) mod elementary;
 pub(crate) mod map;
 #[allow(unsafe_code)]
 pub(crate) mod product;
