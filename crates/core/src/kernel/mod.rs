@@ -9,6 +9,7 @@ pub(crate) mod map;
 #[allow(unsafe_code)]
 pub(crate) mod product;
 pub(crate) mod reduce;
+pub(crate) mod row;
 pub(crate) mod rows;
 
 use std::sync::LazyLock;

@@ -3,6 +3,8 @@
 //! `x = k ln 2 + r` with `|r| <= ln(2) / 2`; a polynomial gives `e^r`, and the
 //! exponent `k` is put into the bits.
 
+use std::hint::select_unpredictable;
+
 use super::Format;
 
 /// An argument reduced by a multiple `k` of `ln 2`, within the bounds of overflow.
@@ -63,8 +65,14 @@ pub(crate) fn expm1<T: Format>(x: T) -> T {
 pub(crate) fn sigmoid<T: Format>(x: T) -> T {
     // From e^-|x|, which cannot overflow: the left tail keeps its digits.
     let e = exp(-x.abs());
-    let numerator = if x < T::zero() { e } else { T::one() };
-    numerator / (T::one() + e)
+    let is_left = x < T::zero();
+    let divisor = T::one() + e;
+    let quotient = select_unpredictable(is_left, e, T::one()) / divisor;
+    // What rounding took from the divisor, times the quotient's derivative by it;
+    // one over the divisor is `1 - quotient`. On the right it does not matter.
+    let lost = e - (divisor - T::one());
+    let correction = lost * quotient * (T::one() - quotient);
+    select_unpredictable(is_left, quotient - correction, quotient)
 }
 
 /// The hyperbolic tangent.
@@ -76,7 +84,13 @@ pub(crate) fn tanh<T: Format>(x: T) -> T {
     // about 1/2, `-e / (e + 2)` with `e = e^-2x - 1`; from there on
     // `1 - 2 / (e + 2)` with `e = e^2x - 1`.
     let is_near = size < T::LN_2() * T::FRAC_PI_4();
-    let e = expm1(if is_near { -two * size } else { two * size });
-    let quotient = (if is_near { -e } else { two }) / (e + two);
-    (if is_near { quotient } else { T::one() - quotient }).with_sign_of(x)
+    let e = expm1(size * select_unpredictable(is_near, -two, two));
+    let divisor = e + two;
+    let quotient = select_unpredictable(is_near, -e, two) / divisor;
+    // What rounding took from the divisor, times the quotient's derivative by it:
+    // one over the divisor is `(1 + quotient) / 2`.
+    let lost = e - (divisor - two);
+    let correction = lost * quotient * (T::one() + quotient) / two;
+    let value = select_unpredictable(is_near, quotient - correction, T::one() - quotient);
+    value.with_sign_of(x)
 }
