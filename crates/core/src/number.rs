@@ -79,12 +79,6 @@ pub trait Number:
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plain<T>(pub T);
 
-/// The logistic function, written so that no argument overflows to NaN.
-#[inline(always)]
-pub(crate) fn sigmoid<T: Real>(x: T) -> T {
-    (T::one() + (-x).exp()).recip()
-}
-
 /// 1 for true and 0 for false: the value of a comparison.
 #[inline(always)]
 pub(crate) fn indicator<T: Real>(holds: bool) -> T {
@@ -146,7 +140,7 @@ impl<T: Real> Number for Plain<T> {
         sin: T::sin,
         cos: T::cos,
         tanh: T::tanh,
-        sigmoid: sigmoid,
+        sigmoid: T::sigmoid,
         sqrt: T::sqrt,
         abs: T::abs,
         square: |x| x * x,

@@ -1,13 +1,19 @@
 //! The element types: `f32` and `f64`, behind one trait.
 //!
-//! [`Real`] stands on top of [`num_traits::Float`] and adds the few things that
-//! a tape needs beyond it. It is sealed: kernels are compiled for the types
-//! below and rely on their layout.
+//! [`Real`] stands on top of [`num_traits::float::FloatCore`] and adds the few
+//! things that a tape needs beyond it, and the elementary functions: those of
+//! the standard library compute one number at a time, at the pleasure of the
+//! platform's library, while [these](crate::kernel::elementary) vectorise and
+//! give the same bits everywhere. It is sealed: kernels are compiled for the
+//! types below and rely on their layout.
 
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
 
-use num_traits::{Float, FloatConst, NumAssign};
+use num_traits::NumAssign;
+use num_traits::float::{FloatConst, FloatCore};
+
+use crate::kernel::elementary;
 
 /// An element of a tensor: `f32` or `f64`.
 ///
@@ -20,7 +26,7 @@ use num_traits::{Float, FloatConst, NumAssign};
 /// assert_eq!(half(3.0_f32), 1.5);
 /// ```
 pub trait Real:
-    Float
+    FloatCore
     + FloatConst
     + NumAssign
     + Sum
@@ -29,6 +35,7 @@ pub trait Real:
     + Display
     + Send
     + Sync
+    + elementary::Format
     + sealed::Gemm
     + 'static
 {
@@ -40,6 +47,72 @@ pub trait Real:
 
     /// The element in double precision, exactly.
     fn as_f64(self) -> f64;
+
+    /// `e^x`, within 1 ulp.
+    #[inline(always)]
+    fn exp(self) -> Self {
+        elementary::exp(self)
+    }
+
+    /// `e^x - 1`, without cancellation near 0.
+    #[inline(always)]
+    fn exp_m1(self) -> Self {
+        elementary::expm1(self)
+    }
+
+    /// The natural logarithm.
+    #[inline(always)]
+    fn ln(self) -> Self {
+        elementary::ln(self)
+    }
+
+    /// `ln(1 + x)`, without cancellation near 0.
+    #[inline(always)]
+    fn ln_1p(self) -> Self {
+        elementary::ln1p(self)
+    }
+
+    /// The sine, of an angle in radians.
+    #[inline(always)]
+    fn sin(self) -> Self {
+        elementary::sin(self)
+    }
+
+    /// The cosine, of an angle in radians.
+    #[inline(always)]
+    fn cos(self) -> Self {
+        elementary::cos(self)
+    }
+
+    /// The hyperbolic tangent.
+    #[inline(always)]
+    fn tanh(self) -> Self {
+        elementary::tanh(self)
+    }
+
+    /// The logistic function `1 / (1 + e^-x)`.
+    #[inline(always)]
+    fn sigmoid(self) -> Self {
+        elementary::sigmoid(self)
+    }
+
+    /// The error function, the integral of `2 / sqrt(pi) e^-t^2` from 0 to `x`.
+    #[inline(always)]
+    fn erf(self) -> Self {
+        elementary::erf(self)
+    }
+
+    /// The square root, correctly rounded.
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        self.square_root()
+    }
+
+    /// A real power, by the standard library.
+    #[inline(always)]
+    fn powf(self, exponent: Self) -> Self {
+        self.power(exponent)
+    }
 }
 
 macro_rules! real {

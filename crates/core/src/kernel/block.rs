@@ -46,7 +46,11 @@ pub trait BlockKernel<T>: Send + Sync {
 
 impl<T: Real, F: Pointwise<T> + Send + Sync> BlockKernel<T> for F {
     fn block(&self, sources: &Sources<'_, T>, out: &mut [T]) {
-        vectorised(out.len(), || apply(sources, out, *self));
+        vectorised(
+            out.len(),
+            #[inline(always)]
+            || apply(sources, out, *self),
+        );
     }
 
     fn short(&self, memory: &mut [T], call: &ShortCall) {

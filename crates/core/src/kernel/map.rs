@@ -19,8 +19,6 @@ use crate::tensor::{Layout, Shape, View};
 /// Elements of a block. Packed operands live on the stack, and a block of each
 /// stays in the first-level cache.
 const BLOCK: usize = 256;
-/// Elements computed together: one or two of the widest vectors.
-const LANES: usize = 16;
 /// Shorter results than this are computed one by one.
 const SHORT: usize = 64;
 /// The most operands that a function has.
@@ -62,7 +60,11 @@ pub(crate) fn map<T: Real, F: Pointwise<T>>(
         return;
     }
     blocks(args, shape, out, &mut |sources, out| {
-        vectorised(out.len(), || apply(sources, out, f));
+        vectorised(
+            out.len(),
+            #[inline(always)]
+            || apply(sources, out, f),
+        );
     });
 }
 
@@ -106,34 +108,57 @@ fn blocks<T: Real>(
     let layouts: [Option<Layout>; MAX_OPERANDS] =
         std::array::from_fn(|k| Some(args.get(k)?.layout().broadcast_to(shape)));
     // Memory is set up for those operands only that have to be packed.
-    let mut packed: SmallVec<[[T; BLOCK]; 4]> = SmallVec::new();
+    let mut packed: SmallVec<[[T; 2 * BLOCK]; 4]> = SmallVec::new();
     let mut operands = [const { Operand::Whole(&[] as &[T]) }; MAX_OPERANDS];
     for ((operand, arg), layout) in operands.iter_mut().zip(args).zip(&layouts) {
         *operand = match (periodic(arg, shape, out.len()), layout) {
             (Some(slice), _) if slice.len() == out.len() => Operand::Whole(slice),
-            (Some(&[number]), _) => {
-                packed.push([number; BLOCK]);
-                Operand::Packed { slot: packed.len() - 1, walk: None }
+            (Some(period), _) if period.len() <= BLOCK => {
+                // A block from any place in the period lies within two of them.
+                let mut repeated = [T::zero(); 2 * BLOCK];
+                for copy in repeated.chunks_mut(period.len()) {
+                    copy.copy_from_slice(&period[..copy.len()]);
+                }
+                packed.push(repeated);
+                Operand::Repeated { slot: packed.len() - 1, period: period.len() }
+            }
+            (Some(period), _) => {
+                packed.push([T::zero(); 2 * BLOCK]);
+                Operand::Row { slot: packed.len() - 1, row: period }
             }
             (_, layout) => {
-                packed.push([T::zero(); BLOCK]);
-                let walk = layout.as_ref().map(|layout| Walk::new(layout, arg.offset()));
+                packed.push([T::zero(); 2 * BLOCK]);
+                let layout = layout.as_ref().expect("every operand has a layout");
+                let walk = Walk::new(layout, arg.offset());
                 Operand::Packed { slot: packed.len() - 1, walk }
             }
         };
     }
     for (index, out) in out.chunks_mut(BLOCK).enumerate() {
+        let (start, len) = (index * BLOCK, out.len());
         for (operand, arg) in operands.iter_mut().zip(args) {
-            if let Operand::Packed { slot, walk: Some(walk) } = operand {
-                walk.fill(arg, &mut packed[*slot][..out.len()]);
+            match operand {
+                Operand::Packed { slot, walk } => {
+                    walk.fill(arg, &mut packed[*slot][..len]);
+                }
+                Operand::Row { slot, row } if start % row.len() + len > row.len() => {
+                    let (end, next) =
+                        packed[*slot][..len].split_at_mut(row.len() - start % row.len());
+                    end.copy_from_slice(&row[start % row.len()..]);
+                    next.copy_from_slice(&row[..next.len()]);
+                }
+                _ => {}
             }
         }
-        let start = index * BLOCK;
         let mut sources: Sources<'_, T> = [&[]; MAX_OPERANDS];
         for (source, operand) in sources.iter_mut().zip(&operands).take(args.len()) {
             *source = match operand {
-                Operand::Whole(slice) => &slice[start..start + out.len()],
-                Operand::Packed { slot, .. } => &packed[*slot][..out.len()],
+                Operand::Whole(slice) => &slice[start..start + len],
+                Operand::Repeated { slot, period } => &packed[*slot][start % period..][..len],
+                Operand::Row { row, .. } if start % row.len() + len <= row.len() => {
+                    &row[start % row.len()..][..len]
+                }
+                Operand::Row { slot, .. } | Operand::Packed { slot, .. } => &packed[*slot][..len],
             };
         }
         apply(&sources, out);
@@ -144,30 +169,30 @@ fn blocks<T: Real>(
 enum Operand<'a, T> {
     /// Its own memory, as long as the result.
     Whole(&'a [T]),
-    /// A block on the stack: one number throughout, or filled anew by a walk.
-    Packed { slot: usize, walk: Option<Walk<'a>> },
+    /// Many copies of a short period on the stack.
+    Repeated { slot: usize, period: usize },
+    /// A period longer than a block, itself; across its end, a block on the stack.
+    Row { slot: usize, row: &'a [T] },
+    /// A block on the stack, filled anew by a walk.
+    Packed { slot: usize, walk: Walk<'a> },
 }
 
 /// Applies `f` to blocks as long as `out`.
 ///
-/// Chunks are arrays, whose known length lets the compiler turn the inner loop
+/// The slices are cut to one length first, which lets the compiler turn the loop
 /// into vector instructions without a check inside.
 #[inline(always)]
 pub(super) fn apply<T: Real, F: Pointwise<T>>(sources: &Sources<'_, T>, out: &mut [T], f: F) {
-    let whole = out.len() - out.len() % LANES;
-    let (chunks, rest) = out.as_chunks_mut::<LANES>();
-    for (c, y) in chunks.iter_mut().enumerate() {
-        let none = [T::zero(); LANES];
-        let mut xs = [&none; MAX_OPERANDS];
-        for k in 0..F::OPERANDS {
-            xs[k] = &sources[k].as_chunks().0[c];
-        }
-        for i in 0..LANES {
-            y[i] = f.at(|k| xs[k][i]);
-        }
+    let len = out.len();
+    let mut xs: Sources<'_, T> = [&[]; MAX_OPERANDS];
+    for k in 0..F::OPERANDS {
+        xs[k] = &sources[k][..len];
     }
-    for (i, y) in rest.iter_mut().enumerate() {
-        *y = f.at(|k| sources[k][whole + i]);
+    for i in 0..len {
+        out[i] = f.at(
+            #[inline(always)]
+            |k| xs[k][i],
+        );
     }
 }
 

@@ -5,11 +5,13 @@
 //! order that depends on the shape alone, so that results repeat to the last bit.
 
 pub(crate) mod block;
+pub(crate) mod elementary;
 pub(crate) mod map;
 pub(crate) mod pairwise;
 #[allow(unsafe_code)]
 pub(crate) mod product;
 pub(crate) mod reduce;
+pub(crate) mod row;
 pub(crate) mod rows;
 
 use std::sync::LazyLock;

@@ -1,6 +1,6 @@
-//! Pairwise sums of numbers that come block by block.
+//! Pairwise sums of numbers that come leaf by leaf or block by block.
 //!
-//! [`Pairwise`] builds the same tree of additions as a sum over the whole slice
+//! No recursion, so that one loop is compiled per vector width. [`Pairwise`] builds the same tree of additions as a sum over the whole slice
 //! at once, so that a fused loop gives the same bits as the loops it replaces,
 //! and so does a loop whose parts run on several threads.
 
@@ -17,17 +17,28 @@ pub(crate) struct Pairwise<T> {
 }
 
 impl<T: Real> Pairwise<T> {
+    #[inline(always)]
     pub(crate) fn new() -> Self {
         Self { levels: [T::zero(); usize::BITS as usize], leaves: 0 }
     }
 
+    /// Adds the sum of the next [`LEAF`] numbers.
+    #[inline(always)]
+    pub(crate) fn add_leaf(&mut self, leaf: T) {
+        self.carry(0, leaf);
+    }
+
     /// Adds the numbers of a block, which begins at a multiple of [`LEAF`].
-    pub(crate) fn add(&mut self, block: &[T]) {
-        vectorised(block.len(), || {
-            for chunk in block.chunks(LEAF) {
-                self.carry(0, leaf(chunk));
-            }
-        });
+    pub(crate) fn add_block(&mut self, block: &[T]) {
+        vectorised(
+            block.len(),
+            #[inline(always)]
+            || {
+                for chunk in block.chunks(LEAF) {
+                    self.add_leaf(leaf(chunk));
+                }
+            },
+        );
     }
 
     /// Adds the sum of `2^level` leaves.
@@ -42,11 +53,13 @@ impl<T: Real> Pairwise<T> {
     }
 
     /// The sum of all.
+    #[inline(always)]
     pub(crate) fn total(&self) -> T {
         self.total_after(T::zero())
     }
 
     /// The sum of all and of a last part, shorter than any level in use.
+    #[inline(always)]
     pub(crate) fn total_after(&self, tail: T) -> T {
         let mut total = tail;
         for (k, &level) in self.levels.iter().enumerate() {
@@ -69,14 +82,14 @@ mod tests {
             let xs: Vec<f32> = (0..len).map(|i| ((i * 37 % 101) as f32).sin()).collect();
             let mut blocks = Pairwise::new();
             for block in xs.chunks(4 * LEAF) {
-                blocks.add(block);
+                blocks.add_block(block);
             }
             assert_eq!(blocks.total().to_bits(), sum(&xs).to_bits(), "{len} numbers");
             // In parts of 16 leaves, each summed by itself.
             let (mut parts, mut tail) = (Pairwise::new(), 0.0);
             for part in xs.chunks(16 * LEAF) {
                 let mut own = Pairwise::new();
-                own.add(part);
+                own.add_block(part);
                 match part.len() == 16 * LEAF {
                     true => parts.carry(4, own.total()),
                     false => tail = own.total(),

@@ -6,7 +6,8 @@
 
 use smallvec::SmallVec;
 
-use super::rows::Rows;
+use super::pairwise::Pairwise;
+use super::rows::{Row, Rows};
 use super::vectorised;
 use crate::Real;
 use crate::tensor::View;
@@ -18,7 +19,11 @@ const LANES: usize = 16;
 
 /// The sum of a slice.
 pub(crate) fn sum<T: Real>(xs: &[T]) -> T {
-    vectorised(xs.len(), || pairwise(xs))
+    vectorised(
+        xs.len(),
+        #[inline(always)]
+        || pairwise(xs),
+    )
 }
 
 #[inline(always)]
@@ -45,30 +50,125 @@ pub(super) fn leaf<T: Real>(xs: &[T]) -> T {
     lanes[0] + rest
 }
 
-/// Adds leaves as a binary counter adds digits: `levels[k]` holds a sum of
-/// `2^k` leaves. No recursion, so that one loop is compiled per vector width.
+/// The pairwise sum of a slice, for loops that are already vectorised.
 #[inline(always)]
-fn pairwise<T: Real>(xs: &[T]) -> T {
+pub(crate) fn pairwise<T: Real>(xs: &[T]) -> T {
     if xs.len() <= LEAF {
         return leaf(xs);
     }
-    let mut levels = [T::zero(); usize::BITS as usize];
-    for (index, chunk) in xs.chunks(LEAF).enumerate() {
-        let mut sum = leaf(chunk);
-        let carries = (index + 1).trailing_zeros() as usize;
-        for level in &levels[..carries] {
-            sum = *level + sum;
-        }
-        levels[carries] = sum;
+    let mut sum = Pairwise::new();
+    for chunk in xs.chunks(LEAF) {
+        sum.add_leaf(leaf(chunk));
     }
-    let leaves = xs.len().div_ceil(LEAF);
-    let mut total = T::zero();
-    for (k, &level) in levels.iter().enumerate() {
-        if leaves >> k & 1 == 1 {
-            total = level + total;
+    sum.total()
+}
+
+/// The pairwise sum of `f` over the elements, for loops that are already vectorised.
+#[inline(always)]
+pub(crate) fn pairwise_of<T: Real>(xs: &[T], f: impl Fn(T) -> T) -> T {
+    let mut sum = Pairwise::new();
+    let mut terms = [T::zero(); LEAF];
+    for chunk in xs.chunks(LEAF) {
+        let terms = &mut terms[..chunk.len()];
+        for (term, &x) in terms.iter_mut().zip(chunk) {
+            *term = f(x);
+        }
+        sum.add_leaf(leaf(terms));
+    }
+    sum.total()
+}
+
+/// The pairwise sum of products, for loops that are already vectorised.
+#[inline(always)]
+pub(crate) fn pairwise_product<T: Real>(xs: &[T], ys: &[T]) -> T {
+    let mut sum = Pairwise::new();
+    let mut terms = [T::zero(); LEAF];
+    for (xs, ys) in xs.chunks(LEAF).zip(ys.chunks(LEAF)) {
+        let terms = &mut terms[..xs.len()];
+        for ((term, &x), &y) in terms.iter_mut().zip(xs).zip(ys) {
+            *term = x * y;
+        }
+        sum.add_leaf(leaf(terms));
+    }
+    sum.total()
+}
+
+/// The largest of `least` and `f` of the elements; NaN is left out. For loops that are already vectorised.
+#[inline(always)]
+pub(crate) fn largest_of<T: Real>(xs: &[T], least: T, f: impl Fn(T) -> T) -> T {
+    let larger = |a: T, b: T| if b > a { b } else { a };
+    let mut lanes = [least; LANES];
+    let (chunks, rest) = xs.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = larger(*lane, f(x));
         }
     }
-    total
+    let rest = rest.iter().fold(least, |largest, &x| larger(largest, f(x)));
+    lanes.into_iter().fold(rest, larger)
+}
+
+/// Rows that are added in one go at the leaves of the tree that sums rows.
+const LEAF_ROWS: usize = 32;
+/// Columns that are summed together: the tree's sums lie on the stack.
+const COLUMNS: usize = 256;
+/// The height of that tree; its root takes further subtrees in plain order.
+const LEVELS: usize = 12;
+
+/// Sums rows, element by element and pairwise, into `out`: columns from `first` on.
+fn sum_rows<T: Real>(
+    data: &[T],
+    mut rows: impl Iterator<Item = Row>,
+    mut count: usize,
+    first: usize,
+    out: &mut [T],
+) {
+    if count <= LEAF_ROWS {
+        return rows.take(count).for_each(|row| add_row(data, row, first, out));
+    }
+    let width = out.len();
+    let mut levels = [[T::zero(); COLUMNS]; LEVELS];
+    let mut is_full = [false; LEVELS];
+    while count > 0 {
+        count -= count.min(LEAF_ROWS);
+        let mut sum = [T::zero(); COLUMNS];
+        let sum = &mut sum[..width];
+        for row in rows.by_ref().take(LEAF_ROWS) {
+            add_row(data, row, first, sum);
+        }
+        let mut level = 0;
+        while is_full[level] && level + 1 < LEVELS {
+            add(sum, &levels[level][..width]);
+            is_full[level] = false;
+            level += 1;
+        }
+        is_full[level] = true;
+        if level + 1 < LEVELS {
+            levels[level][..width].copy_from_slice(sum);
+        } else {
+            add(&mut levels[level][..width], sum);
+        }
+    }
+    for (level, _) in levels.iter().zip(is_full).filter(|&(_, is_full)| is_full) {
+        add(out, &level[..width]);
+    }
+}
+
+fn add_row<T: Real>(data: &[T], row: Row, first: usize, sum: &mut [T]) {
+    let row = Row { start: row.at(first) as isize, count: sum.len(), ..row };
+    if row.stride == 1 {
+        add(sum, &data[row.start as usize..][..row.count]);
+    } else {
+        sum.iter_mut().zip(row.iter(data)).for_each(|(sum, x)| *sum += x);
+    }
+}
+
+fn add<T: Real>(sum: &mut [T], xs: &[T]) {
+    vectorised(
+        sum.len(),
+        #[inline(always)]
+        || sum.iter_mut().zip(xs).for_each(|(sum, &x)| *sum += x),
+    );
 }
 
 /// Sums over `axes`; `out` holds the remaining axes in row-major order.
@@ -101,20 +201,11 @@ pub(crate) fn sum_axes<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
         let x = x.with_layout(&layout, x.offset());
         let mut rows = Rows::new(&layout, x.offset());
         for out in out.chunks_exact_mut(width) {
-            for row in rows.by_ref().take(rows_per_result) {
-                if row.stride == 1 {
-                    let row = &x.data()[row.start as usize..][..width];
-                    vectorised(width, || {
-                        for (sum, &x) in out.iter_mut().zip(row) {
-                            *sum += x;
-                        }
-                    });
-                } else {
-                    for (sum, x) in out.iter_mut().zip(row.iter(x.data())) {
-                        *sum += x;
-                    }
-                }
+            for (block, out) in out.chunks_mut(COLUMNS).enumerate() {
+                let rows = rows.clone().take(rows_per_result);
+                sum_rows(x.data(), rows, rows_per_result, block * COLUMNS, out);
             }
+            rows.nth(rows_per_result - 1);
         }
     } else {
         let order: SmallVec<[usize; 4]> = kept.chain(reduced).collect();
@@ -128,17 +219,17 @@ pub(crate) fn sum_axes<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
         } else {
             // Gather each result's numbers, a leaf at a time.
             let mut elements = x.iter();
-            let mut leaf = [T::zero(); LEAF];
-            for sum in out.iter_mut() {
-                let mut rest = count;
-                while rest > 0 {
-                    let now = rest.min(LEAF);
-                    for slot in &mut leaf[..now] {
+            let mut gathered = [T::zero(); LEAF];
+            for out in out.iter_mut() {
+                let mut sum = Pairwise::new();
+                for start in (0..count).step_by(LEAF) {
+                    let gathered = &mut gathered[..LEAF.min(count - start)];
+                    for slot in &mut *gathered {
                         *slot = elements.next().expect("as many elements as the layout has");
                     }
-                    *sum += self::sum(&leaf[..now]);
-                    rest -= now;
+                    sum.add_leaf(leaf(gathered));
                 }
+                *out = sum.total();
             }
         }
     }

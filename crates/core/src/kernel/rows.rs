@@ -158,3 +158,35 @@ pub(crate) fn for_each_row<T: Real>(x: View<'_, T>, mut visit: impl FnMut(usize,
         }
     }
 }
+
+/// Calls `visit` with each row's elements of operands of one shape, and the same
+/// row of `out`.
+///
+/// # Panics
+/// If the operands are scalars.
+pub(crate) fn for_each_row_of<T: Real, const N: usize>(
+    args: [View<'_, T>; N],
+    out: &mut [T],
+    mut visit: impl FnMut([&[T]; N], &mut [T]),
+) {
+    let count = *args[0].shape().last().expect("a scalar has no rows");
+    if out.is_empty() {
+        return;
+    }
+    let mut rows = args.each_ref().map(|arg| Rows::new(arg.layout(), arg.offset()));
+    let mut packed: [SmallVec<[T; 256]>; N] = std::array::from_fn(|_| SmallVec::new());
+    for out in out.chunks_exact_mut(count) {
+        let rows = rows.each_mut().map(|rows| rows.next().expect("operands have one shape"));
+        for ((row, packed), arg) in rows.iter().zip(&mut packed).zip(&args) {
+            if row.stride != 1 {
+                packed.resize(count, T::zero());
+                row.copy(arg.data(), packed);
+            }
+        }
+        let slices = std::array::from_fn(|k| match rows[k].stride {
+            1 => &args[k].data()[rows[k].start as usize..][..count],
+            _ => &packed[k][..],
+        });
+        visit(slices, out);
+    }
+}

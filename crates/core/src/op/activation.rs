@@ -4,7 +4,7 @@
 
 use super::{Cost, Domain, Elementwise, Formula, Samples};
 use crate::Real;
-use crate::number::{Number, sigmoid};
+use crate::number::Number;
 
 /// The hyperbolic tangent.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,7 +50,7 @@ impl Elementwise<1> for Sigmoid {
 
     #[inline(always)]
     fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        sigmoid(x)
+        x.sigmoid()
     }
 
     #[inline(always)]

@@ -52,7 +52,7 @@ pub use linear::{Linear, Shapes};
 pub use movement::{BroadcastTo, Concat, Pad, Permute, Reshape, Slice, Stack};
 pub use power::{Powf, Powi, Reciprocal, Sqrt, Square};
 pub use product::{Matmul, Outer};
-pub use row::{FirstMax, LogSoftmax, LogSumExp, Max, Norm, Softmax};
+pub use row::{FirstMax, LayerNorm, LogSoftmax, LogSumExp, Max, Norm, Softmax};
 pub use samples::{Domain, SampleSet, Samples, ShapeClass};
 pub use sum::{Mean, Sum, SumTo};
 

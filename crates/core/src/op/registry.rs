@@ -129,6 +129,7 @@ ops! {
         LogSumExp,
         Softmax,
         LogSoftmax,
+        LayerNorm,
         Norm,
     }
 }

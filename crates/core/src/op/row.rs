@@ -4,10 +4,12 @@
 //! after another. All of them shift by the largest element where exponentials or
 //! squares could overflow.
 
-use super::{Call, Cost, Domain, Formula, Op, Samples, ShapeClass, operands};
+use std::any::Any;
+
+use super::{Call, Cost, Domain, DynOp, Formula, Op, Samples, ShapeClass, operands};
 use crate::axes::{Axes, AxisList};
-use crate::kernel::reduce::sum;
-use crate::kernel::rows::for_each_row;
+use crate::kernel::row;
+use crate::kernel::rows::{for_each_row, for_each_row_of};
 use crate::tensor::{Shape, View};
 use crate::{Real, Var};
 
@@ -145,10 +147,7 @@ impl Op for LogSumExp {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         out.fill(T::neg_infinity());
-        for_each_row(args[0], |i, row| {
-            let shift = finite_shift(row);
-            out[i] = shift + row.iter().map(|&x| (x - shift).exp()).sum::<T>().ln();
-        });
+        for_each_row(args[0], |i, row| out[i] = row::log_sum_exp(row));
     }
 
     fn jvp<'t, T: Real>(
@@ -198,17 +197,7 @@ impl Op for Softmax {
     }
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
-        for_each_row(args[0], |i, row| {
-            let out = &mut out[i * row.len()..][..row.len()];
-            let shift = finite_shift(row);
-            for (y, &x) in out.iter_mut().zip(row) {
-                *y = (x - shift).exp();
-            }
-            let scale = sum(out).recip();
-            for y in out {
-                *y *= scale;
-            }
-        });
+        for_each_row_of([args[0]], out, |[x], y| row::softmax(x, y));
     }
 
     fn jvp<'t, T: Real>(
@@ -227,7 +216,10 @@ impl Op for Softmax {
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
         let y = call.value();
-        Some(y * (cotangent - (cotangent * y).sum_keep(-1)))
+        Some(match fused(self, call, cotangent) {
+            Some(adjoint) => adjoint,
+            None => y * (cotangent - (cotangent * y).sum_keep(-1)),
+        })
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
@@ -258,17 +250,7 @@ impl Op for LogSoftmax {
     }
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
-        for_each_row(args[0], |i, row| {
-            let out = &mut out[i * row.len()..][..row.len()];
-            let shift = finite_shift(row);
-            for (y, &x) in out.iter_mut().zip(row) {
-                *y = (x - shift).exp();
-            }
-            let total = shift + sum(out).ln();
-            for (y, &x) in out.iter_mut().zip(row) {
-                *y = x - total;
-            }
-        });
+        for_each_row_of([args[0]], out, |[x], y| row::log_softmax(x, y));
     }
 
     fn jvp<'t, T: Real>(
@@ -286,7 +268,10 @@ impl Op for LogSoftmax {
         _: usize,
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
-        Some(cotangent - call.value().exp() * cotangent.sum_keep(-1))
+        Some(match fused(self, call, cotangent) {
+            Some(adjoint) => adjoint,
+            None => cotangent - call.value().exp() * cotangent.sum_keep(-1),
+        })
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
@@ -296,6 +281,72 @@ impl Op for LogSoftmax {
     fn samples(samples: &mut Samples<Self>) {
         rows(samples, LogSoftmax);
         empty_rows(samples, LogSoftmax, true);
+    }
+}
+
+/// Each row with its mean subtracted and divided by its standard deviation: layer
+/// normalisation without scale and shift (Ba, Kiros & Hinton 2016).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LayerNorm {
+    /// What is added to the variance, so that a constant row has a result.
+    pub epsilon: f64,
+}
+
+impl Op for LayerNorm {
+    const NAME: &'static str = "layer_norm";
+    const FORMULA: Formula = Formula::new(
+        "(x - mean x) / sqrt(var x + epsilon)",
+        "dy = (dx - mean dx - y mean(y dx)) / sqrt(var x + epsilon)",
+        r"y = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}},\quad \dot y = \frac{\dot x - \overline{\dot x} - y\,\overline{y \dot x}}{\sqrt{\sigma^2 + \epsilon}}",
+    );
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        row_shape(args)?;
+        Ok(args[0].clone())
+    }
+
+    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
+        let epsilon = T::from_f64(self.epsilon);
+        for_each_row_of([args[0]], out, |[x], y| row::layer_norm(x, epsilon, y));
+    }
+
+    fn jvp<'t, T: Real>(
+        &self,
+        call: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        // The Jacobian of a row is symmetric: one formula serves both.
+        self.vjp(call, 0, tangents[0]?)
+    }
+
+    fn vjp<'t, T: Real>(
+        &self,
+        call: &Call<'_, 't, T>,
+        _: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        if let Some(adjoint) = fused(self, call, cotangent) {
+            return Some(adjoint);
+        }
+        let (x, y) = (call.arg(0), call.value());
+        let variance = (x - x.mean_keep(-1)).square().mean_keep(-1);
+        let deviation = (variance + T::from_f64(self.epsilon)).sqrt();
+        let along = (cotangent * y).mean_keep(-1);
+        Some((cotangent - cotangent.mean_keep(-1) - y * along) / deviation)
+    }
+
+    fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
+        let rows = result
+            .split_last()
+            .map_or(0, |(&count, lead)| if count == 0 { 0 } else { lead.iter().product() });
+        let each = Cost { adds: 4, muls: 2, ..Cost::NONE }.times(result.elements());
+        each.and(Cost { adds: 1, divs: 3, nonlinear: 1, muls: 0 }.times(rows))
+    }
+
+    fn samples(samples: &mut Samples<Self>) {
+        rows(samples, LayerNorm { epsilon: 1e-3 });
+        rows(samples, LayerNorm { epsilon: 0.1 });
+        empty_rows(samples, LayerNorm { epsilon: 0.1 }, true);
     }
 }
 
@@ -327,15 +378,7 @@ impl Op for Norm {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         out.fill(T::zero());
-        for_each_row(args[0], |i, row| {
-            // Scaled by the largest, so that no square overflows or vanishes.
-            let scale = row.iter().fold(T::zero(), |scale, x| scale.max(x.abs()));
-            out[i] = if scale > T::zero() && scale.is_finite() {
-                scale * row.iter().map(|&x| (x / scale) * (x / scale)).sum::<T>().sqrt()
-            } else {
-                row.iter().map(|&x| x * x).sum::<T>().sqrt()
-            };
-        });
+        for_each_row(args[0], |i, row| out[i] = row::norm(row));
     }
 
     fn jvp<'t, T: Real>(
@@ -375,6 +418,88 @@ impl Op for Norm {
     }
 }
 
+/// A function of rows that keeps the shape, and its adjoint in one go.
+trait RowMap: Op {
+    /// Writes the product of the transposed Jacobian and `c`, for one row, where
+    /// `y` is the function's value at `x`.
+    fn adjoint<T: Real>(&self, x: &[T], y: &[T], c: &[T], out: &mut [T]);
+}
+
+impl RowMap for Softmax {
+    fn adjoint<T: Real>(&self, _: &[T], y: &[T], c: &[T], out: &mut [T]) {
+        row::softmax_adjoint(y, c, out);
+    }
+}
+
+impl RowMap for LogSoftmax {
+    fn adjoint<T: Real>(&self, _: &[T], y: &[T], c: &[T], out: &mut [T]) {
+        row::log_softmax_adjoint(y, c, out);
+    }
+}
+
+impl RowMap for LayerNorm {
+    fn adjoint<T: Real>(&self, x: &[T], y: &[T], c: &[T], out: &mut [T]) {
+        row::layer_norm_adjoint(x, y, T::from_f64(self.epsilon), c, out);
+    }
+}
+
+/// The adjoint in one pass over memory, in sweeps that keep nothing; in others it
+/// has to be recorded as a formula.
+fn fused<'t, T: Real, O: RowMap>(
+    op: &O,
+    call: &Call<'_, 't, T>,
+    cotangent: Var<'t, T>,
+) -> Option<Var<'t, T>> {
+    let tape = cotangent.tape();
+    let args = [call.arg(0), call.value(), cotangent];
+    (!tape.records_derivatives()).then(|| tape.record(RowAdjoint(op.clone()), &args))
+}
+
+/// The adjoint of a function of rows applied to a cotangent. Only sweeps that keep
+/// nothing record it, so it needs no rule.
+#[derive(Clone, Debug, PartialEq)]
+struct RowAdjoint<O>(O);
+
+impl<T: Real, O: RowMap> DynOp<T> for RowAdjoint<O> {
+    fn name(&self) -> &'static str {
+        O::NAME
+    }
+
+    fn formula(&self) -> Formula {
+        Formula::default()
+    }
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        Ok(args[0].clone())
+    }
+
+    fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
+        for_each_row_of([args[0], args[1], args[2]], out, |[x, y, c], out| {
+            self.0.adjoint(x, y, c, out);
+        });
+    }
+
+    fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+        unreachable!("recorded only where no derivatives are recorded")
+    }
+
+    fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
+        unreachable!("recorded only where no derivatives are recorded")
+    }
+
+    fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
+        self.0.cost(&args[..1], result)
+    }
+
+    fn kink_distance(&self, _: &[View<'_, T>]) -> T {
+        T::infinity()
+    }
+
+    fn equals(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
+    }
+}
+
 /// An exponential of a shifted number, and its addition to a sum; finding the
 /// shift costs a comparison.
 const EXP_SUM: Cost = Cost { adds: 3, muls: 0, divs: 0, nonlinear: 1 };
@@ -396,13 +521,6 @@ fn first_largest<T: Real>(row: &[T]) -> usize {
 
 fn largest<T: Real>(row: &[T]) -> T {
     row[first_largest(row)]
-}
-
-/// The largest element, or 0 if that is infinite: subtracting infinity from
-/// itself would make a NaN of a row that has a value.
-fn finite_shift<T: Real>(row: &[T]) -> T {
-    let largest = largest(row);
-    if largest.is_infinite() { T::zero() } else { largest }
 }
 
 fn rows<O: Op>(samples: &mut Samples<O>, op: O) {
@@ -500,5 +618,22 @@ impl<'t, T: Real> Var<'t, T> {
     #[track_caller]
     pub fn log_softmax(self, axis: isize) -> Self {
         self.along(axis, LogSoftmax)
+    }
+
+    /// Each row of the last axis with mean 0 and variance 1: layer normalisation
+    /// without scale and shift. `epsilon` is added to the variance.
+    ///
+    /// ```
+    /// let tape = wengert_core::Tape::new();
+    /// let y = tape.variable([[1.0, 3.0], [5.0, 5.0]]).layer_norm(0.0001);
+    /// assert!((y.value().at(&[0, 1]) - 1.0).abs() < 1e-4);
+    /// assert_eq!(y.value().at(&[1, 1]), 0.0);
+    /// ```
+    ///
+    /// # Panics
+    /// If the variable is a scalar.
+    #[track_caller]
+    pub fn layer_norm(self, epsilon: f64) -> Self {
+        self.apply(LayerNorm { epsilon })
     }
 }

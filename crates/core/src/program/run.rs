@@ -361,7 +361,8 @@ impl<T: Real> Loop<T> {
                 }
             }
             for (pairwise, sum) in sums.iter_mut().zip(&self.sums) {
-                pairwise.add(block(sum.source, first, len, &loads, loaded, registers, written));
+                pairwise
+                    .add_block(block(sum.source, first, len, &loads, loaded, registers, written));
             }
         }
         for (partial, sum) in partials.iter_mut().zip(&sums) {

@@ -1,0 +1,202 @@
+//! What the functions need to know of a number format: its bits and constants.
+
+use num_traits::float::{FloatConst, FloatCore};
+
+/// A binary floating-point format: `f32` or `f64`.
+///
+/// Small whole numbers travel between float and bits inside a *shifted* number,
+/// `k + SHIFT`, whose last place is worth 1: the addition rounds, and the low
+/// bits are `k` in two's complement. Both directions are single instructions for
+/// every vector width, other than conversions to integers.
+pub trait Format: FloatCore + FloatConst + 'static {
+    /// `1.5 * 2^p`, with `p` the bits after the leading one.
+    const SHIFT: Self;
+    /// `ln 2` in few bits, so that a multiple by an exponent is exact.
+    const LN2_HIGH: Self;
+    /// `ln 2 - LN2_HIGH`.
+    const LN2_LOW: Self;
+
+    /// From here on `e^x` is infinite, by a margin.
+    const EXP_INFINITE: Self;
+    /// Up to here `e^x` is 0, by a margin.
+    const EXP_ZERO: Self;
+    /// Up to here `e^x - 1` is -1, by a margin.
+    const EXPM1_MINUS_ONE: Self;
+    /// Numbers so small that `e^x - 1`, `ln(1 + x)` and `x` are the same.
+    const TINY: Self;
+    /// `(e^x - 1 - x) / x^2` for `|x| <= ln(2) / 2`, as a polynomial.
+    fn exp_series(x: Self) -> Self;
+
+    /// `(ln((1 + s) / (1 - s)) / s - 2) / s^2` in `s^2`, from FDLIBM's `log`.
+    fn ln_series(z: Self) -> Self;
+    /// A power of two that makes subnormal numbers normal, and its exponent.
+    const NORMALISE: (Self, Self);
+
+    /// `erf(x) / x - 1` in `x^2` for `|x| <= 1`.
+    fn erf_near(z: Self) -> Self;
+    /// `-ln(1 - erf(x))` for `1 <= x <= ERF_ONE`.
+    fn erf_far(x: Self) -> Self;
+    /// From here on `erf(x)` is 1.
+    const ERF_ONE: Self;
+
+    /// `2^k`, from `k` shifted, for the exponents of normal numbers.
+    fn power_of_two(shifted: Self) -> Self;
+
+    /// Two factors whose product is `2^k`, from `k` shifted, where `2^k` itself
+    /// may be too large or too small.
+    fn powers_of_two(shifted: Self) -> (Self, Self);
+
+    /// `k` and `m`, with `x = 2^k m` and `m` between `sqrt(1/2)` and `sqrt(2)`,
+    /// for positive normal numbers.
+    fn split(self) -> (Self, Self);
+
+    /// The number with the sign of another.
+    fn with_sign_of(self, sign: Self) -> Self;
+
+    /// The square root, correctly rounded.
+    fn square_root(self) -> Self;
+
+    /// The power `self^exponent`.
+    fn power(self, exponent: Self) -> Self;
+
+    /// The sine.
+    fn sine(self) -> Self;
+
+    /// The cosine.
+    fn cosine(self) -> Self;
+}
+
+macro_rules! format {
+    ($float:ident as $bits:ident: $explicit:literal bits, bias $bias:literal {
+        $($constants:tt)*
+    }) => {
+        impl Format for $float {
+            const SHIFT: Self = 1.5 * (1_u64 << $explicit) as Self;
+
+            #[inline(always)]
+            fn power_of_two(shifted: Self) -> Self {
+                // The shift to the left drops the bits of `SHIFT`.
+                Self::from_bits(shifted.to_bits().wrapping_add($bias) << $explicit)
+            }
+
+            #[inline(always)]
+            fn powers_of_two(shifted: Self) -> (Self, Self) {
+                // Biased twice, so that halves are of positive numbers.
+                let biased =
+                    shifted.to_bits().wrapping_sub(Self::SHIFT.to_bits()).wrapping_add(2 * $bias);
+                let half = biased >> 1;
+                let power = |biased: $bits| Self::from_bits(biased << $explicit);
+                (power(half), power(biased.wrapping_sub(half)))
+            }
+
+            #[inline(always)]
+            fn split(self) -> (Self, Self) {
+                const SQRT_HALF: $bits = std::$float::consts::FRAC_1_SQRT_2.to_bits();
+                const FRACTION: $bits = (1 << $explicit) - 1;
+                // The float whose last place is worth 1.
+                const WHOLE: $float = (1_u64 << $explicit) as $float;
+                let moved = self.to_bits().wrapping_add((1.0 as $float).to_bits() - SQRT_HALF);
+                let biased = Self::from_bits(moved >> $explicit | WHOLE.to_bits());
+                let mantissa = Self::from_bits((moved & FRACTION) + SQRT_HALF);
+                (biased - (WHOLE + $bias as $float), mantissa)
+            }
+
+            #[inline(always)]
+            fn with_sign_of(self, sign: Self) -> Self {
+                self.copysign(sign)
+            }
+
+            #[inline(always)]
+            fn square_root(self) -> Self {
+                self.sqrt()
+            }
+
+            #[inline(always)]
+            fn power(self, exponent: Self) -> Self {
+                self.powf(exponent)
+            }
+
+            $($constants)*
+        }
+    };
+}
+
+format! { f32 as u32: 23 bits, bias 127 {
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+
+    const EXP_INFINITE: f32 = 89.0;
+    const EXP_ZERO: f32 = -104.0;
+    const EXPM1_MINUS_ONE: f32 = -18.0;
+    const TINY: f32 = 2.98e-8;
+    #[inline(always)]
+    fn exp_series(x: f32) -> f32 {
+        polynomial!(x; 0.5, 1.6666518e-1, 4.1666202e-2, 8.368897e-3, 1.3950603e-3)
+    }
+
+    #[inline(always)]
+    fn ln_series(z: f32) -> f32 {
+        polynomial!(z; 0.6666666, 0.4000097, 0.28498787, 0.2427908)
+    }
+    const NORMALISE: (f32, f32) = (33_554_432.0, 25.0);
+
+    #[inline(always)]
+    fn erf_near(z: f32) -> f32 {
+        polynomial!(z; 1.2837917e-1, -3.7612626e-1, 1.12836e-1, -2.6854444e-2, 5.1895347e-3, -8.020834e-4, 7.889095e-5)
+    }
+    #[inline(always)]
+    fn erf_far(x: f32) -> f32 {
+        polynomial!(x; 3.5371768e-4, 1.12704, 6.382257e-1, 1.0303736e-1, -2.180531e-2, 2.9396045e-3, -1.855736e-4)
+    }
+    const ERF_ONE: f32 = 4.0;
+
+    #[inline(always)]
+    fn sine(self) -> f32 {
+        super::circular::sin_f32(self)
+    }
+
+    #[inline(always)]
+    fn cosine(self) -> f32 {
+        super::circular::cos_f32(self)
+    }
+}}
+
+format! { f64 as u64: 52 bits, bias 1023 {
+    const LN2_HIGH: f64 = 6.93147180369123816490e-01;
+    const LN2_LOW: f64 = 1.90821492927058770002e-10;
+
+    const EXP_INFINITE: f64 = 710.0;
+    const EXP_ZERO: f64 = -746.0;
+    const EXPM1_MINUS_ONE: f64 = -38.0;
+    const TINY: f64 = 5.5e-17;
+    #[inline(always)]
+    fn exp_series(x: f64) -> f64 {
+        polynomial!(x; 0.5000000000000012, 0.166666666666667, 0.0416666666665153, 0.008333333333307127, 0.0013888888947051078, 0.00019841269917555282, 2.4801489902467973e-05, 2.755721615180808e-06, 2.7631295527107547e-07, 2.5117906386483356e-08)
+    }
+
+    #[inline(always)]
+    fn ln_series(z: f64) -> f64 {
+        polynomial!(z; 6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01, 2.222219843214978396e-01, 1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860511658591e-01)
+    }
+    const NORMALISE: (f64, f64) = (18_014_398_509_481_984.0, 54.0);
+
+    #[inline(always)]
+    fn erf_near(z: f64) -> f64 {
+        polynomial!(z; 0.12837916709551256, -0.3761263890318355, 0.11283791670945252, -0.026866170643276073, 0.005223977607422502, -0.0008548325989661416, 0.00012055295319730584, -1.492474465356765e-05, 1.6447517609499445e-06, -1.6209175731923008e-07, 1.3722976770798816e-08, -7.801191888341914e-10)
+    }
+    #[inline(always)]
+    fn erf_far(x: f64) -> f64 {
+        polynomial!(x; 2.3067871885035918e-08, 1.1283789560115611, 0.6366205844038682, 0.1027711207605979, -0.019128359057077198, -0.00020235185575313112, 0.0016756929980637732, -0.0005536996980850831, -2.049903094777961e-05, 0.00010956251383436433, -6.401286247824469e-05, 2.3925331030239487e-05, -6.6528108507222415e-06, 1.4318551059731753e-06, -2.397287189905904e-07, 3.078223714026864e-08, -2.934886469424844e-09, 1.9588290199672225e-10, -8.167600723706048e-12, 1.6005319818416315e-13)
+    }
+    const ERF_ONE: f64 = 6.0;
+
+    #[inline(always)]
+    fn sine(self) -> f64 {
+        super::circular::sin_f64(self)
+    }
+
+    #[inline(always)]
+    fn cosine(self) -> f64 {
+        super::circular::cos_f64(self)
+    }
+}}

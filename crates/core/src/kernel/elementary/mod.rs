@@ -1,0 +1,48 @@
+//! Elementary functions that loops can be vectorised over.
+//!
+//! Each function is straight-line code for one number: no call, no table, no
+//! branch (but for the circular functions of huge angles, see [`circular`]). Put
+//! into a loop over a block, the compiler turns it into vector instructions of
+//! whatever width the loop is compiled for.
+//!
+//! Only additions, subtractions, multiplications, divisions and operations on
+//! bits are used, each rounded as IEEE 754 says, and never a fused
+//! multiply-add. A function has therefore one value, the same bits, on every CPU,
+//! in every vector width, and for a number by itself.
+//!
+//! Each module states the greatest error found, in ulp: units in the last place
+//! of the exact value. `tests/elementary.rs` measures it anew.
+//!
+//! Methods: Muller, *Elementary Functions*, 3rd edition, chapters 3 and 11;
+//! polynomials without another source are minimax (Remez), computed for this
+//! crate. NaN passes through all comparisons below because they ask for the
+//! case that is to be changed, never for the case that is to stay.
+
+/// The polynomial in `x` with the given coefficients, from the constant term
+/// upwards, as straight-line code.
+///
+/// Pairs of terms go into Horner's rule for the square of `x`: half its latency.
+macro_rules! polynomial {
+    ($x:expr; $($coefficient:expr),+ $(,)?) => {{
+        let x = $x;
+        let square = x * x;
+        polynomial!(x, square, $($coefficient),+)
+    }};
+    ($x:ident, $square:ident, $a:expr) => { $a };
+    ($x:ident, $square:ident, $a:expr, $b:expr) => { $a + $b * $x };
+    ($x:ident, $square:ident, $a:expr, $b:expr, $($rest:expr),+) => {
+        $a + $b * $x + $square * (polynomial!($x, $square, $($rest),+))
+    };
+}
+
+mod circular;
+mod erf;
+mod exponential;
+mod format;
+mod logarithm;
+
+pub(crate) use circular::{cos, sin};
+pub(crate) use erf::erf;
+pub(crate) use exponential::{exp, expm1, sigmoid, tanh};
+pub use format::Format;
+pub(crate) use logarithm::{ln, ln1p};

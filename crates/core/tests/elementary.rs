@@ -1,0 +1,256 @@
+//! The elementary functions of `Real`, measured: `f32` against double precision,
+//! `f64` against 256 bits, in ulp of the exact value.
+
+use astro_float::{BigFloat, Consts, RoundingMode};
+use wengert_core::Real;
+
+/// The distance to the exact value in units of its last place, with `digits` bits
+/// after the leading one and the given least exponent.
+fn ulp(value: f64, exact: f64, digits: i32, least: i32) -> f64 {
+    if exact.is_nan()
+        || value.is_nan()
+        || exact == 0.0
+        || exact.is_infinite() && value.is_infinite()
+    {
+        let same = value == exact && value.is_sign_negative() == exact.is_sign_negative();
+        return if same || exact.is_nan() && value.is_nan() { 0.0 } else { f64::INFINITY };
+    }
+    // Beyond the greatest number all is as far away as the next one would be.
+    let beyond = 2.0_f64.powi(2 - least);
+    let (value, exact) = (value.clamp(-beyond, beyond), exact.clamp(-beyond, beyond));
+    let exponent = ((exact.abs().to_bits() >> 52) as i32 - 1023).clamp(least, 1 - least);
+    (value - exact).abs() / 2.0_f64.powi(exponent - digits)
+}
+
+fn exact_sigmoid(x: f64) -> f64 {
+    if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
+}
+
+/// Name, function, reference, and the greatest error that the documentation states.
+type Single = (&'static str, fn(f32) -> f32, fn(f64) -> f64, f64);
+
+#[test]
+fn f32_functions_are_within_their_ulp() {
+    let functions: [Single; 9] = [
+        ("exp", Real::exp, f64::exp, 1.0),
+        ("exp_m1", Real::exp_m1, f64::exp_m1, 1.3),
+        ("ln", Real::ln, f64::ln, 1.0),
+        ("ln_1p", Real::ln_1p, f64::ln_1p, 1.0),
+        ("sin", Real::sin, f64::sin, 0.6),
+        ("cos", Real::cos, f64::cos, 0.6),
+        ("tanh", Real::tanh, f64::tanh, 2.0),
+        ("sigmoid", Real::sigmoid, exact_sigmoid, 2.0),
+        ("erf", Real::erf, <f64 as Real>::erf, 1.3),
+    ];
+    for (name, function, reference, allowed) in functions {
+        // A stride without a common factor with 2^32, so that all exponents and
+        // endings occur, and the numbers around which something changes.
+        let strided = (0..1_u64 << 32).step_by(9973).map(|bits| f32::from_bits(bits as u32));
+        let edges = [
+            0.0,
+            1e-45,
+            1.1754942e-38,
+            1.1754944e-38,
+            2.98e-8,
+            0.34657359,
+            0.70710677,
+            1.0,
+            4.0,
+            87.33655,
+            88.72283,
+            88.72284,
+            103.97208,
+            103.97209,
+            1e6,
+            1.0000001e6,
+            f32::MAX,
+            f32::INFINITY,
+            f32::NAN,
+        ];
+        let edges = edges.into_iter().flat_map(|x: f32| [x, -x, x.next_up(), -x.next_down()]);
+        let (worst, at) = strided
+            .chain(edges)
+            .map(|x| (ulp(function(x).into(), reference(x.into()), 23, -126), x))
+            .fold((0.0, 0.0), |worst, next| if next.0 > worst.0 { next } else { worst });
+        println!("{name}: {worst:.3} ulp at {at:e}");
+        assert!(worst <= allowed, "f32 {name}: {worst:.3} ulp at {at:e}, {allowed} are stated");
+    }
+}
+
+const BITS: usize = 256;
+const NEAREST: RoundingMode = RoundingMode::ToEven;
+
+/// The distance in ulp to a normal value.
+fn big_ulp(value: f64, exact: &BigFloat) -> f64 {
+    let exponent = exact.exponent().expect("a finite exact value");
+    let mut error = BigFloat::from_f64(value, BITS).sub(exact, BITS, NEAREST).abs();
+    match error.exponent() {
+        Some(own) if !error.is_zero() && own - exponent > -200 => {
+            error.set_exponent(own - exponent + 53);
+            error.to_string().parse().expect("a number as text")
+        }
+        _ => 0.0,
+    }
+}
+
+fn big_erf(x: &BigFloat, constants: &mut Consts) -> BigFloat {
+    let square = x.mul(x, BITS, NEAREST);
+    let (mut power, mut sum) = (x.clone(), x.clone());
+    for n in 1..300 {
+        let factor = BigFloat::from_f64(-f64::from(n), BITS);
+        power = power.mul(&square, BITS, NEAREST).div(&factor, BITS, NEAREST);
+        let odd = BigFloat::from_f64(f64::from(2 * n + 1), BITS);
+        sum = sum.add(&power.div(&odd, BITS, NEAREST), BITS, NEAREST);
+    }
+    let scale = BigFloat::from_f64(2.0, BITS).div(
+        &constants.pi(BITS, NEAREST).sqrt(BITS, NEAREST),
+        BITS,
+        NEAREST,
+    );
+    sum.mul(&scale, BITS, NEAREST)
+}
+
+#[test]
+fn f64_functions_are_within_their_ulp() {
+    let mut constants = Consts::new().expect("memory for constants");
+    let c = &mut constants;
+    let one = BigFloat::from_f64(1.0, BITS);
+    // xorshift: any sequence that fills the range will do.
+    let mut state = 88172645463325252_u64;
+    let mut unit = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    let stated = [
+        ("exp", 1.0),
+        ("exp_m1", 1.3),
+        ("ln", 1.0),
+        ("ln_1p", 1.0),
+        ("sin", 0.8),
+        ("cos", 0.8),
+        ("tanh", 2.0),
+        ("sigmoid", 2.0),
+        ("erf", 1.3),
+    ];
+    for (name, allowed) in stated {
+        let (mut worst, mut at) = (0.0, 0.0);
+        for case in 0..2000 {
+            let sign = if unit() < 0.5 { -1.0 } else { 1.0 };
+            let x = sign
+                * match case % 4 {
+                    0 => 2.0 * unit(),
+                    1 => 30.0 * unit(),
+                    2 => 2.0_f64.powf(20.0 * unit() - 15.0),
+                    // The whole range of each function.
+                    _ => match name {
+                        "exp" | "exp_m1" | "sigmoid" => 708.0 * unit(),
+                        "tanh" | "erf" => 6.0 * unit(),
+                        _ => 2.0_f64.powf(2000.0 * unit() - 1000.0),
+                    },
+                };
+            // Multiples of pi/2, where sine and cosine are as small as can be.
+            let x = match (name, case % 8) {
+                ("sin" | "cos", 1) => (1e5 * unit()).round() * std::f64::consts::FRAC_PI_2,
+                ("sin" | "cos", 5) => 5.319372648326541e255,
+                ("ln", _) => x.abs(),
+                ("ln_1p", _) if x <= -1.0 => x.abs(),
+                ("erf", _) if x.abs() > 6.0 => continue,
+                _ => x,
+            };
+            let big = BigFloat::from_f64(x, BITS);
+            let (value, exact) = match name {
+                "exp" => (Real::exp(x), big.exp(BITS, NEAREST, c)),
+                "exp_m1" => (Real::exp_m1(x), big.exp(BITS, NEAREST, c).sub(&one, BITS, NEAREST)),
+                "ln" => (Real::ln(x), big.ln(BITS, NEAREST, c)),
+                "ln_1p" if x.abs() < 1e-30 => (Real::ln_1p(x), big),
+                "ln_1p" => (Real::ln_1p(x), big.add(&one, 1200, NEAREST).ln(BITS, NEAREST, c)),
+                "sin" => (Real::sin(x), big.sin(BITS, NEAREST, c)),
+                "cos" => (Real::cos(x), big.cos(BITS, NEAREST, c)),
+                "tanh" => (Real::tanh(x), big.tanh(BITS, NEAREST, c)),
+                "sigmoid" => {
+                    let e = big.neg().exp(BITS, NEAREST, c);
+                    (Real::sigmoid(x), one.div(&one.add(&e, 1400, NEAREST), BITS, NEAREST))
+                }
+                _ => (Real::erf(x), big_erf(&big, c)),
+            };
+            let error = if exact.is_zero() { value.abs() * 1e300 } else { big_ulp(value, &exact) };
+            if error > worst {
+                (worst, at) = (error, x);
+            }
+        }
+        println!("{name}: {worst:.3} ulp at {at:e}");
+        assert!(worst <= allowed, "f64 {name}: {worst:.3} ulp at {at:e}, {allowed} are stated");
+    }
+}
+
+/// Values by hand: limits, signed zeros, and what overflows or vanishes.
+fn special_values<T: Real>(smallest: T) {
+    let (zero, one, inf) = (T::zero(), T::one(), T::infinity());
+    let same = |value: T, expected: T| {
+        let is_same = value == expected && value.is_sign_negative() == expected.is_sign_negative();
+        assert!(is_same, "{value} instead of {expected}, {}", T::NAME);
+    };
+    let functions: [fn(T) -> T; 9] =
+        [T::exp, T::exp_m1, T::ln, T::ln_1p, T::sin, T::cos, T::tanh, T::sigmoid, T::erf];
+    for function in functions {
+        assert!(function(T::nan()).is_nan());
+    }
+    for odd in [T::exp_m1, T::ln_1p, T::sin, T::tanh, T::erf] {
+        same(odd(zero), zero);
+        same(odd(-zero), -zero);
+    }
+    for identity_near_0 in [T::exp_m1, T::ln_1p, T::sin, T::tanh] {
+        same(identity_near_0(smallest), smallest);
+        same(identity_near_0(-smallest), -smallest);
+    }
+    same(T::exp(zero), one);
+    same(T::exp(inf), inf);
+    same(T::exp(-inf), zero);
+    same(T::exp(T::max_value()), inf);
+    same(T::exp(T::min_value()), zero);
+    same(T::exp_m1(inf), inf);
+    same(T::exp_m1(-inf), -one);
+    same(T::ln(one), zero);
+    same(T::ln(zero), -inf);
+    same(T::ln(-zero), -inf);
+    same(T::ln(inf), inf);
+    assert!(T::ln(-one).is_nan() && T::ln(-inf).is_nan() && T::ln(-smallest).is_nan());
+    same(T::ln_1p(-one), -inf);
+    same(T::ln_1p(inf), inf);
+    assert!(T::ln_1p(-one - one).is_nan() && T::ln_1p(-inf).is_nan());
+    same(T::cos(zero), one);
+    assert!(T::sin(inf).is_nan() && T::cos(-inf).is_nan());
+    for (function, least) in [(T::tanh as fn(T) -> T, -one), (T::erf, -one), (T::sigmoid, zero)] {
+        same(function(inf), one);
+        same(function(-inf), least);
+        same(function(T::max_value()), one);
+        same(function(T::min_value()), least);
+    }
+}
+
+#[test]
+fn special_values_are_right() {
+    special_values(f32::from_bits(1));
+    special_values(f64::from_bits(1));
+}
+
+/// Subnormal results, from the standard library.
+#[test]
+fn f64_underflows_gradually() {
+    for (x, exact) in [
+        (-708.5_f64, 2.006132305331306e-308_f64),
+        (-710.0, 4.47628622567513e-309),
+        (-720.0, 2.0322308024e-313),
+        (-740.0, 4.2e-322),
+        (-745.0, 5e-324),
+        (-745.2, 0.0),
+    ] {
+        assert!((Real::exp(x) - exact).abs() <= exact * 1e-9 + 1e-323, "exp({x})");
+        assert!((Real::sigmoid(x) - exact).abs() <= exact * 1e-9 + 1e-323, "sigmoid({x})");
+    }
+    let largest = 1.7976931348622732e308;
+    assert!((Real::exp(709.782712893384_f64) - largest).abs() <= 2.0 * f64::EPSILON * largest);
+    assert_eq!(Real::exp(709.7827128933841_f64), f64::INFINITY);
+}
