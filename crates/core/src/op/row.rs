@@ -335,7 +335,7 @@ impl Op for LayerNorm {
         Some((cotangent - cotangent.mean_keep(-1) - y * along) / deviation)
     }
 
-    fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
+    fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {
         let rows = result
             .split_last()
             .map_or(0, |(&count, lead)| if count == 0 { 0 } else { lead.iter().product() });

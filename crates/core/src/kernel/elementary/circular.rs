@@ -2,15 +2,16 @@
 //!
 //! `x = q pi/2 + r` with `|r| <= pi/4`: a polynomial of `r`, which one and with
 //! which sign says `q`. The reduction subtracts parts of `pi/2` that are short
-//! enough for exact products, which works up to [`NEAR`]. Beyond, the one branch
-//! of this folder calls a function that multiplies by as many digits of `2/pi`
-//! as the angle needs. (Payne and Hanek, *Radian reduction for trigonometric
+//! enough for exact products, which works up to [`NEAR`]. Beyond, a function is
+//! called that multiplies by as many digits of `2/pi` as the angle needs. Angles
+//! up to `pi/4` are their own remainder. These are the only branches of this
+//! folder, and they keep loops over sines from being vectorised. (Payne and Hanek, *Radian reduction for trigonometric
 //! functions*, 1983.) Polynomials and the parts of `pi/2` are FDLIBM's.
 //!
 //! An `f32` is reduced, and its function computed, in `f64`: shorter, and exact
 //! enough near the zeros, where `f32` would need four parts.
 
-use std::f64::consts::{FRAC_2_PI, FRAC_PI_2};
+use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, FRAC_PI_4};
 use std::hint::select_unpredictable;
 
 use super::Format;
@@ -39,9 +40,9 @@ fn quarter_turns(x: f64) -> (u64, f64) {
 #[inline(always)]
 fn reduce_near(x: f64) -> Reduced {
     // 33 bits each, and the rest: the first two products are exact.
-    const PART_1: f64 = 1.57079632673412561417e+00;
-    const PART_2: f64 = 6.07710050630396597660e-11;
-    const PART_3: f64 = 2.02226624879595063154e-21;
+    const PART_1: f64 = 1.5707963267341256;
+    const PART_2: f64 = 6.077100506303966e-11;
+    const PART_3: f64 = 2.0222662487959506e-21;
     let (q, n) = quarter_turns(x);
     let first = x - n * PART_1;
     let product = n * PART_2;
@@ -131,15 +132,17 @@ fn reduce(x: f64) -> Reduced {
 /// The sine of a reduced angle.
 #[inline(always)]
 fn sin_reduced(r: f64, low: f64) -> f64 {
-    const S1: f64 = -1.66666666666666324348e-01;
+    const S1: f64 = -0.16666666666666632;
     let z = r * r;
     let cube = z * r;
-    r - ((z
-        * (0.5 * low
-            - cube
-                * polynomial!(z; 8.33333333332248946124e-03, -1.98412698298579493134e-04, 2.75573137070700676789e-06, -2.50507602534068634195e-08, 1.58969099521155010221e-10,))
-        - low)
-        - cube * S1)
+    let series = polynomial!(z;
+        0.00833333333332249,
+        -0.0001984126982985795,
+        2.7557313707070068e-06,
+        -2.5050760253406863e-08,
+        1.58969099521155e-10,
+    );
+    r - ((z * (0.5 * low - cube * series) - low) - cube * S1)
 }
 
 /// The cosine of a reduced angle.
@@ -148,11 +151,15 @@ fn cos_reduced(r: f64, low: f64) -> f64 {
     let z = r * r;
     let half = 0.5 * z;
     let leading = 1.0 - half;
-    leading
-        + (((1.0 - leading) - half)
-            + (z * (z
-                * polynomial!(z; 4.16666666666666019037e-02, -1.38888888888741095749e-03, 2.48015872894767294178e-05, -2.75573143513906633035e-07, 2.08757232129817482790e-09, -1.13596475577881948265e-11,))
-                - r * low))
+    let series = polynomial!(z;
+        0.0416666666666666,
+        -0.001388888888887411,
+        2.480158728947673e-05,
+        -2.7557314351390663e-07,
+        2.087572321298175e-09,
+        -1.1359647557788195e-11,
+    );
+    leading + (((1.0 - leading) - half) + (z * (z * series) - r * low))
 }
 
 /// Sine or cosine of a reduced angle, as the quarter turns say: the sine from an
@@ -166,14 +173,22 @@ fn select(q: u64, sine: f64, cosine: f64) -> f64 {
 /// The sine.
 #[inline(always)]
 pub(super) fn sin_f64(x: f64) -> f64 {
-    let Reduced { q, r, low } = reduce(x.abs());
-    let value = select(q, sin_reduced(r, low), cos_reduced(r, low));
+    let size = x.abs();
+    let value = if size <= FRAC_PI_4 {
+        sin_reduced(size, 0.0)
+    } else {
+        let Reduced { q, r, low } = reduce(size);
+        select(q, sin_reduced(r, low), cos_reduced(r, low))
+    };
     f64::from_bits(value.to_bits() ^ (x.to_bits() & 1 << 63))
 }
 
 /// The cosine.
 #[inline(always)]
 pub(super) fn cos_f64(x: f64) -> f64 {
+    if x.abs() <= FRAC_PI_4 {
+        return cos_reduced(x, 0.0);
+    }
     let Reduced { q, r, low } = reduce(x.abs());
     select(q.wrapping_add(1), sin_reduced(r, low), cos_reduced(r, low))
 }
@@ -197,25 +212,44 @@ fn sin_reduced_f32(r: f64) -> f64 {
     let z = r * r;
     r + z
         * r
-        * polynomial!(z; -0.166666666416265235595, 0.0083333293858894631756, -0.000198393348360966317347, 0.0000027183114939898219064,)
+        * polynomial!(z;
+            -0.16666666641626524,
+            0.008333329385889463,
+            -0.00019839334836096632,
+            2.718311493989822e-06,
+        )
 }
 
 #[inline(always)]
 fn cos_reduced_f32(r: f64) -> f64 {
-    polynomial!(r * r; 1.0, -0.499999997251031003120, 0.0416666233237390631894, -0.00138867637746099294692, 0.0000243904487962774090654,)
+    polynomial!(r * r;
+        1.0,
+        -0.499999997251031,
+        0.04166662332373906,
+        -0.001388676377460993,
+        2.439044879627741e-05,
+    )
 }
 
 /// The sine.
 #[inline(always)]
 pub(super) fn sin_f32(x: f32) -> f32 {
-    let (q, r) = reduce_f32(f64::from(x).abs());
-    let value = select(q, sin_reduced_f32(r), cos_reduced_f32(r)) as f32;
-    f32::from_bits(value.to_bits() ^ (x.to_bits() & 1 << 31))
+    let size = f64::from(x).abs();
+    let value = if size <= FRAC_PI_4 {
+        sin_reduced_f32(size)
+    } else {
+        let (q, r) = reduce_f32(size);
+        select(q, sin_reduced_f32(r), cos_reduced_f32(r))
+    };
+    f32::from_bits((value as f32).to_bits() ^ (x.to_bits() & 1 << 31))
 }
 
 /// The cosine.
 #[inline(always)]
 pub(super) fn cos_f32(x: f32) -> f32 {
+    if f64::from(x).abs() <= FRAC_PI_4 {
+        return cos_reduced_f32(x.into()) as f32;
+    }
     let (q, r) = reduce_f32(f64::from(x).abs());
     select(q.wrapping_add(1), sin_reduced_f32(r), cos_reduced_f32(r)) as f32
 }

@@ -1,8 +1,7 @@
 //! Elementary functions that loops can be vectorised over.
 //!
 //! Each function is straight-line code for one number: no call, no table, no
-//! branch (but for the circular functions of huge angles, see [`circular`]). Put
-//! into a loop over a block, the compiler turns it into vector instructions of
+//! branch (but for the circular functions, see [`circular`]). Put into a loop over a block, the compiler turns it into vector instructions of
 //! whatever width the loop is compiled for.
 //!
 //! Only additions, subtractions, multiplications, divisions and operations on
@@ -10,8 +9,18 @@
 //! multiply-add. A function has therefore one value, the same bits, on every CPU,
 //! in every vector width, and for a number by itself.
 //!
-//! Each module states the greatest error found, in ulp: units in the last place
-//! of the exact value. `tests/elementary.rs` measures it anew.
+//! The greatest errors found, in ulp: units in the last place of the exact value.
+//! `tests/elementary.rs` measures them anew.
+//!
+//! | | `f32` | `f64` |
+//! | --- | --- | --- |
+//! | `exp` | 0.88 | 0.9 |
+//! | `expm1` | 1.07 | 1.13 |
+//! | `ln`, `ln1p` | 0.79 | 0.75 |
+//! | `sin`, `cos` | 0.51 | 0.73 |
+//! | `tanh` | 1.94 | 1.7 |
+//! | `sigmoid` | 1.84 | 1.8 |
+//! | `erf` | 1.21 | 1.11 |
 //!
 //! Methods: Muller, *Elementary Functions*, 3rd edition, chapters 3 and 11;
 //! polynomials without another source are minimax (Remez), computed for this
