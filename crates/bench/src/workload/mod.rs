@@ -9,6 +9,7 @@ mod mlp;
 mod netbp;
 mod rosenbrock;
 mod training;
+mod transformer;
 
 use crate::measure::Timing;
 
@@ -29,7 +30,7 @@ pub struct Workload {
 pub fn workloads() -> Vec<Workload> {
     let mut all = vec![netbp::EAGER, netbp::COMPILED, chain::EAGER, chain::COMPILED];
     all.extend([mlp::EAGER, mlp::COMPILED, mlp::HVP_EAGER, mlp::HVP_COMPILED]);
-    all.extend([lstm::EAGER, lstm::COMPILED]);
+    all.extend([transformer::EAGER, transformer::COMPILED, lstm::EAGER, lstm::COMPILED]);
     all.extend(elementwise::SHORT);
     all.extend(elementwise::LONG);
     all.extend([rosenbrock::EAGER, rosenbrock::COMPILED]);
