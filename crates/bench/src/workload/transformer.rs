@@ -61,11 +61,11 @@ fn loss<'t>(p: &[Var<'t, f32>], [x, y]: [Var<'t, f32>; 2]) -> Var<'t, f32> {
 /// Attention of queries, keys and values side by side, in heads.
 fn attention<'t>(qkv: Var<'t, f32>) -> Var<'t, f32> {
     let head = WIDTH / HEADS;
-    let parts = qkv.reshape([BATCH, LENGTH, 3, HEADS, head]).permute(&[2, 0, 3, 1, 4]);
+    let parts = qkv.reshape([BATCH, LENGTH, 3, HEADS, head]).permute([2, 0, 3, 1, 4]);
     let [q, k, v] = [0, 1, 2].map(|i| parts.slice(0, i..i + 1).squeeze(0));
     let scores = q.matmul(k.matrix_transpose()) / (head as f32).sqrt();
     let mixed = scores.softmax(-1).matmul(v);
-    mixed.permute(&[0, 2, 1, 3]).reshape([BATCH, LENGTH, WIDTH])
+    mixed.permute([0, 2, 1, 3]).reshape([BATCH, LENGTH, WIDTH])
 }
 
 /// The Gaussian error linear unit in its tanh form.
