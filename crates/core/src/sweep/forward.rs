@@ -37,7 +37,7 @@ impl<'t, T: Real> Var<'t, T> {
         let table = &mut scratch.adjoints[region..];
         for (input, tangent) in tangents {
             if let Some(slot) = table.get_mut(input.id().index()) {
-                *slot = Some(tangent.id());
+                *slot = Some(tangent.id().into());
             }
         }
         let first = inputs.iter().map(|input| input.id().index()).min().unwrap_or(count);
@@ -47,8 +47,10 @@ impl<'t, T: Real> Var<'t, T> {
                 continue;
             }
             let Some((op, args)) = tape.call(id) else { continue };
-            let tangents: Args<Option<Var<'t, T>>> =
-                args.iter().map(|arg| table[arg.id().index()].map(|id| tape.var(id))).collect();
+            let tangents: Args<Option<Var<'t, T>>> = args
+                .iter()
+                .map(|arg| table[arg.id().index()].map(|tangent| tape.var(tangent.id)))
+                .collect();
             tape.record_on_behalf(Some(id));
             let value = tape.var(id);
             let tangent = op.get().jvp(&Call::new(&args, value), &tangents);
@@ -61,7 +63,7 @@ impl<'t, T: Real> Var<'t, T> {
                     value.describe()
                 );
             }
-            table[index] = tangent.map(Var::id);
+            table[index] = tangent.map(|tangent| tangent.id().into());
         }
         tape.record_on_behalf(None);
         let tangent = table[self.id().index()];
@@ -69,7 +71,7 @@ impl<'t, T: Real> Var<'t, T> {
         scratch.marks = marks;
         tape.return_scratch(scratch);
         match tangent {
-            Some(id) => tape.var(id),
+            Some(tangent) => tape.var(tangent.id),
             None => self.zeros_like(),
         }
     }

@@ -8,7 +8,7 @@
 use std::fmt;
 
 use crate::op::Call;
-use crate::tape::{NodeId, Scratch};
+use crate::tape::{Adjoint, NodeId, Scratch};
 use crate::tensor::{Tensor, View};
 use crate::{Real, Tape, Var};
 
@@ -165,8 +165,8 @@ impl<'t, T: Real> Var<'t, T> {
         scratch.adjoints.truncate(region);
         scratch.marks = marks;
         tape.return_scratch(scratch);
-        let adjoint = |(id, input): (Option<NodeId>, &Var<'t, T>)| match id {
-            Some(id) => tape.var(id),
+        let adjoint = |(adjoint, input): (Option<Adjoint>, &Var<'t, T>)| match adjoint {
+            Some(adjoint) => tape.var(adjoint.id),
             None => input.zeros_like(),
         };
         adjoints.into_iter().zip(inputs).map(adjoint).collect()
@@ -202,18 +202,15 @@ fn sweep<'t, T: Real>(
     let count = output.id().index() + 1;
     adjoints.resize(region + count, None);
     let adjoints = &mut adjoints[region..];
-    adjoints[output.id().index()] = Some(seed.id());
+    adjoints[output.id().index()] = Some(seed.id().into());
     for index in (0..count).rev() {
-        let Some(cotangent) = adjoints[index] else { continue };
+        let Some(Adjoint { id: cotangent, .. }) = adjoints[index] else { continue };
         let id = NodeId::new(index);
         if !wanted(id) {
             continue;
         }
         let Some((op, args)) = tape.call(id) else { continue };
         tape.record_on_behalf(Some(id));
-        // A rule may pass its cotangent on to several arguments as it is, so from
-        // here on nothing is added into it.
-        tape.disown(cotangent);
         let value = tape.var(id);
         let call = Call::new(&args, value);
         for (position, arg) in args.iter().enumerate() {
@@ -231,8 +228,8 @@ fn sweep<'t, T: Real>(
             );
             let slot = &mut adjoints[arg.id().index()];
             *slot = Some(match *slot {
-                Some(sum) => tape.accumulate(tape.var(sum), term).id(),
-                None => term.id(),
+                Some(sum) => tape.accumulate(sum, term),
+                None => term.id().into(),
             });
         }
     }

@@ -8,10 +8,14 @@
 //! *Invariant*: a node's arguments stand before it, and nothing is ever removed
 //! but by [`Tape::reset`], which the borrow checker allows only when no handle is
 //! left. The tape knows no op by name.
+//!
+//! Training repeats the same program. So a reset keeps the nodes, and the next
+//! recording follows them for as long as it does the same: see `recorder`.
 
 mod layouts;
 mod leaf;
 mod node;
+mod parameters;
 mod recorder;
 mod store;
 
@@ -23,7 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use smallvec::SmallVec;
 
 pub use leaf::Leaf;
-use node::INLINE_ARGS;
+use node::{INLINE_ARGS, Origin};
 pub(crate) use node::{NodeId, OpHandle};
 use recorder::Recorder;
 
@@ -58,9 +62,25 @@ pub struct Tape<T: Real> {
 #[derive(Default)]
 pub(crate) struct Scratch {
     /// Adjoints of finished backward sweeps, one region after another.
-    pub(crate) adjoints: Vec<Option<NodeId>>,
+    pub(crate) adjoints: Vec<Option<Adjoint>>,
     /// For a sweep in progress: the nodes that it goes through.
     pub(crate) marks: Vec<bool>,
+}
+
+/// The adjoint of a node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Adjoint {
+    pub(crate) id: NodeId,
+    /// Whether it is a sum that this sweep has made, so that more may be added in
+    /// place. A rule may hand its cotangent on to several operands as it is; as
+    /// their adjoints it is not owned.
+    pub(crate) owned: bool,
+}
+
+impl From<NodeId> for Adjoint {
+    fn from(id: NodeId) -> Self {
+        Self { id, owned: false }
+    }
 }
 
 impl<T: Real> Tape<T> {
@@ -102,22 +122,24 @@ impl<T: Real> Tape<T> {
     /// ```
     #[track_caller]
     pub fn parameter(&self, key: u64, value: &Tensor<T>) -> Var<'_, T> {
-        let inner = self.inner.borrow();
-        let usable = |id: NodeId| inner.nodes[id.index()].active || !inner.records_derivatives;
-        if let Some(&id) = inner.parameters.get(&key).filter(|&&id| usable(id)) {
+        let mut inner = self.inner.borrow_mut();
+        let position = inner.parameters.position(key);
+        let known = inner.parameters.get(position);
+        if let Some(id) = known
+            && (inner.node(id).active || !inner.records_derivatives)
+        {
             return self.var(id);
         }
-        drop(inner);
-        let var = self.leaf(value, true);
-        self.inner.borrow_mut().parameters.insert(key, var.id());
-        var
+        let id = inner.leaf(value, Origin::Parameter(key), true, Location::caller());
+        inner.parameters.set(position, id);
+        self.var(id)
     }
 
     #[track_caller]
     #[inline]
     fn leaf(&self, value: impl Leaf<T>, variable: bool) -> Var<'_, T> {
         let location = Location::caller();
-        self.var(self.inner.borrow_mut().leaf(value, variable, location))
+        self.var(self.inner.borrow_mut().leaf(value, Origin::Leaf, variable, location))
     }
 
     #[track_caller]
@@ -144,18 +166,26 @@ impl<T: Real> Tape<T> {
     #[inline]
     pub(crate) fn record<'t, O: DynOp<T>>(&'t self, op: O, args: &[Var<'t, T>]) -> Var<'t, T> {
         let location = Location::caller();
-        for arg in args {
-            self.check_identity(arg);
-        }
-        self.var(self.inner.borrow_mut().record(op, args, location))
+        let id = self.follow(&op, args, location);
+        self.var(id.unwrap_or_else(|| self.inner.borrow_mut().record(op, args, location)))
     }
 
-    #[inline]
+    /// The part of recording that does not depend on the op's type: a step of a
+    /// small program should fit into the instruction cache.
     #[track_caller]
-    fn check_identity(&self, var: &Var<'_, T>) {
-        if !std::ptr::eq(self, var.tape()) {
-            self.reject_stranger(var);
+    #[inline(never)]
+    fn follow(
+        &self,
+        op: &dyn DynOp<T>,
+        args: &[Var<'_, T>],
+        location: &'static Location<'static>,
+    ) -> Option<NodeId> {
+        for arg in args {
+            if !std::ptr::eq(self, arg.tape()) {
+                self.reject_stranger(arg);
+            }
         }
+        self.inner.borrow_mut().follow(op, args, location)
     }
 
     #[cold]
@@ -212,7 +242,7 @@ impl<T: Real> Tape<T> {
 
     /// The number of nodes.
     pub fn len(&self) -> usize {
-        self.inner.borrow().nodes.len()
+        self.inner.borrow().len()
     }
 
     /// Whether nothing is recorded.
@@ -232,7 +262,7 @@ impl<T: Real> Tape<T> {
     /// ```
     pub fn first_non_finite(&self) -> Option<String> {
         let inner = self.inner.borrow();
-        let id = (0..inner.nodes.len())
+        let id = (0..inner.len())
             .map(NodeId::new)
             .find(|&id| inner.view(id).iter().any(|x| !x.is_finite()))?;
         let value = inner.view(id).iter().find(|x| !x.is_finite())?;
@@ -250,7 +280,7 @@ impl<T: Real> Tape<T> {
 
     /// The source line that recorded a node.
     pub(crate) fn location_of(&self, id: NodeId) -> &'static Location<'static> {
-        self.inner.borrow().nodes[id.index()].location
+        self.inner.borrow().node(id).location
     }
 
     pub(crate) fn shape_of(&self, id: NodeId) -> Shape {
@@ -269,7 +299,7 @@ impl<T: Real> Tape<T> {
 
     #[inline]
     pub(crate) fn is_active(&self, id: NodeId) -> bool {
-        self.inner.borrow().nodes[id.index()].active
+        self.inner.borrow().node(id).active
     }
 
     #[inline]
@@ -281,15 +311,14 @@ impl<T: Real> Tape<T> {
     #[inline]
     pub(crate) fn same_shape(&self, a: NodeId, b: NodeId) -> bool {
         let inner = self.inner.borrow();
-        inner.nodes[a.index()].layout == inner.nodes[b.index()].layout
-            || inner.shape(a) == inner.shape(b)
+        inner.node(a).layout == inner.node(b).layout || inner.shape(a) == inner.shape(b)
     }
 
     /// A node's op and arguments, for a rule; `None` for a leaf.
     #[inline]
     pub(crate) fn call(&self, id: NodeId) -> Option<(OpHandle<T>, Args<Var<'_, T>>)> {
         let inner = self.inner.borrow();
-        let op = inner.ops.handle(inner.nodes[id.index()].origin)?;
+        let op = inner.ops().handle(inner.node(id).origin)?;
         let args = inner.args(id);
         if args.len() > INLINE_ARGS {
             return Some((op, args.iter().map(|&arg| self.var(arg)).collect()));
@@ -319,8 +348,9 @@ impl<T: Real> Tape<T> {
             first = first.min(input);
         }
         for index in first..count {
-            marks[index] |= inner.nodes[index].active
-                && inner.args(NodeId::new(index)).iter().any(|arg| marks[arg.index()]);
+            let id = NodeId::new(index);
+            marks[index] |=
+                inner.node(id).active && inner.args(id).iter().any(|arg| marks[arg.index()]);
         }
         marks
     }
@@ -331,7 +361,9 @@ impl<T: Real> Tape<T> {
     }
 
     pub(crate) fn parameter_id(&self, key: u64) -> Option<NodeId> {
-        self.inner.borrow().parameters.get(&key).copied()
+        let mut inner = self.inner.borrow_mut();
+        let position = inner.parameters.position(key);
+        inner.parameters.get(position)
     }
 
     /// Nodes recorded from now on count as recorded by the line that recorded
@@ -339,7 +371,7 @@ impl<T: Real> Tape<T> {
     #[inline]
     pub(crate) fn record_on_behalf(&self, id: Option<NodeId>) {
         let mut inner = self.inner.borrow_mut();
-        inner.on_behalf = id.map(|id| inner.nodes[id.index()].location);
+        inner.on_behalf = id.map(|id| inner.node(id).location);
     }
 
     #[inline]
@@ -352,28 +384,20 @@ impl<T: Real> Tape<T> {
         self.inner.borrow_mut().scratch = scratch;
     }
 
-    /// Adds `term` to the adjoint `sum`: in place if the sum's memory is its own.
-    pub(crate) fn accumulate<'t>(&'t self, sum: Var<'t, T>, term: Var<'t, T>) -> Var<'t, T> {
-        if self.records_derivatives() {
-            return sum + term;
+    /// The adjoint after `term` is added to it: in place if its memory is its own.
+    pub(crate) fn accumulate<'t>(&'t self, sum: Adjoint, term: Var<'t, T>) -> Adjoint {
+        if sum.owned {
+            let id = self.inner.borrow_mut().accumulate(sum.id, term.id());
+            return Adjoint { id, owned: true };
         }
-        if self.inner.borrow_mut().accumulate(sum.id(), term.id()) {
-            return sum;
-        }
-        let total = sum + term;
-        self.inner.borrow_mut().nodes[total.id().index()].owned = true;
-        total
-    }
-
-    /// Declares that a value's memory may have several readers.
-    #[inline]
-    pub(crate) fn disown(&self, id: NodeId) {
-        self.inner.borrow_mut().nodes[id.index()].owned = false;
+        let id = (self.var(sum.id) + term).id();
+        Adjoint { id, owned: !self.records_derivatives() }
     }
 
     /// The adjoint of a backward sweep, which starts at `region`.
     pub(crate) fn adjoint(&self, region: usize, id: NodeId) -> Option<NodeId> {
-        self.inner.borrow().scratch.adjoints.get(region + id.index()).copied().flatten()
+        let inner = self.inner.borrow();
+        inner.scratch.adjoints.get(region + id.index()).copied().flatten().map(|adjoint| adjoint.id)
     }
 }
 

@@ -1,34 +1,45 @@
 //! The tape's state, and how one operation is recorded.
 //!
 //! This is the hot path of small models: an operation on a few numbers should
-//! cost tens of nanoseconds, shape rules, layouts and all. So what an op makes of
-//! the layouts of its operands is worked out once and remembered ([`Plans`]), and
-//! nothing is allocated that the recording before this one did not leave behind.
+//! cost tens of nanoseconds. Programs repeat themselves, so **a recording follows
+//! the one before it**. A reset keeps the nodes. The next recording walks along
+//! them, and as long as it does the same, each node stands there with its layout
+//! and its place in memory; only the value is computed. At the first
+//! difference the rest of the old nodes is forgotten.
+//!
+//! New nodes take the same way: a node is put at the end of the list, and then
+//! followed. A panic in a kernel therefore leaves a node that nobody has a handle
+//! of, and that the next operation follows or forgets.
+//!
+//! *Invariant*: `nodes[..len]` is the recording, and everything in the nodes
+//! behind it is what the earlier recording had there *after the same beginning*.
 
 use std::any::TypeId;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::panic::Location;
-
-use indexmap::IndexMap;
 
 use super::layouts::{LayoutId, Layouts, SCALAR, WordHasher};
 use super::leaf::Leaf;
-use super::node::{INLINE_ARGS, Node, NodeId, Ops, Origin};
-use super::store::{Place, Store};
+use super::node::{INLINE_ARGS, Kind, Node, NodeId, Ops, Origin};
+use super::parameters::Parameters;
+use super::store::Store;
 use super::{Args, Scratch};
 use crate::op::DynOp;
-use crate::tensor::{Layout, Shape, Tensor, View};
+use crate::tensor::{Buffer, Layout, Shape, Tensor, View};
 use crate::{Real, Var};
 
 pub(super) struct Recorder<T: Real> {
-    pub(super) nodes: Vec<Node<T>>,
+    /// This recording, and behind it what an earlier one had.
+    nodes: Vec<Node<T>>,
+    /// How many nodes this recording has.
+    len: usize,
     /// Arguments of nodes that have too many to hold themselves.
     spilled: Vec<NodeId>,
     plans: Plans,
     layouts: Layouts,
     store: Store<T>,
-    pub(super) ops: Ops<T>,
-    pub(super) parameters: IndexMap<u64, NodeId, BuildHasherDefault<WordHasher>>,
+    ops: Ops<T>,
+    pub(super) parameters: Parameters,
     /// Whether derivatives of what is recorded now may be asked for later.
     pub(super) records_derivatives: bool,
     /// While a sweep records, the line of the operation that it differentiates.
@@ -38,30 +49,29 @@ pub(super) struct Recorder<T: Real> {
 
 /// The layouts of an operation's operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Signature {
+struct Signature {
     layouts: [LayoutId; INLINE_ARGS],
     count: usize,
 }
 
 /// What becomes of an operation.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Plan {
+enum Plan {
     /// The result looks at the operand's memory, so far from its first element.
     View { layout: LayoutId, moved: isize },
     /// The result is computed into memory of its own.
     Compute { layout: LayoutId },
 }
 
-/// Plans of ops without parameters, found by op and signature. Each has one place
-/// in the table, where a newer one replaces it. (Ops with parameters carry their
-/// plan with them: see [`Ops`].)
+/// Plans of ops without parameters, found by op and signature, for programs that
+/// do not repeat themselves. Each has one place in the table, where a newer one
+/// replaces it.
 #[derive(Default)]
 struct Plans(Vec<Option<(TypeId, Signature, Plan)>>);
 
 impl Plans {
     const PLACES: usize = 256;
 
-    #[inline]
     fn place(op: TypeId, signature: &Signature) -> usize {
         let mut hasher = WordHasher::default();
         op.hash(&mut hasher);
@@ -73,7 +83,6 @@ impl Plans {
         (hash >> (u64::BITS - Self::PLACES.ilog2())) as usize
     }
 
-    #[inline]
     fn get(&self, op: TypeId, signature: &Signature) -> Option<Plan> {
         match self.0.get(Self::place(op, signature)) {
             Some(Some((own, of, plan))) if *own == op && of == signature => Some(*plan),
@@ -91,12 +100,13 @@ impl<T: Real> Recorder<T> {
     pub(super) fn new() -> Self {
         Self {
             nodes: Vec::new(),
+            len: 0,
             spilled: Vec::new(),
             plans: Plans::default(),
             layouts: Layouts::new(),
             store: Store::default(),
             ops: Ops::new(),
-            parameters: IndexMap::default(),
+            parameters: Parameters::default(),
             records_derivatives: true,
             on_behalf: None,
             scratch: Scratch::default(),
@@ -104,51 +114,74 @@ impl<T: Real> Recorder<T> {
     }
 
     pub(super) fn reset(&mut self) {
-        self.nodes.clear();
-        self.spilled.clear();
-        self.store.reset();
-        self.ops.reset();
-        self.parameters.clear();
+        self.len = 0;
+        self.store.release_shared();
+        self.parameters.forget();
         self.records_derivatives = true;
         self.on_behalf = None;
         self.scratch.adjoints.clear();
         // A program whose shapes never repeat would otherwise grow without bound.
         const PLENTY: usize = 1 << 14;
         if self.layouts.len() > PLENTY {
+            self.diverge();
             self.layouts = Layouts::new();
             self.plans = Plans::default();
-            self.ops = Ops::new();
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     #[inline]
-    fn push(
-        &mut self,
-        origin: Origin<T>,
-        args: &[NodeId],
-        active: bool,
-        layout: LayoutId,
-        place: Place,
-        location: &'static Location<'static>,
-    ) -> NodeId {
-        let id = NodeId::new(self.nodes.len());
-        let mut inline = [NodeId::new(0); INLINE_ARGS];
-        if args.len() <= INLINE_ARGS {
-            inline[..args.len()].copy_from_slice(args);
-        } else {
-            inline[0] = NodeId::new(self.spilled.len());
-            self.spilled.extend_from_slice(args);
+    pub(super) fn node(&self, id: NodeId) -> &Node<T> {
+        &self.nodes[id.index()]
+    }
+
+    #[inline]
+    pub(super) fn ops(&self) -> &Ops<T> {
+        &self.ops
+    }
+
+    /// Forgets what the earlier recording had behind this one.
+    #[cold]
+    fn diverge(&mut self) {
+        let Self { nodes, spilled, store, ops, .. } = self;
+        let forgotten = &nodes[self.len..];
+        let own_memory = || forgotten.iter().filter(|node| node.kind.owns_memory());
+        // Rooms, ops and lists are made in the order of nodes, so the first that
+        // a forgotten node has is the first that is free.
+        if let Some(node) = own_memory().find(|node| node.place.is_packed()) {
+            store.truncate(node.place);
         }
-        self.nodes.push(Node {
-            origin,
-            args: inline,
-            arg_count: u16::try_from(args.len()).expect("an op has fewer than 65536 arguments"),
-            active,
-            owned: false,
-            layout,
-            place,
-            location: self.on_behalf.unwrap_or(location),
-        });
+        if let Some(node) = own_memory().find(|node| !node.place.is_packed()) {
+            store.truncate(node.place);
+        }
+        let stored = |node: &Node<T>| match node.origin {
+            Origin::Stored(position) => Some(position),
+            _ => None,
+        };
+        if let Some(position) = forgotten.iter().find_map(stored) {
+            ops.truncate(position as usize);
+        }
+        if let Some(start) = forgotten.iter().find_map(Node::spilled) {
+            spilled.truncate(start);
+        }
+        nodes.truncate(self.len);
+    }
+
+    /// Puts a node at the end of the recording, to be carried out.
+    fn push(&mut self, node: Node<T>) {
+        debug_assert_eq!(self.nodes.len(), self.len, "the earlier recording is forgotten");
+        self.nodes.push(node);
+    }
+
+    /// Takes the next node into the recording.
+    #[inline]
+    fn advance(&mut self, location: &'static Location<'static>) -> NodeId {
+        let id = NodeId::new(self.len);
+        self.nodes[self.len].location = self.on_behalf.unwrap_or(location);
+        self.len += 1;
         id
     }
 
@@ -156,95 +189,151 @@ impl<T: Real> Recorder<T> {
     pub(super) fn leaf(
         &mut self,
         value: impl Leaf<T>,
+        origin: Origin<T>,
         variable: bool,
         location: &'static Location<'static>,
     ) -> NodeId {
         let active = variable && self.records_derivatives;
-        let Self { layouts, store, .. } = self;
-        let (layout, place) = value.with(|view, buffer| {
-            let place = store.insert(view, buffer);
-            if place.is_packed() && !view.layout().is_contiguous() {
-                (layouts.intern(&Layout::contiguous(view.shape().clone())), place)
+        value.with(|view, buffer| self.take_in(view, buffer, origin, active, location))
+    }
+
+    #[inline(never)]
+    fn take_in(
+        &mut self,
+        view: View<'_, T>,
+        buffer: Option<&Buffer<T>>,
+        origin: Origin<T>,
+        active: bool,
+        location: &'static Location<'static>,
+    ) -> NodeId {
+        let agrees = self.nodes.get(self.len).is_some_and(|node| {
+            let layout = self.layouts.get(node.layout);
+            let same_layout = if node.place.is_packed() {
+                layout.shape() == view.shape()
             } else {
-                (layouts.intern(view.layout()), place)
-            }
+                layout == view.layout()
+            };
+            node.active == active
+                && node.origin.is_leaf(origin)
+                && same_layout
+                && self.store.has_room_for(node.place, view, buffer)
         });
-        self.push(Origin::Leaf, &[], active, layout, place, location)
+        if !agrees {
+            self.diverge();
+            let place = self.store.room_for(view, buffer);
+            let layout = if place.is_packed() && !view.layout().is_contiguous() {
+                self.layouts.intern(&Layout::contiguous(view.shape().clone()))
+            } else {
+                self.layouts.intern(view.layout())
+            };
+            let mut node = Node::new(origin, Kind::Given, layout, place, location);
+            node.active = active;
+            self.push(node);
+        }
+        self.store.take_in(self.nodes[self.len].place, view, buffer);
+        self.advance(location)
     }
 
-    #[inline]
+    #[inline(never)]
     pub(super) fn scalar(&mut self, value: T, location: &'static Location<'static>) -> NodeId {
-        let place = self.store.push_scalar(value);
-        self.push(Origin::Leaf, &[], false, SCALAR, place, location)
+        let agrees = self.nodes.get(self.len).is_some_and(|node| {
+            !node.active && node.layout == SCALAR && matches!(node.origin, Origin::Leaf)
+        });
+        if !agrees {
+            self.diverge();
+            let place = self.store.room(1);
+            self.push(Node::new(Origin::Leaf, Kind::Given, SCALAR, place, location));
+        }
+        self.store.write_scalar(self.nodes[self.len].place, value);
+        self.advance(location)
     }
 
-    /// Records an op. Only what depends on the op's type is compiled for each op;
-    /// a program's step should fit into the instruction cache.
-    #[inline]
+    /// Records an op once more, if the earlier recording had the same one here.
+    #[inline(never)]
+    pub(super) fn follow(
+        &mut self,
+        op: &dyn DynOp<T>,
+        args: &[Var<'_, T>],
+        location: &'static Location<'static>,
+    ) -> Option<NodeId> {
+        let node = self.nodes.get(self.len)?;
+        let own = node.args(&self.spilled);
+        let agrees = own.len() == args.len()
+            && own.iter().zip(args).all(|(own, arg)| *own == arg.id())
+            && node.records_derivatives == self.records_derivatives
+            && node.kind != Kind::Accumulated
+            && self.ops.agrees(node.origin, op);
+        agrees.then(|| self.carry_out(location))
+    }
+
+    /// Records an op that the earlier recording did not have here.
     pub(super) fn record<O: DynOp<T>>(
         &mut self,
         op: O,
         args: &[Var<'_, T>],
         location: &'static Location<'static>,
     ) -> NodeId {
-        let node = |arg: &Var<'_, T>| &self.nodes[arg.id().index()];
-        if args.len() <= INLINE_ARGS && args.iter().all(|arg| node(arg).layout == SCALAR) {
-            let mut values = [T::zero(); INLINE_ARGS];
-            let mut ids = [NodeId::new(0); INLINE_ARGS];
-            let mut active = false;
-            for (i, arg) in args.iter().enumerate() {
-                ids[i] = arg.id();
-                values[i] = self.store.scalar(node(arg).place);
-                active |= node(arg).active;
-            }
-            if let Some(value) = op.eval_scalar(&values[..args.len()]) {
-                let active = active && self.records_derivatives && op.is_differentiable();
-                let place = self.store.push_scalar(value);
-                let origin = self.ops.insert(op);
-                return self.push(origin, &ids[..args.len()], active, SCALAR, place, location);
-            }
-        }
+        self.diverge();
         let origin = self.ops.insert(op);
-        self.record_general(origin, TypeId::of::<O>(), args, location)
+        let args: Args<NodeId> = args.iter().map(|arg| arg.id()).collect();
+        self.record_new(origin, TypeId::of::<O>(), &args, location)
     }
 
-    #[inline(never)]
-    fn record_general(
+    fn record_new(
         &mut self,
         origin: Origin<T>,
         op: TypeId,
-        args: &[Var<'_, T>],
+        args: &[NodeId],
         location: &'static Location<'static>,
     ) -> NodeId {
-        if args.len() > INLINE_ARGS {
-            let ids: Args<NodeId> = args.iter().map(|arg| arg.id()).collect();
-            let plan = self.make_plan(origin, &ids, location);
-            return self.carry_out(plan, origin, &ids, location);
-        }
-        let mut ids = [NodeId::new(0); INLINE_ARGS];
-        let mut signature = Signature { layouts: [SCALAR; INLINE_ARGS], count: args.len() };
-        for (i, arg) in args.iter().enumerate() {
-            ids[i] = arg.id();
-            signature.layouts[i] = self.nodes[arg.id().index()].layout;
-        }
-        let ids = &ids[..args.len()];
-        let known = match origin {
-            Origin::Stored(position) => self.ops.plan(position, &signature),
-            _ => self.plans.get(op, &signature),
-        };
-        let plan = known.unwrap_or_else(|| {
-            let plan = self.make_plan(origin, ids, location);
-            match origin {
-                Origin::Stored(position) => self.ops.set_plan(position, signature, plan),
-                _ => self.plans.insert(op, signature, plan),
+        let plan = self.plan(origin, op, args, location);
+        let op = self.ops.get(origin).expect("a recorded op is no leaf");
+        let numbers: Option<Args<T>> = args.iter().map(|arg| self.number(*arg)).collect();
+        let scalar = args.len() <= INLINE_ARGS
+            && numbers.is_some_and(|numbers| op.eval_scalar(&numbers).is_some());
+        let (kind, layout, place) = match plan {
+            Plan::View { layout, moved } => {
+                (Kind::View, layout, self.node(args[0]).place.moved(moved))
             }
+            Plan::Compute { layout } => {
+                let place = self.store.room(self.layouts.get(layout).elements());
+                (if scalar { Kind::Scalar } else { Kind::Kernel }, layout, place)
+            }
+        };
+        let active = self.records_derivatives
+            && op.is_differentiable()
+            && args.iter().any(|arg| self.node(*arg).active);
+        let node = Node::new(origin, kind, layout, place, location);
+        let mut node = node.with_args(args, &mut self.spilled);
+        node.active = active;
+        node.records_derivatives = self.records_derivatives;
+        self.push(node);
+        self.carry_out(location)
+    }
+
+    /// What the op makes of its operands' layouts.
+    fn plan(
+        &mut self,
+        origin: Origin<T>,
+        op: TypeId,
+        args: &[NodeId],
+        location: &'static Location<'static>,
+    ) -> Plan {
+        if matches!(origin, Origin::Stored(_)) || args.len() > INLINE_ARGS {
+            return self.make_plan(origin, args, location);
+        }
+        let mut signature = Signature { layouts: [SCALAR; INLINE_ARGS], count: args.len() };
+        for (layout, arg) in signature.layouts.iter_mut().zip(args) {
+            *layout = self.node(*arg).layout;
+        }
+        self.plans.get(op, &signature).unwrap_or_else(|| {
+            let plan = self.make_plan(origin, args, location);
+            self.plans.insert(op, signature, plan);
             plan
-        });
-        self.carry_out(plan, origin, ids, location)
+        })
     }
 
     /// Applies the shape rule.
-    #[cold]
     fn make_plan(
         &mut self,
         origin: Origin<T>,
@@ -264,27 +353,31 @@ impl<T: Real> Recorder<T> {
         Plan::Compute { layout: self.layouts.intern(&Layout::contiguous(shape)) }
     }
 
+    /// Computes the value of the next node, and takes the node in.
     #[inline]
-    fn carry_out(
-        &mut self,
-        plan: Plan,
-        origin: Origin<T>,
-        args: &[NodeId],
-        location: &'static Location<'static>,
-    ) -> NodeId {
-        let Self { nodes, layouts, store, ops, .. } = self;
-        let op = ops.get(origin).expect("a recorded op is no leaf");
-        let active = self.records_derivatives
-            && op.is_differentiable()
-            && args.iter().any(|arg| nodes[arg.index()].active);
-        match plan {
-            Plan::View { layout, moved } => {
-                let place = nodes[args[0].index()].place.moved(moved);
-                self.push(origin, args, active, layout, place, location)
+    fn carry_out(&mut self, location: &'static Location<'static>) -> NodeId {
+        self.evaluate(self.len);
+        self.advance(location)
+    }
+
+    fn evaluate(&mut self, index: usize) {
+        let Self { nodes, layouts, store, ops, spilled, .. } = self;
+        let node = &nodes[index];
+        let args = node.args(spilled);
+        let Some(op) = ops.get(node.origin) else { return };
+        match node.kind {
+            Kind::Given | Kind::View => {}
+            Kind::Scalar => {
+                let mut values = [T::zero(); INLINE_ARGS];
+                for (value, arg) in values.iter_mut().zip(args) {
+                    *value = store.scalar(nodes[arg.index()].place);
+                }
+                let value = op.eval_scalar(&values[..args.len()]);
+                store.write_scalar(node.place, value.expect("the op has a scalar form"));
             }
-            Plan::Compute { layout: id } => {
-                let layout = layouts.get(id);
-                let place = store.produce(layout.elements(), |blocks, out| {
+            Kind::Kernel => {
+                let layout = layouts.get(node.layout);
+                store.write(node.place, layout.elements(), |blocks, out| {
                     let view = |arg: &NodeId| {
                         let node = &nodes[arg.index()];
                         blocks.view(node.place, layouts.get(node.layout))
@@ -300,7 +393,10 @@ impl<T: Real> Recorder<T> {
                         }
                     }
                 });
-                self.push(origin, args, active, id, place, location)
+            }
+            Kind::Accumulated => {
+                let term = &nodes[args[1].index()];
+                store.accumulate(node.place, term.place, layouts.get(term.layout));
             }
         }
     }
@@ -326,29 +422,35 @@ impl<T: Real> Recorder<T> {
         panic!("{message}");
     }
 
-    /// Adds `term` into `sum` if the sum's memory is its own.
-    pub(super) fn accumulate(&mut self, sum: NodeId, term: NodeId) -> bool {
-        let (target, source) = (self.nodes[sum.index()], self.nodes[term.index()]);
-        if target.owned {
-            self.store.accumulate(target.place, source.place, self.layouts.get(source.layout));
+    /// Adds `term` into the memory of `sum`, which nobody else reads.
+    pub(super) fn accumulate(&mut self, sum: NodeId, term: NodeId) -> NodeId {
+        let location = self.node(sum).location;
+        let agrees = self.nodes.get(self.len).is_some_and(|node| {
+            node.kind == Kind::Accumulated && node.args(&self.spilled) == [sum, term]
+        });
+        if !agrees {
+            self.diverge();
+            let mut node = self.node(sum).with_args(&[sum, term], &mut self.spilled);
+            node.kind = Kind::Accumulated;
+            self.push(node);
         }
-        target.owned
+        self.carry_out(location)
     }
 
     #[inline]
     pub(super) fn args(&self, id: NodeId) -> &[NodeId] {
-        let node = &self.nodes[id.index()];
-        let count = usize::from(node.arg_count);
-        if count <= INLINE_ARGS {
-            &node.args[..count]
-        } else {
-            &self.spilled[node.args[0].index()..][..count]
-        }
+        self.node(id).args(&self.spilled)
+    }
+
+    /// The value of a scalar.
+    fn number(&self, id: NodeId) -> Option<T> {
+        let node = self.node(id);
+        (node.layout == SCALAR).then(|| self.store.scalar(node.place))
     }
 
     #[inline]
     fn layout(&self, id: NodeId) -> &Layout {
-        self.layouts.get(self.nodes[id.index()].layout)
+        self.layouts.get(self.node(id).layout)
     }
 
     #[inline]
@@ -358,15 +460,15 @@ impl<T: Real> Recorder<T> {
 
     #[inline]
     pub(super) fn view(&self, id: NodeId) -> View<'_, T> {
-        self.store.blocks().view(self.nodes[id.index()].place, self.layout(id))
+        self.store.blocks().view(self.node(id).place, self.layout(id))
     }
 
     pub(super) fn tensor(&self, id: NodeId) -> Tensor<T> {
-        self.store.tensor(self.nodes[id.index()].place, self.layout(id))
+        self.store.tensor(self.node(id).place, self.layout(id))
     }
 
     pub(super) fn describe(&self, id: NodeId) -> String {
-        let node = &self.nodes[id.index()];
+        let node = self.node(id);
         let what = match self.ops.get(node.origin) {
             Some(op) => op.name(),
             None if node.active => "variable",

@@ -2,9 +2,10 @@
 //!
 //! Small values stand one after another in a single growing vector, so that
 //! recording a scalar costs one push; large ones have a buffer each, which can be
-//! shared with tensors outside of the tape. Buffers return to a pool when the
-//! tape is reset: fresh pages cost more than most kernels, and a training step in
-//! steady state asks the system for no memory.
+//! shared with tensors outside of the tape. A place outlives a reset, so that a
+//! program which repeats itself finds each value's memory where it was; buffers
+//! without a place wait in a pool. Fresh pages cost more than most kernels, and a
+//! training step in steady state asks the system for no memory.
 
 use std::sync::Arc;
 
@@ -48,14 +49,30 @@ fn index(offset: usize) -> u32 {
 #[derive(Debug, Default)]
 pub(crate) struct Store<T> {
     small: Vec<T>,
-    large: Vec<Buffer<T>>,
+    large: Vec<Slot<T>>,
     pool: Pool<T>,
+}
+
+/// A place for a large value.
+#[derive(Debug)]
+struct Slot<T> {
+    /// `None` until the value is written.
+    buffer: Option<Buffer<T>>,
+    /// Whether the buffer came from outside of the tape.
+    foreign: bool,
+}
+
+impl<T> Slot<T> {
+    #[inline]
+    fn elements(&self) -> &[T] {
+        self.buffer.as_ref().expect("a value is written before it is read")
+    }
 }
 
 /// What kernels read while a result is being written.
 pub(crate) struct Blocks<'a, T> {
     small: &'a [T],
-    large: &'a [Buffer<T>],
+    large: &'a [Slot<T>],
 }
 
 impl<'a, T: Real> Blocks<'a, T> {
@@ -63,18 +80,70 @@ impl<'a, T: Real> Blocks<'a, T> {
     pub(crate) fn view(&self, place: Place, layout: &'a Layout) -> View<'a, T> {
         let data = match place.block {
             0 => self.small,
-            block => &self.large[block as usize - 1],
+            block => self.large[block as usize - 1].elements(),
         };
         View::new(data, place.offset as usize, layout)
     }
 }
 
 impl<T: Real> Store<T> {
+    /// Room for a value of `len` elements, to be [written](Self::write) next.
+    pub(crate) fn room(&mut self, len: usize) -> Place {
+        if len <= SMALL {
+            let start = self.small.len();
+            self.small.resize(start + len, T::zero());
+            Place { block: 0, offset: index(start) }
+        } else {
+            self.large.push(Slot { buffer: None, foreign: false });
+            Place { block: index(self.large.len()), offset: 0 }
+        }
+    }
+
+    /// Room for a value from outside: see [`take_in`](Self::take_in).
+    pub(crate) fn room_for(&mut self, view: View<'_, T>, buffer: Option<&Buffer<T>>) -> Place {
+        let place = self.room(view.len());
+        match buffer {
+            Some(_) if place.block > 0 => {
+                self.large[place.block as usize - 1].foreign = true;
+                Place { offset: index(view.offset()), ..place }
+            }
+            _ => place,
+        }
+    }
+
+    /// Whether [`room_for`](Self::room_for) would give such a place.
+    pub(crate) fn has_room_for(
+        &self,
+        place: Place,
+        view: View<'_, T>,
+        buffer: Option<&Buffer<T>>,
+    ) -> bool {
+        match place.block {
+            0 => view.len() <= SMALL,
+            block => {
+                let foreign = self.large[block as usize - 1].foreign;
+                view.len() > SMALL
+                    && foreign == buffer.is_some()
+                    && (!foreign || place.offset as usize == view.offset())
+            }
+        }
+    }
+
+    /// Takes a value in: copied, in row-major order, if small or without a buffer
+    /// of its own; else the buffer is shared.
     #[inline]
-    pub(crate) fn push_scalar(&mut self, value: T) -> Place {
-        let place = Place { block: 0, offset: index(self.small.len()) };
-        self.small.push(value);
-        place
+    pub(crate) fn take_in(&mut self, place: Place, view: View<'_, T>, buffer: Option<&Buffer<T>>) {
+        match buffer {
+            Some(buffer) if place.block > 0 => {
+                self.large[place.block as usize - 1].buffer = Some(buffer.clone());
+            }
+            _ => self.write(place, view.len(), |_, out| view.copy_to(out)),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn write_scalar(&mut self, place: Place, value: T) {
+        self.small[place.offset as usize] = value;
     }
 
     /// The value of a scalar.
@@ -82,49 +151,40 @@ impl<T: Real> Store<T> {
     pub(crate) fn scalar(&self, place: Place) -> T {
         match place.block {
             0 => self.small[place.offset as usize],
-            block => self.large[block as usize - 1][place.offset as usize],
+            block => self.large[block as usize - 1].elements()[place.offset as usize],
         }
     }
 
-    /// Takes a value in: copied, in row-major order, if small or without a buffer
-    /// of its own; else the buffer is shared.
+    /// Lets `write` fill the room for a value of `len` elements. It must set every
+    /// element, as the room may hold old numbers, and reads values only whose
+    /// rooms were made earlier.
     #[inline]
-    pub(crate) fn insert(&mut self, view: View<'_, T>, buffer: Option<&Buffer<T>>) -> Place {
-        match buffer {
-            Some(buffer) if view.len() > SMALL => {
-                self.large.push(buffer.clone());
-                Place { block: index(self.large.len()), offset: index(view.offset()) }
-            }
-            _ => self.produce(view.len(), |_, out| view.copy_to(out)),
-        }
-    }
-
-    /// Makes room for `len` elements and lets `write` fill it. `write` must set
-    /// every element: the room may hold old numbers.
-    #[inline]
-    pub(crate) fn produce(
+    pub(crate) fn write(
         &mut self,
+        place: Place,
         len: usize,
         write: impl FnOnce(Blocks<'_, T>, &mut [T]),
-    ) -> Place {
-        // In debug builds a kernel that forgets an element leaves a NaN behind.
-        let stale = if cfg!(debug_assertions) { T::nan() } else { T::zero() };
-        if len <= SMALL {
-            let start = self.small.len();
-            self.small.resize(start + len, stale);
-            let (earlier, out) = self.small.split_at_mut(start);
+    ) {
+        if place.block == 0 {
+            let (earlier, later) = self.small.split_at_mut(place.offset as usize);
+            let out = &mut later[..len];
+            poison(out);
             write(Blocks { small: earlier, large: &self.large }, out);
-            Place { block: 0, offset: index(start) }
         } else {
-            let mut buffer = self.pool.take(len);
-            let out = Arc::get_mut(&mut buffer).expect("the pool keeps what nobody shares");
-            if cfg!(debug_assertions) {
-                out.fill(stale);
-            }
-            write(Blocks { small: &self.small, large: &self.large }, &mut out[..len]);
-            self.large.push(buffer);
-            Place { block: index(self.large.len()), offset: 0 }
+            let slot = place.block as usize - 1;
+            let mut buffer = self.unshared(slot, len);
+            let out = &mut Arc::get_mut(&mut buffer).expect("nobody shares it")[..len];
+            poison(out);
+            write(Blocks { small: &self.small, large: &self.large }, out);
+            self.large[slot].buffer = Some(buffer);
         }
+    }
+
+    /// The buffer of a slot, or another one if a tensor outside shares it.
+    fn unshared(&mut self, slot: usize, len: usize) -> Buffer<T> {
+        let own = self.large[slot].buffer.take();
+        let own = own.filter(|buffer| Arc::strong_count(buffer) == 1);
+        own.unwrap_or_else(|| self.pool.take(len))
     }
 
     /// Adds a value into another one, whose layout is contiguous and whose memory
@@ -132,22 +192,23 @@ impl<T: Real> Store<T> {
     pub(crate) fn accumulate(&mut self, into: Place, place: Place, layout: &Layout) {
         let start = into.offset as usize;
         let range = start..start + layout.elements();
-        let offset = place.offset as usize;
-        let Self { small, large, .. } = self;
-        match (into.block as usize, place.block as usize) {
+        match (into.block, place.block) {
             (0, 0) => {
                 // Both lie in one vector, and are small.
-                let terms: SmallVec<[T; SMALL]> = View::new(small, offset, layout).iter().collect();
-                add(&mut small[range], terms.iter().copied());
+                let terms: SmallVec<[T; SMALL]> =
+                    self.blocks().view(place, layout).iter().collect();
+                add(&mut self.small[range], terms.iter().copied());
             }
-            (0, from) => add_view(&mut small[range], View::new(&large[from - 1], offset, layout)),
-            (to, 0) => {
-                add_view(&mut owned(&mut large[to - 1])[range], View::new(small, offset, layout));
+            (0, _) => {
+                let blocks = Blocks { small: &[], large: &self.large };
+                add_view(&mut self.small[range], blocks.view(place, layout));
             }
-            (to, from) => {
-                let blocks = large.get_disjoint_mut([to - 1, from - 1]);
-                let [sum, term] = blocks.expect("an owned sum shares memory with nothing");
-                add_view(&mut owned(sum)[range], View::new(term, offset, layout));
+            (block, _) => {
+                let slot = block as usize - 1;
+                let mut buffer = self.large[slot].buffer.take().expect("the sum has a value");
+                let sum = Arc::get_mut(&mut buffer).expect("a sum of adjoints has one owner");
+                add_view(&mut sum[range], self.blocks().view(place, layout));
+                self.large[slot].buffer = Some(buffer);
             }
         }
     }
@@ -161,29 +222,50 @@ impl<T: Real> Store<T> {
     pub(crate) fn tensor(&self, place: Place, layout: &Layout) -> Tensor<T> {
         match place.block {
             0 => {
-                let mut elements = vec![T::zero(); layout.shape().elements()];
+                let mut elements = vec![T::zero(); layout.elements()];
                 self.blocks().view(place, layout).copy_to(&mut elements);
                 Tensor::new(layout.shape().clone(), elements)
             }
             block => {
-                let buffer = self.large[block as usize - 1].clone();
+                let buffer = self.large[block as usize - 1].buffer.clone();
+                let buffer = buffer.expect("a value is written before it is read");
                 Tensor::from_parts(buffer, place.offset as usize, layout.clone())
             }
         }
     }
 
-    /// Forgets all values and keeps their memory.
-    pub(crate) fn reset(&mut self) {
-        self.small.clear();
-        for buffer in self.large.drain(..) {
-            self.pool.give(buffer);
+    /// Lets go of what tensors outside share; all else is kept for the recording
+    /// to come.
+    pub(crate) fn release_shared(&mut self) {
+        for slot in &mut self.large {
+            if slot.foreign || slot.buffer.as_ref().is_some_and(|b| Arc::strong_count(b) > 1) {
+                slot.buffer = None;
+            }
+        }
+    }
+
+    /// Forgets the rooms made from the one at `place` on. Large buffers go to the
+    /// pool.
+    pub(crate) fn truncate(&mut self, place: Place) {
+        if place.block == 0 {
+            self.small.truncate(place.offset as usize);
+            return;
+        }
+        for slot in self.large.drain(place.block as usize - 1..) {
+            if let Some(buffer) = slot.buffer
+                && !slot.foreign
+            {
+                self.pool.give(buffer);
+            }
         }
     }
 }
 
-/// The elements of a buffer that nobody shares.
-fn owned<T>(buffer: &mut Buffer<T>) -> &mut [T] {
-    Arc::get_mut(buffer).expect("an accumulated adjoint has one owner")
+/// In debug builds a kernel that forgets an element leaves a NaN behind.
+fn poison<T: Real>(out: &mut [T]) {
+    if cfg!(debug_assertions) {
+        out.fill(T::nan());
+    }
 }
 
 fn add<T: Real>(sum: &mut [T], terms: impl Iterator<Item = T>) {
@@ -225,8 +307,8 @@ impl<T: Real> Pool<T> {
     }
 
     /// Keeps a buffer unless a tensor outside still shares it.
-    fn give(&mut self, mut buffer: Buffer<T>) {
-        if Arc::get_mut(&mut buffer).is_some() && Self::rounded(buffer.len()) == buffer.len() {
+    fn give(&mut self, buffer: Buffer<T>) {
+        if Arc::strong_count(&buffer) == 1 {
             self.free.entry(buffer.len()).or_default().push(buffer);
         }
     }
