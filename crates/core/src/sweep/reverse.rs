@@ -8,7 +8,7 @@
 use std::fmt;
 
 use crate::op::Call;
-use crate::tape::{Adjoint, NodeId, Scratch};
+use crate::tape::{Adjoint, Adjoints, NodeId};
 use crate::tensor::{Tensor, View};
 use crate::{Real, Tape, Var};
 
@@ -18,8 +18,8 @@ use crate::{Real, Tape, Var};
 #[derive(Clone, Copy)]
 pub struct Gradients<'t, T: Real> {
     tape: &'t Tape<T>,
-    /// Where this sweep's adjoints begin in the tape's table.
-    region: usize,
+    /// The number of the sweep.
+    sweep: usize,
     output: NodeId,
 }
 
@@ -49,7 +49,7 @@ impl<'t, T: Real> Gradients<'t, T> {
             x.describe(),
             self.tape.var(self.output).describe()
         );
-        match self.tape.adjoint(self.region, x.id()) {
+        match self.tape.adjoint(self.sweep, x.id()) {
             Some(id) => self.tape.value_of(id),
             None => Tensor::zeros(x.shape()),
         }
@@ -63,7 +63,7 @@ impl<'t, T: Real> Gradients<'t, T> {
         if parameter > self.output {
             return None;
         }
-        let id = self.tape.adjoint(self.region, parameter)?;
+        let id = self.tape.adjoint(self.sweep, parameter)?;
         Some(self.tape.with_value(id, read))
     }
 }
@@ -108,10 +108,13 @@ impl<'t, T: Real> Var<'t, T> {
             self.describe()
         );
         let tape = self.tape();
-        let mut scratch = tape.take_scratch();
-        let region = sweep(self, seed, &mut scratch, |id| tape.is_active(id));
-        tape.return_scratch(scratch);
-        Gradients { tape, region, output: self.id() }
+        let repeated = tape.repeat_sweep(self.id(), seed.id());
+        let sweep = repeated.unwrap_or_else(|| {
+            tape.keep_sweep(self.id(), seed.id(), |adjoints| {
+                sweep(self, seed, adjoints, |id| tape.is_active(id));
+            })
+        });
+        Gradients { tape, sweep, output: self.id() }
     }
 
     /// The gradients of a scalar with respect to some values before it, recorded,
@@ -157,7 +160,7 @@ impl<'t, T: Real> Var<'t, T> {
         let mut scratch = tape.take_scratch();
         let reached = std::mem::take(&mut scratch.marks);
         let marks = tape.mark_from(inputs, self.id(), reached);
-        let region = sweep(self, cotangent, &mut scratch, |id| marks[id.index()]);
+        let region = sweep(self, cotangent, &mut scratch.adjoints, |id| marks[id.index()]);
         let adjoints = inputs
             .iter()
             .map(|input| scratch.adjoints.get(region + input.id().index()).copied().flatten())
@@ -189,15 +192,14 @@ impl<'t, T: Real> Var<'t, T> {
 }
 
 /// Walks from `output` down to the first node, recording adjoints of the nodes
-/// that `wanted` selects. Returns where the adjoints begin in the scratch table.
+/// that `wanted` selects at the end of the table. Returns where they begin.
 fn sweep<'t, T: Real>(
     output: Var<'t, T>,
     seed: Var<'t, T>,
-    scratch: &mut Scratch,
+    adjoints: &mut Adjoints,
     wanted: impl Fn(NodeId) -> bool,
 ) -> usize {
     let tape = output.tape();
-    let adjoints = &mut scratch.adjoints;
     let region = adjoints.len();
     let count = output.id().index() + 1;
     adjoints.resize(region + count, None);

@@ -18,6 +18,7 @@ mod node;
 mod parameters;
 mod recorder;
 mod store;
+mod sweeps;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -30,6 +31,7 @@ pub use leaf::Leaf;
 use node::{INLINE_ARGS, Origin};
 pub(crate) use node::{NodeId, OpHandle};
 use recorder::Recorder;
+pub(crate) use sweeps::Adjoints;
 
 use crate::op::{DynOp, Operation};
 use crate::tensor::{Shape, Tensor, View};
@@ -61,8 +63,8 @@ pub struct Tape<T: Real> {
 /// Tables of the sweeps, kept so that a sweep in steady state allocates nothing.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    /// Adjoints of finished backward sweeps, one region after another.
-    pub(crate) adjoints: Vec<Option<Adjoint>>,
+    /// Adjoints or tangents of sweeps in progress, one region after another.
+    pub(crate) adjoints: Adjoints,
     /// For a sweep in progress: the nodes that it goes through.
     pub(crate) marks: Vec<bool>,
 }
@@ -287,6 +289,14 @@ impl<T: Real> Tape<T> {
         self.inner.borrow().shape(id).clone()
     }
 
+    pub(crate) fn rank_of(&self, id: NodeId) -> usize {
+        self.inner.borrow().shape(id).rank()
+    }
+
+    pub(crate) fn elements_of(&self, id: NodeId) -> usize {
+        self.inner.borrow().layout(id).elements()
+    }
+
     pub(crate) fn value_of(&self, id: NodeId) -> Tensor<T> {
         let inner = self.inner.borrow();
         inner.tensor(id)
@@ -394,10 +404,32 @@ impl<T: Real> Tape<T> {
         Adjoint { id, owned: !self.records_derivatives() }
     }
 
-    /// The adjoint of a backward sweep, which starts at `region`.
-    pub(crate) fn adjoint(&self, region: usize, id: NodeId) -> Option<NodeId> {
-        let inner = self.inner.borrow();
-        inner.scratch.adjoints.get(region + id.index()).copied().flatten().map(|adjoint| adjoint.id)
+    /// Repeats a backward sweep, if the earlier recording had the same one here.
+    /// Returns its number.
+    pub(crate) fn repeat_sweep(&self, output: NodeId, seed: NodeId) -> Option<usize> {
+        self.inner.borrow_mut().repeat_sweep(output, seed)
+    }
+
+    /// Runs a backward sweep, which fills the table, and keeps it. Returns its
+    /// number.
+    pub(crate) fn keep_sweep(
+        &self,
+        output: NodeId,
+        seed: NodeId,
+        sweep: impl FnOnce(&mut Adjoints),
+    ) -> usize {
+        let (start, mut adjoints) = {
+            let mut inner = self.inner.borrow_mut();
+            inner.sweeps.value_read.set(false);
+            (inner.len(), inner.sweeps.table())
+        };
+        sweep(&mut adjoints);
+        self.inner.borrow_mut().keep_sweep(output, seed, start, adjoints)
+    }
+
+    /// The adjoint of a node in a backward sweep.
+    pub(crate) fn adjoint(&self, sweep: usize, id: NodeId) -> Option<NodeId> {
+        self.inner.borrow().sweeps.adjoint(sweep, id)
     }
 }
 

@@ -23,6 +23,7 @@ use super::leaf::Leaf;
 use super::node::{INLINE_ARGS, Kind, Node, NodeId, Ops, Origin};
 use super::parameters::Parameters;
 use super::store::Store;
+use super::sweeps::{Adjoints, Sweep, Sweeps};
 use super::{Args, Scratch};
 use crate::op::DynOp;
 use crate::tensor::{Buffer, Layout, Shape, Tensor, View};
@@ -40,6 +41,9 @@ pub(super) struct Recorder<T: Real> {
     store: Store<T>,
     ops: Ops<T>,
     pub(super) parameters: Parameters,
+    pub(super) sweeps: Sweeps,
+    /// Whether a node that was followed is now recorded by another source line.
+    moved: bool,
     /// Whether derivatives of what is recorded now may be asked for later.
     pub(super) records_derivatives: bool,
     /// While a sweep records, the line of the operation that it differentiates.
@@ -107,6 +111,8 @@ impl<T: Real> Recorder<T> {
             store: Store::default(),
             ops: Ops::new(),
             parameters: Parameters::default(),
+            sweeps: Sweeps::default(),
+            moved: false,
             records_derivatives: true,
             on_behalf: None,
             scratch: Scratch::default(),
@@ -119,7 +125,8 @@ impl<T: Real> Recorder<T> {
         self.parameters.forget();
         self.records_derivatives = true;
         self.on_behalf = None;
-        self.scratch.adjoints.clear();
+        self.sweeps.reset();
+        self.moved = false;
         // A program whose shapes never repeat would otherwise grow without bound.
         const PLENTY: usize = 1 << 14;
         if self.layouts.len() > PLENTY {
@@ -144,8 +151,9 @@ impl<T: Real> Recorder<T> {
     }
 
     /// Forgets what the earlier recording had behind this one.
-    #[cold]
+    #[inline(never)]
     fn diverge(&mut self) {
+        self.sweeps.diverge();
         let Self { nodes, spilled, store, ops, .. } = self;
         let forgotten = &nodes[self.len..];
         let own_memory = || forgotten.iter().filter(|node| node.kind.owns_memory());
@@ -180,7 +188,10 @@ impl<T: Real> Recorder<T> {
     #[inline]
     fn advance(&mut self, location: &'static Location<'static>) -> NodeId {
         let id = NodeId::new(self.len);
-        self.nodes[self.len].location = self.on_behalf.unwrap_or(location);
+        let location = self.on_behalf.unwrap_or(location);
+        let node = &mut self.nodes[self.len];
+        self.moved |= !std::ptr::eq(node.location, location);
+        node.location = location;
         self.len += 1;
         id
     }
@@ -437,6 +448,38 @@ impl<T: Real> Recorder<T> {
         self.carry_out(location)
     }
 
+    /// Repeats a backward sweep, if the earlier recording had the same one here.
+    /// Returns its number.
+    pub(super) fn repeat_sweep(&mut self, output: NodeId, seed: NodeId) -> Option<usize> {
+        // Its nodes are shown as recorded by the lines that they had.
+        if self.moved {
+            return None;
+        }
+        let end = self.sweeps.next(output, seed, self.len)?.nodes.end;
+        for index in self.len..end {
+            self.evaluate(index);
+        }
+        self.len = end;
+        Some(self.sweeps.advance())
+    }
+
+    /// Keeps a backward sweep whose nodes begin at `start`. Returns its number.
+    pub(super) fn keep_sweep(
+        &mut self,
+        output: NodeId,
+        seed: NodeId,
+        start: usize,
+        adjoints: Adjoints,
+    ) -> usize {
+        let nodes = start..self.len;
+        // The memory of large values from outside is not kept.
+        let is_kept = |node: &Node<T>| node.kind != Kind::Given || node.place.is_packed();
+        let repeats =
+            !self.sweeps.value_read.get() && self.nodes[nodes.clone()].iter().all(is_kept);
+        self.sweeps.put(Sweep { output, seed, nodes, adjoints, repeats });
+        self.sweeps.advance()
+    }
+
     #[inline]
     pub(super) fn args(&self, id: NodeId) -> &[NodeId] {
         self.node(id).args(&self.spilled)
@@ -449,7 +492,7 @@ impl<T: Real> Recorder<T> {
     }
 
     #[inline]
-    fn layout(&self, id: NodeId) -> &Layout {
+    pub(super) fn layout(&self, id: NodeId) -> &Layout {
         self.layouts.get(self.node(id).layout)
     }
 
@@ -460,10 +503,12 @@ impl<T: Real> Recorder<T> {
 
     #[inline]
     pub(super) fn view(&self, id: NodeId) -> View<'_, T> {
+        self.sweeps.value_read.set(true);
         self.store.blocks().view(self.node(id).place, self.layout(id))
     }
 
     pub(super) fn tensor(&self, id: NodeId) -> Tensor<T> {
+        self.sweeps.value_read.set(true);
         self.store.tensor(self.node(id).place, self.layout(id))
     }
 
