@@ -59,12 +59,7 @@ impl<'t, T: Real> Gradients<'t, T> {
     /// [key](Tape::parameter) without copying it; `None` if the output does not
     /// depend on that parameter.
     pub fn with_parameter<R>(&self, key: u64, read: impl FnOnce(View<'_, T>) -> R) -> Option<R> {
-        let parameter = self.tape.parameter_id(key)?;
-        if parameter > self.output {
-            return None;
-        }
-        let id = self.tape.adjoint(self.sweep, parameter)?;
-        Some(self.tape.with_value(id, read))
+        self.tape.with_parameter_adjoint(self.sweep, key, self.output, read)
     }
 }
 

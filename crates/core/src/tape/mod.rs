@@ -370,12 +370,6 @@ impl<T: Real> Tape<T> {
         self.inner.borrow().describe(id)
     }
 
-    pub(crate) fn parameter_id(&self, key: u64) -> Option<NodeId> {
-        let mut inner = self.inner.borrow_mut();
-        let position = inner.parameters.position(key);
-        inner.parameters.get(position)
-    }
-
     /// Nodes recorded from now on count as recorded by the line that recorded
     /// `id`.
     #[inline]
@@ -425,6 +419,22 @@ impl<T: Real> Tape<T> {
         };
         sweep(&mut adjoints);
         self.inner.borrow_mut().keep_sweep(output, seed, start, adjoints)
+    }
+
+    /// Lets `read` see the adjoint of a parameter that was recorded no later than
+    /// the output.
+    #[inline]
+    pub(crate) fn with_parameter_adjoint<R>(
+        &self,
+        sweep: usize,
+        key: u64,
+        output: NodeId,
+        read: impl FnOnce(View<'_, T>) -> R,
+    ) -> Option<R> {
+        let inner = self.inner.borrow();
+        let parameter = inner.parameters.get(inner.parameters.find(key)?)?;
+        let adjoint = inner.sweeps.adjoint(sweep, parameter).filter(|_| parameter <= output)?;
+        Some(read(inner.view(adjoint)))
     }
 
     /// The adjoint of a node in a backward sweep.

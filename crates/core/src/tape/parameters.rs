@@ -1,5 +1,6 @@
 //! Which node stands for which parameter.
 
+use std::cell::Cell;
 use std::hash::BuildHasherDefault;
 
 use indexmap::IndexMap;
@@ -18,7 +19,7 @@ pub(super) struct Parameters {
     /// The number of the recording.
     recording: u64,
     /// Where the next search begins.
-    next: usize,
+    next: Cell<usize>,
 }
 
 #[derive(Default)]
@@ -32,20 +33,19 @@ impl Parameters {
     /// The position of a key, whether it is known or not.
     #[inline]
     pub(super) fn position(&mut self, key: u64) -> usize {
-        let position = match self.entries.get_index(self.next) {
-            Some((&found, _)) if found == key => self.next,
-            _ => self.search(key),
-        };
-        self.next = if position + 1 == self.entries.len() { 0 } else { position + 1 };
-        position
+        self.find(key).unwrap_or_else(|| self.entries.insert_full(key, Entry::default()).0)
     }
 
-    #[inline(never)]
-    fn search(&mut self, key: u64) -> usize {
-        let entry = self.entries.entry(key);
-        let position = entry.index();
-        entry.or_default();
-        position
+    /// The position of a known key.
+    #[inline]
+    pub(super) fn find(&self, key: u64) -> Option<usize> {
+        let next = self.next.get();
+        let position = match self.entries.get_index(next) {
+            Some((&found, _)) if found == key => next,
+            _ => self.entries.get_index_of(&key)?,
+        };
+        self.next.set(if position + 1 == self.entries.len() { 0 } else { position + 1 });
+        Some(position)
     }
 
     /// The node of the parameter at a position, if this recording has one.

@@ -219,15 +219,13 @@ impl<T: Real> Recorder<T> {
     ) -> NodeId {
         let agrees = self.nodes.get(self.len).is_some_and(|node| {
             let layout = self.layouts.get(node.layout);
-            let same_layout = if node.place.is_packed() {
-                layout.shape() == view.shape()
-            } else {
-                layout == view.layout()
+            let has_room = || match node.place.is_packed() {
+                true => layout.shape() == view.shape(),
+                false => {
+                    layout == view.layout() && self.store.has_room_for(node.place, view, buffer)
+                }
             };
-            node.active == active
-                && node.origin.is_leaf(origin)
-                && same_layout
-                && self.store.has_room_for(node.place, view, buffer)
+            node.active == active && node.origin.is_leaf(origin) && has_room()
         });
         if !agrees {
             self.diverge();
@@ -398,6 +396,10 @@ impl<T: Real> Recorder<T> {
                         [a] => op.eval(&[view(a)], layout.shape(), out),
                         [a, b] => op.eval(&[view(a), view(b)], layout.shape(), out),
                         [a, b, c] => op.eval(&[view(a), view(b), view(c)], layout.shape(), out),
+                        [a, b, c, d] => {
+                            let views = [view(a), view(b), view(c), view(d)];
+                            op.eval(&views, layout.shape(), out);
+                        }
                         _ => {
                             let views: Args<View<'_, T>> = args.iter().map(view).collect();
                             op.eval(&views, layout.shape(), out);

@@ -111,22 +111,16 @@ impl<T: Real> Store<T> {
         }
     }
 
-    /// Whether [`room_for`](Self::room_for) would give such a place.
+    /// Whether [`room_for`](Self::room_for) would give such a room to a large value
+    /// of the same layout.
     pub(crate) fn has_room_for(
         &self,
         place: Place,
         view: View<'_, T>,
         buffer: Option<&Buffer<T>>,
     ) -> bool {
-        match place.block {
-            0 => view.len() <= SMALL,
-            block => {
-                let foreign = self.large[block as usize - 1].foreign;
-                view.len() > SMALL
-                    && foreign == buffer.is_some()
-                    && (!foreign || place.offset as usize == view.offset())
-            }
-        }
+        let foreign = self.large[place.block as usize - 1].foreign;
+        foreign == buffer.is_some() && (!foreign || place.offset as usize == view.offset())
     }
 
     /// Takes a value in: copied, in row-major order, if small or without a buffer

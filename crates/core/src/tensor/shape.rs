@@ -19,7 +19,7 @@ pub(crate) const INLINE_AXES: usize = 4;
 /// assert_eq!(a.broadcast(&b), Some(Shape::from([4, 2, 3])));
 /// assert_eq!(a.to_string(), "[4, 1, 3]");
 /// ```
-#[derive(PartialEq, Eq, Hash, Default)]
+#[derive(Eq, Hash, Default)]
 pub struct Shape(SmallVec<[usize; INLINE_AXES]>);
 
 impl Shape {
@@ -92,6 +92,14 @@ impl Shape {
         let mut shape = self.clone();
         shape.0.insert(axis, extent);
         shape
+    }
+}
+
+impl PartialEq for Shape {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        // Written out, since a call to compare bytes costs more than the few words.
+        self.len() == other.len() && self.iter().zip(&**other).all(|(a, b)| a == b)
     }
 }
 
