@@ -38,7 +38,7 @@ pub use axes::{Axes, AxisList};
 pub use number::{Number, Plain};
 pub use real::Real;
 pub use sweep::Gradients;
-pub use tape::{Leaf, Tape};
+pub use tape::{Leaf, Memory, Tape};
 pub use tensor::{Layout, Shape, Tensor, View};
 pub use transform::*;
 pub use var::{Var, concat, stack};

@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use wengert_core::op::{Call, Cost, Op, Samples};
-use wengert_core::{Real, Shape, Tape, Tensor, Var, View};
+use wengert_core::op::{Call, Cost, Elementwise, Op, Samples};
+use wengert_core::{Number, Real, Shape, Tape, Tensor, Var, View};
 
 /// One operation: which, on which of the values so far, and with which number.
 type Step = (u8, usize, usize, i8);
@@ -52,7 +52,7 @@ fn run(tape: &Tape<f64>, program: &Program) -> Results {
             14 => {
                 // Sweeps may stand anywhere in a recording.
                 let gradients = (a * a * x).sum().backward();
-                results.extend([bits(&gradients.wrt(x)), bits(&gradients.wrt(a))]);
+                results.extend([x, w].map(|input| bits(&gradients.wrt(input))));
                 a
             }
             _ => wengert_core::concat(&[a, b, a, b, a, b], 0).slice(0, ..shape[0]),
@@ -197,6 +197,41 @@ fn a_panic_leaves_a_tape_that_goes_on() {
             z.backward().wrt(x).to_vec(),
             [1.0, 2.0, 3.0].map(|x: f64| x.exp() + x.exp() * x)
         );
+    }
+}
+
+/// A function whose evaluation fails for negative numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Fragile;
+
+impl Elementwise<1> for Fragile {
+    const NAME: &'static str = "fragile";
+
+    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+        assert!(x >= T::zero(), "a negative number");
+        x
+    }
+
+    fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
+        x.constant(1.0)
+    }
+
+    fn samples(_: &mut Samples<Self>) {}
+}
+
+#[test]
+fn a_panic_in_a_kernel_leaves_a_tape_that_goes_on() {
+    let mut tape = Tape::new();
+    for len in [3, 3, 100, 100, 3] {
+        for sign in [1.0, -1.0, -1.0, 1.0] {
+            tape.reset();
+            let x = tape.variable(&Tensor::full([len], sign));
+            let y = catch_unwind(AssertUnwindSafe(|| x.apply(Fragile)));
+            assert_eq!(y.is_err(), sign < 0.0);
+            let z = (x.exp() * y.unwrap_or(x)).sum();
+            let expected = Tensor::full([len], f64::exp(sign) * (sign + 1.0));
+            assert_eq!(z.backward().wrt(x), expected);
+        }
     }
 }
 

@@ -24,11 +24,24 @@ pub struct Gradients<'t, T: Real> {
 }
 
 impl<'t, T: Real> Gradients<'t, T> {
-    /// The gradient with respect to a variable or an intermediate value, in its
-    /// shape; zeros if the output does not depend on it.
+    /// The gradient with respect to a variable or parameter, in its shape; zeros if
+    /// the output does not depend on it.
+    ///
+    /// The sweep uses the memory of other values' adjoints again as soon as it has
+    /// consumed them; [`Var::grad`] gives those that are wanted:
+    ///
+    /// ```
+    /// # use wengert_core::Tape;
+    /// let tape = Tape::new();
+    /// let x = tape.variable(3.0);
+    /// let z = x * 2.0;
+    /// let y = z * z;
+    /// let [dz] = tape.without_gradients(|| y.grad([z]));
+    /// assert_eq!((y.backward().wrt(x).item(), dz.item()), (24.0, 12.0));
+    /// ```
     ///
     /// # Panics
-    /// If `x` lies on another tape, is a constant, or was recorded after the
+    /// If `x` lies on another tape, is no variable, or was recorded after the
     /// output.
     #[track_caller]
     pub fn wrt(&self, x: Var<'t, T>) -> Tensor<T> {
@@ -41,6 +54,12 @@ impl<'t, T: Real> Gradients<'t, T> {
         assert!(
             x.is_active(),
             "no derivative is recorded for {}: take it in with `tape.variable`",
+            x.describe()
+        );
+        assert!(
+            self.tape.call(x.id()).is_none(),
+            "a backward sweep keeps the gradients of variables and parameters, and this is {}; \
+             `output.grad([x])` gives those of any values",
             x.describe()
         );
         assert!(
@@ -70,8 +89,8 @@ impl<T: Real> fmt::Debug for Gradients<'_, T> {
 }
 
 impl<'t, T: Real> Var<'t, T> {
-    /// The gradients of a scalar with respect to everything before it, by one
-    /// fast sweep.
+    /// The gradients of a scalar with respect to all variables and parameters, by
+    /// one fast sweep.
     ///
     /// # Panics
     /// If `self` has more than one element or depends on no variable.
@@ -82,8 +101,8 @@ impl<'t, T: Real> Var<'t, T> {
         tape.without_gradients(|| self.backward_from(self.seed()))
     }
 
-    /// The product of a cotangent with the Jacobian of `self` with respect to
-    /// everything before it, by one fast sweep.
+    /// The product of a cotangent with the Jacobian of `self` with respect to all
+    /// variables and parameters, by one fast sweep.
     ///
     /// # Panics
     /// If the cotangent's shape is not that of `self`, or `self` depends on no
@@ -106,7 +125,7 @@ impl<'t, T: Real> Var<'t, T> {
         let repeated = tape.repeat_sweep(self.id(), seed.id());
         let sweep = repeated.unwrap_or_else(|| {
             tape.keep_sweep(self.id(), seed.id(), |adjoints| {
-                sweep(self, seed, adjoints, |id| tape.is_active(id));
+                sweep(self, seed, Consumed::Recycled, adjoints, |id| tape.is_active(id));
             })
         });
         Gradients { tape, sweep, output: self.id() }
@@ -155,7 +174,8 @@ impl<'t, T: Real> Var<'t, T> {
         let mut scratch = tape.take_scratch();
         let reached = std::mem::take(&mut scratch.marks);
         let marks = tape.mark_from(inputs, self.id(), reached);
-        let region = sweep(self, cotangent, &mut scratch.adjoints, |id| marks[id.index()]);
+        let region =
+            sweep(self, cotangent, Consumed::Kept, &mut scratch.adjoints, |id| marks[id.index()]);
         let adjoints = inputs
             .iter()
             .map(|input| scratch.adjoints.get(region + input.id().index()).copied().flatten())
@@ -186,20 +206,33 @@ impl<'t, T: Real> Var<'t, T> {
     }
 }
 
+/// What becomes of the adjoints of intermediate values.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Consumed {
+    Kept,
+    /// Their memory is used again by the rest of the sweep.
+    Recycled,
+}
+
 /// Walks from `output` down to the first node, recording adjoints of the nodes
 /// that `wanted` selects at the end of the table. Returns where they begin.
 fn sweep<'t, T: Real>(
     output: Var<'t, T>,
     seed: Var<'t, T>,
+    consumed: Consumed,
     adjoints: &mut Adjoints,
     wanted: impl Fn(NodeId) -> bool,
 ) -> usize {
     let tape = output.tape();
+    let recycles = consumed == Consumed::Recycled;
     let region = adjoints.len();
     let count = output.id().index() + 1;
     adjoints.resize(region + count, None);
     let adjoints = &mut adjoints[region..];
     adjoints[output.id().index()] = Some(seed.id().into());
+    if recycles {
+        tape.hold(seed.id());
+    }
     for index in (0..count).rev() {
         let Some(Adjoint { id: cotangent, .. }) = adjoints[index] else { continue };
         let id = NodeId::new(index);
@@ -208,6 +241,7 @@ fn sweep<'t, T: Real>(
         }
         let Some((op, args)) = tape.call(id) else { continue };
         tape.record_on_behalf(Some(id));
+        let first = tape.len();
         let value = tape.var(id);
         let call = Call::new(&args, value);
         for (position, arg) in args.iter().enumerate() {
@@ -224,10 +258,21 @@ fn sweep<'t, T: Real>(
                 arg.describe()
             );
             let slot = &mut adjoints[arg.id().index()];
-            *slot = Some(match *slot {
+            let before = *slot;
+            let after = match before {
                 Some(sum) => tape.accumulate(sum, term),
                 None => term.id().into(),
-            });
+            };
+            *slot = Some(after);
+            if recycles {
+                tape.hold(after.id);
+                before.inspect(|before| tape.let_go(before.id));
+            }
+        }
+        if recycles {
+            tape.end_rule(first);
+            tape.let_go(cotangent);
+            adjoints[index] = None;
         }
     }
     tape.record_on_behalf(None);

@@ -14,6 +14,7 @@
 
 mod layouts;
 mod leaf;
+mod memory;
 mod node;
 mod parameters;
 mod recorder;
@@ -28,6 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use smallvec::SmallVec;
 
 pub use leaf::Leaf;
+pub use memory::Memory;
 use node::{INLINE_ARGS, Origin};
 pub(crate) use node::{NodeId, OpHandle};
 use recorder::Recorder;
@@ -67,6 +69,11 @@ pub(crate) struct Scratch {
     pub(crate) adjoints: Adjoints,
     /// For a sweep in progress: the nodes that it goes through.
     pub(crate) marks: Vec<bool>,
+    /// For a backward sweep in progress: how many adjoints lie in each slot of a
+    /// large value.
+    readers: Vec<u32>,
+    /// The first slot that it makes.
+    first_slot: usize,
 }
 
 /// The adjoint of a node.
@@ -264,7 +271,9 @@ impl<T: Real> Tape<T> {
     /// ```
     pub fn first_non_finite(&self) -> Option<String> {
         let inner = self.inner.borrow();
+        let kept = inner.kept_values();
         let id = (0..inner.len())
+            .filter(|&index| kept[index])
             .map(NodeId::new)
             .find(|&id| inner.view(id).iter().any(|x| !x.is_finite()))?;
         let value = inner.view(id).iter().find(|x| !x.is_finite())?;
@@ -322,6 +331,32 @@ impl<T: Real> Tape<T> {
     pub(crate) fn same_shape(&self, a: NodeId, b: NodeId) -> bool {
         let inner = self.inner.borrow();
         inner.node(a).layout == inner.node(b).layout || inner.shape(a) == inner.shape(b)
+    }
+
+    /// Of each node whether its value is still there: a backward sweep uses the
+    /// memory of its own intermediate results again.
+    pub(crate) fn kept_values(&self) -> Vec<bool> {
+        self.inner.borrow().kept_values()
+    }
+
+    /// What the tape holds, in bytes.
+    ///
+    /// ```
+    /// # use wengert_core::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// let x = tape.variable(&Tensor::<f64>::ones([1000]));
+    /// x.sin().sum().backward();
+    /// let memory = tape.memory();
+    /// assert!(memory.values >= 8000 && memory.adjoints >= 8000);
+    /// assert!(memory.peak >= memory.values + memory.adjoints);
+    /// println!("{memory}");
+    /// ```
+    pub fn memory(&self) -> Memory {
+        let inner = self.inner.borrow();
+        let bytes = |elements: usize| elements * size_of::<T>();
+        let [values, adjoints] = inner.elements_of_values().map(bytes);
+        let [held, peak] = inner.elements_held().map(bytes);
+        Memory { values, adjoints, idle: held.saturating_sub(values + adjoints), peak }
     }
 
     /// A node's op and arguments, for a rule; `None` for a leaf.
@@ -414,8 +449,7 @@ impl<T: Real> Tape<T> {
     ) -> usize {
         let (start, mut adjoints) = {
             let mut inner = self.inner.borrow_mut();
-            inner.sweeps.value_read.set(false);
-            (inner.len(), inner.sweeps.table())
+            (inner.len(), inner.begin_sweep())
         };
         sweep(&mut adjoints);
         self.inner.borrow_mut().keep_sweep(output, seed, start, adjoints)
@@ -435,6 +469,22 @@ impl<T: Real> Tape<T> {
         let parameter = inner.parameters.get(inner.parameters.find(key)?)?;
         let adjoint = inner.sweeps.adjoint(sweep, parameter).filter(|_| parameter <= output)?;
         Some(read(inner.view(adjoint)))
+    }
+
+    /// Declares that an adjoint of the backward sweep in progress is read later on.
+    pub(crate) fn hold(&self, adjoint: NodeId) {
+        self.inner.borrow_mut().hold(adjoint);
+    }
+
+    /// Takes back one [`hold`](Self::hold). Memory that nobody holds is used again.
+    pub(crate) fn let_go(&self, adjoint: NodeId) {
+        self.inner.borrow_mut().let_go(adjoint);
+    }
+
+    /// Declares that a rule of the backward sweep in progress, whose nodes begin at
+    /// `first`, is done.
+    pub(crate) fn end_rule(&self, first: usize) {
+        self.inner.borrow_mut().end_rule(first);
     }
 
     /// The adjoint of a node in a backward sweep.

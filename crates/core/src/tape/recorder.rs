@@ -156,14 +156,17 @@ impl<T: Real> Recorder<T> {
         self.sweeps.diverge();
         let Self { nodes, spilled, store, ops, .. } = self;
         let forgotten = &nodes[self.len..];
-        let own_memory = || forgotten.iter().filter(|node| node.kind.owns_memory());
-        // Rooms, ops and lists are made in the order of nodes, so the first that
-        // a forgotten node has is the first that is free.
-        if let Some(node) = own_memory().find(|node| node.place.is_packed()) {
-            store.truncate(node.place);
+        // Small values, ops and lists stand in the order of nodes, so the first that
+        // a forgotten node has is the first that is free. Slots of large values
+        // are numbered in that order, but may be taken again.
+        let first_small =
+            forgotten.iter().find(|node| node.kind.owns_memory() && node.place.is_packed());
+        if let Some(node) = first_small {
+            store.truncate_small(node.place);
         }
-        if let Some(node) = own_memory().find(|node| !node.place.is_packed()) {
-            store.truncate(node.place);
+        if !forgotten.is_empty() {
+            let slots = nodes[..self.len].iter().filter_map(|node| node.place.slot());
+            store.truncate_large(slots.max().map_or(0, |slot| slot + 1));
         }
         let stored = |node: &Node<T>| match node.origin {
             Origin::Stored(position) => Some(position),
@@ -465,6 +468,94 @@ impl<T: Real> Recorder<T> {
         Some(self.sweeps.advance())
     }
 
+    /// Begins a backward sweep, for which the memory of adjoints that it has
+    /// consumed is used again.
+    pub(super) fn begin_sweep(&mut self) -> Adjoints {
+        let slots = self.nodes[..self.len].iter().filter_map(|node| node.place.slot());
+        self.scratch.first_slot = slots.max().map_or(0, |slot| slot + 1);
+        self.scratch.readers.clear();
+        self.store.recycle_no_more();
+        self.sweeps.value_read.set(false);
+        self.sweeps.table()
+    }
+
+    /// Declares that an adjoint of the sweep in progress is read later on.
+    pub(super) fn hold(&mut self, adjoint: NodeId) {
+        if let Some(slot) = self.node(adjoint).place.slot() {
+            let readers = &mut self.scratch.readers;
+            readers.resize(readers.len().max(slot + 1), 0);
+            readers[slot] += 1;
+        }
+    }
+
+    /// Takes back one [`hold`](Self::hold).
+    pub(super) fn let_go(&mut self, adjoint: NodeId) {
+        if let Some(slot) = self.node(adjoint).place.slot() {
+            self.scratch.readers[slot] -= 1;
+            self.recycle_unread(slot);
+        }
+    }
+
+    /// Declares that a rule of the sweep in progress, whose nodes begin at `first`,
+    /// is done: of its results only adjoints are read later on.
+    pub(super) fn end_rule(&mut self, first: usize) {
+        for index in first..self.len {
+            if let Some(slot) = self.nodes[index].place.slot() {
+                self.recycle_unread(slot);
+            }
+        }
+    }
+
+    /// Recycles a slot that the sweep in progress has made if no adjoint that is
+    /// held lies there.
+    fn recycle_unread(&mut self, slot: usize) {
+        let is_unread = self.scratch.readers.get(slot).is_none_or(|&readers| readers == 0);
+        if slot >= self.scratch.first_slot && is_unread {
+            self.store.recycle(slot);
+        }
+    }
+
+    /// Of each node whether its value is still there: a backward sweep uses the
+    /// memory of its own intermediate results again.
+    pub(super) fn kept_values(&self) -> Vec<bool> {
+        let mut taken = Vec::new();
+        let kept = |node: &Node<T>| {
+            let Some(slot) = node.place.slot() else { return true };
+            taken.resize(taken.len().max(slot + 1), false);
+            // Backwards, the last value of a slot and views of it come first.
+            let kept = !taken[slot];
+            taken[slot] |= node.kind.owns_memory();
+            kept
+        };
+        let mut kept: Vec<bool> = self.nodes[..self.len].iter().rev().map(kept).collect();
+        kept.reverse();
+        kept
+    }
+
+    /// Elements that the values of the recording, and those of its backward
+    /// sweeps, lie in.
+    pub(super) fn elements_of_values(&self) -> [usize; 2] {
+        let mut seen = vec![false; self.nodes.len()];
+        let mut elements = [0; 2];
+        for (index, node) in self.nodes[..self.len].iter().enumerate() {
+            let part = usize::from(self.sweeps.contain(index));
+            match node.place.slot() {
+                Some(slot) if !std::mem::replace(&mut seen[slot], true) => {
+                    elements[part] += self.store.slot_len(slot);
+                }
+                None if node.kind.owns_memory() => {
+                    elements[part] += self.layouts.get(node.layout).elements();
+                }
+                _ => {}
+            }
+        }
+        elements
+    }
+
+    pub(super) fn elements_held(&self) -> [usize; 2] {
+        self.store.elements_held()
+    }
+
     /// Keeps a backward sweep whose nodes begin at `start`. Returns its number.
     pub(super) fn keep_sweep(
         &mut self,
@@ -473,6 +564,7 @@ impl<T: Real> Recorder<T> {
         start: usize,
         adjoints: Adjoints,
     ) -> usize {
+        self.store.recycle_no_more();
         let nodes = start..self.len;
         // The memory of large values from outside is not kept.
         let is_kept = |node: &Node<T>| node.kind != Kind::Given || node.place.is_packed();

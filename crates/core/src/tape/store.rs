@@ -33,6 +33,12 @@ impl Place {
         self.block == 0
     }
 
+    /// The number of the slot of a large value.
+    #[inline]
+    pub(crate) fn slot(self) -> Option<usize> {
+        (self.block as usize).checked_sub(1)
+    }
+
     /// The place `distance` elements further on.
     #[inline]
     pub(crate) fn moved(self, distance: isize) -> Place {
@@ -50,7 +56,13 @@ fn index(offset: usize) -> u32 {
 pub(crate) struct Store<T> {
     small: Vec<T>,
     large: Vec<Slot<T>>,
+    /// Slots whose values nobody will read again, for values to come.
+    free: Vec<usize>,
     pool: Pool<T>,
+    /// Elements of all large buffers that the tape has asked the system for and
+    /// still holds, and the most there were at any time.
+    held: usize,
+    most: usize,
 }
 
 /// A place for a large value.
@@ -94,21 +106,43 @@ impl<T: Real> Store<T> {
             self.small.resize(start + len, T::zero());
             Place { block: 0, offset: index(start) }
         } else {
-            self.large.push(Slot { buffer: None, foreign: false });
-            Place { block: index(self.large.len()), offset: 0 }
+            let slot = self.recycled(len).unwrap_or_else(|| {
+                self.large.push(Slot { buffer: None, foreign: false });
+                self.large.len() - 1
+            });
+            Place { block: index(slot + 1), offset: 0 }
         }
+    }
+
+    /// A free slot with a buffer of the right length.
+    fn recycled(&mut self, len: usize) -> Option<usize> {
+        let fits = |&slot: &usize| {
+            let buffer = self.large[slot].buffer.as_ref();
+            buffer.is_some_and(|buffer| buffer.len() == Pool::<T>::rounded(len))
+        };
+        let position = self.free.iter().rposition(fits)?;
+        Some(self.free.remove(position))
+    }
+
+    /// Lets values to come have a slot whose value nobody will read again.
+    pub(crate) fn recycle(&mut self, slot: usize) {
+        if !self.large[slot].foreign && !self.free.contains(&slot) {
+            self.free.push(slot);
+        }
+    }
+
+    /// Keeps all values that are there now.
+    pub(crate) fn recycle_no_more(&mut self) {
+        self.free.clear();
     }
 
     /// Room for a value from outside: see [`take_in`](Self::take_in).
     pub(crate) fn room_for(&mut self, view: View<'_, T>, buffer: Option<&Buffer<T>>) -> Place {
-        let place = self.room(view.len());
-        match buffer {
-            Some(_) if place.block > 0 => {
-                self.large[place.block as usize - 1].foreign = true;
-                Place { offset: index(view.offset()), ..place }
-            }
-            _ => place,
+        if buffer.is_none() || view.len() <= SMALL {
+            return self.room(view.len());
         }
+        self.large.push(Slot { buffer: None, foreign: true });
+        Place { block: index(self.large.len()), offset: index(view.offset()) }
     }
 
     /// Whether [`room_for`](Self::room_for) would give such a room to a large value
@@ -166,6 +200,9 @@ impl<T: Real> Store<T> {
             write(Blocks { small: earlier, large: &self.large }, out);
         } else {
             let slot = place.block as usize - 1;
+            if !self.free.is_empty() {
+                self.free.retain(|&free| free != slot);
+            }
             let mut buffer = self.unshared(slot, len);
             let out = &mut Arc::get_mut(&mut buffer).expect("nobody shares it")[..len];
             poison(out);
@@ -176,9 +213,17 @@ impl<T: Real> Store<T> {
 
     /// The buffer of a slot, or another one if a tensor outside shares it.
     fn unshared(&mut self, slot: usize, len: usize) -> Buffer<T> {
-        let own = self.large[slot].buffer.take();
-        let own = own.filter(|buffer| Arc::strong_count(buffer) == 1);
-        own.unwrap_or_else(|| self.pool.take(len))
+        match self.large[slot].buffer.take() {
+            Some(own) if Arc::strong_count(&own) == 1 => return own,
+            Some(shared) => self.held -= shared.len(),
+            None => {}
+        }
+        self.pool.take(len).unwrap_or_else(|| {
+            let len = Pool::<T>::rounded(len);
+            self.held += len;
+            self.most = self.most.max(self.held);
+            Arc::new(vec![T::zero(); len])
+        })
     }
 
     /// Adds a value into another one, whose layout is contiguous and whose memory
@@ -231,27 +276,43 @@ impl<T: Real> Store<T> {
     /// Lets go of what tensors outside share; all else is kept for the recording
     /// to come.
     pub(crate) fn release_shared(&mut self) {
+        self.free.clear();
         for slot in &mut self.large {
-            if slot.foreign || slot.buffer.as_ref().is_some_and(|b| Arc::strong_count(b) > 1) {
+            if slot.foreign {
                 slot.buffer = None;
+            } else if let Some(shared) = slot.buffer.take_if(|b| Arc::strong_count(b) > 1) {
+                self.held -= shared.len();
             }
         }
     }
 
-    /// Forgets the rooms made from the one at `place` on. Large buffers go to the
+    /// Forgets the small values from the one at `place` on.
+    pub(crate) fn truncate_small(&mut self, place: Place) {
+        self.small.truncate(place.offset as usize);
+    }
+
+    /// Forgets the slots of large values from a number on. Their buffers go to the
     /// pool.
-    pub(crate) fn truncate(&mut self, place: Place) {
-        if place.block == 0 {
-            self.small.truncate(place.offset as usize);
-            return;
-        }
-        for slot in self.large.drain(place.block as usize - 1..) {
-            if let Some(buffer) = slot.buffer
-                && !slot.foreign
-            {
-                self.pool.give(buffer);
+    pub(crate) fn truncate_large(&mut self, slots: usize) {
+        self.free.retain(|&slot| slot < slots);
+        for slot in self.large.drain(slots..).filter(|slot| !slot.foreign) {
+            match slot.buffer {
+                Some(buffer) if Arc::strong_count(&buffer) == 1 => self.pool.give(buffer),
+                Some(shared) => self.held -= shared.len(),
+                None => {}
             }
         }
+    }
+
+    /// The elements of a slot's buffer, unless it came from outside.
+    pub(crate) fn slot_len(&self, slot: usize) -> usize {
+        let slot = &self.large[slot];
+        slot.buffer.as_ref().filter(|_| !slot.foreign).map_or(0, |buffer| buffer.len())
+    }
+
+    /// The elements of all memory held now, and the most there were.
+    pub(crate) fn elements_held(&self) -> [usize; 2] {
+        [self.held, self.most].map(|large| self.small.capacity() + large)
     }
 }
 
@@ -295,15 +356,12 @@ impl<T: Real> Pool<T> {
         len.div_ceil(step) * step
     }
 
-    fn take(&mut self, len: usize) -> Buffer<T> {
-        let len = Self::rounded(len);
-        self.free.get_mut(&len).and_then(Vec::pop).unwrap_or_else(|| Arc::new(vec![T::zero(); len]))
+    fn take(&mut self, len: usize) -> Option<Buffer<T>> {
+        self.free.get_mut(&Self::rounded(len))?.pop()
     }
 
-    /// Keeps a buffer unless a tensor outside still shares it.
+    /// Keeps a buffer that nobody shares.
     fn give(&mut self, buffer: Buffer<T>) {
-        if Arc::strong_count(&buffer) == 1 {
-            self.free.entry(buffer.len()).or_default().push(buffer);
-        }
+        self.free.entry(buffer.len()).or_default().push(buffer);
     }
 }

@@ -73,6 +73,11 @@ impl Sweeps {
         adjoint.map(|adjoint| adjoint.id)
     }
 
+    /// Whether a sweep of this recording has recorded a node.
+    pub(super) fn contain(&self, node: usize) -> bool {
+        self.entries[..self.len].iter().any(|sweep| sweep.nodes.contains(&node))
+    }
+
     /// What stands behind this recording no longer has the same beginning.
     pub(super) fn diverge(&mut self) {
         for sweep in self.entries[self.len..].iter_mut().take_while(|sweep| sweep.repeats) {
