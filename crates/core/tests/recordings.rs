@@ -34,7 +34,7 @@ fn run(tape: &Tape<f64>, program: &Program) -> Results {
     let mut results = Results::new();
     for &(op, i, j, number) in steps {
         let (a, b) = (values[i % values.len()], values[j % values.len()]);
-        values.push(match op % 16 {
+        values.push(match op % 17 {
             0 => a + b,
             1 => a - b.sum_over(0),
             2 => (a * b).tanh(),
@@ -55,6 +55,7 @@ fn run(tape: &Tape<f64>, program: &Program) -> Results {
                 results.extend([x, w].map(|input| bits(&gradients.wrt(input))));
                 a
             }
+            15 => a.apply(Branching),
             _ => wengert_core::concat(&[a, b, a, b, a, b], 0).slice(0, ..shape[0]),
         });
     }
@@ -93,7 +94,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(150))]
+    #![proptest_config(config(300))]
 
     /// The same program with other numbers, shortened, changed in one step, and in
     /// another shape; each on the tape that the others have left behind.
@@ -235,8 +236,8 @@ fn a_panic_in_a_kernel_leaves_a_tape_that_goes_on() {
     }
 }
 
-/// Twice the operand, or three times where the operand is negative, by a rule that
-/// looks at the value.
+/// Twice the operand, or three times if its first element is negative, by a rule
+/// that looks at the value and records other operations in either case.
 #[derive(Clone, Debug, PartialEq)]
 struct Branching;
 
@@ -248,8 +249,10 @@ impl Op for Branching {
     }
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
-        let x = args[0].first();
-        out[0] = x * T::from_f64(if x < T::zero() { 3.0 } else { 2.0 });
+        let factor = T::from_f64(if args[0].first() < T::zero() { 3.0 } else { 2.0 });
+        for (y, x) in out.iter_mut().zip(args[0].iter()) {
+            *y = factor * x;
+        }
     }
 
     fn jvp<'t, T: Real>(
@@ -266,8 +269,8 @@ impl Op for Branching {
         _: usize,
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
-        let slope = if call.arg(0).item() < T::zero() { 3.0 } else { 2.0 };
-        Some(cotangent * T::from_f64(slope))
+        let negative = call.arg(0).with_value(|x| x.first() < T::zero());
+        Some(if negative { cotangent * T::from_f64(3.0) } else { cotangent + cotangent })
     }
 
     fn cost(&self, _: &[&Shape], _: &Shape) -> Cost {
