@@ -14,7 +14,7 @@ fn a_sweep_needs_the_memory_of_a_few_adjoints() {
     let mut tape = Tape::new();
     for _ in 0..3 {
         tape.reset();
-        let x = tape.variable(&input());
+        let x = tape.variable(input());
         let mut y = x;
         for _ in 0..50 {
             y = (y.tanh() * 1.5).reshape([32, 32]).transpose().reshape([1024]);
@@ -31,7 +31,7 @@ fn a_sweep_needs_the_memory_of_a_few_adjoints() {
 #[test]
 fn gradients_outlive_later_sweeps() {
     let tape = Tape::new();
-    let (x, w) = (tape.variable(&input()), tape.variable(&input()));
+    let (x, w) = (tape.variable(input()), tape.variable(input()));
     let first = (x * w).sin().sum().backward();
     let before = [first.wrt(x), first.wrt(w)];
     let second = ((x + w).tanh() * x).cos().sum().backward();
@@ -42,7 +42,7 @@ fn gradients_outlive_later_sweeps() {
 #[test]
 fn values_of_the_recording_outlive_its_sweeps() {
     let tape = Tape::new();
-    let x = tape.variable(&input());
+    let x = tape.variable(input());
     let (y, before) = (x.tanh(), x.tanh().value());
     let z = (y * x).sin();
     let kept = z.value();

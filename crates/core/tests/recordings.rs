@@ -172,6 +172,17 @@ fn a_parameter_read_before_it_is_trained() {
 }
 
 #[test]
+fn shapes_that_never_repeat() {
+    let mut tape = Tape::new();
+    for n in 0..20_000 {
+        tape.reset();
+        let x = tape.variable(2.0);
+        let y = tape.constant(Tensor::zeros([n, 0])).sum() + x * x;
+        assert_eq!(y.backward().wrt(x).item(), 4.0);
+    }
+}
+
+#[test]
 fn lines_are_those_of_this_recording() {
     let mut tape = Tape::new();
     for round in 0..4 {
@@ -226,7 +237,7 @@ fn a_panic_in_a_kernel_leaves_a_tape_that_goes_on() {
     for len in [3, 3, 100, 100, 3] {
         for sign in [1.0, -1.0, -1.0, 1.0] {
             tape.reset();
-            let x = tape.variable(&Tensor::full([len], sign));
+            let x = tape.variable(Tensor::full([len], sign));
             let y = catch_unwind(AssertUnwindSafe(|| x.apply(Fragile)));
             assert_eq!(y.is_err(), sign < 0.0);
             let z = (x.exp() * y.unwrap_or(x)).sum();
