@@ -41,7 +41,7 @@ pub use number::{Number, Plain};
 pub use program::{CompileError, Functions, Program, compile};
 pub use real::Real;
 pub use sweep::Gradients;
-pub use tape::{Leaf, Tape};
+pub use tape::{Leaf, Memory, Tape};
 pub use tensor::{Layout, Shape, Tensor, View};
 pub use transform::*;
 pub use var::{Var, concat, stack};

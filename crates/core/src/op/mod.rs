@@ -202,6 +202,10 @@ pub trait Op: Clone + PartialEq + Debug + 'static {
 
     /// What the result's cotangent adds to the adjoint of one argument: the
     /// transposed Jacobian applied to it. `None` stands for zero.
+    ///
+    /// What a rule records may depend on the op, on shapes, and on values that it
+    /// reads, but on nothing else: a program that repeats itself repeats its
+    /// backward sweep without asking the rules, unless one has read a value.
     fn vjp<'t, T: Real>(
         &self,
         call: &Call<'_, 't, T>,

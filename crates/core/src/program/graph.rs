@@ -12,7 +12,7 @@ use std::rc::Rc;
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
-use super::SHORT;
+use super::{CompileError, SHORT};
 use crate::number::Number;
 use crate::op::{Cost, Domain, DynOp, Elementwise, Operation, Samples};
 use crate::tape::{Args, NodeId, OpHandle};
@@ -64,8 +64,13 @@ enum Key {
 
 impl<T: Real> Graph<T> {
     /// The graph of some outputs as a function of some leaves.
-    pub(super) fn new(tape: &Tape<T>, inputs: &[Var<'_, T>], outputs: &[Var<'_, T>]) -> Self {
+    pub(super) fn new(
+        tape: &Tape<T>,
+        inputs: &[Var<'_, T>],
+        outputs: &[Var<'_, T>],
+    ) -> Result<Self, CompileError> {
         let needed = needed(tape, outputs);
+        let kept = tape.kept_values();
         let mut builder = Builder {
             graph: Self {
                 values: Vec::new(),
@@ -93,6 +98,9 @@ impl<T: Real> Graph<T> {
             }
             let location = tape.location_of(id);
             ids[index] = Some(match call {
+                None if !kept[index] => {
+                    return Err(CompileError::Overwritten { value: tape.describe(id) });
+                }
                 None => builder.constant(tape.value_of(id), location),
                 Some((op, args)) => {
                     let args: Args<ValueId> = args
@@ -108,7 +116,7 @@ impl<T: Real> Graph<T> {
             .iter()
             .map(|output| ids[output.id().index()].expect("outputs are needed"))
             .collect();
-        graph
+        Ok(graph)
     }
 
     /// Gives memory of their own to the results from position `outputs` on, which

@@ -53,6 +53,15 @@ pub enum CompileError {
         /// Where.
         line: String,
     },
+    /// A constant that a rule of a backward sweep took in was overwritten when the
+    /// sweep had no more use for it.
+    #[error(
+        "the memory of {value} was used again by a backward sweep; take the constant in before it"
+    )]
+    Overwritten {
+        /// The constant.
+        value: String,
+    },
     /// What was given as an input is a result, or given twice.
     #[error("{value} is no input: an input is a variable or a constant of the tape, given once")]
     NoInput {
@@ -218,7 +227,7 @@ impl<T: Real> Tape<T> {
                 position.unwrap_or_else(|| panic!("{} is updated, and no input", state.describe()))
             })
             .collect();
-        let mut graph = Graph::new(self, inputs, &results);
+        let mut graph = Graph::new(self, inputs, &results)?;
         graph.separate(outputs.len(), &updated);
         let mut program = Program::new(&graph, outputs.len(), &updated);
         for (index, input) in inputs.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! The forward sweep: tangents along with the values (G&W, section 3.1).
 
 use crate::op::Call;
-use crate::tape::{Args, NodeId};
+use crate::tape::{Adjoint, Args, NodeId};
 use crate::{Real, Tape, Var};
 
 impl<'t, T: Real> Var<'t, T> {
@@ -70,7 +70,7 @@ impl<T: Real> Tape<T> {
         let table = &mut scratch.adjoints[region..];
         for (input, tangent) in tangents {
             if let Some(slot) = table.get_mut(input.id().index()) {
-                *slot = Some(tangent.id());
+                *slot = Some(tangent.id().into());
             }
         }
         let first = inputs.iter().map(|input| input.id().index()).min().unwrap_or(count);
@@ -80,8 +80,10 @@ impl<T: Real> Tape<T> {
                 continue;
             }
             let Some((op, args)) = self.call(id) else { continue };
-            let tangents: Args<Option<Var<'t, T>>> =
-                args.iter().map(|arg| table[arg.id().index()].map(|id| self.var(id))).collect();
+            let tangents: Args<Option<Var<'t, T>>> = args
+                .iter()
+                .map(|arg| table[arg.id().index()].map(|tangent| self.var(tangent.id)))
+                .collect();
             self.record_on_behalf(Some(id));
             let value = self.var(id);
             let tangent = op.get().jvp(&Call::new(&args, value), &tangents);
@@ -94,15 +96,15 @@ impl<T: Real> Tape<T> {
                     value.describe()
                 );
             }
-            table[index] = tangent.map(Var::id);
+            table[index] = tangent.map(|tangent| tangent.id().into());
         }
         self.record_on_behalf(None);
         let found: Vec<_> = outputs.iter().map(|output| table[output.id().index()]).collect();
         scratch.adjoints.truncate(region);
         scratch.marks = marks;
         self.return_scratch(scratch);
-        let tangent = |(id, output): (Option<NodeId>, &Var<'t, T>)| match id {
-            Some(id) => self.var(id),
+        let tangent = |(tangent, output): (Option<Adjoint>, &Var<'t, T>)| match tangent {
+            Some(tangent) => self.var(tangent.id),
             None => output.zeros_like(),
         };
         found.into_iter().zip(outputs).map(tangent).collect()

@@ -8,7 +8,7 @@
 use std::fmt;
 
 use crate::op::Call;
-use crate::tape::{NodeId, Scratch};
+use crate::tape::{Adjoint, Adjoints, NodeId};
 use crate::tensor::{Tensor, View};
 use crate::{Real, Tape, Var};
 
@@ -18,22 +18,35 @@ use crate::{Real, Tape, Var};
 #[derive(Clone, Copy)]
 pub struct Gradients<'t, T: Real> {
     tape: &'t Tape<T>,
-    /// Where this sweep's adjoints begin in the tape's table.
-    region: usize,
+    /// The number of the sweep.
+    sweep: usize,
     output: NodeId,
 }
 
 impl<'t, T: Real> Gradients<'t, T> {
-    /// The gradient with respect to a variable or an intermediate value, in its
-    /// shape; zeros if the output does not depend on it.
+    /// The gradient with respect to a variable or parameter, in its shape; zeros if
+    /// the output does not depend on it.
+    ///
+    /// The sweep uses the memory of other values' adjoints again as soon as it has
+    /// consumed them; [`Var::grad`] gives those that are wanted:
+    ///
+    /// ```
+    /// # use wengert_core::Tape;
+    /// let tape = Tape::new();
+    /// let x = tape.variable(3.0);
+    /// let z = x * 2.0;
+    /// let y = z * z;
+    /// let [dz] = tape.without_gradients(|| y.grad([z]));
+    /// assert_eq!((y.backward().wrt(x).item(), dz.item()), (24.0, 12.0));
+    /// ```
     ///
     /// # Panics
-    /// If `x` lies on another tape, is a constant, or was recorded after the
+    /// If `x` lies on another tape, is no variable, or was recorded after the
     /// output.
     #[track_caller]
     pub fn wrt(&self, x: Var<'t, T>) -> Tensor<T> {
         self.check(x);
-        match self.tape.adjoint(self.region, x.id()) {
+        match self.tape.adjoint(self.sweep, x.id()) {
             Some(id) => self.tape.value_of(id),
             None => Tensor::zeros(x.shape()),
         }
@@ -53,6 +66,12 @@ impl<'t, T: Real> Gradients<'t, T> {
             x.describe()
         );
         assert!(
+            self.tape.call(x.id()).is_none(),
+            "a backward sweep keeps the gradients of variables and parameters, and this is {}; \
+             `output.grad([x])` gives those of any values",
+            x.describe()
+        );
+        assert!(
             x.id() <= self.output,
             "{} was recorded after the output, {}",
             x.describe(),
@@ -60,8 +79,8 @@ impl<'t, T: Real> Gradients<'t, T> {
         );
     }
 
-    /// The gradient with respect to a variable or an intermediate value, as a value
-    /// on the tape through which no derivative flows: for programs that go on
+    /// The gradient with respect to a variable or parameter, as a value on the tape
+    /// through which no derivative flows: for programs that go on
     /// computing with it, such as a training step that is
     /// [compiled](crate::Tape::compile).
     ///
@@ -70,7 +89,7 @@ impl<'t, T: Real> Gradients<'t, T> {
     #[track_caller]
     pub fn on_tape(&self, x: Var<'t, T>) -> Var<'t, T> {
         self.check(x);
-        match self.tape.adjoint(self.region, x.id()) {
+        match self.tape.adjoint(self.sweep, x.id()) {
             Some(id) => self.tape.var(id),
             None => x.zeros_like(),
         }
@@ -80,12 +99,7 @@ impl<'t, T: Real> Gradients<'t, T> {
     /// [key](Tape::parameter) without copying it; `None` if the output does not
     /// depend on that parameter.
     pub fn with_parameter<R>(&self, key: u64, read: impl FnOnce(View<'_, T>) -> R) -> Option<R> {
-        let parameter = self.tape.parameter_id(key)?;
-        if parameter > self.output {
-            return None;
-        }
-        let id = self.tape.adjoint(self.region, parameter)?;
-        Some(self.tape.with_value(id, read))
+        self.tape.with_parameter_adjoint(self.sweep, key, self.output, read)
     }
 }
 
@@ -96,8 +110,8 @@ impl<T: Real> fmt::Debug for Gradients<'_, T> {
 }
 
 impl<'t, T: Real> Var<'t, T> {
-    /// The gradients of a scalar with respect to everything before it, by one
-    /// fast sweep.
+    /// The gradients of a scalar with respect to all variables and parameters, by
+    /// one fast sweep.
     ///
     /// # Panics
     /// If `self` has more than one element or depends on no variable.
@@ -108,8 +122,8 @@ impl<'t, T: Real> Var<'t, T> {
         tape.without_gradients(|| self.backward_from(self.seed()))
     }
 
-    /// The product of a cotangent with the Jacobian of `self` with respect to
-    /// everything before it, by one fast sweep.
+    /// The product of a cotangent with the Jacobian of `self` with respect to all
+    /// variables and parameters, by one fast sweep.
     ///
     /// # Panics
     /// If the cotangent's shape is not that of `self`, or `self` depends on no
@@ -129,10 +143,13 @@ impl<'t, T: Real> Var<'t, T> {
             self.describe()
         );
         let tape = self.tape();
-        let mut scratch = tape.take_scratch();
-        let region = sweep(self, seed, &mut scratch, |id| tape.is_active(id));
-        tape.return_scratch(scratch);
-        Gradients { tape, region, output: self.id() }
+        let repeated = tape.repeat_sweep(self.id(), seed.id());
+        let sweep = repeated.unwrap_or_else(|| {
+            tape.keep_sweep(self.id(), seed.id(), |adjoints| {
+                sweep(self, seed, Consumed::Recycled, adjoints, |id| tape.is_active(id));
+            })
+        });
+        Gradients { tape, sweep, output: self.id() }
     }
 
     /// The gradients of a scalar with respect to some values before it, recorded,
@@ -178,7 +195,8 @@ impl<'t, T: Real> Var<'t, T> {
         let mut scratch = tape.take_scratch();
         let reached = std::mem::take(&mut scratch.marks);
         let marks = tape.mark_from(inputs, self.id(), reached);
-        let region = sweep(self, cotangent, &mut scratch, |id| marks[id.index()]);
+        let region =
+            sweep(self, cotangent, Consumed::Kept, &mut scratch.adjoints, |id| marks[id.index()]);
         let adjoints = inputs
             .iter()
             .map(|input| scratch.adjoints.get(region + input.id().index()).copied().flatten())
@@ -186,8 +204,8 @@ impl<'t, T: Real> Var<'t, T> {
         scratch.adjoints.truncate(region);
         scratch.marks = marks;
         tape.return_scratch(scratch);
-        let adjoint = |(id, input): (Option<NodeId>, &Var<'t, T>)| match id {
-            Some(id) => tape.var(id),
+        let adjoint = |(adjoint, input): (Option<Adjoint>, &Var<'t, T>)| match adjoint {
+            Some(adjoint) => tape.var(adjoint.id),
             None => input.zeros_like(),
         };
         adjoints.into_iter().zip(inputs).map(adjoint).collect()
@@ -209,32 +227,42 @@ impl<'t, T: Real> Var<'t, T> {
     }
 }
 
+/// What becomes of the adjoints of intermediate values.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Consumed {
+    Kept,
+    /// Their memory is used again by the rest of the sweep.
+    Recycled,
+}
+
 /// Walks from `output` down to the first node, recording adjoints of the nodes
-/// that `wanted` selects. Returns where the adjoints begin in the scratch table.
+/// that `wanted` selects at the end of the table. Returns where they begin.
 fn sweep<'t, T: Real>(
     output: Var<'t, T>,
     seed: Var<'t, T>,
-    scratch: &mut Scratch,
+    consumed: Consumed,
+    adjoints: &mut Adjoints,
     wanted: impl Fn(NodeId) -> bool,
 ) -> usize {
     let tape = output.tape();
-    let adjoints = &mut scratch.adjoints;
+    let recycles = consumed == Consumed::Recycled;
     let region = adjoints.len();
     let count = output.id().index() + 1;
     adjoints.resize(region + count, None);
     let adjoints = &mut adjoints[region..];
-    adjoints[output.id().index()] = Some(seed.id());
+    adjoints[output.id().index()] = Some(seed.id().into());
+    if recycles {
+        tape.hold(seed.id());
+    }
     for index in (0..count).rev() {
-        let Some(cotangent) = adjoints[index] else { continue };
+        let Some(Adjoint { id: cotangent, .. }) = adjoints[index] else { continue };
         let id = NodeId::new(index);
         if !wanted(id) {
             continue;
         }
         let Some((op, args)) = tape.call(id) else { continue };
         tape.record_on_behalf(Some(id));
-        // A rule may pass its cotangent on to several arguments as it is, so from
-        // here on nothing is added into it.
-        tape.disown(cotangent);
+        let first = tape.len();
         let value = tape.var(id);
         let call = Call::new(&args, value);
         for (position, arg) in args.iter().enumerate() {
@@ -251,10 +279,21 @@ fn sweep<'t, T: Real>(
                 arg.describe()
             );
             let slot = &mut adjoints[arg.id().index()];
-            *slot = Some(match *slot {
-                Some(sum) => tape.accumulate(tape.var(sum), term).id(),
-                None => term.id(),
-            });
+            let before = *slot;
+            let after = match before {
+                Some(sum) => tape.accumulate(sum, term),
+                None => term.id().into(),
+            };
+            *slot = Some(after);
+            if recycles {
+                tape.hold(after.id);
+                before.inspect(|before| tape.let_go(before.id));
+            }
+        }
+        if recycles {
+            tape.end_rule(first);
+            tape.let_go(cotangent);
+            adjoints[index] = None;
         }
     }
     tape.record_on_behalf(None);

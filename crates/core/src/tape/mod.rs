@@ -8,12 +8,18 @@
 //! *Invariant*: a node's arguments stand before it, and nothing is ever removed
 //! but by [`Tape::reset`], which the borrow checker allows only when no handle is
 //! left. The tape knows no op by name.
+//!
+//! Training repeats the same program. So a reset keeps the nodes, and the next
+//! recording follows them for as long as it does the same: see `recorder`.
 
 mod layouts;
 mod leaf;
+mod memory;
 mod node;
+mod parameters;
 mod recorder;
 mod store;
+mod sweeps;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -23,9 +29,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use smallvec::SmallVec;
 
 pub use leaf::Leaf;
-use node::INLINE_ARGS;
+pub use memory::Memory;
+use node::{INLINE_ARGS, Origin};
 pub(crate) use node::{NodeId, OpHandle};
 use recorder::Recorder;
+pub(crate) use sweeps::Adjoints;
 
 use crate::op::{Add, DynOp, Operation};
 use crate::tensor::{Shape, Tensor, View};
@@ -57,10 +65,31 @@ pub struct Tape<T: Real> {
 /// Tables of the sweeps, kept so that a sweep in steady state allocates nothing.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    /// Adjoints of finished backward sweeps, one region after another.
-    pub(crate) adjoints: Vec<Option<NodeId>>,
+    /// Adjoints or tangents of sweeps in progress, one region after another.
+    pub(crate) adjoints: Adjoints,
     /// For a sweep in progress: the nodes that it goes through.
     pub(crate) marks: Vec<bool>,
+    /// For a backward sweep in progress: how many adjoints lie in each slot of a
+    /// large value.
+    readers: Vec<u32>,
+    /// The first slot that it makes.
+    first_slot: usize,
+}
+
+/// The adjoint of a node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Adjoint {
+    pub(crate) id: NodeId,
+    /// Whether it is a sum that this sweep has made, so that more may be added in
+    /// place. A rule may hand its cotangent on to several operands as it is; as
+    /// their adjoints it is not owned.
+    pub(crate) owned: bool,
+}
+
+impl From<NodeId> for Adjoint {
+    fn from(id: NodeId) -> Self {
+        Self { id, owned: false }
+    }
 }
 
 impl<T: Real> Tape<T> {
@@ -102,21 +131,25 @@ impl<T: Real> Tape<T> {
     /// ```
     #[track_caller]
     pub fn parameter(&self, key: u64, value: &Tensor<T>) -> Var<'_, T> {
-        let inner = self.inner.borrow();
-        let usable = |id: NodeId| inner.nodes[id.index()].active || !inner.records_derivatives;
-        if let Some(&id) = inner.parameters.get(&key).filter(|&&id| usable(id)) {
+        let mut inner = self.inner.borrow_mut();
+        let position = inner.parameters.position(key);
+        let known = inner.parameters.get(position);
+        if let Some(id) = known
+            && (inner.node(id).active || !inner.records_derivatives)
+        {
             return self.var(id);
         }
-        drop(inner);
-        let var = self.leaf(value, true);
-        self.inner.borrow_mut().parameters.insert(key, var.id());
-        var
+        let id = inner.leaf(value, Origin::Parameter(key), true, Location::caller());
+        inner.parameters.set(position, id);
+        self.var(id)
     }
 
     /// The variable that stands for the parameter of a key, if the tape has taken
     /// it in.
     pub fn parameter_variable(&self, key: u64) -> Option<Var<'_, T>> {
-        self.parameter_id(key).map(|id| self.var(id))
+        let inner = self.inner.borrow();
+        let id = inner.parameters.get(inner.parameters.find(key)?)?;
+        Some(self.var(id))
     }
 
     /// Lets another value stand for the parameter of a key from now on, such as the
@@ -126,15 +159,17 @@ impl<T: Real> Tape<T> {
     /// If the value lies on another tape.
     #[track_caller]
     pub fn replace_parameter(&self, key: u64, value: Var<'_, T>) {
-        self.check_identity(&value);
-        self.inner.borrow_mut().parameters.insert(key, value.id());
+        assert!(std::ptr::eq(self, value.tape()), "{self} and {} are two tapes", value.tape());
+        let mut inner = self.inner.borrow_mut();
+        let position = inner.parameters.position(key);
+        inner.parameters.set(position, value.id());
     }
 
     #[track_caller]
     #[inline]
     fn leaf(&self, value: impl Leaf<T>, variable: bool) -> Var<'_, T> {
         let location = Location::caller();
-        self.var(self.inner.borrow_mut().leaf(value, variable, location))
+        self.var(self.inner.borrow_mut().leaf(value, Origin::Leaf, variable, location))
     }
 
     #[track_caller]
@@ -161,18 +196,26 @@ impl<T: Real> Tape<T> {
     #[inline]
     pub(crate) fn record<'t, O: DynOp<T>>(&'t self, op: O, args: &[Var<'t, T>]) -> Var<'t, T> {
         let location = Location::caller();
-        for arg in args {
-            self.check_identity(arg);
-        }
-        self.var(self.inner.borrow_mut().record(op, args, location))
+        let id = self.follow(&op, args, location);
+        self.var(id.unwrap_or_else(|| self.inner.borrow_mut().record(op, args, location)))
     }
 
-    #[inline]
+    /// The part of recording that does not depend on the op's type: a step of a
+    /// small program should fit into the instruction cache.
     #[track_caller]
-    fn check_identity(&self, var: &Var<'_, T>) {
-        if !std::ptr::eq(self, var.tape()) {
-            self.reject_stranger(var);
+    #[inline(never)]
+    fn follow(
+        &self,
+        op: &dyn DynOp<T>,
+        args: &[Var<'_, T>],
+        location: &'static Location<'static>,
+    ) -> Option<NodeId> {
+        for arg in args {
+            if !std::ptr::eq(self, arg.tape()) {
+                self.reject_stranger(arg);
+            }
         }
+        self.inner.borrow_mut().follow(op, args, location)
     }
 
     #[cold]
@@ -229,7 +272,7 @@ impl<T: Real> Tape<T> {
 
     /// The number of nodes.
     pub fn len(&self) -> usize {
-        self.inner.borrow().nodes.len()
+        self.inner.borrow().len()
     }
 
     /// Whether nothing is recorded.
@@ -249,7 +292,9 @@ impl<T: Real> Tape<T> {
     /// ```
     pub fn first_non_finite(&self) -> Option<String> {
         let inner = self.inner.borrow();
-        let id = (0..inner.nodes.len())
+        let kept = inner.kept_values();
+        let id = (0..inner.len())
+            .filter(|&index| kept[index])
             .map(NodeId::new)
             .find(|&id| inner.view(id).iter().any(|x| !x.is_finite()))?;
         let value = inner.view(id).iter().find(|x| !x.is_finite())?;
@@ -267,11 +312,19 @@ impl<T: Real> Tape<T> {
 
     /// The source line that recorded a node.
     pub(crate) fn location_of(&self, id: NodeId) -> &'static Location<'static> {
-        self.inner.borrow().nodes[id.index()].location
+        self.inner.borrow().node(id).location
     }
 
     pub(crate) fn shape_of(&self, id: NodeId) -> Shape {
         self.inner.borrow().shape(id).clone()
+    }
+
+    pub(crate) fn rank_of(&self, id: NodeId) -> usize {
+        self.inner.borrow().shape(id).rank()
+    }
+
+    pub(crate) fn elements_of(&self, id: NodeId) -> usize {
+        self.inner.borrow().layout(id).elements()
     }
 
     pub(crate) fn value_of(&self, id: NodeId) -> Tensor<T> {
@@ -286,7 +339,7 @@ impl<T: Real> Tape<T> {
 
     #[inline]
     pub(crate) fn is_active(&self, id: NodeId) -> bool {
-        self.inner.borrow().nodes[id.index()].active
+        self.inner.borrow().node(id).active
     }
 
     #[inline]
@@ -298,15 +351,40 @@ impl<T: Real> Tape<T> {
     #[inline]
     pub(crate) fn same_shape(&self, a: NodeId, b: NodeId) -> bool {
         let inner = self.inner.borrow();
-        inner.nodes[a.index()].layout == inner.nodes[b.index()].layout
-            || inner.shape(a) == inner.shape(b)
+        inner.node(a).layout == inner.node(b).layout || inner.shape(a) == inner.shape(b)
+    }
+
+    /// Of each node whether its value is still there: a backward sweep uses the
+    /// memory of its own intermediate results again.
+    pub(crate) fn kept_values(&self) -> Vec<bool> {
+        self.inner.borrow().kept_values()
+    }
+
+    /// What the tape holds, in bytes.
+    ///
+    /// ```
+    /// # use wengert_core::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// let x = tape.variable(&Tensor::<f64>::ones([1000]));
+    /// x.sin().sum().backward();
+    /// let memory = tape.memory();
+    /// assert!(memory.values >= 8000 && memory.adjoints >= 8000);
+    /// assert!(memory.peak >= memory.values + memory.adjoints);
+    /// println!("{memory}");
+    /// ```
+    pub fn memory(&self) -> Memory {
+        let inner = self.inner.borrow();
+        let bytes = |elements: usize| elements * size_of::<T>();
+        let [values, adjoints] = inner.elements_of_values().map(bytes);
+        let [held, peak] = inner.elements_held().map(bytes);
+        Memory { values, adjoints, idle: held.saturating_sub(values + adjoints), peak }
     }
 
     /// A node's op and arguments, for a rule; `None` for a leaf.
     #[inline]
     pub(crate) fn call(&self, id: NodeId) -> Option<(OpHandle<T>, Args<Var<'_, T>>)> {
         let inner = self.inner.borrow();
-        let op = inner.ops.handle(inner.nodes[id.index()].origin)?;
+        let op = inner.ops().handle(inner.node(id).origin)?;
         let args = inner.args(id);
         if args.len() > INLINE_ARGS {
             return Some((op, args.iter().map(|&arg| self.var(arg)).collect()));
@@ -336,8 +414,9 @@ impl<T: Real> Tape<T> {
             first = first.min(input);
         }
         for index in first..count {
-            marks[index] |= inner.nodes[index].active
-                && inner.args(NodeId::new(index)).iter().any(|arg| marks[arg.index()]);
+            let id = NodeId::new(index);
+            marks[index] |=
+                inner.node(id).active && inner.args(id).iter().any(|arg| marks[arg.index()]);
         }
         marks
     }
@@ -347,16 +426,12 @@ impl<T: Real> Tape<T> {
         self.inner.borrow().describe(id)
     }
 
-    pub(crate) fn parameter_id(&self, key: u64) -> Option<NodeId> {
-        self.inner.borrow().parameters.get(&key).copied()
-    }
-
     /// Nodes recorded from now on count as recorded by the line that recorded
     /// `id`.
     #[inline]
     pub(crate) fn record_on_behalf(&self, id: Option<NodeId>) {
         let mut inner = self.inner.borrow_mut();
-        inner.on_behalf = id.map(|id| inner.nodes[id.index()].location);
+        inner.on_behalf = id.map(|id| inner.node(id).location);
     }
 
     #[inline]
@@ -373,7 +448,7 @@ impl<T: Real> Tape<T> {
     #[track_caller]
     pub(crate) fn note_read(&self, id: NodeId) {
         let mut inner = self.inner.borrow_mut();
-        let nodes = inner.nodes.len();
+        let nodes = inner.len();
         inner.reads.push((id, nodes, Location::caller()));
     }
 
@@ -387,7 +462,7 @@ impl<T: Real> Tape<T> {
     ) -> Option<(String, String)> {
         let inner = self.inner.borrow();
         let end = results.iter().map(|var| var.id().index() + 1).max().unwrap_or(0);
-        let mut depends = vec![false; inner.nodes.len()];
+        let mut depends = vec![false; inner.len()];
         for input in inputs {
             depends[input.id().index()] = true;
         }
@@ -399,36 +474,77 @@ impl<T: Real> Tape<T> {
         Some((inner.describe(*id), location.to_string()))
     }
 
-    /// Adds `term` to the adjoint `sum`: in place if the sum's memory is its own.
-    #[track_caller]
-    pub(crate) fn accumulate<'t>(&'t self, sum: Var<'t, T>, term: Var<'t, T>) -> Var<'t, T> {
-        if self.records_derivatives() {
-            return sum + term;
+    /// The adjoint after `term` is added to it: in place if its memory is its own.
+    pub(crate) fn accumulate<'t>(&'t self, sum: Adjoint, term: Var<'t, T>) -> Adjoint {
+        if sum.owned {
+            let id = self.inner.borrow_mut().accumulate(
+                Operation::<T, _>::into_dyn(Add),
+                sum.id,
+                term.id(),
+            );
+            return Adjoint { id, owned: true };
         }
-        let location = Location::caller();
-        let in_place = self.inner.borrow_mut().accumulate(
-            Operation::<T, _>::into_dyn(Add),
-            sum.id(),
-            term.id(),
-            location,
-        );
-        if let Some(total) = in_place {
-            return self.var(total);
-        }
-        let total = sum + term;
-        self.inner.borrow_mut().nodes[total.id().index()].owned = true;
-        total
+        let id = (self.var(sum.id) + term).id();
+        Adjoint { id, owned: !self.records_derivatives() }
     }
 
-    /// Declares that a value's memory may have several readers.
+    /// Repeats a backward sweep, if the earlier recording had the same one here.
+    /// Returns its number.
+    pub(crate) fn repeat_sweep(&self, output: NodeId, seed: NodeId) -> Option<usize> {
+        self.inner.borrow_mut().repeat_sweep(output, seed)
+    }
+
+    /// Runs a backward sweep, which fills the table, and keeps it. Returns its
+    /// number.
+    pub(crate) fn keep_sweep(
+        &self,
+        output: NodeId,
+        seed: NodeId,
+        sweep: impl FnOnce(&mut Adjoints),
+    ) -> usize {
+        let (start, mut adjoints) = {
+            let mut inner = self.inner.borrow_mut();
+            (inner.len(), inner.begin_sweep())
+        };
+        sweep(&mut adjoints);
+        self.inner.borrow_mut().keep_sweep(output, seed, start, adjoints)
+    }
+
+    /// Lets `read` see the adjoint of a parameter that was recorded no later than
+    /// the output.
     #[inline]
-    pub(crate) fn disown(&self, id: NodeId) {
-        self.inner.borrow_mut().nodes[id.index()].owned = false;
+    pub(crate) fn with_parameter_adjoint<R>(
+        &self,
+        sweep: usize,
+        key: u64,
+        output: NodeId,
+        read: impl FnOnce(View<'_, T>) -> R,
+    ) -> Option<R> {
+        let inner = self.inner.borrow();
+        let parameter = inner.parameters.get(inner.parameters.find(key)?)?;
+        let adjoint = inner.sweeps.adjoint(sweep, parameter).filter(|_| parameter <= output)?;
+        Some(read(inner.view(adjoint)))
     }
 
-    /// The adjoint of a backward sweep, which starts at `region`.
-    pub(crate) fn adjoint(&self, region: usize, id: NodeId) -> Option<NodeId> {
-        self.inner.borrow().scratch.adjoints.get(region + id.index()).copied().flatten()
+    /// Declares that an adjoint of the backward sweep in progress is read later on.
+    pub(crate) fn hold(&self, adjoint: NodeId) {
+        self.inner.borrow_mut().hold(adjoint);
+    }
+
+    /// Takes back one [`hold`](Self::hold). Memory that nobody holds is used again.
+    pub(crate) fn let_go(&self, adjoint: NodeId) {
+        self.inner.borrow_mut().let_go(adjoint);
+    }
+
+    /// Declares that a rule of the backward sweep in progress, whose nodes begin at
+    /// `first`, is done.
+    pub(crate) fn end_rule(&self, first: usize) {
+        self.inner.borrow_mut().end_rule(first);
+    }
+
+    /// The adjoint of a node in a backward sweep.
+    pub(crate) fn adjoint(&self, sweep: usize, id: NodeId) -> Option<NodeId> {
+        self.inner.borrow().sweeps.adjoint(sweep, id)
     }
 }
 

@@ -5,7 +5,6 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use super::layouts::LayoutId;
-use super::recorder::{Plan, Signature};
 use super::store::Place;
 use crate::Real;
 use crate::op::DynOp;
@@ -31,31 +30,127 @@ impl NodeId {
 pub(crate) enum Origin<T: Real> {
     /// A value given from outside.
     Leaf,
+    /// A value given from outside that is known by a key.
+    Parameter(u64),
     /// An op without parameters, which needs no memory of its own.
     Unit(&'static dyn DynOp<T>),
     /// An op with parameters, by its number in [`Ops`].
     Stored(u32),
 }
 
+impl<T: Real> Origin<T> {
+    /// Whether both are the same kind of value from outside.
+    #[inline]
+    pub(super) fn is_leaf(self, other: Self) -> bool {
+        match (self, other) {
+            (Origin::Leaf, Origin::Leaf) => true,
+            (Origin::Parameter(own), Origin::Parameter(other)) => own == other,
+            _ => false,
+        }
+    }
+}
+
+/// How a node comes by its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It is given.
+    Given,
+    /// By one function of numbers: operands and result are scalars.
+    Scalar,
+    /// A kernel writes it into memory of its own.
+    Kernel,
+    /// It looks at the operand's memory.
+    View,
+    /// The second operand is added into the memory of the first one, whose value
+    /// is lost: the sum of adjoints in a sweep.
+    Accumulated,
+}
+
+impl Kind {
+    /// Whether the value lies in memory that no earlier node has.
+    pub(crate) fn owns_memory(self) -> bool {
+        matches!(self, Kind::Given | Kind::Scalar | Kind::Kernel)
+    }
+}
+
 /// Arguments that fit into the node itself.
 pub(crate) const INLINE_ARGS: usize = 4;
 
-/// A node: the op, its arguments, and where the value lies. It is copied about a
-/// great deal, so it is kept within one cache line.
+/// Marks a node whose arguments stand in a list of the tape's.
+const SPILLED: u8 = u8::MAX;
+
+/// A node: the op, its arguments, and where the value lies. One cache line.
 #[derive(Clone, Copy)]
 pub(crate) struct Node<T: Real> {
-    pub(crate) origin: Origin<T>,
-    /// The arguments, or the first one's position in the list of spilled ones.
-    pub(crate) args: [NodeId; INLINE_ARGS],
-    pub(crate) arg_count: u16,
+    pub(super) origin: Origin<T>,
+    /// The arguments; or where they begin in the tape's list, and how many.
+    args: [NodeId; INLINE_ARGS],
+    /// How many arguments there are, or [`SPILLED`].
+    arg_count: u8,
+    pub(super) kind: Kind,
     /// Whether a variable feeds it and derivatives were being recorded.
-    pub(crate) active: bool,
-    /// Whether the value's memory belongs to this node alone and may be added to.
-    pub(crate) owned: bool,
-    pub(crate) layout: LayoutId,
-    pub(crate) place: Place,
+    pub(super) active: bool,
+    /// Whether derivatives were being recorded.
+    pub(super) records_derivatives: bool,
+    pub(super) layout: LayoutId,
+    pub(super) place: Place,
     /// The source line that recorded it.
-    pub(crate) location: &'static Location<'static>,
+    pub(super) location: &'static Location<'static>,
+}
+
+const _: () = assert!(size_of::<Node<f64>>() == 64);
+
+impl<T: Real> Node<T> {
+    /// A node without arguments.
+    #[inline]
+    pub(super) fn new(
+        origin: Origin<T>,
+        kind: Kind,
+        layout: LayoutId,
+        place: Place,
+        location: &'static Location<'static>,
+    ) -> Self {
+        let args = [NodeId(0); INLINE_ARGS];
+        let (active, records_derivatives) = (false, false);
+        Self {
+            origin,
+            args,
+            arg_count: 0,
+            kind,
+            active,
+            records_derivatives,
+            layout,
+            place,
+            location,
+        }
+    }
+
+    /// The node with arguments, which go to `list` if they are too many.
+    pub(super) fn with_args(mut self, args: &[NodeId], list: &mut Vec<NodeId>) -> Self {
+        if args.len() <= INLINE_ARGS {
+            self.args[..args.len()].copy_from_slice(args);
+            self.arg_count = args.len() as u8;
+        } else {
+            self.args[..2].copy_from_slice(&[NodeId::new(list.len()), NodeId::new(args.len())]);
+            self.arg_count = SPILLED;
+            list.extend_from_slice(args);
+        }
+        self
+    }
+
+    #[inline]
+    pub(super) fn args<'a>(&'a self, list: &'a [NodeId]) -> &'a [NodeId] {
+        match self.spilled() {
+            None => &self.args[..usize::from(self.arg_count)],
+            Some(start) => &list[start..][..self.args[1].index()],
+        }
+    }
+
+    /// Where the arguments begin in the list, if they stand there.
+    #[inline]
+    pub(super) fn spilled(&self) -> Option<usize> {
+        (self.arg_count == SPILLED).then(|| self.args[0].index())
+    }
 }
 
 /// An op on its way into a rule, without a borrow of the tape.
@@ -75,80 +170,49 @@ impl<T: Real> OpHandle<T> {
     }
 }
 
-/// The ops with parameters, in the order of recording, each with its last plan.
-///
-/// A program that repeats itself records the same ops in the same order, so after
-/// a reset each op is compared with the one that stood in its position before; as
-/// long as they agree, nothing is allocated and the plan is at hand.
-pub(crate) struct Ops<T: Real> {
-    entries: Vec<Entry<T>>,
-    used: usize,
-}
-
-struct Entry<T: Real> {
-    op: Rc<dyn DynOp<T>>,
-    plan: Option<(Signature, Plan)>,
-}
+/// The ops with parameters, in the order of recording.
+pub(crate) struct Ops<T: Real>(Vec<Rc<dyn DynOp<T>>>);
 
 impl<T: Real> Ops<T> {
-    pub(crate) fn new() -> Self {
-        Self { entries: Vec::new(), used: 0 }
+    pub(super) fn new() -> Self {
+        Self(Vec::new())
     }
 
-    #[inline]
-    pub(crate) fn insert<O: DynOp<T>>(&mut self, op: O) -> Origin<T> {
+    pub(super) fn insert<O: DynOp<T>>(&mut self, op: O) -> Origin<T> {
         if size_of::<O>() == 0 {
             // A type without fields occupies no memory, so this box leaks none.
             return Origin::Unit(Box::leak(Box::new(op)));
         }
-        self.store(op)
-    }
-
-    #[inline(never)]
-    fn store<O: DynOp<T>>(&mut self, op: O) -> Origin<T> {
-        let position = self.used;
-        self.used += 1;
-        match self.entries.get_mut(position) {
-            Some(entry) if op.equals(&*entry.op as &dyn Any) => {}
-            Some(entry) => *entry = Entry { op: Rc::new(op), plan: None },
-            None => self.entries.push(Entry { op: Rc::new(op), plan: None }),
-        }
-        Origin::Stored(position as u32)
-    }
-
-    #[inline]
-    pub(super) fn plan(&self, position: u32, signature: &Signature) -> Option<Plan> {
-        match &self.entries[position as usize].plan {
-            Some((own, plan)) if own == signature => Some(*plan),
-            _ => None,
-        }
-    }
-
-    pub(super) fn set_plan(&mut self, position: u32, signature: Signature, plan: Plan) {
-        self.entries[position as usize].plan = Some((signature, plan));
+        self.0.push(Rc::new(op));
+        Origin::Stored(u32::try_from(self.0.len() - 1).expect("fewer than 2^32 ops"))
     }
 
     #[inline]
     pub(crate) fn get(&self, origin: Origin<T>) -> Option<&dyn DynOp<T>> {
         match origin {
-            Origin::Leaf => None,
+            Origin::Leaf | Origin::Parameter(_) => None,
             Origin::Unit(op) => Some(op),
-            Origin::Stored(position) => Some(&*self.entries[position as usize].op),
+            Origin::Stored(position) => Some(&*self.0[position as usize]),
         }
     }
 
     #[inline]
     pub(crate) fn handle(&self, origin: Origin<T>) -> Option<OpHandle<T>> {
         match origin {
-            Origin::Leaf => None,
+            Origin::Leaf | Origin::Parameter(_) => None,
             Origin::Unit(op) => Some(OpHandle::Unit(op)),
-            Origin::Stored(position) => {
-                Some(OpHandle::Stored(self.entries[position as usize].op.clone()))
-            }
+            Origin::Stored(position) => Some(OpHandle::Stored(self.0[position as usize].clone())),
         }
     }
 
-    pub(crate) fn reset(&mut self) {
-        self.used = 0;
+    /// Whether a node's op is `op`, parameters included.
+    #[inline]
+    pub(super) fn agrees(&self, origin: Origin<T>, op: &dyn DynOp<T>) -> bool {
+        self.get(origin).is_some_and(|own| own.equals(op as &dyn Any))
+    }
+
+    /// Forgets the ops from a position on.
+    pub(super) fn truncate(&mut self, count: usize) {
+        self.0.truncate(count);
     }
 }

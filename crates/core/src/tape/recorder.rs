@@ -1,34 +1,49 @@
 //! The tape's state, and how one operation is recorded.
 //!
 //! This is the hot path of small models: an operation on a few numbers should
-//! cost tens of nanoseconds, shape rules, layouts and all. So what an op makes of
-//! the layouts of its operands is worked out once and remembered ([`Plans`]), and
-//! nothing is allocated that the recording before this one did not leave behind.
+//! cost tens of nanoseconds. Programs repeat themselves, so **a recording follows
+//! the one before it**. A reset keeps the nodes. The next recording walks along
+//! them, and as long as it does the same, each node stands there with its layout
+//! and its place in memory; only the value is computed. At the first
+//! difference the rest of the old nodes is forgotten.
+//!
+//! New nodes take the same way: a node is put at the end of the list, and then
+//! followed. A panic in a kernel therefore leaves a node that nobody has a handle
+//! of, and that the next operation follows or forgets.
+//!
+//! *Invariant*: `nodes[..len]` is the recording, and everything in the nodes
+//! behind it is what the earlier recording had there *after the same beginning*.
 
 use std::any::TypeId;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::panic::Location;
-
-use indexmap::IndexMap;
 
 use super::layouts::{LayoutId, Layouts, SCALAR, WordHasher};
 use super::leaf::Leaf;
-use super::node::{INLINE_ARGS, Node, NodeId, Ops, Origin};
-use super::store::{Place, Store};
+use super::node::{INLINE_ARGS, Kind, Node, NodeId, Ops, Origin};
+use super::parameters::Parameters;
+use super::store::Store;
+use super::sweeps::{Adjoints, Sweep, Sweeps};
 use super::{Args, Scratch};
 use crate::op::DynOp;
-use crate::tensor::{Layout, Shape, Tensor, View};
+use crate::tensor::{Buffer, Layout, Shape, Tensor, View};
 use crate::{Real, Var};
 
 pub(super) struct Recorder<T: Real> {
-    pub(super) nodes: Vec<Node<T>>,
+    /// This recording, and behind it what an earlier one had.
+    nodes: Vec<Node<T>>,
+    /// How many nodes this recording has.
+    len: usize,
     /// Arguments of nodes that have too many to hold themselves.
     spilled: Vec<NodeId>,
     plans: Plans,
     layouts: Layouts,
     store: Store<T>,
-    pub(super) ops: Ops<T>,
-    pub(super) parameters: IndexMap<u64, NodeId, BuildHasherDefault<WordHasher>>,
+    ops: Ops<T>,
+    pub(super) parameters: Parameters,
+    pub(super) sweeps: Sweeps,
+    /// Whether a node that was followed is now recorded by another source line.
+    moved: bool,
     /// Whether derivatives of what is recorded now may be asked for later.
     pub(super) records_derivatives: bool,
     /// While a sweep records, the line of the operation that it differentiates.
@@ -40,30 +55,29 @@ pub(super) struct Recorder<T: Real> {
 
 /// The layouts of an operation's operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Signature {
+struct Signature {
     layouts: [LayoutId; INLINE_ARGS],
     count: usize,
 }
 
 /// What becomes of an operation.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Plan {
+enum Plan {
     /// The result looks at the operand's memory, so far from its first element.
     View { layout: LayoutId, moved: isize },
     /// The result is computed into memory of its own.
     Compute { layout: LayoutId },
 }
 
-/// Plans of ops without parameters, found by op and signature. Each has one place
-/// in the table, where a newer one replaces it. (Ops with parameters carry their
-/// plan with them: see [`Ops`].)
+/// Plans of ops without parameters, found by op and signature, for programs that
+/// do not repeat themselves. Each has one place in the table, where a newer one
+/// replaces it.
 #[derive(Default)]
 struct Plans(Vec<Option<(TypeId, Signature, Plan)>>);
 
 impl Plans {
     const PLACES: usize = 256;
 
-    #[inline]
     fn place(op: TypeId, signature: &Signature) -> usize {
         let mut hasher = WordHasher::default();
         op.hash(&mut hasher);
@@ -75,7 +89,6 @@ impl Plans {
         (hash >> (u64::BITS - Self::PLACES.ilog2())) as usize
     }
 
-    #[inline]
     fn get(&self, op: TypeId, signature: &Signature) -> Option<Plan> {
         match self.0.get(Self::place(op, signature)) {
             Some(Some((own, of, plan))) if *own == op && of == signature => Some(*plan),
@@ -93,12 +106,15 @@ impl<T: Real> Recorder<T> {
     pub(super) fn new() -> Self {
         Self {
             nodes: Vec::new(),
+            len: 0,
             spilled: Vec::new(),
             plans: Plans::default(),
             layouts: Layouts::new(),
             store: Store::default(),
             ops: Ops::new(),
-            parameters: IndexMap::default(),
+            parameters: Parameters::default(),
+            sweeps: Sweeps::default(),
+            moved: false,
             records_derivatives: true,
             on_behalf: None,
             scratch: Scratch::default(),
@@ -107,52 +123,83 @@ impl<T: Real> Recorder<T> {
     }
 
     pub(super) fn reset(&mut self) {
-        self.nodes.clear();
-        self.spilled.clear();
-        self.store.reset();
-        self.ops.reset();
-        self.parameters.clear();
+        self.len = 0;
+        self.store.release_shared();
+        self.parameters.forget();
         self.records_derivatives = true;
         self.on_behalf = None;
-        self.scratch.adjoints.clear();
+        self.sweeps.reset();
+        self.moved = false;
         self.reads.clear();
         // A program whose shapes never repeat would otherwise grow without bound.
         const PLENTY: usize = 1 << 14;
         if self.layouts.len() > PLENTY {
+            self.diverge();
             self.layouts = Layouts::new();
             self.plans = Plans::default();
-            self.ops = Ops::new();
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     #[inline]
-    fn push(
-        &mut self,
-        origin: Origin<T>,
-        args: &[NodeId],
-        active: bool,
-        layout: LayoutId,
-        place: Place,
-        location: &'static Location<'static>,
-    ) -> NodeId {
-        let id = NodeId::new(self.nodes.len());
-        let mut inline = [NodeId::new(0); INLINE_ARGS];
-        if args.len() <= INLINE_ARGS {
-            inline[..args.len()].copy_from_slice(args);
-        } else {
-            inline[0] = NodeId::new(self.spilled.len());
-            self.spilled.extend_from_slice(args);
+    pub(super) fn node(&self, id: NodeId) -> &Node<T> {
+        &self.nodes[id.index()]
+    }
+
+    #[inline]
+    pub(super) fn ops(&self) -> &Ops<T> {
+        &self.ops
+    }
+
+    /// Forgets what the earlier recording had behind this one.
+    #[inline(never)]
+    fn diverge(&mut self) {
+        self.sweeps.diverge();
+        let Self { nodes, spilled, store, ops, .. } = self;
+        let forgotten = &nodes[self.len..];
+        // Small values, ops and lists stand in the order of nodes, so the first that
+        // a forgotten node has is the first that is free. Slots of large values
+        // are numbered in that order, but may be taken again.
+        let first_small =
+            forgotten.iter().find(|node| node.kind.owns_memory() && node.place.is_packed());
+        if let Some(node) = first_small {
+            store.truncate_small(node.place);
         }
-        self.nodes.push(Node {
-            origin,
-            args: inline,
-            arg_count: u16::try_from(args.len()).expect("an op has fewer than 65536 arguments"),
-            active,
-            owned: false,
-            layout,
-            place,
-            location: self.on_behalf.unwrap_or(location),
-        });
+        if !forgotten.is_empty() {
+            let slots = nodes[..self.len].iter().filter_map(|node| node.place.slot());
+            store.truncate_large(slots.max().map_or(0, |slot| slot + 1));
+        }
+        let stored = |node: &Node<T>| match node.origin {
+            Origin::Stored(position) => Some(position),
+            _ => None,
+        };
+        if let Some(position) = forgotten.iter().find_map(stored) {
+            ops.truncate(position as usize);
+        }
+        if let Some(start) = forgotten.iter().find_map(Node::spilled) {
+            spilled.truncate(start);
+        }
+        nodes.truncate(self.len);
+    }
+
+    /// Puts a node at the end of the recording, to be carried out.
+    fn push(&mut self, node: Node<T>) {
+        debug_assert_eq!(self.nodes.len(), self.len, "the earlier recording is forgotten");
+        self.nodes.push(node);
+    }
+
+    /// Takes the next node into the recording.
+    #[inline]
+    fn advance(&mut self, location: &'static Location<'static>) -> NodeId {
+        let id = NodeId::new(self.len);
+        let location = self.on_behalf.unwrap_or(location);
+        let node = &mut self.nodes[self.len];
+        self.moved |= !std::ptr::eq(node.location, location);
+        node.location = location;
+        self.len += 1;
         id
     }
 
@@ -160,95 +207,149 @@ impl<T: Real> Recorder<T> {
     pub(super) fn leaf(
         &mut self,
         value: impl Leaf<T>,
+        origin: Origin<T>,
         variable: bool,
         location: &'static Location<'static>,
     ) -> NodeId {
         let active = variable && self.records_derivatives;
-        let Self { layouts, store, .. } = self;
-        let (layout, place) = value.with(|view, buffer| {
-            let place = store.insert(view, buffer);
-            if place.is_packed() && !view.layout().is_contiguous() {
-                (layouts.intern(&Layout::contiguous(view.shape().clone())), place)
-            } else {
-                (layouts.intern(view.layout()), place)
-            }
+        value.with(|view, buffer| self.take_in(view, buffer, origin, active, location))
+    }
+
+    #[inline(never)]
+    fn take_in(
+        &mut self,
+        view: View<'_, T>,
+        buffer: Option<&Buffer<T>>,
+        origin: Origin<T>,
+        active: bool,
+        location: &'static Location<'static>,
+    ) -> NodeId {
+        let agrees = self.nodes.get(self.len).is_some_and(|node| {
+            let layout = self.layouts.get(node.layout);
+            let has_room = || match node.place.is_packed() {
+                true => layout.shape() == view.shape(),
+                false => {
+                    layout == view.layout() && self.store.has_room_for(node.place, view, buffer)
+                }
+            };
+            node.active == active && node.origin.is_leaf(origin) && has_room()
         });
-        self.push(Origin::Leaf, &[], active, layout, place, location)
+        if !agrees {
+            self.diverge();
+            let place = self.store.room_for(view, buffer);
+            let layout = if place.is_packed() && !view.layout().is_contiguous() {
+                self.layouts.intern(&Layout::contiguous(view.shape().clone()))
+            } else {
+                self.layouts.intern(view.layout())
+            };
+            let mut node = Node::new(origin, Kind::Given, layout, place, location);
+            node.active = active;
+            self.push(node);
+        }
+        self.store.take_in(self.nodes[self.len].place, view, buffer);
+        self.advance(location)
     }
 
-    #[inline]
+    #[inline(never)]
     pub(super) fn scalar(&mut self, value: T, location: &'static Location<'static>) -> NodeId {
-        let place = self.store.push_scalar(value);
-        self.push(Origin::Leaf, &[], false, SCALAR, place, location)
+        let agrees = self.nodes.get(self.len).is_some_and(|node| {
+            !node.active && node.layout == SCALAR && matches!(node.origin, Origin::Leaf)
+        });
+        if !agrees {
+            self.diverge();
+            let place = self.store.room(1);
+            self.push(Node::new(Origin::Leaf, Kind::Given, SCALAR, place, location));
+        }
+        self.store.write_scalar(self.nodes[self.len].place, value);
+        self.advance(location)
     }
 
-    /// Records an op. Only what depends on the op's type is compiled for each op;
-    /// a program's step should fit into the instruction cache.
-    #[inline]
+    /// Records an op once more, if the earlier recording had the same one here.
+    #[inline(never)]
+    pub(super) fn follow(
+        &mut self,
+        op: &dyn DynOp<T>,
+        args: &[Var<'_, T>],
+        location: &'static Location<'static>,
+    ) -> Option<NodeId> {
+        let node = self.nodes.get(self.len)?;
+        let own = node.args(&self.spilled);
+        let agrees = own.len() == args.len()
+            && own.iter().zip(args).all(|(own, arg)| *own == arg.id())
+            && node.records_derivatives == self.records_derivatives
+            && node.kind != Kind::Accumulated
+            && self.ops.agrees(node.origin, op);
+        agrees.then(|| self.carry_out(location))
+    }
+
+    /// Records an op that the earlier recording did not have here.
     pub(super) fn record<O: DynOp<T>>(
         &mut self,
         op: O,
         args: &[Var<'_, T>],
         location: &'static Location<'static>,
     ) -> NodeId {
-        let node = |arg: &Var<'_, T>| &self.nodes[arg.id().index()];
-        if args.len() <= INLINE_ARGS && args.iter().all(|arg| node(arg).layout == SCALAR) {
-            let mut values = [T::zero(); INLINE_ARGS];
-            let mut ids = [NodeId::new(0); INLINE_ARGS];
-            let mut active = false;
-            for (i, arg) in args.iter().enumerate() {
-                ids[i] = arg.id();
-                values[i] = self.store.scalar(node(arg).place);
-                active |= node(arg).active;
-            }
-            if let Some(value) = op.eval_scalar(&values[..args.len()]) {
-                let active = active && self.records_derivatives && op.is_differentiable();
-                let place = self.store.push_scalar(value);
-                let origin = self.ops.insert(op);
-                return self.push(origin, &ids[..args.len()], active, SCALAR, place, location);
-            }
-        }
+        self.diverge();
         let origin = self.ops.insert(op);
-        self.record_general(origin, TypeId::of::<O>(), args, location)
+        let args: Args<NodeId> = args.iter().map(|arg| arg.id()).collect();
+        self.record_new(origin, TypeId::of::<O>(), &args, location)
     }
 
-    #[inline(never)]
-    fn record_general(
+    fn record_new(
         &mut self,
         origin: Origin<T>,
         op: TypeId,
-        args: &[Var<'_, T>],
+        args: &[NodeId],
         location: &'static Location<'static>,
     ) -> NodeId {
-        if args.len() > INLINE_ARGS {
-            let ids: Args<NodeId> = args.iter().map(|arg| arg.id()).collect();
-            let plan = self.make_plan(origin, &ids, location);
-            return self.carry_out(plan, origin, &ids, location);
-        }
-        let mut ids = [NodeId::new(0); INLINE_ARGS];
-        let mut signature = Signature { layouts: [SCALAR; INLINE_ARGS], count: args.len() };
-        for (i, arg) in args.iter().enumerate() {
-            ids[i] = arg.id();
-            signature.layouts[i] = self.nodes[arg.id().index()].layout;
-        }
-        let ids = &ids[..args.len()];
-        let known = match origin {
-            Origin::Stored(position) => self.ops.plan(position, &signature),
-            _ => self.plans.get(op, &signature),
-        };
-        let plan = known.unwrap_or_else(|| {
-            let plan = self.make_plan(origin, ids, location);
-            match origin {
-                Origin::Stored(position) => self.ops.set_plan(position, signature, plan),
-                _ => self.plans.insert(op, signature, plan),
+        let plan = self.plan(origin, op, args, location);
+        let op = self.ops.get(origin).expect("a recorded op is no leaf");
+        let numbers: Option<Args<T>> = args.iter().map(|arg| self.number(*arg)).collect();
+        let scalar = args.len() <= INLINE_ARGS
+            && numbers.is_some_and(|numbers| op.eval_scalar(&numbers).is_some());
+        let (kind, layout, place) = match plan {
+            Plan::View { layout, moved } => {
+                (Kind::View, layout, self.node(args[0]).place.moved(moved))
             }
+            Plan::Compute { layout } => {
+                let place = self.store.room(self.layouts.get(layout).elements());
+                (if scalar { Kind::Scalar } else { Kind::Kernel }, layout, place)
+            }
+        };
+        let active = self.records_derivatives
+            && op.is_differentiable()
+            && args.iter().any(|arg| self.node(*arg).active);
+        let node = Node::new(origin, kind, layout, place, location);
+        let mut node = node.with_args(args, &mut self.spilled);
+        node.active = active;
+        node.records_derivatives = self.records_derivatives;
+        self.push(node);
+        self.carry_out(location)
+    }
+
+    /// What the op makes of its operands' layouts.
+    fn plan(
+        &mut self,
+        origin: Origin<T>,
+        op: TypeId,
+        args: &[NodeId],
+        location: &'static Location<'static>,
+    ) -> Plan {
+        if matches!(origin, Origin::Stored(_)) || args.len() > INLINE_ARGS {
+            return self.make_plan(origin, args, location);
+        }
+        let mut signature = Signature { layouts: [SCALAR; INLINE_ARGS], count: args.len() };
+        for (layout, arg) in signature.layouts.iter_mut().zip(args) {
+            *layout = self.node(*arg).layout;
+        }
+        self.plans.get(op, &signature).unwrap_or_else(|| {
+            let plan = self.make_plan(origin, args, location);
+            self.plans.insert(op, signature, plan);
             plan
-        });
-        self.carry_out(plan, origin, ids, location)
+        })
     }
 
     /// Applies the shape rule.
-    #[cold]
     fn make_plan(
         &mut self,
         origin: Origin<T>,
@@ -268,27 +369,31 @@ impl<T: Real> Recorder<T> {
         Plan::Compute { layout: self.layouts.intern(&Layout::contiguous(shape)) }
     }
 
+    /// Computes the value of the next node, and takes the node in.
     #[inline]
-    fn carry_out(
-        &mut self,
-        plan: Plan,
-        origin: Origin<T>,
-        args: &[NodeId],
-        location: &'static Location<'static>,
-    ) -> NodeId {
-        let Self { nodes, layouts, store, ops, .. } = self;
-        let op = ops.get(origin).expect("a recorded op is no leaf");
-        let active = self.records_derivatives
-            && op.is_differentiable()
-            && args.iter().any(|arg| nodes[arg.index()].active);
-        match plan {
-            Plan::View { layout, moved } => {
-                let place = nodes[args[0].index()].place.moved(moved);
-                self.push(origin, args, active, layout, place, location)
+    fn carry_out(&mut self, location: &'static Location<'static>) -> NodeId {
+        self.evaluate(self.len);
+        self.advance(location)
+    }
+
+    fn evaluate(&mut self, index: usize) {
+        let Self { nodes, layouts, store, ops, spilled, .. } = self;
+        let node = &nodes[index];
+        let args = node.args(spilled);
+        let Some(op) = ops.get(node.origin) else { return };
+        match node.kind {
+            Kind::Given | Kind::View => {}
+            Kind::Scalar => {
+                let mut values = [T::zero(); INLINE_ARGS];
+                for (value, arg) in values.iter_mut().zip(args) {
+                    *value = store.scalar(nodes[arg.index()].place);
+                }
+                let value = op.eval_scalar(&values[..args.len()]);
+                store.write_scalar(node.place, value.expect("the op has a scalar form"));
             }
-            Plan::Compute { layout: id } => {
-                let layout = layouts.get(id);
-                let place = store.produce(layout.elements(), |blocks, out| {
+            Kind::Kernel => {
+                let layout = layouts.get(node.layout);
+                store.write(node.place, layout.elements(), |blocks, out| {
                     let view = |arg: &NodeId| {
                         let node = &nodes[arg.index()];
                         blocks.view(node.place, layouts.get(node.layout))
@@ -298,13 +403,20 @@ impl<T: Real> Recorder<T> {
                         [a] => op.eval(&[view(a)], layout.shape(), out),
                         [a, b] => op.eval(&[view(a), view(b)], layout.shape(), out),
                         [a, b, c] => op.eval(&[view(a), view(b), view(c)], layout.shape(), out),
+                        [a, b, c, d] => {
+                            let views = [view(a), view(b), view(c), view(d)];
+                            op.eval(&views, layout.shape(), out);
+                        }
                         _ => {
                             let views: Args<View<'_, T>> = args.iter().map(view).collect();
                             op.eval(&views, layout.shape(), out);
                         }
                     }
                 });
-                self.push(origin, args, active, id, place, location)
+            }
+            Kind::Accumulated => {
+                let term = &nodes[args[1].index()];
+                store.accumulate(node.place, term.place, layouts.get(term.layout));
             }
         }
     }
@@ -330,42 +442,158 @@ impl<T: Real> Recorder<T> {
         panic!("{message}");
     }
 
-    /// Adds `term` into `sum` if the sum's memory is its own. The result is a node
-    /// like any other sum, so that the tape still tells what was computed; only its
-    /// memory is that of `sum`, which is not read again.
-    pub(super) fn accumulate<O: DynOp<T>>(
-        &mut self,
-        add: O,
-        sum: NodeId,
-        term: NodeId,
-        location: &'static Location<'static>,
-    ) -> Option<NodeId> {
-        let (target, source) = (self.nodes[sum.index()], self.nodes[term.index()]);
-        if !target.owned {
+    /// Adds `term` into the memory of `sum`, which nobody else reads. The node says
+    /// that it is `add` of both, so that the tape still tells what was computed.
+    pub(super) fn accumulate<O: DynOp<T>>(&mut self, add: O, sum: NodeId, term: NodeId) -> NodeId {
+        let location = self.node(sum).location;
+        let agrees = self.nodes.get(self.len).is_some_and(|node| {
+            node.kind == Kind::Accumulated && node.args(&self.spilled) == [sum, term]
+        });
+        if !agrees {
+            self.diverge();
+            let mut node = self.node(sum).with_args(&[sum, term], &mut self.spilled);
+            node.kind = Kind::Accumulated;
+            node.origin = self.ops.insert(add);
+            self.push(node);
+        }
+        self.carry_out(location)
+    }
+
+    /// Repeats a backward sweep, if the earlier recording had the same one here.
+    /// Returns its number.
+    pub(super) fn repeat_sweep(&mut self, output: NodeId, seed: NodeId) -> Option<usize> {
+        // Its nodes are shown as recorded by the lines that they had.
+        if self.moved {
             return None;
         }
-        self.store.accumulate(target.place, source.place, self.layouts.get(source.layout));
-        let origin = self.ops.insert(add);
-        let Node { layout, place, active, .. } = target;
-        let id = self.push(origin, &[sum, term], active, layout, place, location);
-        self.nodes[id.index()].owned = true;
-        Some(id)
+        let end = self.sweeps.next(output, seed, self.len)?.nodes.end;
+        for index in self.len..end {
+            self.evaluate(index);
+        }
+        self.len = end;
+        Some(self.sweeps.advance())
+    }
+
+    /// Begins a backward sweep, for which the memory of adjoints that it has
+    /// consumed is used again.
+    pub(super) fn begin_sweep(&mut self) -> Adjoints {
+        let slots = self.nodes[..self.len].iter().filter_map(|node| node.place.slot());
+        self.scratch.first_slot = slots.max().map_or(0, |slot| slot + 1);
+        self.scratch.readers.clear();
+        self.store.recycle_no_more();
+        self.sweeps.value_read.set(false);
+        self.sweeps.table()
+    }
+
+    /// Declares that an adjoint of the sweep in progress is read later on.
+    pub(super) fn hold(&mut self, adjoint: NodeId) {
+        if let Some(slot) = self.node(adjoint).place.slot() {
+            let readers = &mut self.scratch.readers;
+            readers.resize(readers.len().max(slot + 1), 0);
+            readers[slot] += 1;
+        }
+    }
+
+    /// Takes back one [`hold`](Self::hold).
+    pub(super) fn let_go(&mut self, adjoint: NodeId) {
+        if let Some(slot) = self.node(adjoint).place.slot() {
+            self.scratch.readers[slot] -= 1;
+            self.recycle_unread(slot);
+        }
+    }
+
+    /// Declares that a rule of the sweep in progress, whose nodes begin at `first`,
+    /// is done: of its results only adjoints are read later on.
+    pub(super) fn end_rule(&mut self, first: usize) {
+        for index in first..self.len {
+            if let Some(slot) = self.nodes[index].place.slot() {
+                self.recycle_unread(slot);
+            }
+        }
+    }
+
+    /// Recycles a slot that the sweep in progress has made if no adjoint that is
+    /// held lies there.
+    fn recycle_unread(&mut self, slot: usize) {
+        let is_unread = self.scratch.readers.get(slot).is_none_or(|&readers| readers == 0);
+        if slot >= self.scratch.first_slot && is_unread {
+            self.store.recycle(slot);
+        }
+    }
+
+    /// Of each node whether its value is still there: a backward sweep uses the
+    /// memory of its own intermediate results again.
+    pub(super) fn kept_values(&self) -> Vec<bool> {
+        let mut taken = Vec::new();
+        let kept = |node: &Node<T>| {
+            let Some(slot) = node.place.slot() else { return true };
+            taken.resize(taken.len().max(slot + 1), false);
+            // Backwards, the last value of a slot and views of it come first.
+            let kept = !taken[slot];
+            taken[slot] |= node.kind.owns_memory();
+            kept
+        };
+        let mut kept: Vec<bool> = self.nodes[..self.len].iter().rev().map(kept).collect();
+        kept.reverse();
+        kept
+    }
+
+    /// Elements that the values of the recording, and those of its backward
+    /// sweeps, lie in.
+    pub(super) fn elements_of_values(&self) -> [usize; 2] {
+        let mut seen = vec![false; self.nodes.len()];
+        let mut elements = [0; 2];
+        for (index, node) in self.nodes[..self.len].iter().enumerate() {
+            let part = usize::from(self.sweeps.contain(index));
+            match node.place.slot() {
+                Some(slot) if !std::mem::replace(&mut seen[slot], true) => {
+                    elements[part] += self.store.slot_len(slot);
+                }
+                None if node.kind.owns_memory() => {
+                    elements[part] += self.layouts.get(node.layout).elements();
+                }
+                _ => {}
+            }
+        }
+        elements
+    }
+
+    pub(super) fn elements_held(&self) -> [usize; 2] {
+        self.store.elements_held()
+    }
+
+    /// Keeps a backward sweep whose nodes begin at `start`. Returns its number.
+    pub(super) fn keep_sweep(
+        &mut self,
+        output: NodeId,
+        seed: NodeId,
+        start: usize,
+        adjoints: Adjoints,
+    ) -> usize {
+        self.store.recycle_no_more();
+        let nodes = start..self.len;
+        // The memory of large values from outside is not kept.
+        let is_kept = |node: &Node<T>| node.kind != Kind::Given || node.place.is_packed();
+        let repeats =
+            !self.sweeps.value_read.get() && self.nodes[nodes.clone()].iter().all(is_kept);
+        self.sweeps.put(Sweep { output, seed, nodes, adjoints, repeats });
+        self.sweeps.advance()
     }
 
     #[inline]
     pub(super) fn args(&self, id: NodeId) -> &[NodeId] {
-        let node = &self.nodes[id.index()];
-        let count = usize::from(node.arg_count);
-        if count <= INLINE_ARGS {
-            &node.args[..count]
-        } else {
-            &self.spilled[node.args[0].index()..][..count]
-        }
+        self.node(id).args(&self.spilled)
+    }
+
+    /// The value of a scalar.
+    fn number(&self, id: NodeId) -> Option<T> {
+        let node = self.node(id);
+        (node.layout == SCALAR).then(|| self.store.scalar(node.place))
     }
 
     #[inline]
-    fn layout(&self, id: NodeId) -> &Layout {
-        self.layouts.get(self.nodes[id.index()].layout)
+    pub(super) fn layout(&self, id: NodeId) -> &Layout {
+        self.layouts.get(self.node(id).layout)
     }
 
     #[inline]
@@ -375,15 +603,17 @@ impl<T: Real> Recorder<T> {
 
     #[inline]
     pub(super) fn view(&self, id: NodeId) -> View<'_, T> {
-        self.store.blocks().view(self.nodes[id.index()].place, self.layout(id))
+        self.sweeps.value_read.set(true);
+        self.store.blocks().view(self.node(id).place, self.layout(id))
     }
 
     pub(super) fn tensor(&self, id: NodeId) -> Tensor<T> {
-        self.store.tensor(self.nodes[id.index()].place, self.layout(id))
+        self.sweeps.value_read.set(true);
+        self.store.tensor(self.node(id).place, self.layout(id))
     }
 
     pub(super) fn describe(&self, id: NodeId) -> String {
-        let node = &self.nodes[id.index()];
+        let node = self.node(id);
         let what = match self.ops.get(node.origin) {
             Some(op) => op.name(),
             None if node.active => "variable",

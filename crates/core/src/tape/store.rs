@@ -2,9 +2,10 @@
 //!
 //! Small values stand one after another in a single growing vector, so that
 //! recording a scalar costs one push; large ones have a buffer each, which can be
-//! shared with tensors outside of the tape. Buffers return to a pool when the
-//! tape is reset: fresh pages cost more than most kernels, and a training step in
-//! steady state asks the system for no memory.
+//! shared with tensors outside of the tape. A place outlives a reset, so that a
+//! program which repeats itself finds each value's memory where it was; buffers
+//! without a place wait in a pool. Fresh pages cost more than most kernels, and a
+//! training step in steady state asks the system for no memory.
 
 use std::sync::Arc;
 
@@ -32,6 +33,12 @@ impl Place {
         self.block == 0
     }
 
+    /// The number of the slot of a large value.
+    #[inline]
+    pub(crate) fn slot(self) -> Option<usize> {
+        (self.block as usize).checked_sub(1)
+    }
+
     /// The place `distance` elements further on.
     #[inline]
     pub(crate) fn moved(self, distance: isize) -> Place {
@@ -48,14 +55,36 @@ fn index(offset: usize) -> u32 {
 #[derive(Debug, Default)]
 pub(crate) struct Store<T> {
     small: Vec<T>,
-    large: Vec<Buffer<T>>,
+    large: Vec<Slot<T>>,
+    /// Slots whose values nobody will read again, for values to come.
+    free: Vec<usize>,
     pool: Pool<T>,
+    /// Elements of all large buffers that the tape has asked the system for and
+    /// still holds, and the most there were at any time.
+    held: usize,
+    most: usize,
+}
+
+/// A place for a large value.
+#[derive(Debug)]
+struct Slot<T> {
+    /// `None` until the value is written.
+    buffer: Option<Buffer<T>>,
+    /// Whether the buffer came from outside of the tape.
+    foreign: bool,
+}
+
+impl<T> Slot<T> {
+    #[inline]
+    fn elements(&self) -> &[T] {
+        self.buffer.as_ref().expect("a value is written before it is read")
+    }
 }
 
 /// What kernels read while a result is being written.
 pub(crate) struct Blocks<'a, T> {
     small: &'a [T],
-    large: &'a [Buffer<T>],
+    large: &'a [Slot<T>],
 }
 
 impl<'a, T: Real> Blocks<'a, T> {
@@ -63,18 +92,86 @@ impl<'a, T: Real> Blocks<'a, T> {
     pub(crate) fn view(&self, place: Place, layout: &'a Layout) -> View<'a, T> {
         let data = match place.block {
             0 => self.small,
-            block => &self.large[block as usize - 1],
+            block => self.large[block as usize - 1].elements(),
         };
         View::new(data, place.offset as usize, layout)
     }
 }
 
 impl<T: Real> Store<T> {
+    /// Room for a value of `len` elements, to be [written](Self::write) next.
+    pub(crate) fn room(&mut self, len: usize) -> Place {
+        if len <= SMALL {
+            let start = self.small.len();
+            self.small.resize(start + len, T::zero());
+            Place { block: 0, offset: index(start) }
+        } else {
+            let slot = self.recycled(len).unwrap_or_else(|| {
+                self.large.push(Slot { buffer: None, foreign: false });
+                self.large.len() - 1
+            });
+            Place { block: index(slot + 1), offset: 0 }
+        }
+    }
+
+    /// A free slot with a buffer of the right length.
+    fn recycled(&mut self, len: usize) -> Option<usize> {
+        let fits = |&slot: &usize| {
+            let buffer = self.large[slot].buffer.as_ref();
+            buffer.is_some_and(|buffer| buffer.len() == Pool::<T>::rounded(len))
+        };
+        let position = self.free.iter().rposition(fits)?;
+        Some(self.free.remove(position))
+    }
+
+    /// Lets values to come have a slot whose value nobody will read again.
+    pub(crate) fn recycle(&mut self, slot: usize) {
+        if !self.large[slot].foreign && !self.free.contains(&slot) {
+            self.free.push(slot);
+        }
+    }
+
+    /// Keeps all values that are there now.
+    pub(crate) fn recycle_no_more(&mut self) {
+        self.free.clear();
+    }
+
+    /// Room for a value from outside: see [`take_in`](Self::take_in).
+    pub(crate) fn room_for(&mut self, view: View<'_, T>, buffer: Option<&Buffer<T>>) -> Place {
+        if buffer.is_none() || view.len() <= SMALL {
+            return self.room(view.len());
+        }
+        self.large.push(Slot { buffer: None, foreign: true });
+        Place { block: index(self.large.len()), offset: index(view.offset()) }
+    }
+
+    /// Whether [`room_for`](Self::room_for) would give such a room to a large value
+    /// of the same layout.
+    pub(crate) fn has_room_for(
+        &self,
+        place: Place,
+        view: View<'_, T>,
+        buffer: Option<&Buffer<T>>,
+    ) -> bool {
+        let foreign = self.large[place.block as usize - 1].foreign;
+        foreign == buffer.is_some() && (!foreign || place.offset as usize == view.offset())
+    }
+
+    /// Takes a value in: copied, in row-major order, if small or without a buffer
+    /// of its own; else the buffer is shared.
     #[inline]
-    pub(crate) fn push_scalar(&mut self, value: T) -> Place {
-        let place = Place { block: 0, offset: index(self.small.len()) };
-        self.small.push(value);
-        place
+    pub(crate) fn take_in(&mut self, place: Place, view: View<'_, T>, buffer: Option<&Buffer<T>>) {
+        match buffer {
+            Some(buffer) if place.block > 0 => {
+                self.large[place.block as usize - 1].buffer = Some(buffer.clone());
+            }
+            _ => self.write(place, view.len(), |_, out| view.copy_to(out)),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn write_scalar(&mut self, place: Place, value: T) {
+        self.small[place.offset as usize] = value;
     }
 
     /// The value of a scalar.
@@ -82,49 +179,51 @@ impl<T: Real> Store<T> {
     pub(crate) fn scalar(&self, place: Place) -> T {
         match place.block {
             0 => self.small[place.offset as usize],
-            block => self.large[block as usize - 1][place.offset as usize],
+            block => self.large[block as usize - 1].elements()[place.offset as usize],
         }
     }
 
-    /// Takes a value in: copied, in row-major order, if small or without a buffer
-    /// of its own; else the buffer is shared.
+    /// Lets `write` fill the room for a value of `len` elements. It must set every
+    /// element, as the room may hold old numbers, and reads values only whose
+    /// rooms were made earlier.
     #[inline]
-    pub(crate) fn insert(&mut self, view: View<'_, T>, buffer: Option<&Buffer<T>>) -> Place {
-        match buffer {
-            Some(buffer) if view.len() > SMALL => {
-                self.large.push(buffer.clone());
-                Place { block: index(self.large.len()), offset: index(view.offset()) }
-            }
-            _ => self.produce(view.len(), |_, out| view.copy_to(out)),
-        }
-    }
-
-    /// Makes room for `len` elements and lets `write` fill it. `write` must set
-    /// every element: the room may hold old numbers.
-    #[inline]
-    pub(crate) fn produce(
+    pub(crate) fn write(
         &mut self,
+        place: Place,
         len: usize,
         write: impl FnOnce(Blocks<'_, T>, &mut [T]),
-    ) -> Place {
-        // In debug builds a kernel that forgets an element leaves a NaN behind.
-        let stale = if cfg!(debug_assertions) { T::nan() } else { T::zero() };
-        if len <= SMALL {
-            let start = self.small.len();
-            self.small.resize(start + len, stale);
-            let (earlier, out) = self.small.split_at_mut(start);
+    ) {
+        if place.block == 0 {
+            let (earlier, later) = self.small.split_at_mut(place.offset as usize);
+            let out = &mut later[..len];
+            poison(out);
             write(Blocks { small: earlier, large: &self.large }, out);
-            Place { block: 0, offset: index(start) }
         } else {
-            let mut buffer = self.pool.take(len);
-            let out = Arc::get_mut(&mut buffer).expect("the pool keeps what nobody shares");
-            if cfg!(debug_assertions) {
-                out.fill(stale);
+            let slot = place.block as usize - 1;
+            if !self.free.is_empty() {
+                self.free.retain(|&free| free != slot);
             }
-            write(Blocks { small: &self.small, large: &self.large }, &mut out[..len]);
-            self.large.push(buffer);
-            Place { block: index(self.large.len()), offset: 0 }
+            let mut buffer = self.unshared(slot, len);
+            let out = &mut Arc::get_mut(&mut buffer).expect("nobody shares it")[..len];
+            poison(out);
+            write(Blocks { small: &self.small, large: &self.large }, out);
+            self.large[slot].buffer = Some(buffer);
         }
+    }
+
+    /// The buffer of a slot, or another one if a tensor outside shares it.
+    fn unshared(&mut self, slot: usize, len: usize) -> Buffer<T> {
+        match self.large[slot].buffer.take() {
+            Some(own) if Arc::strong_count(&own) == 1 => return own,
+            Some(shared) => self.held -= shared.len(),
+            None => {}
+        }
+        self.pool.take(len).unwrap_or_else(|| {
+            let len = Pool::<T>::rounded(len);
+            self.held += len;
+            self.most = self.most.max(self.held);
+            Arc::new(vec![T::zero(); len])
+        })
     }
 
     /// Adds a value into another one, whose layout is contiguous and whose memory
@@ -132,22 +231,23 @@ impl<T: Real> Store<T> {
     pub(crate) fn accumulate(&mut self, into: Place, place: Place, layout: &Layout) {
         let start = into.offset as usize;
         let range = start..start + layout.elements();
-        let offset = place.offset as usize;
-        let Self { small, large, .. } = self;
-        match (into.block as usize, place.block as usize) {
+        match (into.block, place.block) {
             (0, 0) => {
                 // Both lie in one vector, and are small.
-                let terms: SmallVec<[T; SMALL]> = View::new(small, offset, layout).iter().collect();
-                add(&mut small[range], terms.iter().copied());
+                let terms: SmallVec<[T; SMALL]> =
+                    self.blocks().view(place, layout).iter().collect();
+                add(&mut self.small[range], terms.iter().copied());
             }
-            (0, from) => add_view(&mut small[range], View::new(&large[from - 1], offset, layout)),
-            (to, 0) => {
-                add_view(&mut owned(&mut large[to - 1])[range], View::new(small, offset, layout));
+            (0, _) => {
+                let blocks = Blocks { small: &[], large: &self.large };
+                add_view(&mut self.small[range], blocks.view(place, layout));
             }
-            (to, from) => {
-                let blocks = large.get_disjoint_mut([to - 1, from - 1]);
-                let [sum, term] = blocks.expect("an owned sum shares memory with nothing");
-                add_view(&mut owned(sum)[range], View::new(term, offset, layout));
+            (block, _) => {
+                let slot = block as usize - 1;
+                let mut buffer = self.large[slot].buffer.take().expect("the sum has a value");
+                let sum = Arc::get_mut(&mut buffer).expect("a sum of adjoints has one owner");
+                add_view(&mut sum[range], self.blocks().view(place, layout));
+                self.large[slot].buffer = Some(buffer);
             }
         }
     }
@@ -161,29 +261,66 @@ impl<T: Real> Store<T> {
     pub(crate) fn tensor(&self, place: Place, layout: &Layout) -> Tensor<T> {
         match place.block {
             0 => {
-                let mut elements = vec![T::zero(); layout.shape().elements()];
+                let mut elements = vec![T::zero(); layout.elements()];
                 self.blocks().view(place, layout).copy_to(&mut elements);
                 Tensor::new(layout.shape().clone(), elements)
             }
             block => {
-                let buffer = self.large[block as usize - 1].clone();
+                let buffer = self.large[block as usize - 1].buffer.clone();
+                let buffer = buffer.expect("a value is written before it is read");
                 Tensor::from_parts(buffer, place.offset as usize, layout.clone())
             }
         }
     }
 
-    /// Forgets all values and keeps their memory.
-    pub(crate) fn reset(&mut self) {
-        self.small.clear();
-        for buffer in self.large.drain(..) {
-            self.pool.give(buffer);
+    /// Lets go of what tensors outside share; all else is kept for the recording
+    /// to come.
+    pub(crate) fn release_shared(&mut self) {
+        self.free.clear();
+        for slot in &mut self.large {
+            if slot.foreign {
+                slot.buffer = None;
+            } else if let Some(shared) = slot.buffer.take_if(|b| Arc::strong_count(b) > 1) {
+                self.held -= shared.len();
+            }
         }
+    }
+
+    /// Forgets the small values from the one at `place` on.
+    pub(crate) fn truncate_small(&mut self, place: Place) {
+        self.small.truncate(place.offset as usize);
+    }
+
+    /// Forgets the slots of large values from a number on. Their buffers go to the
+    /// pool.
+    pub(crate) fn truncate_large(&mut self, slots: usize) {
+        self.free.retain(|&slot| slot < slots);
+        for slot in self.large.drain(slots..).filter(|slot| !slot.foreign) {
+            match slot.buffer {
+                Some(buffer) if Arc::strong_count(&buffer) == 1 => self.pool.give(buffer),
+                Some(shared) => self.held -= shared.len(),
+                None => {}
+            }
+        }
+    }
+
+    /// The elements of a slot's buffer, unless it came from outside.
+    pub(crate) fn slot_len(&self, slot: usize) -> usize {
+        let slot = &self.large[slot];
+        slot.buffer.as_ref().filter(|_| !slot.foreign).map_or(0, |buffer| buffer.len())
+    }
+
+    /// The elements of all memory held now, and the most there were.
+    pub(crate) fn elements_held(&self) -> [usize; 2] {
+        [self.held, self.most].map(|large| self.small.capacity() + large)
     }
 }
 
-/// The elements of a buffer that nobody shares.
-fn owned<T>(buffer: &mut Buffer<T>) -> &mut [T] {
-    Arc::get_mut(buffer).expect("an accumulated adjoint has one owner")
+/// In debug builds a kernel that forgets an element leaves a NaN behind.
+fn poison<T: Real>(out: &mut [T]) {
+    if cfg!(debug_assertions) {
+        out.fill(T::nan());
+    }
 }
 
 fn add<T: Real>(sum: &mut [T], terms: impl Iterator<Item = T>) {
@@ -219,15 +356,12 @@ impl<T: Real> Pool<T> {
         len.div_ceil(step) * step
     }
 
-    fn take(&mut self, len: usize) -> Buffer<T> {
-        let len = Self::rounded(len);
-        self.free.get_mut(&len).and_then(Vec::pop).unwrap_or_else(|| Arc::new(vec![T::zero(); len]))
+    fn take(&mut self, len: usize) -> Option<Buffer<T>> {
+        self.free.get_mut(&Self::rounded(len))?.pop()
     }
 
-    /// Keeps a buffer unless a tensor outside still shares it.
-    fn give(&mut self, mut buffer: Buffer<T>) {
-        if Arc::get_mut(&mut buffer).is_some() && Self::rounded(buffer.len()) == buffer.len() {
-            self.free.entry(buffer.len()).or_default().push(buffer);
-        }
+    /// Keeps a buffer that nobody shares.
+    fn give(&mut self, buffer: Buffer<T>) {
+        self.free.entry(buffer.len()).or_default().push(buffer);
     }
 }

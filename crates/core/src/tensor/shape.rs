@@ -1,6 +1,7 @@
 //! The extents of a tensor, and the one place that knows how shapes broadcast.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use smallvec::SmallVec;
@@ -19,7 +20,7 @@ pub(crate) const INLINE_AXES: usize = 4;
 /// assert_eq!(a.broadcast(&b), Some(Shape::from([4, 2, 3])));
 /// assert_eq!(a.to_string(), "[4, 1, 3]");
 /// ```
-#[derive(PartialEq, Eq, Hash, Default)]
+#[derive(Default)]
 pub struct Shape(SmallVec<[usize; INLINE_AXES]>);
 
 impl Shape {
@@ -92,6 +93,22 @@ impl Shape {
         let mut shape = self.clone();
         shape.0.insert(axis, extent);
         shape
+    }
+}
+
+impl PartialEq for Shape {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        // Written out, since a call to compare bytes costs more than the few words.
+        self.len() == other.len() && self.iter().zip(&**other).all(|(a, b)| a == b)
+    }
+}
+
+impl Eq for Shape {}
+
+impl Hash for Shape {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 

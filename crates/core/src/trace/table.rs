@@ -45,6 +45,7 @@ struct Row {
 impl<T: Real> Tape<T> {
     /// The tape as a table to print.
     pub fn table(&self) -> Table {
+        let kept = self.kept_values();
         let rows = (0..self.len()).map(|index| {
             let id = NodeId::new(index);
             let location = self.location_of(id);
@@ -53,7 +54,8 @@ impl<T: Real> Tape<T> {
             Row {
                 operation: operation(self.var(id)),
                 shape: self.shape_of(id),
-                value: abbreviated(self.var(id)),
+                // A backward sweep uses the memory of consumed adjoints again.
+                value: if kept[index] { abbreviated(self.var(id)) } else { String::new() },
                 active: self.is_active(id),
                 line: format!("{file}:{}", location.line()),
             }

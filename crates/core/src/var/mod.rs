@@ -63,12 +63,12 @@ impl<'t, T: Real> Var<'t, T> {
 
     /// The number of axes.
     pub fn rank(self) -> usize {
-        self.tape.with_value(self.id, |view| view.shape().rank())
+        self.tape.rank_of(self.id)
     }
 
     /// The number of elements.
     pub fn elements(self) -> usize {
-        self.tape.with_value(self.id, |view| view.len())
+        self.tape.elements_of(self.id)
     }
 
     /// The value.

@@ -1,0 +1,71 @@
+//! Which node stands for which parameter.
+
+use std::cell::Cell;
+use std::hash::BuildHasherDefault;
+
+use indexmap::IndexMap;
+
+use super::layouts::WordHasher;
+use super::node::NodeId;
+
+/// The nodes of parameters, by key.
+///
+/// A model shows its parameters in the same order again and again: to the tape, and
+/// to the optimiser. So the entry that is looked for is usually the one after the
+/// last, and no key is hashed.
+#[derive(Default)]
+pub(super) struct Parameters {
+    entries: IndexMap<u64, Entry, BuildHasherDefault<WordHasher>>,
+    /// The number of the recording.
+    recording: u64,
+    /// Where the next search begins.
+    next: Cell<usize>,
+}
+
+#[derive(Default)]
+struct Entry {
+    id: Option<NodeId>,
+    /// The recording for which this holds.
+    recording: u64,
+}
+
+impl Parameters {
+    /// The position of a key, whether it is known or not.
+    #[inline]
+    pub(super) fn position(&mut self, key: u64) -> usize {
+        self.find(key).unwrap_or_else(|| self.entries.insert_full(key, Entry::default()).0)
+    }
+
+    /// The position of a known key.
+    #[inline]
+    pub(super) fn find(&self, key: u64) -> Option<usize> {
+        let next = self.next.get();
+        let position = match self.entries.get_index(next) {
+            Some((&found, _)) if found == key => next,
+            _ => self.entries.get_index_of(&key)?,
+        };
+        self.next.set(if position + 1 == self.entries.len() { 0 } else { position + 1 });
+        Some(position)
+    }
+
+    /// The node of the parameter at a position, if this recording has one.
+    #[inline]
+    pub(super) fn get(&self, position: usize) -> Option<NodeId> {
+        let entry = &self.entries[position];
+        entry.id.filter(|_| entry.recording == self.recording)
+    }
+
+    pub(super) fn set(&mut self, position: usize, id: NodeId) {
+        self.entries[position] = Entry { id: Some(id), recording: self.recording };
+    }
+
+    /// Begins a recording without parameters.
+    pub(super) fn forget(&mut self) {
+        self.recording += 1;
+        // Models come and go; their keys do not return.
+        const PLENTY: usize = 1 << 14;
+        if self.entries.len() > PLENTY {
+            self.entries.clear();
+        }
+    }
+}
