@@ -16,3 +16,16 @@ pub fn hash(index: u32, seed: u32) -> f64 {
 pub fn fill(count: usize, seed: u32) -> Vec<f64> {
     (0..count as u32).map(|index| hash(index, seed)).collect()
 }
+
+/// Labels below `classes`.
+pub fn labels(count: usize, classes: usize, seed: u32) -> Vec<usize> {
+    let label = |x: f64| ((x + 1.0) * 0.5 * classes as f64) as usize;
+    fill(count, seed).into_iter().map(label).collect()
+}
+
+/// The first `count` weights by Glorot's rule, for units with so many inputs and
+/// outputs.
+pub fn glorot(count: usize, [inputs, outputs]: [usize; 2], seed: u32) -> Vec<f32> {
+    let scale = (6.0 / (inputs + outputs) as f64).sqrt();
+    fill(count, seed).into_iter().map(|x| (x * scale) as f32).collect()
+}

@@ -2,6 +2,7 @@
 //! wrong result cannot be fast.
 
 mod chain;
+mod cifar_net;
 mod netbp;
 
 use crate::measure::Timing;
@@ -20,4 +21,4 @@ pub struct Workload {
 }
 
 /// All workloads.
-pub const WORKLOADS: &[Workload] = &[netbp::EAGER, chain::EAGER];
+pub const WORKLOADS: &[Workload] = &[netbp::EAGER, chain::EAGER, cifar_net::EAGER];

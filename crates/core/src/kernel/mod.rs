@@ -4,11 +4,14 @@
 //! width is chosen here, for the CPU that runs the program. Reductions add in an
 //! order that depends on the shape alone, so that results repeat to the last bit.
 
+pub(crate) mod convolution;
 pub(crate) mod map;
+pub(crate) mod pool;
 #[allow(unsafe_code)]
 pub(crate) mod product;
 pub(crate) mod reduce;
 pub(crate) mod rows;
+pub(crate) mod window;
 
 use std::sync::LazyLock;
 

@@ -1,0 +1,74 @@
+//! Windows that slide along an axis: which element each of their taps reads.
+//!
+//! Convolutions and poolings of any rank are made of these, one for each axis.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::Real;
+use crate::tensor::View;
+
+/// A window of some taps, sliding along an axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Slide {
+    /// Elements of the axis.
+    pub(crate) extent: usize,
+    /// Taps of the window.
+    pub(crate) taps: usize,
+    /// Positions of the window.
+    pub(crate) positions: usize,
+    /// From one position to the next.
+    pub(crate) stride: usize,
+    /// From one tap to the next.
+    pub(crate) dilation: usize,
+    /// Elements that are thought before the first one.
+    pub(crate) before: usize,
+}
+
+impl Slide {
+    /// A window over an axis with some elements thought `before` and `after` it;
+    /// `None` if it does not fit.
+    pub(crate) fn new(
+        extent: usize,
+        taps: usize,
+        stride: usize,
+        [before, after]: [usize; 2],
+        dilation: usize,
+    ) -> Option<Self> {
+        let span = taps.checked_sub(1)? * dilation + 1;
+        let room = (before + extent + after).checked_sub(span)?;
+        Some(Self { extent, taps, positions: room / stride + 1, stride, dilation, before })
+    }
+
+    /// How far a tap lies from the first element when the window is at position 0.
+    fn offset(&self, tap: usize) -> isize {
+        (tap * self.dilation) as isize - self.before as isize
+    }
+
+    /// The positions at which a tap reads an element that is there.
+    pub(crate) fn inside(&self, tap: usize) -> Range<usize> {
+        let offset = self.offset(tap);
+        let first = (-offset).max(0).unsigned_abs().div_ceil(self.stride);
+        let beyond = (self.extent as isize - offset).max(0).unsigned_abs().div_ceil(self.stride);
+        let beyond = beyond.min(self.positions);
+        first.min(beyond)..beyond
+    }
+
+    /// The element that a tap reads; only for positions [`inside`](Self::inside).
+    pub(crate) fn element(&self, position: usize, tap: usize) -> usize {
+        ((position * self.stride) as isize + self.offset(tap)) as usize
+    }
+
+    /// The elements under the window, for a window without gaps.
+    #[inline]
+    pub(crate) fn reach(&self, position: usize) -> Range<usize> {
+        let start = position * self.stride;
+        let end = (start + self.taps).min(self.before + self.extent);
+        start.saturating_sub(self.before)..end.saturating_sub(self.before)
+    }
+}
+
+/// The elements in row-major order, copied only where they are not.
+pub(crate) fn contiguous<'a, T: Real>(x: View<'a, T>) -> Cow<'a, [T]> {
+    x.as_slice().map_or_else(|| Cow::Owned(x.iter().collect()), Cow::Borrowed)
+}
