@@ -11,6 +11,7 @@ pub(crate) mod pool;
 pub(crate) mod product;
 pub(crate) mod reduce;
 pub(crate) mod rows;
+pub(crate) mod simd;
 pub(crate) mod window;
 
 use std::sync::LazyLock;

@@ -16,7 +16,7 @@ const TINY: usize = 512;
 
 /// A matrix within a buffer, with every element checked to lie inside it.
 #[derive(Clone, Copy)]
-pub(crate) struct Matrix<'a, T> {
+struct Matrix<'a, T> {
     data: &'a [T],
     start: isize,
     rows: usize,
@@ -25,24 +25,7 @@ pub(crate) struct Matrix<'a, T> {
     column_stride: isize,
 }
 
-impl<'a, T: Real> Matrix<'a, T> {
-    /// A matrix whose rows follow one another from the start of `data`.
-    pub(crate) fn row_major(data: &'a [T], rows: usize, columns: usize) -> Self {
-        let (row_stride, column_stride) = (columns as isize, 1);
-        Self { data, start: 0, rows, columns, row_stride, column_stride }
-    }
-
-    /// The same elements with rows and columns exchanged.
-    pub(crate) fn transpose(self) -> Self {
-        Self {
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-            ..self
-        }
-    }
-
+impl<T: Real> Matrix<'_, T> {
     /// Panics if an element lies outside the buffer: what makes the call of
     /// `gemm` below sound.
     fn check(&self) {
@@ -60,24 +43,15 @@ impl<'a, T: Real> Matrix<'a, T> {
     }
 }
 
-/// What becomes of the elements that a product finds in its place.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Old {
-    /// They are overwritten.
-    Discard,
-    /// The product is added to them.
-    Add,
-}
-
-/// Writes `a b` to `out`, row-major, or adds it.
-pub(crate) fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], old: Old) {
+/// Writes `a b` to `out`, row-major.
+fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]) {
     let (m, k, n) = (a.rows, a.columns, b.columns);
     assert_eq!((b.rows, out.len()), (k, m * n), "the factors and the result do not fit");
     if out.is_empty() {
         return;
     }
     if m * n * k <= TINY {
-        return tiny(a, b, out, old);
+        return tiny(a, b, out);
     }
     a.check();
     b.check();
@@ -92,14 +66,14 @@ pub(crate) fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]
             out.as_mut_ptr(),
             1,
             n as isize,
-            old == Old::Add,
+            false,
             a.data.as_ptr().offset(a.start),
             a.column_stride,
             a.row_stride,
             b.data.as_ptr().offset(b.start),
             b.column_stride,
             b.row_stride,
-            if old == Old::Add { T::one() } else { T::zero() },
+            T::zero(),
             T::one(),
             false,
             false,
@@ -110,7 +84,7 @@ pub(crate) fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]
 }
 
 #[inline]
-fn tiny<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], old: Old) {
+fn tiny<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]) {
     let mut results = out.iter_mut();
     for i in 0..a.rows as isize {
         let row = a.start + i * a.row_stride;
@@ -121,8 +95,7 @@ fn tiny<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], old: Old) {
                 sum += a.data[(row + l * a.column_stride) as usize]
                     * b.data[(column + l * b.row_stride) as usize];
             }
-            let result = results.next().expect("the result has rows x columns elements");
-            *result = if old == Old::Add { *result + sum } else { sum };
+            *results.next().expect("the result has rows x columns elements") = sum;
         }
     }
 }
@@ -150,7 +123,7 @@ pub(crate) fn matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
         column_stride: if rb > 1 { sb[rb - 1] } else { 0 },
     };
     if ra <= 2 && rb <= 2 {
-        return product(left, right, out, Old::Discard);
+        return product(left, right, out);
     }
     let (batch_a, batch_b) = (a.layout().leading(2), b.layout().leading(2));
     let batch = batch_a.shape().broadcast(batch_b.shape()).expect("the shape rule has passed");
@@ -166,7 +139,6 @@ pub(crate) fn matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
         return;
     }
     for ((out, &a), &b) in out.chunks_exact_mut(size).zip(&starts_a).zip(&starts_b) {
-        let (a, b) = (Matrix { start: a, ..left }, Matrix { start: b, ..right });
-        product(a, b, out, Old::Discard);
+        product(Matrix { start: a, ..left }, Matrix { start: b, ..right }, out);
     }
 }

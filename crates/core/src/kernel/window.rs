@@ -40,25 +40,6 @@ impl Slide {
         Some(Self { extent, taps, positions: room / stride + 1, stride, dilation, before })
     }
 
-    /// How far a tap lies from the first element when the window is at position 0.
-    fn offset(&self, tap: usize) -> isize {
-        (tap * self.dilation) as isize - self.before as isize
-    }
-
-    /// The positions at which a tap reads an element that is there.
-    pub(crate) fn inside(&self, tap: usize) -> Range<usize> {
-        let offset = self.offset(tap);
-        let first = (-offset).max(0).unsigned_abs().div_ceil(self.stride);
-        let beyond = (self.extent as isize - offset).max(0).unsigned_abs().div_ceil(self.stride);
-        let beyond = beyond.min(self.positions);
-        first.min(beyond)..beyond
-    }
-
-    /// The element that a tap reads; only for positions [`inside`](Self::inside).
-    pub(crate) fn element(&self, position: usize, tap: usize) -> usize {
-        ((position * self.stride) as isize + self.offset(tap)) as usize
-    }
-
     /// The elements under the window, for a window without gaps.
     #[inline]
     pub(crate) fn reach(&self, position: usize) -> Range<usize> {

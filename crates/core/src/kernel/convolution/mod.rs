@@ -1,17 +1,25 @@
-//! Two-dimensional convolution, and its products with respect to either operand.
+//! Two-dimensional convolution, and its transposes with respect to either operand.
 //!
-//! Image by image, the elements under each position of the window are laid out
-//! as a column ([`patches`]), and the convolution is a matrix product with the
-//! weights: `Y = W X`. Its transposes are `X += W' Y`, added back under the
-//! windows, and `W += Y X'`.
+//! Nothing is laid out as a matrix: the images are copied once, with the channels
+//! of a pixel side by side and zeros around ([`planes`]), and a block of sums in
+//! registers ([`tile`]) walks them in the order of the window. The convolution and
+//! its transpose with respect to the input are one loop ([`correlate`]), which
+//! reads by different tables ([`phase`]); the sum over positions is another
+//! ([`weights`]). With one line, the same serves sequences.
 //!
-//! Images are independent but for the sum over them in [`weights`], which adds
-//! groups of images, whose size depends on nothing, in order: so images may be
-//! shared out among threads without a change in the last bit.
+//! Images are independent but for that sum, which adds chunks of a fixed number of
+//! images in order: so images may be shared out among threads without a change in
+//! the last bit.
 
-mod patches;
+mod correlate;
+mod phase;
+mod planes;
+mod tile;
+mod weights;
 
-use super::product::{Matrix, Old, product};
+use correlate::{Extents, correlate};
+use phase::Reading;
+
 use super::window::{Slide, contiguous};
 use crate::Real;
 use crate::tensor::View;
@@ -31,12 +39,12 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    /// Elements of a plane of the input.
-    fn area(&self) -> usize {
-        self.slides[0].extent * self.slides[1].extent
+    /// Height and width of a plane of the input.
+    fn source(&self) -> [usize; 2] {
+        self.slides.map(|slide| slide.extent)
     }
 
-    /// Positions of the window: elements of a plane of the output.
+    /// Elements of a plane of the output.
     fn positions(&self) -> usize {
         self.slides[0].positions * self.slides[1].positions
     }
@@ -46,87 +54,61 @@ impl Geometry {
         self.channels * self.slides[0].taps * self.slides[1].taps
     }
 
-    /// Elements of one image of one group: of the input, the output and the
-    /// weights.
-    fn sizes(&self) -> (usize, usize, usize) {
-        let input = self.channels * self.area();
-        (input, self.features * self.positions(), self.features * self.taps())
+    /// Elements of an image of a group of the input.
+    fn input(&self) -> usize {
+        self.channels * self.slides[0].extent * self.slides[1].extent
+    }
+
+    /// Elements of an image of a group of the output.
+    fn output(&self) -> usize {
+        self.features * self.positions()
     }
 }
 
-/// Images whose products are added up before they are added to the others'.
-const CHUNK: usize = 8;
-
 /// Writes the convolution of `x` with weights `w` to `y`.
 pub(crate) fn convolve<T: Real>(geometry: &Geometry, x: View<'_, T>, w: View<'_, T>, y: &mut [T]) {
-    let (input, output, weights) = geometry.sizes();
-    if y.is_empty() {
-        return;
+    if geometry.taps() == 0 || x.is_empty() || y.is_empty() {
+        return y.fill(T::zero());
     }
-    let (x, w) = (contiguous(x), contiguous(w));
-    let mut columns = vec![T::zero(); geometry.taps() * geometry.positions()];
-    for (i, y) in y.chunks_exact_mut(output).enumerate() {
-        let w = &w[i % geometry.groups * weights..][..weights];
-        patches::gather(geometry, &x[i * input..][..input], &mut columns);
-        product(
-            Matrix::row_major(w, geometry.features, geometry.taps()),
-            Matrix::row_major(&columns, geometry.taps(), geometry.positions()),
-            y,
-            Old::Discard,
-        );
-    }
+    let [down, across] = geometry.slides;
+    let extents = Extents {
+        groups: geometry.groups,
+        channels: geometry.channels,
+        features: geometry.features,
+        source: geometry.source(),
+        result: geometry.slides.map(|slide| slide.positions),
+        strides: [geometry.taps(), down.taps * across.taps, across.taps],
+        weights: geometry.features * geometry.taps(),
+    };
+    let readings = geometry.slides.map(|slide| Reading::of_input(&slide));
+    correlate(&extents, readings, &contiguous(x), &contiguous(w), y);
 }
 
 /// Writes to `x` what the convolution's transpose makes of `y`: its adjoint with
 /// respect to the input.
 pub(crate) fn transpose<T: Real>(geometry: &Geometry, y: View<'_, T>, w: View<'_, T>, x: &mut [T]) {
-    let (input, output, weights) = geometry.sizes();
-    if x.is_empty() {
-        return;
+    if y.is_empty() || x.is_empty() {
+        return x.fill(T::zero());
     }
-    let (y, w) = (contiguous(y), contiguous(w));
-    let mut columns = vec![T::zero(); geometry.taps() * geometry.positions()];
-    for (i, x) in x.chunks_exact_mut(input).enumerate() {
-        let w = &w[i % geometry.groups * weights..][..weights];
-        product(
-            Matrix::row_major(w, geometry.features, geometry.taps()).transpose(),
-            Matrix::row_major(&y[i * output..][..output], geometry.features, geometry.positions()),
-            &mut columns,
-            Old::Discard,
-        );
-        patches::scatter(geometry, &columns, x);
-    }
+    let [down, across] = geometry.slides;
+    let extents = Extents {
+        groups: geometry.groups,
+        channels: geometry.features,
+        features: geometry.channels,
+        source: geometry.slides.map(|slide| slide.positions),
+        result: geometry.source(),
+        strides: [down.taps * across.taps, geometry.taps(), across.taps],
+        weights: geometry.features * geometry.taps(),
+    };
+    let readings = geometry.slides.map(|slide| Reading::of_output(&slide));
+    correlate(&extents, readings, &contiguous(y), &contiguous(w), x);
 }
 
 /// Writes to `w` the sum over images of the products of `y` with what the windows
 /// cover of `x`: the convolution's adjoint with respect to the weights.
 pub(crate) fn weights<T: Real>(geometry: &Geometry, x: View<'_, T>, y: View<'_, T>, w: &mut [T]) {
-    let (input, output, weights) = geometry.sizes();
     w.fill(T::zero());
-    if w.is_empty() || output == 0 {
-        return;
-    }
-    let (x, y) = (contiguous(x), contiguous(y));
-    let mut columns = vec![T::zero(); geometry.taps() * geometry.positions()];
-    let mut part = vec![T::zero(); w.len()];
-    for first in (0..geometry.images).step_by(CHUNK) {
-        let last = (first + CHUNK).min(geometry.images);
-        part.fill(T::zero());
-        for i in first * geometry.groups..last * geometry.groups {
-            patches::gather(geometry, &x[i * input..][..input], &mut columns);
-            product(
-                Matrix::row_major(
-                    &y[i * output..][..output],
-                    geometry.features,
-                    geometry.positions(),
-                ),
-                Matrix::row_major(&columns, geometry.taps(), geometry.positions()).transpose(),
-                &mut part[i % geometry.groups * weights..][..weights],
-                Old::Add,
-            );
-        }
-        for (w, &part) in w.iter_mut().zip(&part) {
-            *w += part;
-        }
+    if !(w.is_empty() || x.is_empty() || y.is_empty()) {
+        weights::accumulate(geometry, &contiguous(x), &contiguous(y), w);
     }
 }
