@@ -40,6 +40,15 @@ impl Slide {
         Some(Self { extent, taps, positions: room / stride + 1, stride, dilation, before })
     }
 
+    /// The positions at which a tap reads an element that is there.
+    pub(crate) fn inside(&self, tap: usize) -> Range<usize> {
+        let reach = tap * self.dilation;
+        let first = self.before.saturating_sub(reach).div_ceil(self.stride);
+        let beyond = (self.before + self.extent).saturating_sub(reach).div_ceil(self.stride);
+        let beyond = beyond.min(self.positions);
+        first.min(beyond)..beyond
+    }
+
     /// The elements under the window, for a window without gaps.
     #[inline]
     pub(crate) fn reach(&self, position: usize) -> Range<usize> {

@@ -6,6 +6,8 @@
 //! weights of the run, which have been laid out in the order in which they are
 //! read. Only then is the tile, turned around, written to the features' planes.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 
 use super::phase::{Phase, Reading};
@@ -68,8 +70,10 @@ pub(super) fn correlate<T: Real>(
             phases.iter().map(|phase| Panel::new(extents, *phase, weights, width)).collect()
         })
         .collect();
-    let scans: Vec<Scan> =
-        phases.iter().map(|phase| Scan::new(extents, *phase, planes.distances())).collect();
+    let scans: Vec<Scan> = phases
+        .iter()
+        .map(|phase| Scan::new(extents, *phase, planes.distances(), readings[0].before))
+        .collect();
     for (source, result) in source.chunks(from).zip(result.chunks_mut(to)) {
         for (group, panels) in panels.iter().enumerate() {
             let [from, to] = extents.image();
@@ -122,44 +126,63 @@ impl<T: Real> Panel<T> {
     }
 }
 
+/// An element of the result.
+#[derive(Clone, Copy)]
+struct Target {
+    /// Where its taps count from in the source, and on which line.
+    start: usize,
+    line: usize,
+    /// Where it lies in the result.
+    place: usize,
+}
+
+/// Elements of the source that lie side by side.
+#[derive(Clone, Copy)]
+struct Run {
+    /// How far they lie from a target's start, and how many lines further down.
+    start: usize,
+    lines: usize,
+}
+
 /// Where a phase reads and writes.
 struct Scan {
-    /// Where each target's taps count from, and where it lies in the result.
-    targets: Vec<[usize; 2]>,
-    /// How far each run lies from there, and how long runs are.
-    runs: Vec<usize>,
+    targets: Vec<Target>,
+    runs: Vec<Run>,
+    /// Elements of a run.
     length: usize,
+    /// The lines of the source that are not zeros all along.
+    lines: Range<usize>,
 }
 
 impl Scan {
     /// The scan of as many images as are computed together, from the distances of
-    /// pixels, lines and images in the source.
+    /// pixels, lines and images in the source, and the lines of zeros before it.
     fn new(
         extents: &Extents,
         [down, across]: [&Phase; 2],
         [pixel, line, image]: [usize; 3],
+        before: usize,
     ) -> Self {
         let [_, size] = extents.image();
         let mut targets = Vec::new();
         for number in 0..extents.together() {
             for &[row, start] in &down.targets {
                 for &[column, pixels] in &across.targets {
-                    targets.push([
-                        number * image + start * line + pixels * pixel,
-                        number * size * extents.groups + row * extents.result[1] + column,
-                    ]);
+                    targets.push(Target {
+                        start: number * image + start * line + pixels * pixel,
+                        line: start,
+                        place: number * size * extents.groups + row * extents.result[1] + column,
+                    });
                 }
             }
         }
         let joined = if across.is_dense() { across.taps.len().max(1) } else { 1 };
         let runs = down.taps.iter().flat_map(|&[_, lines]| {
-            across
-                .taps
-                .iter()
-                .step_by(joined)
-                .map(move |&[_, pixels]| lines * line + pixels * pixel)
+            let heads = across.taps.iter().step_by(joined);
+            heads.map(move |&[_, pixels]| Run { start: lines * line + pixels * pixel, lines })
         });
-        Self { targets, runs: runs.collect(), length: joined * extents.channels }
+        let lines = before..before + extents.source[0];
+        Self { targets, runs: runs.collect(), length: joined * extents.channels, lines }
     }
 }
 
@@ -168,7 +191,7 @@ struct Multiply<'a, T> {
     extents: &'a Extents,
     scan: &'a Scan,
     panel: &'a Panel<T>,
-    targets: &'a [[usize; 2]],
+    targets: &'a [Target],
     pixels: &'a [T],
     result: &'a mut [T],
 }
@@ -200,24 +223,34 @@ impl<T: Real> Multiply<'_, T> {
                 for targets in targets.chunks(ROWS) {
                     // Rows beyond the last target repeat it.
                     let target = |row: usize| targets[row.min(targets.len() - 1)];
-                    let starts: [usize; ROWS] = std::array::from_fn(|row| target(row)[0]);
+                    let (first_line, last_line) =
+                        targets.iter().fold((usize::MAX, 0), |(low, high), target| {
+                            (low.min(target.line), high.max(target.line))
+                        });
+                    let starts: [usize; ROWS] = std::array::from_fn(|row| target(row).start);
                     let mut tile = Tile::<T, S, ROWS>::zeros(simd);
                     for (run, panel) in scan.runs.iter().zip(panel.chunks_exact(length * width)) {
-                        let rows = starts.map(|start| &pixels[start + run..]);
+                        // Above and below the source there is nothing to add.
+                        if last_line + run.lines < scan.lines.start
+                            || first_line + run.lines >= scan.lines.end
+                        {
+                            continue;
+                        }
+                        let rows = starts.map(|start| &pixels[start + run.start..]);
                         tile.add(simd, length, rows, |k| {
                             load::<T, S, VECTORS>(&panel[k * width..])
                         });
                     }
                     tile.store(&mut sums);
-                    let place = target(0)[1];
-                    if targets.len() == ROWS && target(ROWS - 1)[1] == place + ROWS - 1 {
+                    let place = target(0).place;
+                    if targets.len() == ROWS && target(ROWS - 1).place == place + ROWS - 1 {
                         for feature in 0..features {
                             let column: [T; ROWS] = std::array::from_fn(|row| sums[row][feature]);
                             result[(first + feature) * area + place..][..ROWS]
                                 .copy_from_slice(&column);
                         }
                     } else {
-                        for (sums, &[_, place]) in sums.iter().zip(targets) {
+                        for (sums, &Target { place, .. }) in sums.iter().zip(targets) {
                             for (feature, &sum) in sums[..features].iter().enumerate() {
                                 result[(first + feature) * area + place] = sum;
                             }

@@ -2,9 +2,11 @@
 //! images: its transpose with respect to the weights.
 //!
 //! Rows of a tile are features, columns are elements that lie side by side under
-//! the window. One image's positions are summed up in registers; images are summed
-//! in chunks of a fixed number, and the chunks in order, so that threads may share
-//! the chunks without a change in the last bit.
+//! the window. Positions are summed up in registers, for one image or, where they
+//! are few, for some. Images are summed in chunks of a fixed number, and the chunks
+//! in order, so that threads may share the chunks without a change in the last bit.
+
+use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
@@ -24,27 +26,33 @@ pub(super) fn accumulate<T: Real>(geometry: &Geometry, x: &[T], y: &[T], out: &m
     let readings = geometry.slides.map(|slide| Reading::of_input(&slide));
     let [from, to] = [geometry.input(), geometry.output()];
     let Geometry { groups, channels, features, slides: [down, across], .. } = *geometry;
-    let mut planes = Planes::new(1, channels, geometry.source(), &readings, MOST);
-    let lanes = width::<T>() / VECTORS;
-    let columns = Columns::new(geometry, &readings, planes.distances(), lanes);
+    let together = (64 / geometry.positions()).clamp(1, CHUNK);
+    let mut planes = Planes::new(together, channels, geometry.source(), &readings, MOST);
+    let [_, _, image] = planes.distances();
+    let plan = Plan::new(geometry, &readings, planes.distances(), width::<T>() / VECTORS);
     let mut sums = vec![T::zero(); groups * features * geometry.taps()];
     let size = sums.len() / groups;
     for (x, y) in x.chunks(from * groups * CHUNK).zip(y.chunks(to * groups * CHUNK)) {
         sums.fill(T::zero());
-        for (image, (x, y)) in x.chunks_exact(from).zip(y.chunks_exact(to)).enumerate() {
-            planes.fill(0, x);
-            ARCH.dispatch(Multiply {
-                geometry,
-                columns: &columns,
-                pixels: &planes.pixels,
-                y,
-                sums: &mut sums[image % groups * size..][..size],
-            });
+        let few = x.chunks(from * groups * together).zip(y.chunks(to * groups * together));
+        for (x, y) in few {
+            for (group, sums) in sums.chunks_exact_mut(size).enumerate() {
+                for (number, x) in x.chunks_exact(from * groups).enumerate() {
+                    planes.fill(number, &x[group * from..][..from]);
+                }
+                ARCH.dispatch(Multiply {
+                    geometry,
+                    plan: &plan,
+                    pixels: &planes.pixels,
+                    image,
+                    y: &y[group * to..],
+                    sums,
+                });
+            }
         }
         // From the order in which they are computed to that of the weights.
-        for (sums, out) in
-            sums.chunks_exact(geometry.taps()).zip(out.chunks_exact_mut(geometry.taps()))
-        {
+        let taps = geometry.taps();
+        for (sums, out) in sums.chunks_exact(taps).zip(out.chunks_exact_mut(taps)) {
             for (tap, sums) in sums.chunks_exact(channels).enumerate() {
                 for (channel, &sum) in sums.iter().enumerate() {
                     out[channel * down.taps * across.taps + tap] += sum;
@@ -59,19 +67,22 @@ pub(super) fn accumulate<T: Real>(geometry: &Geometry, x: &[T], y: &[T], out: &m
 struct Column {
     /// Where it begins for the first position.
     start: usize,
-    /// Its place among the taps, and how many of its elements count.
+    /// The line of taps that it belongs to.
+    tap: usize,
+    /// Its place among the weights of a feature, and how many of its elements
+    /// count.
     place: usize,
     count: usize,
 }
 
-/// All columns, and the steps from a position to the next.
-struct Columns {
+/// What is read where.
+struct Plan {
     columns: Vec<Column>,
-    /// Across, and down.
-    steps: [usize; 2],
+    /// How far each position lies from the first.
+    positions: Vec<usize>,
 }
 
-impl Columns {
+impl Plan {
     fn new(
         geometry: &Geometry,
         readings: &[Reading; 2],
@@ -84,11 +95,12 @@ impl Columns {
         let length = joined * geometry.channels;
         let mut columns = Vec::new();
         let mut place = 0;
-        for &[_, lines] in &down.taps {
+        for &[tap, lines] in &down.taps {
             for &[_, pixels] in across.taps.iter().step_by(joined) {
                 for offset in (0..length).step_by(lanes) {
                     columns.push(Column {
                         start: lines * line + pixels * pixel + offset,
+                        tap,
                         place: place + offset,
                         count: lanes.min(length - offset),
                     });
@@ -96,16 +108,20 @@ impl Columns {
                 place += length;
             }
         }
-        let [down, across] = geometry.slides;
-        Self { columns, steps: [across.stride * pixel, down.stride * line] }
+        let positions = down.targets.iter().flat_map(|&[_, lines]| {
+            across.targets.iter().map(move |&[_, pixels]| lines * line + pixels * pixel)
+        });
+        Self { columns, positions: positions.collect() }
     }
 }
 
-/// The work for one image of one group.
+/// The work for some images of one group.
 struct Multiply<'a, T> {
     geometry: &'a Geometry,
-    columns: &'a Columns,
+    plan: &'a Plan,
     pixels: &'a [T],
+    /// From an image of the pixels to the next.
+    image: usize,
     y: &'a [T],
     sums: &'a mut [T],
 }
@@ -122,23 +138,32 @@ impl<T: Real> WithSimd for Multiply<'_, T> {
 impl<T: Real> Multiply<'_, T> {
     #[inline(always)]
     fn run<S: Simd, const ROWS: usize>(self, simd: S) {
-        let Self { geometry, columns, pixels, y, sums } = self;
+        let Self { geometry, plan, pixels, image, y, sums } = self;
         let (taps, positions) = (geometry.taps(), geometry.positions());
+        let mut tile_sums = [[T::zero(); MOST]; ROWS];
         for first in (0..geometry.features).step_by(ROWS) {
-            // Rows beyond the last feature repeat it.
-            let planes: [&[T]; ROWS] = std::array::from_fn(|row| {
-                &y[(first + row).min(geometry.features - 1) * positions..][..positions]
-            });
-            for columns_of_tile in columns.columns.chunks(VECTORS) {
-                // So do columns beyond the last one.
-                let column = |v: usize| columns_of_tile[v.min(columns_of_tile.len() - 1)];
-                let starts: [usize; VECTORS] = std::array::from_fn(|v| column(v).start);
-                let tile =
-                    Self::tile::<S, ROWS>(simd, geometry, columns.steps, pixels, planes, starts);
+            for columns in plan.columns.chunks(VECTORS) {
+                // Columns beyond the last one repeat it.
+                let starts: [usize; VECTORS] =
+                    std::array::from_fn(|v| columns[v.min(columns.len() - 1)].start);
+                let inside = inside(geometry, columns);
+                let offsets = &plan.positions[inside.clone()];
+                let mut tile = Tile::<T, S, ROWS>::zeros(simd);
+                for (number, y) in y.chunks(geometry.output() * geometry.groups).enumerate() {
+                    // So do rows beyond the last feature.
+                    let rows: [&[T]; ROWS] = std::array::from_fn(|row| {
+                        let feature = (first + row).min(geometry.features - 1);
+                        &y[feature * positions..][inside.clone()]
+                    });
+                    let columns = starts.map(|start| &pixels[number * image + start..]);
+                    tile.add(simd, offsets.len(), rows, |k| {
+                        columns.map(|column| load::<T, S, 1>(&column[offsets[k]..])[0])
+                    });
+                }
+                tile.store(&mut tile_sums);
                 let rows = sums.chunks_exact_mut(taps).skip(first);
-                for (row, tile) in rows.zip(&tile) {
-                    let vectors = tile.chunks_exact(lanes::<T, S>());
-                    for (column, tile) in columns_of_tile.iter().zip(vectors) {
+                for (row, tile) in rows.zip(&tile_sums) {
+                    for (column, tile) in columns.iter().zip(tile.chunks_exact(lanes::<T, S>())) {
                         for (sum, &x) in row[column.place..][..column.count].iter_mut().zip(tile) {
                             *sum += x;
                         }
@@ -147,28 +172,14 @@ impl<T: Real> Multiply<'_, T> {
             }
         }
     }
+}
 
-    /// The sums over all positions of the products of planes with columns.
-    #[inline(always)]
-    fn tile<S: Simd, const ROWS: usize>(
-        simd: S,
-        geometry: &Geometry,
-        [step, line]: [usize; 2],
-        pixels: &[T],
-        planes: [&[T]; ROWS],
-        starts: [usize; VECTORS],
-    ) -> [[T; MOST]; ROWS] {
-        let [down, across] = geometry.slides;
-        let mut tile = Tile::<T, S, ROWS>::zeros(simd);
-        for row in 0..down.positions {
-            let y = planes.map(|plane| &plane[row * across.positions..]);
-            let columns = starts.map(|start| &pixels[start + row * line..]);
-            tile.add(simd, across.positions, y, |q| {
-                columns.map(|column| load::<T, S, 1>(&column[q * step..])[0])
-            });
-        }
-        let mut sums = [[T::zero(); MOST]; ROWS];
-        tile.store(&mut sums);
-        sums
-    }
+/// The positions at which some of the columns lie on a line of the input, and not
+/// above or below it.
+#[inline(always)]
+fn inside(geometry: &Geometry, columns: &[Column]) -> Range<usize> {
+    let [down, across] = geometry.slides;
+    let rows = columns.iter().map(|column| down.inside(column.tap));
+    let rows = rows.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(0..0);
+    rows.start * across.positions..rows.end * across.positions
 }
