@@ -14,9 +14,13 @@ pub(crate) mod rows;
 pub(crate) mod simd;
 pub(crate) mod window;
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use pulp::Arch;
+
+use crate::Real;
+use crate::tensor::View;
 
 /// The widest vector instructions of this CPU, found once.
 static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
@@ -31,4 +35,9 @@ const WORTH_DISPATCH: usize = 64;
 #[inline(always)]
 pub(crate) fn vectorised<R>(elements: usize, loops: impl FnOnce() -> R) -> R {
     if elements < WORTH_DISPATCH { loops() } else { ARCH.dispatch(loops) }
+}
+
+/// The elements in row-major order, copied only where they are not.
+pub(crate) fn contiguous<'a, T: Real>(x: View<'a, T>) -> Cow<'a, [T]> {
+    x.as_slice().map_or_else(|| Cow::Owned(x.iter().collect()), Cow::Borrowed)
 }

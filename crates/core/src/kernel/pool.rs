@@ -335,8 +335,8 @@ fn counts<T: Real>(across: Slide) -> Vec<T> {
 /// Whether `x` takes the place of the largest so far, where the first of equals
 /// stays and NaN is larger than any number.
 #[inline(always)]
+#[expect(clippy::neg_cmp_op_on_partial_ord, reason = "true of a NaN, in one comparison")]
 fn is_larger<T: Real>(x: T, largest: T) -> bool {
-    // Not `x > largest`, which is false of a NaN.
     !(x <= largest) & !largest.is_nan()
 }
 

@@ -2,11 +2,7 @@
 //!
 //! Convolutions and poolings of any rank are made of these, one for each axis.
 
-use std::borrow::Cow;
 use std::ops::Range;
-
-use crate::Real;
-use crate::tensor::View;
 
 /// A window of some taps, sliding along an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,9 +52,4 @@ impl Slide {
         let end = (start + self.taps).min(self.before + self.extent);
         start.saturating_sub(self.before)..end.saturating_sub(self.before)
     }
-}
-
-/// The elements in row-major order, copied only where they are not.
-pub(crate) fn contiguous<'a, T: Real>(x: View<'a, T>) -> Cow<'a, [T]> {
-    x.as_slice().map_or_else(|| Cow::Owned(x.iter().collect()), Cow::Borrowed)
 }

@@ -11,8 +11,7 @@
 
 use super::window::{PerAxis, PerSide, slides};
 use super::{Call, Cost, Domain, Formula, Linear, Op, Samples, ShapeClass, Shapes, operands};
-use crate::kernel::pool as kernel;
-use crate::kernel::window::contiguous;
+use crate::kernel::{contiguous, pool as kernel};
 use crate::tensor::{Shape, View};
 use crate::{Real, Var};
 

@@ -214,8 +214,8 @@ impl<T: Real> Multiply<'_, T> {
         let length = scan.length;
         let depth = scan.runs.len() * length;
         let mut sums = [[T::zero(); MOST]; ROWS];
-        // The weights of a tile's features are read from a near cache again and
-        // again while they are short enough for it, and the pixels otherwise.
+        // Some tiles at a time, so that their pixels are still near when the weights
+        // of the next features come.
         for targets in targets.chunks(16 * ROWS) {
             for first in (0..extents.features).step_by(width) {
                 let panel = &panel[first * depth..][..depth * width];
@@ -242,22 +242,35 @@ impl<T: Real> Multiply<'_, T> {
                         });
                     }
                     tile.store(&mut sums);
-                    let place = target(0).place;
-                    if targets.len() == ROWS && target(ROWS - 1).place == place + ROWS - 1 {
-                        for feature in 0..features {
-                            let column: [T; ROWS] = std::array::from_fn(|row| sums[row][feature]);
-                            result[(first + feature) * area + place..][..ROWS]
-                                .copy_from_slice(&column);
-                        }
-                    } else {
-                        for (sums, &Target { place, .. }) in sums.iter().zip(targets) {
-                            for (feature, &sum) in sums[..features].iter().enumerate() {
-                                result[(first + feature) * area + place] = sum;
-                            }
-                        }
-                    }
+                    write(&sums, targets, area, features, &mut result[first * area..]);
                 }
             }
+        }
+    }
+}
+
+/// Writes the sums of each target to the planes of the features, each of so many
+/// elements.
+#[inline(always)]
+fn write<T: Real, const ROWS: usize>(
+    sums: &[[T; MOST]; ROWS],
+    targets: &[Target],
+    area: usize,
+    features: usize,
+    result: &mut [T],
+) {
+    let first = targets[0].place;
+    // Targets ascend: if the last one is as near as it can be, they are neighbours.
+    if targets.len() == ROWS && targets[ROWS - 1].place == first + ROWS - 1 {
+        for feature in 0..features {
+            let column: [T; ROWS] = std::array::from_fn(|row| sums[row][feature]);
+            result[feature * area + first..][..ROWS].copy_from_slice(&column);
+        }
+        return;
+    }
+    for (sums, target) in sums.iter().zip(targets) {
+        for (feature, &sum) in sums[..features].iter().enumerate() {
+            result[feature * area + target.place] = sum;
         }
     }
 }

@@ -20,7 +20,8 @@ mod weights;
 use correlate::{Extents, correlate};
 use phase::Reading;
 
-use super::window::{Slide, contiguous};
+use super::contiguous;
+use super::window::Slide;
 use crate::Real;
 use crate::tensor::View;
 

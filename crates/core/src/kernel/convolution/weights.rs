@@ -20,13 +20,15 @@ use crate::kernel::simd::lanes;
 
 /// Images that are summed before they are added to the others.
 const CHUNK: usize = 8;
+/// Positions, of some images if need be, that outweigh the adding up of a tile.
+const ENOUGH: usize = 512;
 
 /// Adds the products of all images to `out`.
 pub(super) fn accumulate<T: Real>(geometry: &Geometry, x: &[T], y: &[T], out: &mut [T]) {
     let readings = geometry.slides.map(|slide| Reading::of_input(&slide));
     let [from, to] = [geometry.input(), geometry.output()];
     let Geometry { groups, channels, features, slides: [down, across], .. } = *geometry;
-    let together = (64 / geometry.positions()).clamp(1, CHUNK);
+    let together = (ENOUGH / geometry.positions()).clamp(1, CHUNK);
     let mut planes = Planes::new(together, channels, geometry.source(), &readings, MOST);
     let [_, _, image] = planes.distances();
     let plan = Plan::new(geometry, &readings, planes.distances(), width::<T>() / VECTORS);
