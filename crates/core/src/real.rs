@@ -138,6 +138,6 @@ macro_rules! real {
 real!(f32, f64);
 
 mod sealed {
-    /// Types for which the product kernel is compiled.
-    pub trait Gemm: Copy + 'static {}
+    /// Types for which the kernels are compiled.
+    pub trait Gemm: crate::kernel::simd::Lanes {}
 }

@@ -2,6 +2,7 @@
 //! wrong result cannot be fast.
 
 mod chain;
+mod cifar_net;
 mod elementwise;
 mod gemm;
 mod lstm;
@@ -30,6 +31,7 @@ pub struct Workload {
 pub fn workloads() -> Vec<Workload> {
     let mut all = vec![netbp::EAGER, netbp::COMPILED, chain::EAGER, chain::COMPILED];
     all.extend([mlp::EAGER, mlp::COMPILED, mlp::HVP_EAGER, mlp::HVP_COMPILED]);
+    all.extend([cifar_net::EAGER, cifar_net::COMPILED]);
     all.extend([transformer::EAGER, transformer::COMPILED, lstm::EAGER, lstm::COMPILED]);
     all.extend(elementwise::SHORT);
     all.extend(elementwise::LONG);

@@ -5,18 +5,26 @@
 //! order that depends on the shape alone, so that results repeat to the last bit.
 
 pub(crate) mod block;
+pub(crate) mod convolution;
 pub(crate) mod elementary;
 pub(crate) mod map;
 pub(crate) mod pairwise;
+pub(crate) mod pool;
 #[allow(unsafe_code)]
 pub(crate) mod product;
 pub(crate) mod reduce;
 pub(crate) mod row;
 pub(crate) mod rows;
+pub(crate) mod simd;
+pub(crate) mod window;
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use pulp::Arch;
+
+use crate::Real;
+use crate::tensor::View;
 
 /// The widest vector instructions of this CPU, found once.
 static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
@@ -31,4 +39,9 @@ const WORTH_DISPATCH: usize = 64;
 #[inline(always)]
 pub(crate) fn vectorised<R>(elements: usize, loops: impl FnOnce() -> R) -> R {
     if elements < WORTH_DISPATCH { loops() } else { ARCH.dispatch(loops) }
+}
+
+/// The elements in row-major order, copied only where they are not.
+pub(crate) fn contiguous<'a, T: Real>(x: View<'a, T>) -> Cow<'a, [T]> {
+    x.as_slice().map_or_else(|| Cow::Owned(x.iter().collect()), Cow::Borrowed)
 }

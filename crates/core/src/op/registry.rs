@@ -118,10 +118,15 @@ ops! {
         Stack,
         Gather,
         ScatterAdd,
+        AvgPool2d,
+        AvgUnpool2d,
     }
     bilinear (Bilinear) {
         Matmul: binary matmul "The matrix product over the last two axes; leading axes broadcast.",
         Outer: binary outer "The outer product of two vectors.",
+        Conv2d,
+        ConvTranspose2d,
+        Conv2dWeights,
     }
     general (Op) {
         Max,
@@ -131,5 +136,8 @@ ops! {
         LogSoftmax,
         LayerNorm,
         Norm,
+        MaxPool2d,
+        GatherMax2d,
+        ScatterMax2d,
     }
 }

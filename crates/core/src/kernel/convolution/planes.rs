@@ -1,0 +1,77 @@
+//! Planes of several channels with the channels of each pixel side by side.
+//!
+//! Tensors hold one plane after another. The kernels read a pixel's channels
+//! together, and the zeros around it like any other pixel: so a source is copied
+//! once, and read as often as the window has taps.
+
+use super::phase::Reading;
+use crate::Real;
+use crate::kernel::simd::Aligned;
+
+/// Padded planes, by line, column and channel.
+#[derive(Debug)]
+pub(super) struct Planes<T> {
+    channels: usize,
+    /// Extents of the source.
+    extents: [usize; 2],
+    before: [usize; 2],
+    padded: [usize; 2],
+    pub(super) pixels: Aligned<T>,
+}
+
+/// Channels that are copied together.
+const TOGETHER: usize = 8;
+
+impl<T: Real> Planes<T> {
+    /// Zeros for `images` of so many channels, with `slack` zeros behind the last,
+    /// so that whole vectors can be read there.
+    pub(super) fn new(
+        images: usize,
+        channels: usize,
+        extents: [usize; 2],
+        [down, across]: &[Reading; 2],
+        slack: usize,
+    ) -> Self {
+        let padded = [down.extent, across.extent];
+        let pixels = Aligned::zeros(images * padded[0] * padded[1] * channels + slack);
+        Self { channels, extents, before: [down.before, across.before], padded, pixels }
+    }
+
+    /// From a pixel to the next, from a line to the next, and from an image to the
+    /// next.
+    pub(super) fn distances(&self) -> [usize; 3] {
+        let line = self.padded[1] * self.channels;
+        [self.channels, line, self.padded[0] * line]
+    }
+
+    /// Copies an image to its place. The zeros around it stay.
+    pub(super) fn fill(&mut self, image: usize, x: &[T]) {
+        let [channels, line, size] = self.distances();
+        let [height, width] = self.extents;
+        let start = image * size;
+        let lines = height.min(self.padded[0].saturating_sub(self.before[0]));
+        let columns = width.min(self.padded[1].saturating_sub(self.before[1]));
+        if columns == 0 || channels == 0 {
+            return;
+        }
+        let area = height * width;
+        for row in 0..lines {
+            let start = start + (self.before[0] + row) * line + self.before[1] * channels;
+            let pixels = &mut self.pixels[start..][..columns * channels];
+            let source = |channel: usize| &x[channel * area + row * width..][..columns];
+            let whole = channels - channels % TOGETHER;
+            for first in (0..whole).step_by(TOGETHER) {
+                let sources: [&[T]; TOGETHER] = std::array::from_fn(|k| source(first + k));
+                for (column, pixel) in pixels.chunks_exact_mut(channels).enumerate() {
+                    let together: [T; TOGETHER] = std::array::from_fn(|k| sources[k][column]);
+                    pixel[first..first + TOGETHER].copy_from_slice(&together);
+                }
+            }
+            for channel in whole..channels {
+                for (pixel, &x) in pixels.chunks_exact_mut(channels).zip(source(channel)) {
+                    pixel[channel] = x;
+                }
+            }
+        }
+    }
+}

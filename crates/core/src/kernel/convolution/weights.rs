@@ -1,0 +1,187 @@
+//! The products of a convolution's input and output, summed over positions and
+//! images: its transpose with respect to the weights.
+//!
+//! Rows of a tile are features, columns are elements that lie side by side under
+//! the window. Positions are summed up in registers, for one image or, where they
+//! are few, for some. Images are summed in chunks of a fixed number, and the chunks
+//! in order, so that threads may share the chunks without a change in the last bit.
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use super::Geometry;
+use super::phase::Reading;
+use super::planes::Planes;
+use super::tile::{MOST, Tile, VECTORS, load, width};
+use crate::Real;
+use crate::kernel::ARCH;
+use crate::kernel::simd::lanes;
+
+/// Images that are summed before they are added to the others.
+const CHUNK: usize = 8;
+/// Positions, of some images if need be, that outweigh the adding up of a tile.
+const ENOUGH: usize = 512;
+
+/// Adds the products of all images to `out`.
+pub(super) fn accumulate<T: Real>(geometry: &Geometry, x: &[T], y: &[T], out: &mut [T]) {
+    let readings = geometry.slides.map(|slide| Reading::of_input(&slide));
+    let [from, to] = [geometry.input(), geometry.output()];
+    let Geometry { groups, channels, features, slides: [down, across], .. } = *geometry;
+    let together = (ENOUGH / geometry.positions()).clamp(1, CHUNK);
+    let mut planes = Planes::new(together, channels, geometry.source(), &readings, MOST);
+    let [_, _, image] = planes.distances();
+    let plan = Plan::new(geometry, &readings, planes.distances(), width::<T>() / VECTORS);
+    let mut sums = vec![T::zero(); groups * features * geometry.taps()];
+    let size = sums.len() / groups;
+    for (x, y) in x.chunks(from * groups * CHUNK).zip(y.chunks(to * groups * CHUNK)) {
+        sums.fill(T::zero());
+        let few = x.chunks(from * groups * together).zip(y.chunks(to * groups * together));
+        for (x, y) in few {
+            for (group, sums) in sums.chunks_exact_mut(size).enumerate() {
+                for (number, x) in x.chunks_exact(from * groups).enumerate() {
+                    planes.fill(number, &x[group * from..][..from]);
+                }
+                ARCH.dispatch(Multiply {
+                    geometry,
+                    plan: &plan,
+                    pixels: &planes.pixels,
+                    image,
+                    y: &y[group * to..],
+                    sums,
+                });
+            }
+        }
+        // From the order in which they are computed to that of the weights.
+        let taps = geometry.taps();
+        for (sums, out) in sums.chunks_exact(taps).zip(out.chunks_exact_mut(taps)) {
+            for (tap, sums) in sums.chunks_exact(channels).enumerate() {
+                for (channel, &sum) in sums.iter().enumerate() {
+                    out[channel * down.taps * across.taps + tap] += sum;
+                }
+            }
+        }
+    }
+}
+
+/// A vector of elements that lie side by side under the window.
+#[derive(Clone, Copy)]
+struct Column {
+    /// Where it begins for the first position.
+    start: usize,
+    /// The line of taps that it belongs to.
+    tap: usize,
+    /// Its place among the weights of a feature, and how many of its elements
+    /// count.
+    place: usize,
+    count: usize,
+}
+
+/// What is read where.
+struct Plan {
+    columns: Vec<Column>,
+    /// How far each position lies from the first.
+    positions: Vec<usize>,
+}
+
+impl Plan {
+    fn new(
+        geometry: &Geometry,
+        readings: &[Reading; 2],
+        [pixel, line, _]: [usize; 3],
+        lanes: usize,
+    ) -> Self {
+        let [down, across] = readings;
+        let (down, across) = (&down.phases[0], &across.phases[0]);
+        let joined = if across.is_dense() { across.taps.len() } else { 1 };
+        let length = joined * geometry.channels;
+        let mut columns = Vec::new();
+        let mut place = 0;
+        for &[tap, lines] in &down.taps {
+            for &[_, pixels] in across.taps.iter().step_by(joined) {
+                for offset in (0..length).step_by(lanes) {
+                    columns.push(Column {
+                        start: lines * line + pixels * pixel + offset,
+                        tap,
+                        place: place + offset,
+                        count: lanes.min(length - offset),
+                    });
+                }
+                place += length;
+            }
+        }
+        let positions = down.targets.iter().flat_map(|&[_, lines]| {
+            across.targets.iter().map(move |&[_, pixels]| lines * line + pixels * pixel)
+        });
+        Self { columns, positions: positions.collect() }
+    }
+}
+
+/// The work for some images of one group.
+struct Multiply<'a, T> {
+    geometry: &'a Geometry,
+    plan: &'a Plan,
+    pixels: &'a [T],
+    /// From an image of the pixels to the next.
+    image: usize,
+    y: &'a [T],
+    sums: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Multiply<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        if S::REGISTER_COUNT < 32 { self.run::<S, 4>(simd) } else { self.run::<S, 8>(simd) }
+    }
+}
+
+impl<T: Real> Multiply<'_, T> {
+    #[inline(always)]
+    fn run<S: Simd, const ROWS: usize>(self, simd: S) {
+        let Self { geometry, plan, pixels, image, y, sums } = self;
+        let (taps, positions) = (geometry.taps(), geometry.positions());
+        let mut tile_sums = [[T::zero(); MOST]; ROWS];
+        for first in (0..geometry.features).step_by(ROWS) {
+            for columns in plan.columns.chunks(VECTORS) {
+                // Columns beyond the last one repeat it.
+                let starts: [usize; VECTORS] =
+                    std::array::from_fn(|v| columns[v.min(columns.len() - 1)].start);
+                let inside = inside(geometry, columns);
+                let offsets = &plan.positions[inside.clone()];
+                let mut tile = Tile::<T, S, ROWS>::zeros(simd);
+                for (number, y) in y.chunks(geometry.output() * geometry.groups).enumerate() {
+                    // So do rows beyond the last feature.
+                    let rows: [&[T]; ROWS] = std::array::from_fn(|row| {
+                        let feature = (first + row).min(geometry.features - 1);
+                        &y[feature * positions..][inside.clone()]
+                    });
+                    let columns = starts.map(|start| &pixels[number * image + start..]);
+                    tile.add(simd, offsets.len(), rows, |k| {
+                        columns.map(|column| load::<T, S, 1>(&column[offsets[k]..])[0])
+                    });
+                }
+                tile.store(&mut tile_sums);
+                let rows = sums.chunks_exact_mut(taps).skip(first);
+                for (row, tile) in rows.zip(&tile_sums) {
+                    for (column, tile) in columns.iter().zip(tile.chunks_exact(lanes::<T, S>())) {
+                        for (sum, &x) in row[column.place..][..column.count].iter_mut().zip(tile) {
+                            *sum += x;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The positions at which some of the columns lie on a line of the input, and not
+/// above or below it.
+#[inline(always)]
+fn inside(geometry: &Geometry, columns: &[Column]) -> Range<usize> {
+    let [down, across] = geometry.slides;
+    let rows = columns.iter().map(|column| down.inside(column.tap));
+    let rows = rows.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(0..0);
+    rows.start * across.positions..rows.end * across.positions
+}

@@ -1,0 +1,425 @@
+//! Pooling: maxima and means over windows of planes, and their transposes.
+//!
+//! Windows are cropped at the border: elements that are only thought there count
+//! neither for a maximum nor for a mean. A row of windows is taken down its columns
+//! first, all columns at a time, and then across the columns' results, all windows
+//! at a time. Those are kept with room at both ends for columns that are not there.
+//!
+//! Planes are independent of one another.
+
+use pulp::{Simd, WithSimd};
+
+use super::ARCH;
+use super::window::Slide;
+use crate::Real;
+
+/// How a window slides, down and across.
+pub(crate) type Slides = [Slide; 2];
+
+/// In place of a stride that is known: any.
+const ANY: usize = 0;
+
+/// A loop over planes, compiled for each stride across: vectors are read in steps
+/// that the compiler has to know.
+trait Kernel {
+    fn run<const STRIDE: usize>(self);
+}
+
+struct Strided<K, const STRIDE: usize>(K);
+
+impl<K: Kernel, const STRIDE: usize> WithSimd for Strided<K, STRIDE> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.0.run::<STRIDE>();
+    }
+}
+
+fn dispatch(slides: Slides, kernel: impl Kernel) {
+    match slides[1].stride {
+        1 => ARCH.dispatch(Strided::<_, 1>(kernel)),
+        2 => ARCH.dispatch(Strided::<_, 2>(kernel)),
+        _ => ARCH.dispatch(Strided::<_, ANY>(kernel)),
+    }
+}
+
+/// Writes the largest element of each window; NaN counts as the largest.
+pub(crate) fn max<T: Real>(slides: Slides, x: &[T], y: &mut [T]) {
+    dispatch(slides, Max { slides, x, y });
+}
+
+/// Writes, for each window of `x`, the element of `v` where `x` is largest.
+pub(crate) fn gather_max<T: Real>(slides: Slides, x: &[T], v: &[T], out: &mut [T]) {
+    dispatch(slides, GatherMax { slides, x, v, out });
+}
+
+/// Adds, for each window of `x`, the element of `u` where `x` is largest: the
+/// transpose of [`gather_max`].
+pub(crate) fn scatter_max<T: Real>(slides: Slides, x: &[T], u: &[T], out: &mut [T]) {
+    dispatch(slides, ScatterMax { slides, x, u, out });
+}
+
+/// Writes the mean of each window.
+pub(crate) fn mean<T: Real>(slides: Slides, x: &[T], y: &mut [T]) {
+    dispatch(slides, Mean { slides, x, y });
+}
+
+/// Spreads each mean evenly over its window: the transpose of [`mean`].
+pub(crate) fn spread<T: Real>(slides: Slides, y: &[T], x: &mut [T]) {
+    dispatch(slides, Spread { slides, y, x });
+}
+
+/// The least distance of a window's largest element from its others.
+pub(crate) fn max_margin<T: Real>(slides: Slides, x: &[T]) -> T {
+    let [down, across] = slides;
+    let mut margin = T::infinity();
+    for x in x.chunks_exact(area(slides)) {
+        for p in 0..down.positions {
+            for q in 0..across.positions {
+                let lines = down.reach(p).map(|line| &x[line * across.extent..]);
+                let mut window: Vec<T> =
+                    lines.flat_map(|line| &line[across.reach(q)]).copied().collect();
+                window.sort_by(|a, b| b.partial_cmp(a).unwrap_or(std::cmp::Ordering::Equal));
+                if let [first, second, ..] = window[..] {
+                    margin = margin.min(first - second);
+                }
+            }
+        }
+    }
+    margin
+}
+
+struct Max<'a, T> {
+    slides: Slides,
+    x: &'a [T],
+    y: &'a mut [T],
+}
+
+impl<T: Real> Kernel for Max<'_, T> {
+    #[inline(always)]
+    fn run<const STRIDE: usize>(self) {
+        let Self { slides, x, y } = self;
+        let [down, across] = slides;
+        let mut tops = Columns::new(across, T::neg_infinity());
+        let planes = x.chunks_exact(area(slides)).zip(y.chunks_exact_mut(positions(slides)));
+        for (x, y) in planes {
+            for (p, y) in y.chunks_exact_mut(across.positions).enumerate() {
+                let own = tops.own();
+                own.fill(T::neg_infinity());
+                for line in lines(down, across, p, x) {
+                    for (top, &x) in own.iter_mut().zip(line) {
+                        *top = if is_larger(x, *top) { x } else { *top };
+                    }
+                }
+                y.fill(T::neg_infinity());
+                tops.sort::<STRIDE>();
+                for tap in 0..across.taps {
+                    for (y, &top) in y.iter_mut().zip(&*tops.tap::<STRIDE>(tap)) {
+                        *y = if is_larger(top, *y) { top } else { *y };
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct GatherMax<'a, T> {
+    slides: Slides,
+    x: &'a [T],
+    v: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Real> Kernel for GatherMax<'_, T> {
+    #[inline(always)]
+    fn run<const STRIDE: usize>(self) {
+        let Self { slides, x, v, out } = self;
+        let (area, positions) = (area(slides), positions(slides));
+        let mut search = Search::new(slides);
+        for ((x, v), out) in
+            x.chunks_exact(area).zip(v.chunks_exact(area)).zip(out.chunks_exact_mut(positions))
+        {
+            search.each::<STRIDE>(x, |position, element| out[position] = v[element]);
+        }
+    }
+}
+
+struct ScatterMax<'a, T> {
+    slides: Slides,
+    x: &'a [T],
+    u: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Real> Kernel for ScatterMax<'_, T> {
+    #[inline(always)]
+    fn run<const STRIDE: usize>(self) {
+        let Self { slides, x, u, out } = self;
+        let (area, positions) = (area(slides), positions(slides));
+        let mut search = Search::new(slides);
+        for ((x, u), out) in
+            x.chunks_exact(area).zip(u.chunks_exact(positions)).zip(out.chunks_exact_mut(area))
+        {
+            out.fill(T::zero());
+            search.each::<STRIDE>(x, |position, element| out[element] += u[position]);
+        }
+    }
+}
+
+struct Mean<'a, T> {
+    slides: Slides,
+    x: &'a [T],
+    y: &'a mut [T],
+}
+
+impl<T: Real> Kernel for Mean<'_, T> {
+    #[inline(always)]
+    fn run<const STRIDE: usize>(self) {
+        let Self { slides, x, y } = self;
+        let [down, across] = slides;
+        let mut sums = Columns::new(across, T::zero());
+        let counts = counts::<T>(across);
+        let planes = x.chunks_exact(area(slides)).zip(y.chunks_exact_mut(positions(slides)));
+        for (x, y) in planes {
+            for (p, y) in y.chunks_exact_mut(across.positions).enumerate() {
+                let own = sums.own();
+                own.fill(T::zero());
+                for line in lines(down, across, p, x) {
+                    for (sum, &x) in own.iter_mut().zip(line) {
+                        *sum += x;
+                    }
+                }
+                y.fill(T::zero());
+                sums.sort::<STRIDE>();
+                for tap in 0..across.taps {
+                    for (y, &sum) in y.iter_mut().zip(&*sums.tap::<STRIDE>(tap)) {
+                        *y += sum;
+                    }
+                }
+                let count = T::from_f64(down.reach(p).len() as f64);
+                for (y, &columns) in y.iter_mut().zip(&counts) {
+                    *y /= count * columns;
+                }
+            }
+        }
+    }
+}
+
+struct Spread<'a, T> {
+    slides: Slides,
+    y: &'a [T],
+    x: &'a mut [T],
+}
+
+impl<T: Real> Kernel for Spread<'_, T> {
+    #[inline(always)]
+    fn run<const STRIDE: usize>(self) {
+        let Self { slides, y, x } = self;
+        let [down, across] = slides;
+        let mut sums = Columns::new(across, T::zero());
+        let mut shares = vec![T::zero(); across.positions];
+        let counts = counts::<T>(across);
+        let planes = y.chunks_exact(positions(slides)).zip(x.chunks_exact_mut(area(slides)));
+        for (y, x) in planes {
+            x.fill(T::zero());
+            for (p, y) in y.chunks_exact(across.positions).enumerate() {
+                let reach = down.reach(p);
+                let count = T::from_f64(reach.len() as f64);
+                for ((share, &y), &columns) in shares.iter_mut().zip(y).zip(&counts) {
+                    *share = y / (count * columns);
+                }
+                sums.sorted.fill(T::zero());
+                for tap in 0..across.taps {
+                    for (sum, &share) in sums.tap::<STRIDE>(tap).iter_mut().zip(&shares) {
+                        *sum += share;
+                    }
+                }
+                sums.merge::<STRIDE>();
+                let own = sums.own();
+                let lines = x[reach.start * across.extent..reach.end * across.extent]
+                    .chunks_exact_mut(across.extent);
+                for line in lines {
+                    for (x, &sum) in line.iter_mut().zip(&*own) {
+                        *x += sum;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Finds the first of the largest elements of each window, in row-major order.
+struct Search<T> {
+    slides: Slides,
+    /// The largest element of each column, and the line of the first such.
+    tops: Columns<T>,
+    lines: Columns<u32>,
+    /// The largest of each window, with its line and column.
+    largest: Vec<T>,
+    line: Vec<u32>,
+    column: Vec<u32>,
+}
+
+impl<T: Real> Search<T> {
+    #[inline(always)]
+    fn new(slides: Slides) -> Self {
+        let [_, across] = slides;
+        Self {
+            slides,
+            tops: Columns::new(across, T::neg_infinity()),
+            lines: Columns::new(across, u32::MAX),
+            largest: vec![T::zero(); across.positions],
+            line: vec![0; across.positions],
+            column: vec![0; across.positions],
+        }
+    }
+
+    /// Calls `found` with the number of each position and the place of its largest
+    /// element in the plane.
+    #[inline(always)]
+    fn each<const STRIDE: usize>(&mut self, x: &[T], mut found: impl FnMut(usize, usize)) {
+        let [down, across] = self.slides;
+        let Self { tops, lines, largest, line, column, .. } = self;
+        for p in 0..down.positions {
+            let (own_tops, own_lines) = (tops.own(), lines.own());
+            for (number, x) in (down.reach(p).start as u32..).zip(self::lines(down, across, p, x)) {
+                if number == down.reach(p).start as u32 {
+                    own_tops.copy_from_slice(x);
+                    own_lines.fill(number);
+                    continue;
+                }
+                for ((top, line), &x) in own_tops.iter_mut().zip(&mut *own_lines).zip(x) {
+                    let larger = is_larger(x, *top);
+                    *top = if larger { x } else { *top };
+                    *line = if larger { number } else { *line };
+                }
+            }
+            largest.fill(T::neg_infinity());
+            line.fill(u32::MAX);
+            tops.sort::<STRIDE>();
+            lines.sort::<STRIDE>();
+            for tap in 0..across.taps {
+                let columns = tops.tap::<STRIDE>(tap).iter().zip(&*lines.tap::<STRIDE>(tap));
+                let best = largest.iter_mut().zip(&mut *line).zip(&mut *column);
+                for (((largest, line), column), (&top, &own)) in best.zip(columns) {
+                    // Of equal ones in two columns, the upper one comes first.
+                    let better =
+                        is_larger(top, *largest) | (!is_larger(*largest, top) & (own < *line));
+                    *largest = if better { top } else { *largest };
+                    *line = if better { own } else { *line };
+                    *column = if better { tap as u32 } else { *column };
+                }
+            }
+            for (q, (&line, &column)) in line.iter().zip(&*column).enumerate() {
+                let column = q * across.stride + column as usize - across.before;
+                found(p * across.positions + q, line as usize * across.extent + column);
+            }
+        }
+    }
+}
+
+fn area([down, across]: Slides) -> usize {
+    down.extent * across.extent
+}
+
+fn positions([down, across]: Slides) -> usize {
+    down.positions * across.positions
+}
+
+/// How many columns each window covers.
+fn counts<T: Real>(across: Slide) -> Vec<T> {
+    (0..across.positions).map(|q| T::from_f64(across.reach(q).len() as f64)).collect()
+}
+
+/// Whether `x` takes the place of the largest so far, where the first of equals
+/// stays and NaN is larger than any number.
+#[inline(always)]
+#[expect(clippy::neg_cmp_op_on_partial_ord, reason = "true of a NaN, in one comparison")]
+fn is_larger<T: Real>(x: T, largest: T) -> bool {
+    !(x <= largest) & !largest.is_nan()
+}
+
+/// The lines of a plane that one row of windows covers.
+#[inline(always)]
+fn lines<T>(down: Slide, across: Slide, p: usize, x: &[T]) -> impl Iterator<Item = &[T]> {
+    let reach = down.reach(p);
+    x[reach.start * across.extent..reach.end * across.extent].chunks_exact(across.extent)
+}
+
+/// A number for each column that windows can reach, there or not; and the same
+/// sorted by the remainder of the column by the stride, since what one tap reads
+/// for all windows lies side by side then.
+struct Columns<T> {
+    across: Slide,
+    merged: Vec<T>,
+    sorted: Vec<T>,
+    /// Numbers of each remainder.
+    count: usize,
+}
+
+impl<T: Copy> Columns<T> {
+    fn new(across: Slide, none: T) -> Self {
+        let read = across.positions + across.taps.div_ceil(across.stride);
+        let count = read.max((across.before + across.extent).div_ceil(across.stride));
+        let numbers = vec![none; count * across.stride];
+        Self { across, sorted: numbers.clone(), merged: numbers, count }
+    }
+
+    /// The columns that are there.
+    #[inline(always)]
+    fn own(&mut self) -> &mut [T] {
+        &mut self.merged[self.across.before..][..self.across.extent]
+    }
+
+    #[inline(always)]
+    fn stride<const STRIDE: usize>(&self) -> usize {
+        if STRIDE == ANY { self.across.stride } else { STRIDE }
+    }
+
+    #[inline(always)]
+    fn sort<const STRIDE: usize>(&mut self) {
+        let stride = self.stride::<STRIDE>();
+        let merged = self.merged.chunks_exact(stride);
+        if STRIDE == 2 {
+            // Both at once, so that the compiler reads whole vectors.
+            let (even, odd) = self.sorted.split_at_mut(self.count);
+            for ((pair, even), odd) in merged.zip(even).zip(odd) {
+                (*even, *odd) = (pair[0], pair[1]);
+            }
+        } else {
+            for (n, columns) in merged.enumerate() {
+                for (remainder, &column) in columns.iter().enumerate() {
+                    self.sorted[remainder * self.count + n] = column;
+                }
+            }
+        }
+    }
+
+    /// The reverse of [`sort`](Self::sort).
+    #[inline(always)]
+    fn merge<const STRIDE: usize>(&mut self) {
+        let stride = self.stride::<STRIDE>();
+        let merged = self.merged.chunks_exact_mut(stride);
+        if STRIDE == 2 {
+            let (even, odd) = self.sorted.split_at(self.count);
+            for ((pair, &even), &odd) in merged.zip(even).zip(odd) {
+                (pair[0], pair[1]) = (even, odd);
+            }
+        } else {
+            for (n, columns) in merged.enumerate() {
+                for (remainder, column) in columns.iter_mut().enumerate() {
+                    *column = self.sorted[remainder * self.count + n];
+                }
+            }
+        }
+    }
+
+    /// What one tap reads for all windows.
+    #[inline(always)]
+    fn tap<const STRIDE: usize>(&mut self, tap: usize) -> &mut [T] {
+        let stride = self.stride::<STRIDE>();
+        let start = tap % stride * self.count + tap / stride;
+        &mut self.sorted[start..][..self.across.positions]
+    }
+}
