@@ -85,88 +85,100 @@ pub(crate) fn indicator<T: Real>(holds: bool) -> T {
     if holds { T::one() } else { T::zero() }
 }
 
+/// Like [`Plain`], of floats whose sines and cosines are taken as those of angles
+/// that are [near](Real::is_near).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Near<T>(pub(crate) T);
+
 macro_rules! operators {
-    ($($trait:ident $method:ident),*) => {$(
-        impl<T: Real> $trait for Plain<T> {
+    ($float:ident: $($trait:ident $method:ident),*) => {$(
+        impl<T: Real> $trait for $float<T> {
             type Output = Self;
 
             #[inline(always)]
             fn $method(self, other: Self) -> Self {
-                Plain($trait::$method(self.0, other.0))
+                $float($trait::$method(self.0, other.0))
             }
         }
     )*};
 }
 
-operators!(Add add, Sub sub, Mul mul, Div div);
-
-impl<T: Real> Neg for Plain<T> {
-    type Output = Self;
-
-    #[inline(always)]
-    fn neg(self) -> Self {
-        Plain(-self.0)
-    }
-}
-
 macro_rules! unary {
-    ($($method:ident: $formula:expr),* $(,)?) => {$(
+    ($float:ident: $($method:ident: $formula:expr),* $(,)?) => {$(
         #[inline(always)]
         fn $method(self) -> Self {
             let formula: fn(T) -> T = $formula;
-            Plain(formula(self.0))
+            $float(formula(self.0))
         }
     )*};
 }
 
 macro_rules! compare {
-    ($($method:ident: $symbol:tt),* $(,)?) => {$(
+    ($float:ident: $($method:ident: $symbol:tt),* $(,)?) => {$(
         #[inline(always)]
         fn $method(self, other: Self) -> Self {
-            Plain(indicator(self.0 $symbol other.0))
+            $float(indicator(self.0 $symbol other.0))
         }
     )*};
 }
 
-impl<T: Real> Number for Plain<T> {
-    #[inline(always)]
-    fn constant(self, value: f64) -> Self {
-        Plain(T::from_f64(value))
-    }
+macro_rules! number {
+    ($float:ident: $sin:ident, $cos:ident) => {
+        operators!($float: Add add, Sub sub, Mul mul, Div div);
 
-    unary! {
-        exp: T::exp,
-        ln: T::ln,
-        sin: T::sin,
-        cos: T::cos,
-        tanh: T::tanh,
-        sigmoid: T::sigmoid,
-        sqrt: T::sqrt,
-        abs: T::abs,
-        square: |x| x * x,
-        reciprocal: T::recip,
-    }
+        impl<T: Real> Neg for $float<T> {
+            type Output = Self;
 
-    compare! {
-        greater: >,
-        greater_equal: >=,
-        less: <,
-        less_equal: <=,
-        equal: ==,
-    }
+            #[inline(always)]
+            fn neg(self) -> Self {
+                $float(-self.0)
+            }
+        }
 
-    #[inline(always)]
-    fn powi(self, exponent: i32) -> Self {
-        Plain(self.0.powi(exponent))
-    }
+        impl<T: Real> Number for $float<T> {
+            #[inline(always)]
+            fn constant(self, value: f64) -> Self {
+                $float(T::from_f64(value))
+            }
 
-    #[inline(always)]
-    fn powf(self, exponent: f64) -> Self {
-        Plain(self.0.powf(T::from_f64(exponent)))
-    }
+            unary! { $float:
+                exp: T::exp,
+                ln: T::ln,
+                sin: T::$sin,
+                cos: T::$cos,
+                tanh: T::tanh,
+                sigmoid: T::sigmoid,
+                sqrt: T::sqrt,
+                abs: T::abs,
+                square: |x| x * x,
+                reciprocal: T::recip,
+            }
 
-    #[inline(always)]
-    fn select(self, yes: Self, no: Self) -> Self {
-        if self.0 == T::zero() { no } else { yes }
-    }
+            compare! { $float:
+                greater: >,
+                greater_equal: >=,
+                less: <,
+                less_equal: <=,
+                equal: ==,
+            }
+
+            #[inline(always)]
+            fn powi(self, exponent: i32) -> Self {
+                $float(self.0.powi(exponent))
+            }
+
+            #[inline(always)]
+            fn powf(self, exponent: f64) -> Self {
+                $float(self.0.powf(T::from_f64(exponent)))
+            }
+
+            #[inline(always)]
+            fn select(self, yes: Self, no: Self) -> Self {
+                if self.0 == T::zero() { no } else { yes }
+            }
+        }
+    };
 }
+
+number!(Plain: sin, cos);
+number!(Near: sin_near, cos_near);

@@ -84,6 +84,27 @@ pub trait Real:
         elementary::cos(self)
     }
 
+    /// Whether the angle is small enough for [`sin_near`](Self::sin_near) and
+    /// [`cos_near`](Self::cos_near).
+    #[inline(always)]
+    fn is_near(self) -> bool {
+        elementary::is_near(self)
+    }
+
+    /// The same as [`sin`](Self::sin), for an angle that is [near](Self::is_near), by
+    /// code without branches.
+    #[inline(always)]
+    fn sin_near(self) -> Self {
+        elementary::sin_near(self)
+    }
+
+    /// The same as [`cos`](Self::cos), for an angle that is [near](Self::is_near), by
+    /// code without branches.
+    #[inline(always)]
+    fn cos_near(self) -> Self {
+        elementary::cos_near(self)
+    }
+
     /// The hyperbolic tangent.
     #[inline(always)]
     fn tanh(self) -> Self {

@@ -6,8 +6,7 @@
 //! few numbers within one memory of short values. Both are compiled next to the
 //! function's own loop and give the same bits.
 
-use super::map::{MAX_OPERANDS, Pointwise, Sources, apply};
-use super::vectorised;
+use super::map::{MAX_OPERANDS, Pointwise, Sources, evaluate, few};
 use crate::Real;
 
 /// The operands of a [short](BlockKernel::short) evaluation.
@@ -46,17 +45,21 @@ pub trait BlockKernel<T>: Send + Sync {
 
 impl<T: Real, F: Pointwise<T> + Send + Sync> BlockKernel<T> for F {
     fn block(&self, sources: &Sources<'_, T>, out: &mut [T]) {
-        vectorised(
-            out.len(),
-            #[inline(always)]
-            || apply(sources, out, *self),
-        );
+        evaluate(sources, out, *self);
     }
 
     fn short(&self, memory: &mut [T], call: &ShortCall) {
-        let (earlier, out) = memory.split_at_mut(call.out as usize);
-        for (i, y) in out[..call.len as usize].iter_mut().enumerate() {
-            *y = self.at(|k| earlier[call.operands[k].at(i)]);
-        }
+        few::<T, F, _>(
+            #[inline(always)]
+            || {
+                let (earlier, out) = memory.split_at_mut(call.out as usize);
+                for (i, y) in out[..call.len as usize].iter_mut().enumerate() {
+                    *y = self.at(
+                        #[inline(always)]
+                        |k| earlier[call.operands[k].at(i)],
+                    );
+                }
+            },
+        );
     }
 }

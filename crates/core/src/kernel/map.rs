@@ -12,7 +12,7 @@
 use smallvec::SmallVec;
 
 use super::rows::{Row, Rows};
-use super::vectorised;
+use super::{dispatched, vectorised};
 use crate::Real;
 use crate::tensor::{Layout, Shape, View};
 
@@ -31,9 +31,31 @@ pub(crate) type Sources<'a, T> = [&'a [T]; MAX_OPERANDS];
 pub(crate) trait Pointwise<T>: Copy {
     /// The number of operands, at most [`MAX_OPERANDS`].
     const OPERANDS: usize;
+    /// Whether it may call elementary functions, which even for one number should be
+    /// [compiled for this CPU](dispatched).
+    const IS_ELEMENTARY: bool;
 
     /// The value, from the elements that `get` gives for each operand's number.
     fn at(self, get: impl Fn(usize) -> T) -> T;
+
+    /// Whether [`at_near`](Self::at_near) serves these elements.
+    #[inline(always)]
+    fn is_near(self, _get: impl Fn(usize) -> T) -> bool {
+        true
+    }
+
+    /// The same bits as [`at`](Self::at), for elements that are
+    /// [near](Self::is_near), by code without branches.
+    #[inline(always)]
+    fn at_near(self, get: impl Fn(usize) -> T) -> T {
+        self.at(get)
+    }
+}
+
+/// Runs `code`, which evaluates `F`, compiled as it should be for few numbers.
+#[inline(always)]
+pub(crate) fn few<T, F: Pointwise<T>, R>(code: impl FnOnce() -> R) -> R {
+    if F::IS_ELEMENTARY { dispatched(code) } else { code() }
 }
 
 /// Writes `f` of the broadcast operands to `out`, in row-major order.
@@ -50,22 +72,23 @@ pub(crate) fn map<T: Real, F: Pointwise<T>>(
     if out.len() < SHORT
         && let Some(operands) = periods(args, shape, out.len())
     {
-        let mut index = [0; MAX_OPERANDS];
-        for y in out {
-            *y = f.at(|k| operands[k][index[k]]);
-            for (index, operand) in index.iter_mut().zip(&operands[..F::OPERANDS]) {
-                *index = if *index + 1 == operand.len() { 0 } else { *index + 1 };
-            }
-        }
-        return;
-    }
-    blocks(args, shape, out, &mut |sources, out| {
-        vectorised(
-            out.len(),
+        return few::<T, F, _>(
             #[inline(always)]
-            || apply(sources, out, f),
+            || {
+                let mut index = [0; MAX_OPERANDS];
+                for y in out {
+                    *y = f.at(
+                        #[inline(always)]
+                        |k| operands[k][index[k]],
+                    );
+                    for (index, operand) in index.iter_mut().zip(&operands[..F::OPERANDS]) {
+                        *index = if *index + 1 == operand.len() { 0 } else { *index + 1 };
+                    }
+                }
+            },
         );
-    });
+    }
+    blocks(args, shape, out, &mut |sources, out| evaluate(sources, out, f));
 }
 
 /// One period of each operand, if all of them repeat in the order of the result.
@@ -177,22 +200,50 @@ enum Operand<'a, T> {
     Packed { slot: usize, walk: Walk<'a> },
 }
 
+/// Applies `f` to blocks as long as `out`, compiled for this CPU.
+#[inline(always)]
+pub(super) fn evaluate<T: Real, F: Pointwise<T>>(sources: &Sources<'_, T>, out: &mut [T], f: F) {
+    let elements = if F::IS_ELEMENTARY { usize::MAX } else { out.len() };
+    vectorised(
+        elements,
+        #[inline(always)]
+        || apply(sources, out, f),
+    );
+}
+
 /// Applies `f` to blocks as long as `out`.
 ///
 /// The slices are cut to one length first, which lets the compiler turn the loop
 /// into vector instructions without a check inside.
 #[inline(always)]
-pub(super) fn apply<T: Real, F: Pointwise<T>>(sources: &Sources<'_, T>, out: &mut [T], f: F) {
+fn apply<T: Real, F: Pointwise<T>>(sources: &Sources<'_, T>, out: &mut [T], f: F) {
     let len = out.len();
     let mut xs: Sources<'_, T> = [&[]; MAX_OPERANDS];
     for k in 0..F::OPERANDS {
         xs[k] = &sources[k][..len];
     }
+    // Without a branch out of the loop, so that it is vectorised.
+    let mut is_near = true;
     for i in 0..len {
-        out[i] = f.at(
+        is_near &= f.is_near(
             #[inline(always)]
             |k| xs[k][i],
         );
+    }
+    if is_near {
+        for i in 0..len {
+            out[i] = f.at_near(
+                #[inline(always)]
+                |k| xs[k][i],
+            );
+        }
+    } else {
+        for i in 0..len {
+            out[i] = f.at(
+                #[inline(always)]
+                |k| xs[k][i],
+            );
+        }
     }
 }
 

@@ -38,7 +38,14 @@ const WORTH_DISPATCH: usize = 64;
 /// and inlined: a loop over contiguous blocks, not a tree of calls.
 #[inline(always)]
 pub(crate) fn vectorised<R>(elements: usize, loops: impl FnOnce() -> R) -> R {
-    if elements < WORTH_DISPATCH { loops() } else { ARCH.dispatch(loops) }
+    if elements < WORTH_DISPATCH { loops() } else { dispatched(loops) }
+}
+
+/// Runs code compiled for this CPU, however short it is: the [elementary]
+/// functions live on fused multiply-adds, which are calls of a library elsewhere.
+#[inline(always)]
+pub(crate) fn dispatched<R>(code: impl FnOnce() -> R) -> R {
+    ARCH.dispatch(code)
 }
 
 /// The elements in row-major order, copied only where they are not.

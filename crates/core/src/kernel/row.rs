@@ -5,7 +5,7 @@
 //! and scaled by it where squares could. Sums are pairwise.
 
 use super::reduce::{largest_of, pairwise, pairwise_of, pairwise_product};
-use super::vectorised;
+use super::{dispatched, vectorised};
 use crate::Real;
 
 /// The largest element, or 0 if that is infinite: subtracting infinity from
@@ -31,8 +31,7 @@ fn log_sum<T: Real>(x: &[T]) -> T {
 
 /// The logarithm of the sum of exponentials.
 pub(crate) fn log_sum_exp<T: Real>(x: &[T]) -> T {
-    vectorised(
-        x.len(),
+    dispatched(
         #[inline(always)]
         || log_sum(x),
     )
@@ -40,8 +39,7 @@ pub(crate) fn log_sum_exp<T: Real>(x: &[T]) -> T {
 
 /// Exponentials, divided by their sum.
 pub(crate) fn softmax<T: Real>(x: &[T], y: &mut [T]) {
-    vectorised(
-        x.len(),
+    dispatched(
         #[inline(always)]
         || {
             let shift = finite_shift(x);
@@ -72,8 +70,7 @@ pub(crate) fn softmax_adjoint<T: Real>(y: &[T], c: &[T], out: &mut [T]) {
 
 /// The logarithm of [`softmax`], without its underflow.
 pub(crate) fn log_softmax<T: Real>(x: &[T], y: &mut [T]) {
-    vectorised(
-        x.len(),
+    dispatched(
         #[inline(always)]
         || {
             let total = log_sum(x);
@@ -86,8 +83,7 @@ pub(crate) fn log_softmax<T: Real>(x: &[T], y: &mut [T]) {
 
 /// The adjoint of [`log_softmax`]: `c - e^y sum of c`.
 pub(crate) fn log_softmax_adjoint<T: Real>(y: &[T], c: &[T], out: &mut [T]) {
-    vectorised(
-        y.len(),
+    dispatched(
         #[inline(always)]
         || {
             let total = pairwise(c);

@@ -14,8 +14,8 @@ use super::{
     Call, Cost, DynOp, Formula, Operation, SampleSet, Samples, add_terms, family, operands,
 };
 use crate::kernel::block::BlockKernel;
-use crate::kernel::map::{MAX_OPERANDS, Pointwise, map};
-use crate::number::{Number, Plain};
+use crate::kernel::map::{MAX_OPERANDS, Pointwise, few, map};
+use crate::number::{Near, Number, Plain};
 use crate::tensor::{Layout, Shape, View};
 use crate::{Real, Var};
 
@@ -71,6 +71,21 @@ pub trait Elementwise<const N: usize>: Copy + PartialEq + Debug + Send + Sync + 
         None
     }
 
+    /// Whether [`eval_near`](Self::eval_near) serves these operands: whether they are
+    /// [near](Real::is_near), if the op or its partial takes sines or cosines of them.
+    #[inline(always)]
+    fn is_near<T: Real>(self, _x: [T; N]) -> bool {
+        true
+    }
+
+    /// The same bits as `eval`, for operands that are [near](Self::is_near). Loops
+    /// over blocks of such operands are vectorised; `partial` is then evaluated with
+    /// the near forms as well.
+    #[inline(always)]
+    fn eval_near<T: Real>(self, x: [T; N]) -> T {
+        self.eval(x)
+    }
+
     /// The distance to the nearest point where the function has no derivative.
     fn kink_distance<T: Real>(self, _x: [T; N]) -> T {
         T::infinity()
@@ -101,10 +116,21 @@ impl<T: Real, E: Elementwise<N>, const N: usize> Operation<T, family::Elementwis
 
 impl<T: Real, E: Elementwise<N>, const N: usize> Pointwise<T> for Mapped<E, N> {
     const OPERANDS: usize = N;
+    const IS_ELEMENTARY: bool = E::COST.nonlinear > 0;
 
     #[inline(always)]
     fn at(self, get: impl Fn(usize) -> T) -> T {
         self.0.eval(std::array::from_fn(get))
+    }
+
+    #[inline(always)]
+    fn is_near(self, get: impl Fn(usize) -> T) -> bool {
+        self.0.is_near(std::array::from_fn(get))
+    }
+
+    #[inline(always)]
+    fn at_near(self, get: impl Fn(usize) -> T) -> T {
+        self.0.eval_near(std::array::from_fn(get))
     }
 }
 
@@ -175,7 +201,11 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
 
     #[inline]
     fn eval_scalar(&self, args: &[T]) -> Option<T> {
-        Some(self.0.eval(args.try_into().ok()?))
+        let x: [T; N] = args.try_into().ok()?;
+        Some(few::<T, Self, _>(
+            #[inline(always)]
+            move || self.0.eval(x),
+        ))
     }
 
     #[inline]
@@ -250,6 +280,11 @@ impl<E: Elementwise<N>, const N: usize, const ARG: usize> PartialProduct<E, N, A
     fn product<T: Real>(self, x: [T; N], y: T, factor: T) -> T {
         (Plain(factor) * self.0.partial(ARG, x.map(Plain), Plain(y))).0
     }
+
+    #[inline(always)]
+    fn product_near<T: Real>(self, x: [T; N], y: T, factor: T) -> T {
+        (Near(factor) * self.0.partial(ARG, x.map(Near), Near(y))).0
+    }
 }
 
 impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> Pointwise<T>
@@ -257,10 +292,21 @@ impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> Pointwise<T>
 {
     // The op's own operands, its value, and the factor.
     const OPERANDS: usize = N + 2;
+    const IS_ELEMENTARY: bool = E::COST.nonlinear > 0;
 
     #[inline(always)]
     fn at(self, get: impl Fn(usize) -> T) -> T {
         self.product(std::array::from_fn(&get), get(N), get(N + 1))
+    }
+
+    #[inline(always)]
+    fn is_near(self, get: impl Fn(usize) -> T) -> bool {
+        self.0.is_near(std::array::from_fn(get))
+    }
+
+    #[inline(always)]
+    fn at_near(self, get: impl Fn(usize) -> T) -> T {
+        self.product_near(std::array::from_fn(&get), get(N), get(N + 1))
     }
 }
 
@@ -285,8 +331,12 @@ impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> DynOp<T>
 
     #[inline]
     fn eval_scalar(&self, args: &[T]) -> Option<T> {
-        let x = args[..N].try_into().ok()?;
-        Some(self.product(x, args[N], args[N + 1]))
+        let x: [T; N] = args[..N].try_into().ok()?;
+        let (y, factor) = (args[N], args[N + 1]);
+        Some(few::<T, Self, _>(
+            #[inline(always)]
+            move || self.product(x, y, factor),
+        ))
     }
 
     fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {

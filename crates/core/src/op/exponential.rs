@@ -125,6 +125,16 @@ impl Elementwise<1> for Sin {
     }
 
     #[inline(always)]
+    fn is_near<T: Real>(self, [x]: [T; 1]) -> bool {
+        x.is_near()
+    }
+
+    #[inline(always)]
+    fn eval_near<T: Real>(self, [x]: [T; 1]) -> T {
+        x.sin_near()
+    }
+
+    #[inline(always)]
     fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
         x.cos()
     }
@@ -147,6 +157,16 @@ impl Elementwise<1> for Cos {
     #[inline(always)]
     fn eval<T: Real>(self, [x]: [T; 1]) -> T {
         x.cos()
+    }
+
+    #[inline(always)]
+    fn is_near<T: Real>(self, [x]: [T; 1]) -> bool {
+        x.is_near()
+    }
+
+    #[inline(always)]
+    fn eval_near<T: Real>(self, [x]: [T; 1]) -> T {
+        x.cos_near()
     }
 
     #[inline(always)]

@@ -1,64 +1,41 @@
 //! Sine and cosine.
 //!
 //! `x = q pi/2 + r` with `|r| <= pi/4`: a polynomial of `r`, which one and with
-//! which sign says `q`. The reduction subtracts parts of `pi/2` that are short
-//! enough for exact products, which works up to [`NEAR`]. Beyond, a function is
-//! called that multiplies by as many digits of `2/pi` as the angle needs. Angles
-//! up to `pi/4` are their own remainder. These are the only branches of this
-//! folder, and they keep loops over sines from being vectorised. (Payne and Hanek, *Radian reduction for trigonometric
-//! functions*, 1983.) Polynomials and the parts of `pi/2` are FDLIBM's.
+//! which sign says `q`. The reduction subtracts `q` times `pi/2` in three parts.
+//! The first difference is exact, being a multiple of the last place of `pi/2` and
+//! smaller than 1; the others are rounded relative to what is left. That serves up
+//! to [`NEAR`](Format::NEAR). Beyond, a function is called that multiplies by as
+//! many digits of `2/pi` as the angle needs (Payne and Hanek, *Radian reduction
+//! for trigonometric functions*, 1983).
 //!
-//! An `f32` is reduced, and its function computed, in `f64`: shorter, and exact
-//! enough near the zeros, where `f32` would need four parts.
+//! This choice is a branch, which keeps loops from being vectorised. Loops that
+//! have found their angles to be [near](is_near) call functions without it.
 
-use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, FRAC_PI_4};
-use std::hint::select_unpredictable;
+use std::f64::consts::FRAC_PI_2;
 
 use super::Format;
 
-/// The largest angle for which the quick reduction is exact.
-const NEAR: f64 = 1e6;
-
-/// An angle less a multiple `q` of `pi/2`.
-#[derive(Clone, Copy)]
-struct Reduced {
-    /// `q`, modulo 4 at least.
-    q: u64,
-    /// The remainder, in two parts.
-    r: f64,
-    low: f64,
-}
-
-/// `q` as a shifted number and as a float.
+/// Whether an angle needs no more than the short reduction.
 #[inline(always)]
-fn quarter_turns(x: f64) -> (u64, f64) {
-    let shifted = x * FRAC_2_PI + f64::SHIFT;
-    (shifted.to_bits(), shifted - f64::SHIFT)
+pub(crate) fn is_near<T: Format>(x: T) -> bool {
+    x.abs() <= T::NEAR
 }
 
-/// Reduces `0 <= x <= NEAR`.
+/// Quarter turns, shifted, and the remainder of an angle that is near.
 #[inline(always)]
-fn reduce_near(x: f64) -> Reduced {
-    // 33 bits each, and the rest: the first two products are exact.
-    const PART_1: f64 = 1.5707963267341256;
-    const PART_2: f64 = 6.077100506303966e-11;
-    const PART_3: f64 = 2.0222662487959506e-21;
-    let (q, n) = quarter_turns(x);
-    let first = x - n * PART_1;
-    let product = n * PART_2;
-    // The difference, and what its rounding loses (Knuth).
-    let second = first - product;
-    let part = second - first;
-    let lost = (first - (second - part)) - (product + part);
-    let rest = lost - n * PART_3;
-    let r = second + rest;
-    Reduced { q, r, low: (second - r) + rest }
+fn reduce_near<T: Format>(x: T) -> (T, T) {
+    let turns = x.mul_add(T::FRAC_2_PI(), T::SHIFT);
+    let minus_q = T::SHIFT - turns;
+    let r = minus_q.mul_add(T::FRAC_PI_2(), x);
+    let r = minus_q.mul_add(T::FRAC_PI_2_MIDDLE, r);
+    (turns, minus_q.mul_add(T::FRAC_PI_2_LOW, r))
 }
 
-/// Reduces any angle from [`NEAR`] on; infinity and NaN give NaN.
+/// Reduces any angle from 1 on, to quarter turns modulo 4 and the remainder;
+/// infinity and NaN give NaN.
 #[cold]
 #[inline(never)]
-fn reduce_far(x: f64) -> Reduced {
+pub(super) fn reduce_far(x: f64) -> (u8, f64) {
     /// The digits of `2/pi`.
     const DIGITS: [u64; 20] = [
         0xa2f9836e4e441529,
@@ -83,7 +60,7 @@ fn reduce_far(x: f64) -> Reduced {
         0xf0cfbc209af4361d,
     ];
     if !x.is_finite() {
-        return Reduced { q: 0, r: f64::NAN, low: 0.0 };
+        return (0, f64::NAN);
     }
     // x = mantissa * 2^exponent, a whole mantissa.
     let mantissa = x.to_bits() & ((1 << 52) - 1) | 1 << 52;
@@ -114,154 +91,73 @@ fn reduce_far(x: f64) -> Reduced {
     } else {
         (quarter, false, fraction)
     };
-    let scale = 2.0_f64.powi(-128);
     let leading = size.leading_zeros().min(64);
     // 53 bits, and the next ones.
     let cut = size & !(u128::MAX >> 53 >> leading);
-    let (a, b) = (cut as f64 * scale, (size - cut) as f64 * scale);
-    let r = a * FRAC_PI_2;
-    let low = a.mul_add(FRAC_PI_2, -r) + (a * 6.123233995736766e-17 + b * FRAC_PI_2);
-    if is_below { Reduced { q, r: -r, low: -low } } else { Reduced { q, r, low } }
+    let (high, low) = (cut as f64, (size - cut) as f64);
+    let r = high.mul_add(FRAC_PI_2, high * f64::FRAC_PI_2_MIDDLE + low * FRAC_PI_2);
+    let r = r * 2.0_f64.powi(-128);
+    ((q & 3) as u8, if is_below { -r } else { r })
 }
 
+/// The sine of a remainder.
 #[inline(always)]
-fn reduce(x: f64) -> Reduced {
-    if x > NEAR { reduce_far(x) } else { reduce_near(x) }
-}
-
-/// The sine of a reduced angle.
-#[inline(always)]
-fn sin_reduced(r: f64, low: f64) -> f64 {
-    const S1: f64 = -0.16666666666666632;
+fn sin_reduced<T: Format>(r: T) -> T {
     let z = r * r;
-    let cube = z * r;
-    let series = polynomial!(z;
-        0.00833333333332249,
-        -0.0001984126982985795,
-        2.7557313707070068e-06,
-        -2.5050760253406863e-08,
-        1.58969099521155e-10,
-    );
-    r - ((z * (0.5 * low - cube * series) - low) - cube * S1)
+    (r * z).mul_add(T::sin_series(z), r)
 }
 
-/// The cosine of a reduced angle.
+/// The cosine of a remainder.
 #[inline(always)]
-fn cos_reduced(r: f64, low: f64) -> f64 {
+fn cos_reduced<T: Format>(r: T) -> T {
     let z = r * r;
-    let half = 0.5 * z;
-    let leading = 1.0 - half;
-    let series = polynomial!(z;
-        0.0416666666666666,
-        -0.001388888888887411,
-        2.480158728947673e-05,
-        -2.7557314351390663e-07,
-        2.087572321298175e-09,
-        -1.1359647557788195e-11,
-    );
-    leading + (((1.0 - leading) - half) + (z * (z * series) - r * low))
+    z.mul_add(T::cos_series(z), T::one())
 }
 
-/// Sine or cosine of a reduced angle, as the quarter turns say: the sine from an
-/// even number, the cosine from an odd one, negative in the second half.
+/// The sine of an angle after so many quarter turns.
 #[inline(always)]
-fn select(q: u64, sine: f64, cosine: f64) -> f64 {
-    let size = select_unpredictable(q & 1 == 0, sine, cosine);
-    f64::from_bits(size.to_bits() ^ ((q & 2) << 62))
+fn select<T: Format>(turns: T, r: T) -> T {
+    T::by_quarter(turns, sin_reduced(r), cos_reduced(r))
 }
 
-/// The sine.
+/// The sine of an angle in radians that is near.
 #[inline(always)]
-pub(super) fn sin_f64(x: f64) -> f64 {
-    let size = x.abs();
-    let value = if size <= FRAC_PI_4 {
-        sin_reduced(size, 0.0)
-    } else {
-        let Reduced { q, r, low } = reduce(size);
-        select(q, sin_reduced(r, low), cos_reduced(r, low))
-    };
-    f64::from_bits(value.to_bits() ^ (x.to_bits() & 1 << 63))
+pub(crate) fn sin_near<T: Format>(x: T) -> T {
+    let (turns, r) = reduce_near(x.abs());
+    T::flipped_by(select(turns, r), x)
 }
 
-/// The cosine.
+/// The cosine of an angle in radians that is near.
 #[inline(always)]
-pub(super) fn cos_f64(x: f64) -> f64 {
-    if x.abs() <= FRAC_PI_4 {
-        return cos_reduced(x, 0.0);
-    }
-    let Reduced { q, r, low } = reduce(x.abs());
-    select(q.wrapping_add(1), sin_reduced(r, low), cos_reduced(r, low))
-}
-
-/// The remainder of an `f32`, whose digits fit into one `f64`.
-#[inline(always)]
-fn reduce_f32(x: f64) -> (u64, f64) {
-    // 30 bits, and the rest: the first product is exact.
-    const PART_1: f64 = 1.570796325802803;
-    const PART_2: f64 = 9.920935796805404e-10;
-    if x > NEAR {
-        let Reduced { q, r, .. } = reduce_far(x);
-        return (q, r);
-    }
-    let (q, n) = quarter_turns(x);
-    (q, (x - n * PART_1) - n * PART_2)
-}
-
-#[inline(always)]
-fn sin_reduced_f32(r: f64) -> f64 {
-    let z = r * r;
-    r + z
-        * r
-        * polynomial!(z;
-            -0.16666666641626524,
-            0.008333329385889463,
-            -0.00019839334836096632,
-            2.718311493989822e-06,
-        )
-}
-
-#[inline(always)]
-fn cos_reduced_f32(r: f64) -> f64 {
-    polynomial!(r * r;
-        1.0,
-        -0.499999997251031,
-        0.04166662332373906,
-        -0.001388676377460993,
-        2.439044879627741e-05,
-    )
-}
-
-/// The sine.
-#[inline(always)]
-pub(super) fn sin_f32(x: f32) -> f32 {
-    let size = f64::from(x).abs();
-    let value = if size <= FRAC_PI_4 {
-        sin_reduced_f32(size)
-    } else {
-        let (q, r) = reduce_f32(size);
-        select(q, sin_reduced_f32(r), cos_reduced_f32(r))
-    };
-    f32::from_bits((value as f32).to_bits() ^ (x.to_bits() & 1 << 31))
-}
-
-/// The cosine.
-#[inline(always)]
-pub(super) fn cos_f32(x: f32) -> f32 {
-    if f64::from(x).abs() <= FRAC_PI_4 {
-        return cos_reduced_f32(x.into()) as f32;
-    }
-    let (q, r) = reduce_f32(f64::from(x).abs());
-    select(q.wrapping_add(1), sin_reduced_f32(r), cos_reduced_f32(r)) as f32
+pub(crate) fn cos_near<T: Format>(x: T) -> T {
+    let (turns, r) = reduce_near(x.abs());
+    select(turns + T::one(), r)
 }
 
 /// The sine, of an angle in radians.
 #[inline(always)]
 pub(crate) fn sin<T: Format>(x: T) -> T {
-    x.sine()
+    let size = x.abs();
+    if size <= T::SMALL {
+        // Its own remainder.
+        sin_reduced(size).with_sign_of(x)
+    } else if is_near(x) {
+        sin_near(x)
+    } else {
+        let (turns, r) = size.reduce_far();
+        T::flipped_by(select(turns, r), x)
+    }
 }
 
 /// The cosine, of an angle in radians.
 #[inline(always)]
 pub(crate) fn cos<T: Format>(x: T) -> T {
-    x.cosine()
+    if x.abs() <= T::SMALL {
+        cos_reduced(x)
+    } else if is_near(x) {
+        cos_near(x)
+    } else {
+        let (turns, r) = x.abs().reduce_far();
+        select(turns + T::one(), r)
+    }
 }

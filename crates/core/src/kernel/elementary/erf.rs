@@ -8,7 +8,7 @@ use super::{Format, exp};
 #[inline(always)]
 pub(crate) fn erf<T: Format>(x: T) -> T {
     let size = x.abs();
-    let near = size + size * T::erf_near(size * size);
+    let near = size.mul_add(T::erf_near(size * size), size);
     let cut = if size > T::ERF_ONE { T::ERF_ONE } else { size };
     let far = T::one() - exp(-T::erf_far(cut));
     // Both are computed: a branch would keep loops from being vectorised.

@@ -1,30 +1,27 @@
 //! The exponential and its relatives.
 //!
-//! `x = k ln 2 + r` with `|r| <= ln(2) / 2`; a polynomial gives `e^r`, and the
+//! `x = k ln 2 + r` with `|r| <= ln(2) / 2`; a polynomial gives `e^r - 1`, and the
 //! exponent `k` is put into the bits.
 
 use std::hint::select_unpredictable;
 
 use super::Format;
 
-/// An argument reduced by a multiple `k` of `ln 2`, within the bounds of overflow.
-struct Reduced<T> {
-    /// `k`, shifted.
-    shifted: T,
-    /// The remainder.
-    r: T,
-    /// What rounding took from the remainder.
-    low: T,
+/// `k`, shifted by `shift`, and the remainder `r`.
+///
+/// The difference from `k` times the leading digits of `ln 2` is exact: it is a
+/// multiple of their last place and smaller than 1.
+#[inline(always)]
+fn reduce<T: Format>(x: T, shift: T) -> (T, T) {
+    let shifted = x.mul_add(T::LOG2_E(), shift);
+    let minus_k = shift - shifted;
+    (shifted, minus_k.mul_add(T::LN2_LOW, minus_k.mul_add(T::LN_2(), x)))
 }
 
+/// `e^r - 1` of a remainder.
 #[inline(always)]
-fn reduce<T: Format>(x: T) -> Reduced<T> {
-    let shifted = x * T::LOG2_E() + T::SHIFT;
-    let k = shifted - T::SHIFT;
-    let high = x - k * T::LN2_HIGH;
-    let low = k * T::LN2_LOW;
-    let r = high - low;
-    Reduced { shifted, r, low: (high - r) - low }
+fn expm1_reduced<T: Format>(r: T) -> T {
+    (r * r).mul_add(T::exp_series(r), r)
 }
 
 /// `x` cut off at a lower and an upper bound. NaN stays NaN.
@@ -37,60 +34,50 @@ fn clamp<T: Format>(x: T, low: T, high: T) -> T {
 /// `e^x`.
 #[inline(always)]
 pub(crate) fn exp<T: Format>(x: T) -> T {
-    let Reduced { shifted, r, low } = reduce(clamp(x, T::EXP_ZERO, T::EXP_INFINITE));
-    let value = T::one() + (r + (r * r * T::exp_series(r) + low));
+    let x = clamp(x, T::EXP_ZERO, T::EXP_INFINITE);
+    let (shifted, r) = reduce(x, T::SHIFT + T::BIAS + T::BIAS);
     // In two steps, as the result may be subnormal, or 2^k too large by itself.
     let (first, second) = T::powers_of_two(shifted);
-    value * first * second
+    (T::one() + expm1_reduced(r)) * first * second
 }
 
 /// `e^x - 1`.
 #[inline(always)]
 pub(crate) fn expm1<T: Format>(x: T) -> T {
     let half = T::one() / (T::one() + T::one());
-    let Reduced { shifted, r, low } = reduce(clamp(x, T::EXPM1_MINUS_ONE, T::EXP_INFINITE));
-    // Half of everything, as 2^k may be too large. The leading sum
-    // `(2^k - 1) + 2^k r` loses digits near 0; what it loses is added again.
-    let scale = T::power_of_two(shifted - T::one());
-    let start = scale - half;
-    let step = scale * r;
-    let sum = start + step;
-    let lost = step - (sum - start);
-    let value = sum + (lost + scale * (r * r * T::exp_series(r) + low));
+    let bounded = clamp(x, T::EXP_NEGLIGIBLE, T::EXP_INFINITE);
+    // Half of everything, as 2^k may be too large.
+    let (shifted, r) = reduce(bounded, T::SHIFT + T::BIAS - T::one());
+    let scale = T::power_of_two(shifted);
+    let value = scale.mul_add(expm1_reduced(r), scale - half);
     if x.abs() < T::TINY { x } else { value + value }
 }
 
 /// The logistic function `1 / (1 + e^-x)`.
 #[inline(always)]
 pub(crate) fn sigmoid<T: Format>(x: T) -> T {
-    // From e^-|x|, which cannot overflow: the left tail keeps its digits.
-    let e = exp(-x.abs());
-    let is_left = x < T::zero();
-    let divisor = T::one() + e;
-    let quotient = select_unpredictable(is_left, e, T::one()) / divisor;
-    // What rounding took from the divisor, times the quotient's derivative by it;
-    // one over the divisor is `1 - quotient`. On the right it does not matter.
-    let lost = e - (divisor - T::one());
-    let correction = lost * quotient * (T::one() - quotient);
-    select_unpredictable(is_left, quotient - correction, quotient)
+    let x = clamp(-x, T::EXP_NEGLIGIBLE, -T::EXP_ZERO);
+    // Numerator and denominator are scaled by one small number, with which the
+    // exponential stays within the normal numbers for all these x.
+    let (shifted, r) = reduce(x, T::SHIFT + T::BIAS + T::SMALL_EXPONENT);
+    let scale = T::power_of_two(shifted);
+    T::SMALL_POWER / (scale + scale.mul_add(expm1_reduced(r), T::SMALL_POWER))
 }
 
 /// The hyperbolic tangent.
 #[inline(always)]
 pub(crate) fn tanh<T: Format>(x: T) -> T {
+    // Beyond a value of 1/4, e / (e + 2) with e = e^2|x| - 1, whose errors shrink as x
+    // grows; below, the series.
     let two = T::one() + T::one();
     let size = x.abs();
-    // Of two forms of the quotient the one whose errors shrink. Up to a value of
-    // about 1/2, `-e / (e + 2)` with `e = e^-2x - 1`; from there on
-    // `1 - 2 / (e + 2)` with `e = e^2x - 1`.
-    let is_near = size < T::LN_2() * T::FRAC_PI_4();
-    let e = expm1(size * select_unpredictable(is_near, -two, two));
-    let divisor = e + two;
-    let quotient = select_unpredictable(is_near, -e, two) / divisor;
-    // What rounding took from the divisor, times the quotient's derivative by it:
-    // one over the divisor is `(1 + quotient) / 2`.
-    let lost = e - (divisor - two);
-    let correction = lost * quotient * (T::one() + quotient) / two;
-    let value = select_unpredictable(is_near, quotient - correction, T::one() - quotient);
-    value.with_sign_of(x)
+    let double = size + size;
+    let bounded = if double > -T::EXP_NEGLIGIBLE { -T::EXP_NEGLIGIBLE } else { double };
+    let (shifted, r) = reduce(bounded, T::SHIFT + T::BIAS);
+    let scale = T::power_of_two(shifted);
+    let e = scale.mul_add(expm1_reduced(r), scale - T::one());
+    let z = size * size;
+    let near = (size * z).mul_add(T::tanh_series(z), size);
+    // Both are computed: a branch would keep loops from being vectorised.
+    select_unpredictable(size < T::TANH_NEAR, near, e / (e + two)).with_sign_of(x)
 }

@@ -1,5 +1,7 @@
 //! What the functions need to know of a number format: its bits and constants.
 
+use std::hint::select_unpredictable;
+
 use num_traits::float::{FloatConst, FloatCore};
 
 /// A binary floating-point format: `f32` or `f64`.
@@ -11,21 +13,29 @@ use num_traits::float::{FloatConst, FloatCore};
 pub trait Format: FloatCore + FloatConst + 'static {
     /// `1.5 * 2^p`, with `p` the bits after the leading one.
     const SHIFT: Self;
-    /// `ln 2` in few bits, so that a multiple by an exponent is exact.
-    const LN2_HIGH: Self;
-    /// `ln 2 - LN2_HIGH`.
-    const LN2_LOW: Self;
+    /// What the exponent of 1 is stored as.
+    const BIAS: Self;
+    /// The greatest power of two of the form `2^-(2^n)`.
+    const SMALL_POWER: Self;
+    /// The exponent of `SMALL_POWER`.
+    const SMALL_EXPONENT: Self;
 
+    /// The digits of `ln 2` after those of the nearest number.
+    const LN2_LOW: Self;
     /// From here on `e^x` is infinite, by a margin.
     const EXP_INFINITE: Self;
     /// Up to here `e^x` is 0, by a margin.
     const EXP_ZERO: Self;
-    /// Up to here `e^x - 1` is -1, by a margin.
-    const EXPM1_MINUS_ONE: Self;
+    /// Up to here `e^x` vanishes beside 1, by a margin.
+    const EXP_NEGLIGIBLE: Self;
     /// Numbers so small that `e^x - 1`, `ln(1 + x)` and `x` are the same.
     const TINY: Self;
     /// `(e^x - 1 - x) / x^2` for `|x| <= ln(2) / 2`, as a polynomial.
     fn exp_series(x: Self) -> Self;
+    /// `artanh(1/4)`.
+    const TANH_NEAR: Self;
+    /// `(tanh(x) / x - 1) / x^2` in `x^2`, for `|x| <= TANH_NEAR`.
+    fn tanh_series(z: Self) -> Self;
 
     /// `(ln((1 + s) / (1 - s)) / s - 2) / s^2` in `s^2`, from FDLIBM's `log`.
     fn ln_series(z: Self) -> Self;
@@ -39,11 +49,33 @@ pub trait Format: FloatCore + FloatConst + 'static {
     /// From here on `erf(x)` is 1.
     const ERF_ONE: Self;
 
-    /// `2^k`, from `k` shifted, for the exponents of normal numbers.
+    /// The digits of `pi/2` after those of the nearest number, in two parts.
+    const FRAC_PI_2_MIDDLE: Self;
+    /// The second part.
+    const FRAC_PI_2_LOW: Self;
+    /// The largest angle that is reduced by these digits.
+    const NEAR: Self;
+    /// Angles that are their own remainder.
+    const SMALL: Self;
+    /// `(sin(r) / r - 1) / r^2` in `r^2`, for `|r| <= pi/4` and a little more.
+    fn sin_series(z: Self) -> Self;
+    /// `(cos(r) - 1) / r^2` in `r^2`, for the same `r`.
+    fn cos_series(z: Self) -> Self;
+    /// Any angle less a multiple of `pi/2`, of which the last two bits are returned
+    /// first, shifted.
+    fn reduce_far(self) -> (Self, Self);
+    /// The sine of an angle, from the sine and the cosine of the remainder and the
+    /// quarter turns, shifted.
+    fn by_quarter(turns: Self, sine: Self, cosine: Self) -> Self;
+
+    /// `self * factor + summand`, rounded once.
+    fn mul_add(self, factor: Self, summand: Self) -> Self;
+
+    /// `2^(k - BIAS)`, from `k` shifted, for the exponents of normal numbers.
     fn power_of_two(shifted: Self) -> Self;
 
-    /// Two factors whose product is `2^k`, from `k` shifted, where `2^k` itself
-    /// may be too large or too small.
+    /// Two factors whose product is `2^(k - 2 BIAS)`, from `k` shifted, where the
+    /// power itself may be too large or too small.
     fn powers_of_two(shifted: Self) -> (Self, Self);
 
     /// `k` and `m`, with `x = 2^k m` and `m` between `sqrt(1/2)` and `sqrt(2)`,
@@ -53,40 +85,57 @@ pub trait Format: FloatCore + FloatConst + 'static {
     /// The number with the sign of another.
     fn with_sign_of(self, sign: Self) -> Self;
 
+    /// The number, negated if another is negative.
+    fn flipped_by(self, sign: Self) -> Self;
+
     /// The square root, correctly rounded.
     fn square_root(self) -> Self;
 
     /// The power `self^exponent`.
     fn power(self, exponent: Self) -> Self;
-
-    /// The sine.
-    fn sine(self) -> Self;
-
-    /// The cosine.
-    fn cosine(self) -> Self;
 }
 
 macro_rules! format {
-    ($float:ident as $bits:ident: $explicit:literal bits, bias $bias:literal {
+    ($float:ident as $bits:ident: $explicit:literal bits, bias $bias:literal, small $small:literal {
         $($constants:tt)*
     }) => {
         impl Format for $float {
             const SHIFT: Self = 1.5 * (1_u64 << $explicit) as Self;
+            const BIAS: Self = $bias as Self;
+            const SMALL_POWER: Self = $small;
+            const SMALL_EXPONENT: Self = -(($bias + 1) / 2) as Self;
+
+            #[inline(always)]
+            fn mul_add(self, factor: Self, summand: Self) -> Self {
+                self.mul_add(factor, summand)
+            }
+
+            // In the next two, moving to the left drops the bits of `SHIFT`.
 
             #[inline(always)]
             fn power_of_two(shifted: Self) -> Self {
-                // The shift to the left drops the bits of `SHIFT`.
-                Self::from_bits(shifted.to_bits().wrapping_add($bias) << $explicit)
+                Self::from_bits(shifted.to_bits() << $explicit)
             }
 
             #[inline(always)]
             fn powers_of_two(shifted: Self) -> (Self, Self) {
-                // Biased twice, so that halves are of positive numbers.
-                let biased =
-                    shifted.to_bits().wrapping_sub(Self::SHIFT.to_bits()).wrapping_add(2 * $bias);
-                let half = biased >> 1;
+                let whole = shifted.to_bits();
+                let half = whole >> 1;
                 let power = |biased: $bits| Self::from_bits(biased << $explicit);
-                (power(half), power(biased.wrapping_sub(half)))
+                (power(half), power(whole - half))
+            }
+
+            #[inline(always)]
+            fn by_quarter(turns: Self, sine: Self, cosine: Self) -> Self {
+                let q = turns.to_bits();
+                let size = select_unpredictable(q & 1 == 0, sine, cosine);
+                Self::from_bits(size.to_bits() ^ (q >> 1 << ($bits::BITS - 1)))
+            }
+
+            #[inline(always)]
+            fn reduce_far(self) -> (Self, Self) {
+                let (quarters, r) = super::circular::reduce_far(self.into());
+                (Self::SHIFT + quarters as Self, r as Self)
             }
 
             #[inline(always)]
@@ -107,6 +156,11 @@ macro_rules! format {
             }
 
             #[inline(always)]
+            fn flipped_by(self, sign: Self) -> Self {
+                Self::from_bits(self.to_bits() ^ (sign.to_bits() & (-0.0 as Self).to_bits()))
+            }
+
+            #[inline(always)]
             fn square_root(self) -> Self {
                 self.sqrt()
             }
@@ -121,17 +175,22 @@ macro_rules! format {
     };
 }
 
-format! { f32 as u32: 23 bits, bias 127 {
-    const LN2_HIGH: f32 = 0.693_359_4;
-    const LN2_LOW: f32 = -2.121_944_4e-4;
+format! { f32 as u32: 23 bits, bias 127, small 5.421010862427522e-20 {
+    const LN2_LOW: f32 = -1.9046542e-9;
 
     const EXP_INFINITE: f32 = 89.0;
     const EXP_ZERO: f32 = -104.0;
-    const EXPM1_MINUS_ONE: f32 = -18.0;
+    const EXP_NEGLIGIBLE: f32 = -20.0;
     const TINY: f32 = 2.98e-8;
     #[inline(always)]
     fn exp_series(x: f32) -> f32 {
         polynomial!(x; 0.5, 1.6666518e-1, 4.1666202e-2, 8.368897e-3, 1.3950603e-3)
+    }
+
+    const TANH_NEAR: f32 = 0.25541282;
+    #[inline(always)]
+    fn tanh_series(z: f32) -> f32 {
+        polynomial!(z; -3.3333227e-1, 1.3323471e-1, -5.132591e-2)
     }
 
     #[inline(always)]
@@ -166,24 +225,26 @@ format! { f32 as u32: 23 bits, bias 127 {
     }
     const ERF_ONE: f32 = 4.0;
 
+    const FRAC_PI_2_MIDDLE: f32 = -4.371139e-08;
+    const FRAC_PI_2_LOW: f32 = -1.7151245e-15;
+    const NEAR: f32 = 1e5;
+    const SMALL: f32 = 0.78;
     #[inline(always)]
-    fn sine(self) -> f32 {
-        super::circular::sin_f32(self)
+    fn sin_series(z: f32) -> f32 {
+        polynomial!(z; -1.6666655e-1, 8.332151e-3, -1.9513522e-4)
     }
-
     #[inline(always)]
-    fn cosine(self) -> f32 {
-        super::circular::cos_f32(self)
+    fn cos_series(z: f32) -> f32 {
+        polynomial!(z; -0.5, 4.1666623e-2, -1.3886713e-3, 2.4385661e-5)
     }
 }}
 
-format! { f64 as u64: 52 bits, bias 1023 {
-    const LN2_HIGH: f64 = 0.6931471803691238;
-    const LN2_LOW: f64 = 1.9082149292705877e-10;
+format! { f64 as u64: 52 bits, bias 1023, small 7.458340731200207e-155 {
+    const LN2_LOW: f64 = 2.3190468138462996e-17;
 
     const EXP_INFINITE: f64 = 710.0;
     const EXP_ZERO: f64 = -746.0;
-    const EXPM1_MINUS_ONE: f64 = -38.0;
+    const EXP_NEGLIGIBLE: f64 = -40.0;
     const TINY: f64 = 5.5e-17;
     #[inline(always)]
     fn exp_series(x: f64) -> f64 {
@@ -198,6 +259,20 @@ format! { f64 as u64: 52 bits, bias 1023 {
             2.755721615180808e-06,
             2.7631295527107547e-07,
             2.5117906386483356e-08,
+        )
+    }
+
+    const TANH_NEAR: f64 = 0.25541281188299536;
+    #[inline(always)]
+    fn tanh_series(z: f64) -> f64 {
+        polynomial!(z;
+            -0.33333333333332626,
+            0.13333333333054848,
+            -0.053968253598335486,
+            0.02186946521686986,
+            -0.008862447813004892,
+            0.0035774453064687252,
+            -0.001312525098773024,
         )
     }
 
@@ -259,13 +334,31 @@ format! { f64 as u64: 52 bits, bias 1023 {
     }
     const ERF_ONE: f64 = 6.0;
 
+    const FRAC_PI_2_MIDDLE: f64 = 6.123233995736766e-17;
+    const FRAC_PI_2_LOW: f64 = -1.4973849048591698e-33;
+    const NEAR: f64 = 1e6;
+    const SMALL: f64 = 0.78;
     #[inline(always)]
-    fn sine(self) -> f64 {
-        super::circular::sin_f64(self)
+    fn sin_series(z: f64) -> f64 {
+        polynomial!(z;
+            -0.16666666666666632,
+            0.008333333333322413,
+            -0.00019841269829807802,
+            2.7557313691891292e-06,
+            -2.505075810880838e-08,
+            1.5896795190537075e-10,
+        )
     }
-
     #[inline(always)]
-    fn cosine(self) -> f64 {
-        super::circular::cos_f64(self)
+    fn cos_series(z: f64) -> f64 {
+        polynomial!(z;
+            -0.5,
+            0.04166666666666649,
+            -0.0013888888888863888,
+            2.4801587284997324e-05,
+            -2.755731333588333e-07,
+            2.0875608190960613e-09,
+            -1.1354497286537684e-11,
+        )
     }
 }}

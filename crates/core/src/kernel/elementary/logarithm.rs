@@ -13,8 +13,8 @@ fn assemble<T: Format>(k: T, f: T, correction: T) -> T {
     let s = f / (two + f);
     let z = s * s;
     let series = z * T::ln_series(z);
-    let low = k * T::LN2_LOW + correction;
-    ((s * (half_square + series) + low) - half_square) + f + k * T::LN2_HIGH
+    let low = k.mul_add(T::LN2_LOW, correction);
+    k.mul_add(T::LN_2(), s.mul_add(half_square + series, low) - half_square + f)
 }
 
 /// The value, unless `x`, whose logarithm it is, lies at or beyond the ends of the

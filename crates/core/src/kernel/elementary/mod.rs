@@ -30,17 +30,25 @@
 /// The polynomial in `x` with the given coefficients, from the constant term
 /// upwards, as straight-line code.
 ///
-/// Pairs of terms go into Horner's rule for the square of `x`: half its latency.
+/// Estrin's scheme: neighbours become pairs, `a + b x`, which are the coefficients
+/// of a polynomial in `x^2`, and so on. A few more multiplications than Horner's
+/// rule, and a chain of dependent ones that grows with the logarithm of the degree.
 macro_rules! polynomial {
     ($x:expr; $($coefficient:expr),+ $(,)?) => {{
         let x = $x;
-        let square = x * x;
-        polynomial!(x, square, $($coefficient),+)
+        polynomial!(@pairs x, []; $($coefficient),+)
     }};
-    ($x:ident, $square:ident, $a:expr) => { $a };
-    ($x:ident, $square:ident, $a:expr, $b:expr) => { $a + $b * $x };
-    ($x:ident, $square:ident, $a:expr, $b:expr, $($rest:expr),+) => {
-        $a + $b * $x + $square * (polynomial!($x, $square, $($rest),+))
+    (@pairs $x:ident, [$pair:expr];) => { $pair };
+    (@pairs $x:ident, [$($pair:expr),+];) => {{
+        let square = $x * $x;
+        polynomial!(@pairs square, []; $($pair),+)
+    }};
+    (@pairs $x:ident, []; $a:expr) => { $a };
+    (@pairs $x:ident, [$($pair:expr),+]; $a:expr) => {
+        polynomial!(@pairs $x, [$($pair,)+ $a];)
+    };
+    (@pairs $x:ident, [$($pair:expr),*]; $a:expr, $b:expr $(, $rest:expr)*) => {
+        polynomial!(@pairs $x, [$($pair,)* Format::mul_add($b, $x, $a)]; $($rest),*)
     };
 }
 
@@ -50,7 +58,7 @@ mod exponential;
 mod format;
 mod logarithm;
 
-pub(crate) use circular::{cos, sin};
+pub(crate) use circular::{cos, cos_near, is_near, sin, sin_near};
 pub(crate) use erf::erf;
 pub(crate) use exponential::{exp, expm1, sigmoid, tanh};
 pub use format::Format;
