@@ -68,6 +68,19 @@ pub(crate) fn map<T: Real, F: Pointwise<T>>(
     });
 }
 
+/// Adds the elements of a view to `sum`, in row-major order.
+pub(crate) fn add_view<T: Real>(sum: &mut [T], terms: View<'_, T>) {
+    let add = |sum: &mut T, term: T| *sum += term;
+    match terms.as_slice() {
+        Some(slice) => vectorised(
+            slice.len(),
+            #[inline(always)]
+            || sum.iter_mut().zip(slice).for_each(|(sum, &term)| add(sum, term)),
+        ),
+        None => sum.iter_mut().zip(terms.iter()).for_each(|(sum, term)| add(sum, term)),
+    }
+}
+
 /// One period of each operand, if all of them repeat in the order of the result.
 fn periods<'a, T: Real>(
     args: &[View<'a, T>],

@@ -6,6 +6,7 @@
 
 use smallvec::SmallVec;
 
+use super::map::Walk;
 use super::pairwise::Pairwise;
 use super::rows::{Row, Rows};
 use super::vectorised;
@@ -218,15 +219,13 @@ pub(crate) fn sum_axes<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
             }
         } else {
             // Gather each result's numbers, a leaf at a time.
-            let mut elements = x.iter();
+            let mut elements = Walk::new(&layout, x.offset());
             let mut gathered = [T::zero(); LEAF];
             for out in out.iter_mut() {
                 let mut sum = Pairwise::new();
                 for start in (0..count).step_by(LEAF) {
                     let gathered = &mut gathered[..LEAF.min(count - start)];
-                    for slot in &mut *gathered {
-                        *slot = elements.next().expect("as many elements as the layout has");
-                    }
+                    elements.fill(&x, gathered);
                     sum.add_leaf(leaf(gathered));
                 }
                 *out = sum.total();

@@ -6,6 +6,7 @@
 
 use smallvec::SmallVec;
 
+use super::vectorised;
 use crate::Real;
 use crate::tensor::{Layout, View};
 
@@ -135,6 +136,26 @@ fn transpose<T: Real>(
                     + first_column as isize * strides[1];
                 let tile = Row { start, stride: strides[1], count: last - first_column };
                 tile.copy(data, &mut out[row * columns + first_column..row * columns + last]);
+            }
+        }
+    }
+}
+
+/// Adds the elements of a view to the part of `sum` that a layout places there, its
+/// first element at `first`. The layout has the view's shape.
+pub(crate) fn add_to_part<T: Real>(sum: &mut [T], first: usize, part: &Layout, terms: View<'_, T>) {
+    for (to, from) in Rows::new(part, first).zip(Rows::new(terms.layout(), terms.offset())) {
+        if to.stride == 1 && from.stride == 1 {
+            let sum = &mut sum[to.start as usize..][..to.count];
+            let terms = &terms.data()[from.start as usize..][..from.count];
+            vectorised(
+                to.count,
+                #[inline(always)]
+                || sum.iter_mut().zip(terms).for_each(|(sum, &term)| *sum += term),
+            );
+        } else {
+            for i in 0..to.count {
+                sum[to.at(i)] += terms.data()[from.at(i)];
             }
         }
     }

@@ -19,6 +19,7 @@
 //! *Invariant*: adding an op touches its family's file and one line of
 //! [`registry`]; an op without samples does not compile.
 
+pub(crate) mod accumulate;
 mod activation;
 mod arithmetic;
 mod bilinear;
@@ -298,6 +299,15 @@ pub trait DynOp<T: Real>: Any + Debug {
     fn factors(&self, _left: &Layout, _right: &Layout) -> Option<[Factor; 2]> {
         None
     }
+    /// Whether it adds to its first operand, and can do so in place.
+    fn adds(&self) -> bool {
+        false
+    }
+    /// For ops that [add](Self::adds): adds the other operands to `sum`, which holds
+    /// the first one.
+    fn add_into(&self, _terms: &[View<'_, T>], _sum: &mut [T]) {
+        unreachable!("{} does not add to its first operand", self.name());
+    }
 }
 
 /// An op whose type is forgotten is still an op: so the samples of the registry
@@ -374,6 +384,14 @@ impl<T: Real> DynOp<T> for Rc<dyn DynOp<T>> {
 
     fn factors(&self, left: &Layout, right: &Layout) -> Option<[Factor; 2]> {
         (**self).factors(left, right)
+    }
+
+    fn adds(&self) -> bool {
+        (**self).adds()
+    }
+
+    fn add_into(&self, terms: &[View<'_, T>], sum: &mut [T]) {
+        (**self).add_into(terms, sum);
     }
 }
 

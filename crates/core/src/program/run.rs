@@ -122,6 +122,8 @@ pub(super) enum Instruction<T: Real> {
     ShortSum(ShortSum<T>),
     /// Any op, by its own evaluation.
     Apply(Box<Apply<T>>),
+    /// An op that adds its arguments to what its target holds.
+    AddInto(Box<Apply<T>>),
     /// Elementwise functions and sums of long values, block by block.
     Loop(Box<Loop<T>>),
 }
@@ -223,6 +225,7 @@ impl<T: Real> Instruction<T> {
             Instruction::ShortProduct(product) => product.run(&mut memory.short),
             Instruction::ShortSum(sum) => sum.run(&mut memory.short),
             Instruction::Apply(apply) => apply.run(memory),
+            Instruction::AddInto(apply) => apply.add_into(memory),
             Instruction::Loop(blocks) => blocks.run(memory),
         }
     }
@@ -243,6 +246,17 @@ impl<T: Real> Apply<T> {
                 memory.long[slot] = Some(buffer);
             }
         }
+    }
+
+    fn add_into(&self, memory: &mut Memory<T>) {
+        let Place::Long(slot) = self.target else { unreachable!("short values are not shared") };
+        let mut buffer = memory.take_filled(slot);
+        let readable = Readable { short: &memory.short, long: &memory.long };
+        {
+            let views: Args<View<'_, T>> = self.args.iter().map(|arg| readable.view(arg)).collect();
+            self.op.get().add_into(&views, &mut exclusive(&mut buffer)[..self.elements]);
+        }
+        memory.long[slot] = Some(buffer);
     }
 
     #[inline]
