@@ -70,15 +70,25 @@ pub(crate) fn map<T: Real, F: Pointwise<T>>(
 
 /// Adds the elements of a view to `sum`, in row-major order.
 pub(crate) fn add_view<T: Real>(sum: &mut [T], terms: View<'_, T>) {
-    let add = |sum: &mut T, term: T| *sum += term;
-    match terms.as_slice() {
-        Some(slice) => vectorised(
-            slice.len(),
-            #[inline(always)]
-            || sum.iter_mut().zip(slice).for_each(|(sum, &term)| add(sum, term)),
-        ),
-        None => sum.iter_mut().zip(terms.iter()).for_each(|(sum, term)| add(sum, term)),
+    if let Some(slice) = terms.as_slice() {
+        return add_slice(sum, slice);
     }
+    let mut walk = Walk::new(terms.layout(), terms.offset());
+    let mut block = [T::zero(); BLOCK];
+    for sum in sum.chunks_mut(BLOCK) {
+        let block = &mut block[..sum.len()];
+        walk.fill(&terms, block);
+        add_slice(sum, block);
+    }
+}
+
+/// Adds the elements of a slice to `sum`.
+pub(crate) fn add_slice<T: Real>(sum: &mut [T], terms: &[T]) {
+    vectorised(
+        sum.len(),
+        #[inline(always)]
+        || sum.iter_mut().zip(terms).for_each(|(sum, &term)| *sum += term),
+    );
 }
 
 /// One period of each operand, if all of them repeat in the order of the result.
@@ -220,17 +230,17 @@ impl<'a> Walk<'a> {
         Self { rows: Rows::new(layout, offset), row: Row { start: 0, stride: 0, count: 0 } }
     }
 
-    /// Passes over the next `count` elements.
-    pub(crate) fn skip(&mut self, mut count: usize) {
-        while count > 0 {
-            if self.row.count == 0 {
-                self.row = self.rows.next().expect("a walk goes no further than its operand");
-            }
-            let now = self.row.count.min(count);
-            self.row.start += now as isize * self.row.stride;
-            self.row.count -= now;
-            count -= now;
+    /// A walk that begins at element `first`.
+    pub(crate) fn starting_at(layout: &'a Layout, offset: usize, first: usize) -> Self {
+        let mut walk = Self::new(layout, offset);
+        let width = layout.shape().last().copied().unwrap_or(1);
+        walk.rows.seek(first / width);
+        if first % width > 0 {
+            walk.row = walk.rows.next().expect("a walk begins within its operand");
+            walk.row.start += (first % width) as isize * walk.row.stride;
+            walk.row.count -= first % width;
         }
+        walk
     }
 
     pub(crate) fn fill<T: Real>(&mut self, arg: &View<'_, T>, mut out: &mut [T]) {

@@ -6,7 +6,7 @@
 
 use smallvec::SmallVec;
 
-use super::vectorised;
+use super::map::add_slice;
 use crate::Real;
 use crate::tensor::{Layout, View};
 
@@ -69,6 +69,20 @@ impl<'a> Rows<'a> {
             strides: &strides[..outer],
             index: SmallVec::from_elem(0, outer),
             next: (shape.elements() != 0).then_some(row),
+        }
+    }
+}
+
+impl Rows<'_> {
+    /// Goes back or forth to row `number`, which exists.
+    pub(crate) fn seek(&mut self, number: usize) {
+        let Some(row) = &mut self.next else { return };
+        let mut rest = number;
+        for axis in (0..self.outer.len()).rev() {
+            let index = rest % self.outer[axis];
+            rest /= self.outer[axis];
+            row.start += (index as isize - self.index[axis] as isize) * self.strides[axis];
+            self.index[axis] = index;
         }
     }
 }
@@ -148,11 +162,7 @@ pub(crate) fn add_to_part<T: Real>(sum: &mut [T], first: usize, part: &Layout, t
         if to.stride == 1 && from.stride == 1 {
             let sum = &mut sum[to.start as usize..][..to.count];
             let terms = &terms.data()[from.start as usize..][..from.count];
-            vectorised(
-                to.count,
-                #[inline(always)]
-                || sum.iter_mut().zip(terms).for_each(|(sum, &term)| *sum += term),
-            );
+            add_slice(sum, terms);
         } else {
             for i in 0..to.count {
                 sum[to.at(i)] += terms.data()[from.at(i)];

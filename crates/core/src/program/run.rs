@@ -332,8 +332,7 @@ impl<T: Real> Loop<T> {
             } else if let Some(slice) = view.as_slice() {
                 Load::Whole(&slice[start..start + count])
             } else {
-                let mut walk = Walk::new(view.layout(), view.offset());
-                walk.skip(start);
+                let walk = Walk::starting_at(view.layout(), view.offset(), start);
                 Load::Walk(view, walk)
             });
         }
