@@ -193,15 +193,51 @@ pub(super) struct Loop<T> {
 
 /// Blocks in the first-level cache, for one thread.
 pub(super) struct Scratch<T> {
-    registers: Vec<Vec<T>>,
+    registers: Vec<Cached<T>>,
     /// For operands that have to be packed or repeated.
-    loaded: Vec<Vec<T>>,
+    loaded: Vec<Cached<T>>,
+}
+
+/// A block that begins with a cache line, so that no vector lies across two.
+#[derive(Default)]
+struct Cached<T> {
+    memory: Vec<T>,
+    start: usize,
+}
+
+/// Bytes of a cache line, and of the widest vector.
+const LINE: usize = 64;
+
+impl<T: Real> Cached<T> {
+    /// The block number `index` of a set. Blocks whose addresses differ by 4 KiB
+    /// get into each other's way (a load seems to depend on an earlier store), so
+    /// they begin at different lines.
+    fn new(index: usize) -> Self {
+        let line = LINE / size_of::<T>();
+        let skipped = 2 * (index % 16) * line;
+        let memory = vec![T::zero(); Scratch::<T>::BLOCK + line + skipped];
+        let aligned = memory.as_ptr().align_offset(LINE);
+        // Alignment is for speed: where it cannot be had, the block begins anywhere.
+        let start = if aligned < line { aligned + skipped } else { 0 };
+        Self { memory, start }
+    }
+
+    #[inline]
+    fn first(&self, len: usize) -> &[T] {
+        &self.memory[self.start..self.start + len]
+    }
+
+    #[inline]
+    fn first_mut(&mut self, len: usize) -> &mut [T] {
+        &mut self.memory[self.start..self.start + len]
+    }
 }
 
 impl<T: Real> Scratch<T> {
     pub(super) fn new(registers: usize, loads: usize) -> Self {
-        let blocks = |count| vec![vec![T::zero(); Self::BLOCK]; count];
-        Self { registers: blocks(registers), loaded: blocks(loads) }
+        let mut blocks = (0..registers + loads).map(Cached::new);
+        let registers = blocks.by_ref().take(registers).collect();
+        Self { registers, loaded: blocks.collect() }
     }
 
     const BLOCK: usize = BLOCK_BYTES / size_of::<T>();
@@ -327,7 +363,7 @@ impl<T: Real> Loop<T> {
             }
             let view = readable.view(argument);
             loads.push(if view.layout().is_splat() {
-                block.fill(view.first());
+                block.first_mut(Scratch::<T>::BLOCK).fill(view.first());
                 Load::Splat
             } else if let Some(slice) = view.as_slice() {
                 Load::Whole(&slice[start..start + count])
@@ -342,16 +378,18 @@ impl<T: Real> Loop<T> {
             let len = Scratch::<T>::BLOCK.min(count - first);
             for (load, block) in loads.iter_mut().zip(&mut *loaded) {
                 match load {
-                    Load::Walk(view, walk) => walk.fill(view, &mut block[..len]),
+                    Load::Walk(view, walk) => walk.fill(view, block.first_mut(len)),
                     Load::Replaced(result) => {
-                        block[..len].copy_from_slice(&written[*result][first..first + len]);
+                        let before = &written[*result][first..first + len];
+                        block.first_mut(len).copy_from_slice(before);
                     }
                     Load::Whole(_) | Load::Splat => {}
                 }
             }
             for step in &self.steps {
                 // The target is taken out of its list, so that the others can be read.
-                let (mut register, mut target): (Vec<T>, &mut [T]) = (Vec::new(), &mut []);
+                let (mut register, mut target): (Cached<T>, &mut [T]) =
+                    (Cached::default(), &mut []);
                 match step.target {
                     Block::Register(k) => register = std::mem::take(&mut registers[k]),
                     Block::Written(k) => target = std::mem::take(&mut written[k]),
@@ -363,7 +401,7 @@ impl<T: Real> Loop<T> {
                 }
                 match step.target {
                     Block::Register(k) => {
-                        step.kernel.block(&sources, &mut register[..len]);
+                        step.kernel.block(&sources, register.first_mut(len));
                         registers[k] = register;
                     }
                     Block::Written(k) => {
@@ -402,21 +440,21 @@ impl<T: Real> Loop<T> {
 
 /// The elements `first..first + len` of a block.
 #[inline]
-fn block<'b, T>(
+fn block<'b, T: Real>(
     source: Block,
     first: usize,
     len: usize,
     loads: &'b [Load<'_, T>],
-    loaded: &'b [Vec<T>],
-    registers: &'b [Vec<T>],
+    loaded: &'b [Cached<T>],
+    registers: &'b [Cached<T>],
     written: &'b [&mut [T]],
 ) -> &'b [T] {
     match source {
         Block::Load(k) => match &loads[k] {
             Load::Whole(slice) => &slice[first..first + len],
-            _ => &loaded[k][..len],
+            _ => loaded[k].first(len),
         },
-        Block::Register(k) => &registers[k][..len],
+        Block::Register(k) => registers[k].first(len),
         Block::Written(k) => &written[k][first..first + len],
     }
 }
