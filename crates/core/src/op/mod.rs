@@ -290,6 +290,11 @@ pub trait DynOp<T: Real>: Any + Debug {
     fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
         None
     }
+    /// Which operand the result equals, where some are known to be one number
+    /// throughout.
+    fn identity(&self, _known: &[Option<T>]) -> Option<usize> {
+        None
+    }
     /// For ops that add up all elements of their operand: the number by which the
     /// sum is then divided.
     fn total(&self, _arg: &Shape) -> Option<f64> {
@@ -376,6 +381,10 @@ impl<T: Real> DynOp<T> for Rc<dyn DynOp<T>> {
 
     fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
         (**self).pointwise()
+    }
+
+    fn identity(&self, known: &[Option<T>]) -> Option<usize> {
+        (**self).identity(known)
     }
 
     fn total(&self, arg: &Shape) -> Option<f64> {
