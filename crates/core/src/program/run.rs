@@ -315,18 +315,18 @@ impl<T: Real> Loop<T> {
             let is_read = self.replaced.contains(&Some(index));
             if is_read { memory.take_filled(slot) } else { memory.take(slot) }
         };
-        let mut buffers: SmallVec<[Buffer<T>; 8]> =
+        let mut buffers: SmallVec<[Buffer<T>; 16]> =
             self.written.iter().enumerate().map(take).collect();
         {
             let readable = Readable { short: &memory.short, long: &memory.long };
-            let mut written: SmallVec<[&mut [T]; 8]> =
+            let mut written: SmallVec<[&mut [T]; 16]> =
                 buffers.iter_mut().map(|buffer| &mut exclusive(buffer)[..self.elements]).collect();
             let mut scratch = std::mem::take(&mut self.scratch);
             let mut partials = std::mem::take(&mut self.partials);
             for part in 0..self.elements.div_ceil(PART) {
                 let start = part * PART;
                 let count = PART.min(self.elements - start);
-                let mut own: SmallVec<[&mut [T]; 8]> =
+                let mut own: SmallVec<[&mut [T]; 16]> =
                     written.iter_mut().map(|slice| &mut slice[start..start + count]).collect();
                 let sums = self.sums.len();
                 let partials = &mut partials[part * sums..][..sums];
@@ -354,7 +354,7 @@ impl<T: Real> Loop<T> {
         partials: &mut [T],
     ) {
         let Scratch { registers, loaded } = scratch;
-        let mut loads: SmallVec<[Load<'_, T>; 8]> = SmallVec::new();
+        let mut loads: SmallVec<[Load<'_, T>; 16]> = SmallVec::new();
         for ((argument, replaced), block) in self.loads.iter().zip(&self.replaced).zip(&mut *loaded)
         {
             if let Some(result) = *replaced {
