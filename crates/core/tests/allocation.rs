@@ -73,3 +73,28 @@ fn large_products_ask_for_packing_only() {
     // asks for itself.
     assert!(count <= 6, "{count} allocations");
 }
+
+#[test]
+fn a_compiled_program() {
+    // Short values, long ones, products, rows, sums, and states that move.
+    let tape = Tape::new();
+    let fill = |shape: [usize; 2]| Tensor::from_fn(shape, |i| (i as f64).sin());
+    let [x, w, s] = [[6, 3], [3, 2], [40, 50]].map(|shape| tape.variable(fill(shape)));
+    let short = x.matmul(w).tanh().sum();
+    let long = (s.sin() * s).softmax(-1) * short + s.sum_keep(0);
+    let cost = long.square().sum();
+    let gradients = cost.backward();
+    let updates = [w, s].map(|state| (state, state - gradients.on_tape(state) * 0.01));
+    let mut program = tape.compile_updating(&[x, w, s], &[cost], &updates).unwrap();
+    let input = fill([6, 3]);
+    let mut step = || {
+        program.set_input(0, &input);
+        program.execute();
+        program.with_output(0, |cost| cost.first())
+    };
+    step();
+    let mut cost = f64::NAN;
+    let count = allocation_counter::measure(|| cost = step()).count_total;
+    assert!(cost.is_finite());
+    assert_eq!(count, 0);
+}

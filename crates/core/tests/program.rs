@@ -13,7 +13,7 @@ fn record<'t>(inputs: [Var<'t, f64>; 2], steps: &[Step]) -> Vec<Var<'t, f64>> {
     let mut values = inputs.to_vec();
     for &(op, i, j) in steps {
         let (a, b) = (values[i % values.len()], values[j % values.len()]);
-        values.push(match op % 16 {
+        values.push(match op % 17 {
             0 => a + b,
             1 => a - b,
             2 => (a * b).tanh(),
@@ -29,6 +29,7 @@ fn record<'t>(inputs: [Var<'t, f64>; 2], steps: &[Step]) -> Vec<Var<'t, f64>> {
             12 => a * b.sum_keep(-1),
             13 => a.reshape([b.elements()]).cos().reshape(b.shape()),
             14 => (a * 0.0 + 3.0) * b,
+            15 => a + b.slice(0, ..1).sin() - b.slice(1, ..1).cos(),
             _ => a.matmul(b.matrix_transpose()).matmul(b) * 0.1,
         });
     }

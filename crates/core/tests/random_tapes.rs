@@ -15,7 +15,7 @@ fn run<'t>(inputs: [Var<'t, f64>; 2], steps: &[Step]) -> Var<'t, f64> {
     let mut outputs = Vec::new();
     for &(op, i, j) in steps {
         let (a, b) = (values[i % values.len()], values[j % values.len()]);
-        values.push(match op % 12 {
+        values.push(match op % 13 {
             0 => a + b,
             1 => a - b,
             2 => (a * b).tanh(),
@@ -27,6 +27,7 @@ fn run<'t>(inputs: [Var<'t, f64>; 2], steps: &[Step]) -> Var<'t, f64> {
             8 => a.slice_by(0, .., -1),
             9 => a.softmax(-1) - b.mean(),
             10 => a.matrix_transpose().tanh().matrix_transpose(),
+            11 => a + b.slice(0, ..1).sin() - b.slice(1, ..1).cos(),
             _ => a.matmul(b.matrix_transpose()).matmul(b) * 0.1,
         });
         // Some values are results as well, so that adjoints meet in all orders.

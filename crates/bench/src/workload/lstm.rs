@@ -43,10 +43,12 @@ fn loss<'t>(p: &[Var<'t, f32>], [x, t]: [Var<'t, f32>; 2]) -> Var<'t, f32> {
     let &[w_in, w_state, bias, w_out, b_out] = p else { panic!("five parameters") };
     // The inputs' part of all steps in one product.
     let from_inputs = x.matmul(w_in.transpose()) + bias;
+    // Turned once: so the adjoints of all steps add up as they lie.
+    let to_gates = w_state.transpose();
     let zeros = || x.tape().constant(Tensor::zeros([BATCH, UNITS]));
     let (mut h, mut c) = (zeros(), zeros());
     for step in 0..LENGTH {
-        let z = from_inputs.slice(0, step..step + 1).squeeze(0) + h.matmul(w_state.transpose());
+        let z = from_inputs.slice(0, step..step + 1).squeeze(0) + h.matmul(to_gates);
         let [i, f, g, o] = [0, 1, 2, 3].map(|gate| z.slice(-1, gate * UNITS..(gate + 1) * UNITS));
         c = f.sigmoid() * c + i.sigmoid() * g.tanh();
         h = o.sigmoid() * c.tanh();

@@ -27,6 +27,23 @@ pub struct Workload {
     pub run: fn(usize) -> (Timing, f64),
 }
 
+/// How much more a value with its gradient takes than the value alone, both
+/// recorded anew (G&W, section 3.4: at most about 5 for the reverse mode).
+pub struct CostRatio {
+    /// The workload's name.
+    pub name: &'static str,
+    /// Measures it with so many samples of each.
+    pub measure: fn(usize) -> f64,
+}
+
+/// The cost ratios of the workloads that train a model.
+pub const COST_RATIOS: &[CostRatio] = &[
+    CostRatio { name: "mlp", measure: |reps| mlp::training().cost_ratio(reps) },
+    CostRatio { name: "cifar_net", measure: |reps| cifar_net::training().cost_ratio(reps) },
+    CostRatio { name: "transformer", measure: |reps| transformer::training().cost_ratio(reps) },
+    CostRatio { name: "lstm", measure: |reps| lstm::training().cost_ratio(reps) },
+];
+
 /// All workloads.
 pub fn workloads() -> Vec<Workload> {
     let mut all = vec![netbp::EAGER, netbp::COMPILED, chain::EAGER, chain::COMPILED];

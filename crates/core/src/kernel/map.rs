@@ -91,6 +91,29 @@ pub(crate) fn map<T: Real, F: Pointwise<T>>(
     blocks(args, shape, out, &mut |sources, out| evaluate(sources, out, f));
 }
 
+/// Adds the elements of a view to `sum`, in row-major order.
+pub(crate) fn add_view<T: Real>(sum: &mut [T], terms: View<'_, T>) {
+    if let Some(slice) = terms.as_slice() {
+        return add_slice(sum, slice);
+    }
+    let mut walk = Walk::new(terms.layout(), terms.offset());
+    let mut block = [T::zero(); BLOCK];
+    for sum in sum.chunks_mut(BLOCK) {
+        let block = &mut block[..sum.len()];
+        walk.fill(&terms, block);
+        add_slice(sum, block);
+    }
+}
+
+/// Adds the elements of a slice to `sum`.
+pub(crate) fn add_slice<T: Real>(sum: &mut [T], terms: &[T]) {
+    vectorised(
+        sum.len(),
+        #[inline(always)]
+        || sum.iter_mut().zip(terms).for_each(|(sum, &term)| *sum += term),
+    );
+}
+
 /// One period of each operand, if all of them repeat in the order of the result.
 fn periods<'a, T: Real>(
     args: &[View<'a, T>],
@@ -223,13 +246,17 @@ fn apply<T: Real, F: Pointwise<T>>(sources: &Sources<'_, T>, out: &mut [T], f: F
         xs[k] = &sources[k][..len];
     }
     // Without a branch out of the loop, so that it is vectorised.
-    let mut is_near = true;
-    for i in 0..len {
-        is_near &= f.is_near(
-            #[inline(always)]
-            |k| xs[k][i],
-        );
-    }
+    let is_near = (0..len).fold(
+        true,
+        #[inline(always)]
+        |is_near, i| {
+            is_near
+                & f.is_near(
+                    #[inline(always)]
+                    |k| xs[k][i],
+                )
+        },
+    );
     if is_near {
         for i in 0..len {
             out[i] = f.at_near(
@@ -258,17 +285,17 @@ impl<'a> Walk<'a> {
         Self { rows: Rows::new(layout, offset), row: Row { start: 0, stride: 0, count: 0 } }
     }
 
-    /// Passes over the next `count` elements.
-    pub(crate) fn skip(&mut self, mut count: usize) {
-        while count > 0 {
-            if self.row.count == 0 {
-                self.row = self.rows.next().expect("a walk goes no further than its operand");
-            }
-            let now = self.row.count.min(count);
-            self.row.start += now as isize * self.row.stride;
-            self.row.count -= now;
-            count -= now;
+    /// A walk that begins at element `first`.
+    pub(crate) fn starting_at(layout: &'a Layout, offset: usize, first: usize) -> Self {
+        let mut walk = Self::new(layout, offset);
+        let width = layout.shape().last().copied().unwrap_or(1);
+        walk.rows.seek(first / width);
+        if first % width > 0 {
+            walk.row = walk.rows.next().expect("a walk begins within its operand");
+            walk.row.start += (first % width) as isize * walk.row.stride;
+            walk.row.count -= first % width;
         }
+        walk
     }
 
     pub(crate) fn fill<T: Real>(&mut self, arg: &View<'_, T>, mut out: &mut [T]) {

@@ -6,6 +6,7 @@
 
 use smallvec::SmallVec;
 
+use super::map::{Walk, add_slice};
 use super::pairwise::Pairwise;
 use super::rows::{Row, Rows};
 use super::vectorised;
@@ -138,7 +139,7 @@ fn sum_rows<T: Real>(
         }
         let mut level = 0;
         while is_full[level] && level + 1 < LEVELS {
-            add(sum, &levels[level][..width]);
+            add_slice(sum, &levels[level][..width]);
             is_full[level] = false;
             level += 1;
         }
@@ -146,29 +147,21 @@ fn sum_rows<T: Real>(
         if level + 1 < LEVELS {
             levels[level][..width].copy_from_slice(sum);
         } else {
-            add(&mut levels[level][..width], sum);
+            add_slice(&mut levels[level][..width], sum);
         }
     }
     for (level, _) in levels.iter().zip(is_full).filter(|&(_, is_full)| is_full) {
-        add(out, &level[..width]);
+        add_slice(out, &level[..width]);
     }
 }
 
 fn add_row<T: Real>(data: &[T], row: Row, first: usize, sum: &mut [T]) {
     let row = Row { start: row.at(first) as isize, count: sum.len(), ..row };
     if row.stride == 1 {
-        add(sum, &data[row.start as usize..][..row.count]);
+        add_slice(sum, &data[row.start as usize..][..row.count]);
     } else {
         sum.iter_mut().zip(row.iter(data)).for_each(|(sum, x)| *sum += x);
     }
-}
-
-fn add<T: Real>(sum: &mut [T], xs: &[T]) {
-    vectorised(
-        sum.len(),
-        #[inline(always)]
-        || sum.iter_mut().zip(xs).for_each(|(sum, &x)| *sum += x),
-    );
 }
 
 /// Sums over `axes`; `out` holds the remaining axes in row-major order.
@@ -218,15 +211,13 @@ pub(crate) fn sum_axes<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
             }
         } else {
             // Gather each result's numbers, a leaf at a time.
-            let mut elements = x.iter();
+            let mut elements = Walk::new(&layout, x.offset());
             let mut gathered = [T::zero(); LEAF];
             for out in out.iter_mut() {
                 let mut sum = Pairwise::new();
                 for start in (0..count).step_by(LEAF) {
                     let gathered = &mut gathered[..LEAF.min(count - start)];
-                    for slot in &mut *gathered {
-                        *slot = elements.next().expect("as many elements as the layout has");
-                    }
+                    elements.fill(&x, gathered);
                     sum.add_leaf(leaf(gathered));
                 }
                 *out = sum.total();

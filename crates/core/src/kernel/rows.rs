@@ -6,6 +6,7 @@
 
 use smallvec::SmallVec;
 
+use super::map::add_slice;
 use crate::Real;
 use crate::tensor::{Layout, View};
 
@@ -68,6 +69,20 @@ impl<'a> Rows<'a> {
             strides: &strides[..outer],
             index: SmallVec::from_elem(0, outer),
             next: (shape.elements() != 0).then_some(row),
+        }
+    }
+}
+
+impl Rows<'_> {
+    /// Goes back or forth to row `number`, which exists.
+    pub(crate) fn seek(&mut self, number: usize) {
+        let Some(row) = &mut self.next else { return };
+        let mut rest = number;
+        for axis in (0..self.outer.len()).rev() {
+            let index = rest % self.outer[axis];
+            rest /= self.outer[axis];
+            row.start += (index as isize - self.index[axis] as isize) * self.strides[axis];
+            self.index[axis] = index;
         }
     }
 }
@@ -135,6 +150,22 @@ fn transpose<T: Real>(
                     + first_column as isize * strides[1];
                 let tile = Row { start, stride: strides[1], count: last - first_column };
                 tile.copy(data, &mut out[row * columns + first_column..row * columns + last]);
+            }
+        }
+    }
+}
+
+/// Adds the elements of a view to the part of `sum` that a layout places there, its
+/// first element at `first`. The layout has the view's shape.
+pub(crate) fn add_to_part<T: Real>(sum: &mut [T], first: usize, part: &Layout, terms: View<'_, T>) {
+    for (to, from) in Rows::new(part, first).zip(Rows::new(terms.layout(), terms.offset())) {
+        if to.stride == 1 && from.stride == 1 {
+            let sum = &mut sum[to.start as usize..][..to.count];
+            let terms = &terms.data()[from.start as usize..][..from.count];
+            add_slice(sum, terms);
+        } else {
+            for i in 0..to.count {
+                sum[to.at(i)] += terms.data()[from.at(i)];
             }
         }
     }

@@ -113,6 +113,14 @@ impl Elementwise<2> for Mul {
         if arg == 0 { b } else { a }
     }
 
+    fn partial_operand(self, arg: usize) -> Option<usize> {
+        Some(1 - arg)
+    }
+
+    fn identity<T: Real>(self, known: [Option<T>; 2]) -> Option<usize> {
+        known.iter().position(|&factor| factor == Some(T::one())).map(|one| 1 - one)
+    }
+
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Mul, [Domain::reals(), Domain::reals()]);
     }
@@ -139,6 +147,10 @@ impl Elementwise<2> for Div {
     #[inline(always)]
     fn partial<A: Number>(self, arg: usize, [_, b]: [A; 2], y: A) -> A {
         if arg == 0 { b.reciprocal() } else { -(y / b) }
+    }
+
+    fn identity<T: Real>(self, [_, b]: [Option<T>; 2]) -> Option<usize> {
+        (b == Some(T::one())).then_some(0)
     }
 
     fn samples(samples: &mut Samples<Self>) {

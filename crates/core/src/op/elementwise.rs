@@ -86,6 +86,18 @@ pub trait Elementwise<const N: usize>: Copy + PartialEq + Debug + Send + Sync + 
         self.eval(x)
     }
 
+    /// For products: which operand the partial with respect to `arg` is.
+    #[inline]
+    fn partial_operand(self, _arg: usize) -> Option<usize> {
+        None
+    }
+
+    /// Which operand the function equals, to the last bit, where some operands are
+    /// known numbers: `x` for `x * 1`. Programs leave such functions out.
+    fn identity<T: Real>(self, _known: [Option<T>; N]) -> Option<usize> {
+        None
+    }
+
     /// The distance to the nearest point where the function has no derivative.
     fn kink_distance<T: Real>(self, _x: [T; N]) -> T {
         T::infinity()
@@ -163,6 +175,9 @@ impl<E: Elementwise<N>, const N: usize> Mapped<E, N> {
                 -1.0 => Some(-factor),
                 slope => Some(factor * T::from_f64(slope)),
             };
+        }
+        if let Some(operand) = op.partial_operand(arg) {
+            return Some(factor * call.arg(operand));
         }
         let xs: [Var<'t, T>; N] = std::array::from_fn(|i| call.arg(i));
         let tape = factor.tape();
@@ -263,6 +278,10 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
 
     fn equals(&self, other: &dyn Any) -> bool {
         other.downcast_ref() == Some(self)
+    }
+
+    fn identity(&self, known: &[Option<T>]) -> Option<usize> {
+        self.0.identity(known.try_into().ok()?)
     }
 
     fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {

@@ -19,6 +19,7 @@
 //! *Invariant*: adding an op touches its family's file and one line of
 //! [`registry`]; an op without samples does not compile.
 
+pub(crate) mod accumulate;
 mod activation;
 mod arithmetic;
 mod bilinear;
@@ -289,6 +290,11 @@ pub trait DynOp<T: Real>: Any + Debug {
     fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
         None
     }
+    /// Which operand the result equals, where some are known to be one number
+    /// throughout.
+    fn identity(&self, _known: &[Option<T>]) -> Option<usize> {
+        None
+    }
     /// For ops that add up all elements of their operand: the number by which the
     /// sum is then divided.
     fn total(&self, _arg: &Shape) -> Option<f64> {
@@ -297,6 +303,15 @@ pub trait DynOp<T: Real>: Any + Debug {
     /// For products of two matrices: how their elements lie.
     fn factors(&self, _left: &Layout, _right: &Layout) -> Option<[Factor; 2]> {
         None
+    }
+    /// Whether it adds to its first operand, and can do so in place.
+    fn adds(&self) -> bool {
+        false
+    }
+    /// For ops that [add](Self::adds): adds the other operands to `sum`, which holds
+    /// the first one.
+    fn add_into(&self, _terms: &[View<'_, T>], _sum: &mut [T]) {
+        unreachable!("{} does not add to its first operand", self.name());
     }
 }
 
@@ -368,12 +383,24 @@ impl<T: Real> DynOp<T> for Rc<dyn DynOp<T>> {
         (**self).pointwise()
     }
 
+    fn identity(&self, known: &[Option<T>]) -> Option<usize> {
+        (**self).identity(known)
+    }
+
     fn total(&self, arg: &Shape) -> Option<f64> {
         (**self).total(arg)
     }
 
     fn factors(&self, left: &Layout, right: &Layout) -> Option<[Factor; 2]> {
         (**self).factors(left, right)
+    }
+
+    fn adds(&self) -> bool {
+        (**self).adds()
+    }
+
+    fn add_into(&self, terms: &[View<'_, T>], sum: &mut [T]) {
+        (**self).add_into(terms, sum);
     }
 }
 

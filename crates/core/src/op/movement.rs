@@ -5,6 +5,7 @@
 
 use super::{Domain, Formula, Linear, Samples, ShapeClass, Shapes, operands};
 use crate::Real;
+use crate::kernel::map::Walk;
 use crate::kernel::rows::pack;
 use crate::tensor::{Layout, Shape, View};
 use crate::{Var, axes::AxisList};
@@ -298,21 +299,15 @@ impl Linear for Pad {
         // Seen as [outer, axis, inner], both sides agree but for the axis.
         let inner: usize = x.shape()[self.axis + 1..].iter().product();
         let count = x.shape()[self.axis];
-        let mut packed = Vec::new();
-        let elements = x.as_slice().unwrap_or_else(|| {
-            packed.resize(x.len(), T::zero());
-            x.copy_to(&mut packed);
-            &packed
-        });
-        let blocks = out.chunks_exact_mut(self.extent * inner);
-        for (out, block) in blocks.zip(elements.chunks_exact(count * inner)) {
+        let mut elements = Walk::new(x.layout(), x.offset());
+        for out in out.chunks_exact_mut(self.extent * inner) {
             if self.step == 1 {
-                out[self.start * inner..][..block.len()].copy_from_slice(block);
+                elements.fill(&x, &mut out[self.start * inner..][..count * inner]);
                 continue;
             }
-            for (i, x) in block.chunks_exact(inner).enumerate() {
+            for i in 0..count {
                 let place = (self.start as isize + i as isize * self.step) as usize;
-                out[place * inner..][..inner].copy_from_slice(x);
+                elements.fill(&x, &mut out[place * inner..][..inner]);
             }
         }
     }

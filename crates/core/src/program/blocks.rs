@@ -155,7 +155,11 @@ impl<T: Real> Lowering<'_, T> {
             }
             built.steps.push(Step { kernel, sources, target });
         }
-        built.loads = reads.loads.drain(..).map(|(_, load)| load).collect();
+        built.loads = reads
+            .loads
+            .drain(..)
+            .map(|(_, load)| Argument { layout: load.layout.collapsed(), ..load })
+            .collect();
         built.scratch = Scratch::new(built.registers, built.loads.len());
         built.partials = vec![T::zero(); parts(elements) * built.sums.len()];
         built

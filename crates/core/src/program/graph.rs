@@ -261,6 +261,12 @@ impl<T: Real> Builder<T> {
         if let Some(value) = self.folded(op.get(), &args, &shape) {
             return self.constant(value, location);
         }
+        let known: Args<Option<T>> = args.iter().map(|&arg| self.number(arg)).collect();
+        if let Some(operand) = op.get().identity(&known)
+            && self.graph.value(args[operand]).shape == shape
+        {
+            return args[operand];
+        }
         let key = Key::Op((op.get() as &dyn Any).type_id(), args.clone());
         let twins = self.known.get(&key).map_or(&[] as &[ValueId], |ids| ids);
         let equal = |id: &ValueId| {
@@ -272,6 +278,14 @@ impl<T: Real> Builder<T> {
         let id = self.push(Source::Op(op, args), shape, location);
         self.known.entry(key).or_default().push(id);
         id
+    }
+
+    /// The number that a constant is throughout.
+    fn number(&self, id: ValueId) -> Option<T> {
+        match &self.graph.value(id).source {
+            Source::Constant(value) if value.parts().2.is_splat() => Some(value.view().first()),
+            _ => None,
+        }
     }
 
     /// The value of an op whose arguments are constants.

@@ -208,30 +208,47 @@ impl<T: Real> Lowering<'_, T> {
                 let taken = built.written.clone();
                 (Instruction::Loop(Box::new(built)), taken)
             }
-            false => (self.lower_single(members[0]), Vec::new()),
+            false => self.lower_single(unit, members[0]),
         };
         self.release(unit, &taken);
         instruction
     }
 
-    fn lower_single(&mut self, id: ValueId) -> Instruction<T> {
+    /// An op by itself, and the buffer that its result takes over, if it does.
+    fn lower_single(&mut self, unit: usize, id: ValueId) -> (Instruction<T>, Vec<usize>) {
         let value = self.graph.value(id);
         let Source::Op(op, args) = &value.source else { unreachable!("units are computed") };
         if let Some(short) = self.lower_short(id, op.get(), args) {
-            return short;
+            return (short, Vec::new());
         }
-        let args: Args<Argument> =
+        let mut args: Args<Argument> =
             args.iter().map(|&arg| argument(self.graph, self.operand(arg), &self.places)).collect();
-        let target = self.place(id);
         let elements = value.shape.elements();
         let op: OpHandle<T> = OpHandle::clone(op);
-        Instruction::Apply(Box::new(Apply {
-            op,
-            args,
-            shape: value.shape.clone(),
-            elements,
-            target,
-        }))
+        let shape = value.shape.clone();
+        if let Some(slot) = self.added_to(unit, id, &args) {
+            args.remove(0);
+            let target = Place::Long(slot);
+            self.places[id.index()] = Some(target);
+            let apply = Apply { op, args, shape, elements, target };
+            return (Instruction::AddInto(Box::new(apply)), vec![slot]);
+        }
+        let target = self.place(id);
+        (Instruction::Apply(Box::new(Apply { op, args, shape, elements, target })), Vec::new())
+    }
+
+    /// The buffer of the first operand, if the op adds to it and nothing reads it
+    /// after that.
+    fn added_to(&self, unit: usize, id: ValueId, args: &[Argument]) -> Option<usize> {
+        let (_, own) = self.graph.op(id).filter(|(op, _)| op.adds())?;
+        let Place::Long(slot) = args.first()?.place else { return None };
+        let Operand { root, .. } = *self.operand(own[0]);
+        let is_last = self.last_use[root.index()] == Some(unit);
+        let is_kept = self.last_use[id.index()] == Some(usize::MAX);
+        let is_computed = self.unit_of[root.index()].is_some();
+        let is_only = args[1..].iter().all(|arg| arg.place != args[0].place);
+        let is_whole = self.operand(own[0]).is_whole(self.elements(root));
+        (is_last && !is_kept && is_computed && is_only && is_whole).then_some(slot)
     }
 
     /// An op of short values in steady steps, of a kind that has an instruction of

@@ -122,6 +122,8 @@ pub(super) enum Instruction<T: Real> {
     ShortSum(ShortSum<T>),
     /// Any op, by its own evaluation.
     Apply(Box<Apply<T>>),
+    /// An op that adds its arguments to what its target holds.
+    AddInto(Box<Apply<T>>),
     /// Elementwise functions and sums of long values, block by block.
     Loop(Box<Loop<T>>),
 }
@@ -191,15 +193,51 @@ pub(super) struct Loop<T> {
 
 /// Blocks in the first-level cache, for one thread.
 pub(super) struct Scratch<T> {
-    registers: Vec<Vec<T>>,
+    registers: Vec<Cached<T>>,
     /// For operands that have to be packed or repeated.
-    loaded: Vec<Vec<T>>,
+    loaded: Vec<Cached<T>>,
+}
+
+/// A block that begins with a cache line, so that no vector lies across two.
+#[derive(Default)]
+struct Cached<T> {
+    memory: Vec<T>,
+    start: usize,
+}
+
+/// Bytes of a cache line, and of the widest vector.
+const LINE: usize = 64;
+
+impl<T: Real> Cached<T> {
+    /// The block number `index` of a set. Blocks whose addresses differ by 4 KiB
+    /// get into each other's way (a load seems to depend on an earlier store), so
+    /// they begin at different lines.
+    fn new(index: usize) -> Self {
+        let line = LINE / size_of::<T>();
+        let skipped = 2 * (index % 16) * line;
+        let memory = vec![T::zero(); Scratch::<T>::BLOCK + line + skipped];
+        let aligned = memory.as_ptr().align_offset(LINE);
+        // Alignment is for speed: where it cannot be had, the block begins anywhere.
+        let start = if aligned < line { aligned + skipped } else { 0 };
+        Self { memory, start }
+    }
+
+    #[inline]
+    fn first(&self, len: usize) -> &[T] {
+        &self.memory[self.start..self.start + len]
+    }
+
+    #[inline]
+    fn first_mut(&mut self, len: usize) -> &mut [T] {
+        &mut self.memory[self.start..self.start + len]
+    }
 }
 
 impl<T: Real> Scratch<T> {
     pub(super) fn new(registers: usize, loads: usize) -> Self {
-        let blocks = |count| vec![vec![T::zero(); Self::BLOCK]; count];
-        Self { registers: blocks(registers), loaded: blocks(loads) }
+        let mut blocks = (0..registers + loads).map(Cached::new);
+        let registers = blocks.by_ref().take(registers).collect();
+        Self { registers, loaded: blocks.collect() }
     }
 
     const BLOCK: usize = BLOCK_BYTES / size_of::<T>();
@@ -223,6 +261,7 @@ impl<T: Real> Instruction<T> {
             Instruction::ShortProduct(product) => product.run(&mut memory.short),
             Instruction::ShortSum(sum) => sum.run(&mut memory.short),
             Instruction::Apply(apply) => apply.run(memory),
+            Instruction::AddInto(apply) => apply.add_into(memory),
             Instruction::Loop(blocks) => blocks.run(memory),
         }
     }
@@ -245,6 +284,17 @@ impl<T: Real> Apply<T> {
         }
     }
 
+    fn add_into(&self, memory: &mut Memory<T>) {
+        let Place::Long(slot) = self.target else { unreachable!("short values are not shared") };
+        let mut buffer = memory.take_filled(slot);
+        let readable = Readable { short: &memory.short, long: &memory.long };
+        {
+            let views: Args<View<'_, T>> = self.args.iter().map(|arg| readable.view(arg)).collect();
+            self.op.get().add_into(&views, &mut exclusive(&mut buffer)[..self.elements]);
+        }
+        memory.long[slot] = Some(buffer);
+    }
+
     #[inline]
     fn eval(&self, readable: &Readable<'_, T>, out: &mut [T]) {
         let op: &dyn DynOp<T> = self.op.get();
@@ -265,18 +315,18 @@ impl<T: Real> Loop<T> {
             let is_read = self.replaced.contains(&Some(index));
             if is_read { memory.take_filled(slot) } else { memory.take(slot) }
         };
-        let mut buffers: SmallVec<[Buffer<T>; 8]> =
+        let mut buffers: SmallVec<[Buffer<T>; 16]> =
             self.written.iter().enumerate().map(take).collect();
         {
             let readable = Readable { short: &memory.short, long: &memory.long };
-            let mut written: SmallVec<[&mut [T]; 8]> =
+            let mut written: SmallVec<[&mut [T]; 16]> =
                 buffers.iter_mut().map(|buffer| &mut exclusive(buffer)[..self.elements]).collect();
             let mut scratch = std::mem::take(&mut self.scratch);
             let mut partials = std::mem::take(&mut self.partials);
             for part in 0..self.elements.div_ceil(PART) {
                 let start = part * PART;
                 let count = PART.min(self.elements - start);
-                let mut own: SmallVec<[&mut [T]; 8]> =
+                let mut own: SmallVec<[&mut [T]; 16]> =
                     written.iter_mut().map(|slice| &mut slice[start..start + count]).collect();
                 let sums = self.sums.len();
                 let partials = &mut partials[part * sums..][..sums];
@@ -304,7 +354,7 @@ impl<T: Real> Loop<T> {
         partials: &mut [T],
     ) {
         let Scratch { registers, loaded } = scratch;
-        let mut loads: SmallVec<[Load<'_, T>; 8]> = SmallVec::new();
+        let mut loads: SmallVec<[Load<'_, T>; 16]> = SmallVec::new();
         for ((argument, replaced), block) in self.loads.iter().zip(&self.replaced).zip(&mut *loaded)
         {
             if let Some(result) = *replaced {
@@ -313,13 +363,12 @@ impl<T: Real> Loop<T> {
             }
             let view = readable.view(argument);
             loads.push(if view.layout().is_splat() {
-                block.fill(view.first());
+                block.first_mut(Scratch::<T>::BLOCK).fill(view.first());
                 Load::Splat
             } else if let Some(slice) = view.as_slice() {
                 Load::Whole(&slice[start..start + count])
             } else {
-                let mut walk = Walk::new(view.layout(), view.offset());
-                walk.skip(start);
+                let walk = Walk::starting_at(view.layout(), view.offset(), start);
                 Load::Walk(view, walk)
             });
         }
@@ -329,16 +378,18 @@ impl<T: Real> Loop<T> {
             let len = Scratch::<T>::BLOCK.min(count - first);
             for (load, block) in loads.iter_mut().zip(&mut *loaded) {
                 match load {
-                    Load::Walk(view, walk) => walk.fill(view, &mut block[..len]),
+                    Load::Walk(view, walk) => walk.fill(view, block.first_mut(len)),
                     Load::Replaced(result) => {
-                        block[..len].copy_from_slice(&written[*result][first..first + len]);
+                        let before = &written[*result][first..first + len];
+                        block.first_mut(len).copy_from_slice(before);
                     }
                     Load::Whole(_) | Load::Splat => {}
                 }
             }
             for step in &self.steps {
                 // The target is taken out of its list, so that the others can be read.
-                let (mut register, mut target): (Vec<T>, &mut [T]) = (Vec::new(), &mut []);
+                let (mut register, mut target): (Cached<T>, &mut [T]) =
+                    (Cached::default(), &mut []);
                 match step.target {
                     Block::Register(k) => register = std::mem::take(&mut registers[k]),
                     Block::Written(k) => target = std::mem::take(&mut written[k]),
@@ -350,7 +401,7 @@ impl<T: Real> Loop<T> {
                 }
                 match step.target {
                     Block::Register(k) => {
-                        step.kernel.block(&sources, &mut register[..len]);
+                        step.kernel.block(&sources, register.first_mut(len));
                         registers[k] = register;
                     }
                     Block::Written(k) => {
@@ -389,21 +440,21 @@ impl<T: Real> Loop<T> {
 
 /// The elements `first..first + len` of a block.
 #[inline]
-fn block<'b, T>(
+fn block<'b, T: Real>(
     source: Block,
     first: usize,
     len: usize,
     loads: &'b [Load<'_, T>],
-    loaded: &'b [Vec<T>],
-    registers: &'b [Vec<T>],
+    loaded: &'b [Cached<T>],
+    registers: &'b [Cached<T>],
     written: &'b [&mut [T]],
 ) -> &'b [T] {
     match source {
         Block::Load(k) => match &loads[k] {
             Load::Whole(slice) => &slice[first..first + len],
-            _ => &loaded[k][..len],
+            _ => loaded[k].first(len),
         },
-        Block::Register(k) => &registers[k][..len],
+        Block::Register(k) => registers[k].first(len),
         Block::Written(k) => &written[k][first..first + len],
     }
 }

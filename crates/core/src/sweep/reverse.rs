@@ -7,9 +7,10 @@
 
 use std::fmt;
 
-use crate::op::Call;
+use crate::op::accumulate::AddPart;
+use crate::op::{Call, DynOp};
 use crate::tape::{Adjoint, Adjoints, NodeId};
-use crate::tensor::{Tensor, View};
+use crate::tensor::{Layout, Tensor, View};
 use crate::{Real, Tape, Var};
 
 /// The adjoints that a fast reverse sweep has left on its tape.
@@ -269,6 +270,17 @@ fn sweep<'t, T: Real>(
             if !wanted(arg.id()) {
                 continue;
             }
+            let slot = &mut adjoints[arg.id().index()];
+            let before = *slot;
+            let part = if recycles { part(op.get(), *arg) } else { None };
+            if let (Some(sum), Some(part)) = (before, part.clone())
+                && let Some(after) = tape.accumulate_part(sum, part, cotangent)
+            {
+                *slot = Some(after);
+                tape.hold(after.id);
+                tape.let_go(sum.id);
+                continue;
+            }
             let Some(term) = op.get().vjp(&call, position, tape.var(cotangent)) else { continue };
             assert!(
                 tape.same_shape(term.id(), arg.id()),
@@ -278,10 +290,10 @@ fn sweep<'t, T: Real>(
                 position + 1,
                 arg.describe()
             );
-            let slot = &mut adjoints[arg.id().index()];
-            let before = *slot;
             let after = match before {
                 Some(sum) => tape.accumulate(sum, term),
+                // More parts are likely to follow.
+                None if part.is_some() => tape.fresh(term),
                 None => term.id().into(),
             };
             *slot = Some(after);
@@ -298,4 +310,16 @@ fn sweep<'t, T: Real>(
     }
     tape.record_on_behalf(None);
     region
+}
+
+/// For ops that look at a part of their argument: how it lies there.
+fn part<T: Real>(op: &dyn DynOp<T>, arg: Var<'_, T>) -> Option<AddPart> {
+    let shape = arg.shape();
+    let elements = shape.elements();
+    let (layout, first) = op.view(&Layout::contiguous(shape))?;
+    // Each element at most once: no broadcasting.
+    let repeats = |(&extent, &stride): (&usize, &isize)| extent > 1 && stride == 0;
+    let is_part =
+        layout.elements() < elements && !layout.shape().iter().zip(layout.strides()).any(repeats);
+    is_part.then(|| AddPart { layout, first: usize::try_from(first).expect("within the argument") })
 }

@@ -35,7 +35,8 @@ pub(crate) use node::{NodeId, OpHandle};
 use recorder::Recorder;
 pub(crate) use sweeps::Adjoints;
 
-use crate::op::{Add, DynOp, Operation};
+use crate::op::accumulate::{AddPart, AddWhole};
+use crate::op::{DynOp, Operation};
 use crate::tensor::{Shape, Tensor, View};
 use crate::{Real, Var};
 
@@ -477,15 +478,31 @@ impl<T: Real> Tape<T> {
     /// The adjoint after `term` is added to it: in place if its memory is its own.
     pub(crate) fn accumulate<'t>(&'t self, sum: Adjoint, term: Var<'t, T>) -> Adjoint {
         if sum.owned {
-            let id = self.inner.borrow_mut().accumulate(
-                Operation::<T, _>::into_dyn(Add),
-                sum.id,
-                term.id(),
-            );
+            let id = self.inner.borrow_mut().accumulate(AddWhole, sum.id, term.id());
             return Adjoint { id, owned: true };
         }
         let id = (self.var(sum.id) + term).id();
         Adjoint { id, owned: !self.records_derivatives() }
+    }
+
+    /// The adjoint of a whole after the adjoint of a part of it is added in place, or
+    /// `None` if the memory of `sum` is not its own.
+    pub(crate) fn accumulate_part(
+        &self,
+        sum: Adjoint,
+        part: AddPart,
+        term: NodeId,
+    ) -> Option<Adjoint> {
+        sum.owned.then(|| {
+            let id = self.inner.borrow_mut().accumulate(part, sum.id, term);
+            Adjoint { id, owned: true }
+        })
+    }
+
+    /// What a rule gave, as an adjoint that is its own if the rule has computed it
+    /// and handed it to nobody else.
+    pub(crate) fn fresh(&self, term: Var<'_, T>) -> Adjoint {
+        Adjoint { id: term.id(), owned: self.inner.borrow().owns_memory(term.id()) }
     }
 
     /// Repeats a backward sweep, if the earlier recording had the same one here.

@@ -415,8 +415,11 @@ impl<T: Real> Recorder<T> {
                 });
             }
             Kind::Accumulated => {
+                let elements = layouts.get(node.layout).elements();
                 let term = &nodes[args[1].index()];
-                store.accumulate(node.place, term.place, layouts.get(term.layout));
+                store.accumulate(node.place, elements, |blocks, sum| {
+                    op.add_into(&[blocks.view(term.place, layouts.get(term.layout))], sum);
+                });
             }
         }
     }
@@ -442,21 +445,27 @@ impl<T: Real> Recorder<T> {
         panic!("{message}");
     }
 
-    /// Adds `term` into the memory of `sum`, which nobody else reads. The node says
-    /// that it is `add` of both, so that the tape still tells what was computed.
-    pub(super) fn accumulate<O: DynOp<T>>(&mut self, add: O, sum: NodeId, term: NodeId) -> NodeId {
+    /// Adds `term` into the memory of `sum`, which nobody else reads, as `op` says.
+    pub(super) fn accumulate<O: DynOp<T>>(&mut self, op: O, sum: NodeId, term: NodeId) -> NodeId {
         let location = self.node(sum).location;
         let agrees = self.nodes.get(self.len).is_some_and(|node| {
-            node.kind == Kind::Accumulated && node.args(&self.spilled) == [sum, term]
+            node.kind == Kind::Accumulated
+                && node.args(&self.spilled) == [sum, term]
+                && self.ops.agrees(node.origin, &op)
         });
         if !agrees {
             self.diverge();
             let mut node = self.node(sum).with_args(&[sum, term], &mut self.spilled);
             node.kind = Kind::Accumulated;
-            node.origin = self.ops.insert(add);
+            node.origin = self.ops.insert(op);
             self.push(node);
         }
         self.carry_out(location)
+    }
+
+    /// Whether the memory of a node is its own.
+    pub(super) fn owns_memory(&self, id: NodeId) -> bool {
+        self.node(id).kind == Kind::Kernel
     }
 
     /// Repeats a backward sweep, if the earlier recording had the same one here.

@@ -13,7 +13,6 @@ use indexmap::IndexMap;
 use smallvec::SmallVec;
 
 use crate::Real;
-use crate::kernel::vectorised;
 use crate::tensor::{Buffer, Layout, Tensor, View};
 
 /// Values of up to this many elements count as small.
@@ -226,29 +225,27 @@ impl<T: Real> Store<T> {
         })
     }
 
-    /// Adds a value into another one, whose layout is contiguous and whose memory
-    /// nobody else reads.
-    pub(crate) fn accumulate(&mut self, into: Place, place: Place, layout: &Layout) {
+    /// Lets `add` change the `len` elements of a value, whose layout is contiguous
+    /// and whose memory nobody else reads.
+    pub(crate) fn accumulate(
+        &mut self,
+        into: Place,
+        len: usize,
+        add: impl FnOnce(Blocks<'_, T>, &mut [T]),
+    ) {
         let start = into.offset as usize;
-        let range = start..start + layout.elements();
-        match (into.block, place.block) {
-            (0, 0) => {
-                // Both lie in one vector, and are small.
-                let terms: SmallVec<[T; SMALL]> =
-                    self.blocks().view(place, layout).iter().collect();
-                add(&mut self.small[range], terms.iter().copied());
-            }
-            (0, _) => {
-                let blocks = Blocks { small: &[], large: &self.large };
-                add_view(&mut self.small[range], blocks.view(place, layout));
-            }
-            (block, _) => {
-                let slot = block as usize - 1;
-                let mut buffer = self.large[slot].buffer.take().expect("the sum has a value");
-                let sum = Arc::get_mut(&mut buffer).expect("a sum of adjoints has one owner");
-                add_view(&mut sum[range], self.blocks().view(place, layout));
-                self.large[slot].buffer = Some(buffer);
-            }
+        if into.block == 0 {
+            // What is added may lie in the same vector, so the sum is taken out of it.
+            let range = start..start + len;
+            let mut sum: SmallVec<[T; SMALL]> = SmallVec::from_slice(&self.small[range.clone()]);
+            add(self.blocks(), &mut sum);
+            self.small[range].copy_from_slice(&sum);
+        } else {
+            let slot = into.block as usize - 1;
+            let mut buffer = self.large[slot].buffer.take().expect("the sum has a value");
+            let sum = Arc::get_mut(&mut buffer).expect("a sum of adjoints has one owner");
+            add(self.blocks(), &mut sum[start..start + len]);
+            self.large[slot].buffer = Some(buffer);
         }
     }
 
@@ -320,19 +317,6 @@ impl<T: Real> Store<T> {
 fn poison<T: Real>(out: &mut [T]) {
     if cfg!(debug_assertions) {
         out.fill(T::nan());
-    }
-}
-
-fn add<T: Real>(sum: &mut [T], terms: impl Iterator<Item = T>) {
-    for (sum, term) in sum.iter_mut().zip(terms) {
-        *sum += term;
-    }
-}
-
-fn add_view<T: Real>(sum: &mut [T], terms: View<'_, T>) {
-    match terms.as_slice() {
-        Some(slice) => vectorised(slice.len(), || add(sum, slice.iter().copied())),
-        None => add(sum, terms.iter()),
     }
 }
 

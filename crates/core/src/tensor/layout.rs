@@ -123,6 +123,26 @@ impl Layout {
         (Layout::strided(shape, strides), moved)
     }
 
+    /// The same elements in the same order with as few axes as possible: axes that
+    /// can be walked in one stride become one.
+    pub(crate) fn collapsed(&self) -> Layout {
+        let mut extents: SmallVec<[usize; INLINE_AXES]> = SmallVec::new();
+        let mut strides: Strides = SmallVec::new();
+        for (&extent, &stride) in self.shape.iter().zip(&self.strides).filter(|&(&n, _)| n != 1) {
+            match (extents.last_mut(), strides.last_mut()) {
+                (Some(outer), Some(step)) if *step == stride * extent as isize => {
+                    *outer *= extent;
+                    *step = stride;
+                }
+                _ => {
+                    extents.push(extent);
+                    strides.push(stride);
+                }
+            }
+        }
+        Layout::strided(extents[..].into(), strides)
+    }
+
     /// The layout of all axes but the last `trailing` ones.
     pub(crate) fn leading(&self, trailing: usize) -> Layout {
         let rank = self.shape.rank().saturating_sub(trailing);

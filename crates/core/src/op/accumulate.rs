@@ -1,0 +1,99 @@
+//! Sums of adjoints in place.
+//!
+//! A fast sweep owns the memory of the sums that it makes, so it adds into them.
+//! What it records says the sum, as a value of its own like any other: only
+//! [`DynOp::add_into`] knows that the first operand's memory becomes the result's.
+//! No derivative is ever asked of them.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::{Add, Call, Cost, DynOp, Formula, Operation};
+use crate::kernel::block::BlockKernel;
+use crate::kernel::map::add_view;
+use crate::kernel::rows::add_to_part;
+use crate::tensor::{Layout, Shape, View};
+use crate::{Real, Var};
+
+/// The second operand added to the first one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct AddWhole;
+
+/// The second operand added to a part of the first one: how the adjoint of a slice
+/// joins the adjoint of the whole, without being padded to its size.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AddPart {
+    /// How the part lies in the whole, which lies in order.
+    pub(crate) layout: Layout,
+    /// Where its first element is.
+    pub(crate) first: usize,
+}
+
+macro_rules! accumulation {
+    ($op:ty, $name:literal) => {
+        fn name(&self) -> &'static str {
+            $name
+        }
+
+        fn formula(&self) -> Formula {
+            Formula::default()
+        }
+
+        fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+            Ok(args[0].clone())
+        }
+
+        fn adds(&self) -> bool {
+            true
+        }
+
+        fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+            unreachable!("recorded only where no derivatives are recorded")
+        }
+
+        fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
+            unreachable!("recorded only where no derivatives are recorded")
+        }
+
+        fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
+            Cost::adds(args[1].elements() as u64)
+        }
+
+        fn kink_distance(&self, _: &[View<'_, T>]) -> T {
+            T::infinity()
+        }
+
+        fn equals(&self, other: &dyn Any) -> bool {
+            other.downcast_ref() == Some(self)
+        }
+    };
+}
+
+impl<T: Real> DynOp<T> for AddWhole {
+    accumulation!(AddWhole, "add");
+
+    fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]) {
+        DynOp::<T>::eval(&Operation::<T, _>::into_dyn(Add), args, shape, out);
+    }
+
+    fn add_into(&self, terms: &[View<'_, T>], sum: &mut [T]) {
+        add_view(sum, terms[0]);
+    }
+
+    fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
+        DynOp::<T>::pointwise(&Operation::<T, _>::into_dyn(Add))
+    }
+}
+
+impl<T: Real> DynOp<T> for AddPart {
+    accumulation!(AddPart, "add_part");
+
+    fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
+        args[0].copy_to(out);
+        self.add_into(&args[1..], out);
+    }
+
+    fn add_into(&self, terms: &[View<'_, T>], sum: &mut [T]) {
+        add_to_part(sum, self.first, &self.layout, terms[0]);
+    }
+}
