@@ -27,7 +27,7 @@ struct Options {
     #[arg(long, default_value_t = 101, value_parser = clap::value_parser!(u32).range(1..))]
     reps: u32,
     /// Threads to compute with
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     threads: u32,
 }
 
@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         eprintln!("there is no workload '{name}'; --list shows them");
         return ExitCode::from(2);
     }
+    wengert::threads::set(options.threads as usize);
     for workload in &all {
         if options.list {
             println!("{} {} (time per {})", workload.name, workload.variant, workload.unit);
