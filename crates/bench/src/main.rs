@@ -34,7 +34,7 @@ struct Options {
     #[arg(long, default_value_t = 101, value_parser = clap::value_parser!(u32).range(1..))]
     reps: u32,
     /// Threads to compute with
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     threads: u32,
 }
 
@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         eprintln!("there is no workload '{name}'; --list shows them");
         return ExitCode::from(2);
     }
+    wengert::threads::set(options.threads as usize);
     let is_wanted =
         |name: &str| options.workloads.is_empty() || options.workloads.iter().any(|n| n == name);
     if options.ratio {

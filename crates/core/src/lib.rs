@@ -36,6 +36,8 @@ pub mod trace;
 mod transform;
 mod var;
 
+pub use kernel::threads;
+
 pub use axes::{Axes, AxisList};
 pub use number::{Number, Plain};
 pub use program::{CompileError, Functions, Program, compile};

@@ -12,13 +12,16 @@
 use smallvec::SmallVec;
 
 use super::rows::{Row, Rows};
-use super::{dispatched, vectorised};
+use super::{dispatched, threads, vectorised};
 use crate::Real;
 use crate::tensor::{Layout, Shape, View};
 
 /// Elements of a block. Packed operands live on the stack, and a block of each
 /// stays in the first-level cache.
 const BLOCK: usize = 256;
+/// How many elements a function is thought to take in a nanosecond: few functions
+/// are slower than 1, and memory lets none be faster than 8.
+const ELEMENTS_A_NANOSECOND: usize = 4;
 /// Shorter results than this are computed one by one.
 const SHORT: usize = 64;
 /// The most operands that a function has.
@@ -28,7 +31,7 @@ pub(crate) const MAX_OPERANDS: usize = 8;
 pub(crate) type Sources<'a, T> = [&'a [T]; MAX_OPERANDS];
 
 /// A function of one element of each operand.
-pub(crate) trait Pointwise<T>: Copy {
+pub(crate) trait Pointwise<T>: Copy + Send + Sync {
     /// The number of operands, at most [`MAX_OPERANDS`].
     const OPERANDS: usize;
     /// Whether it may call elementary functions, which even for one number should be
@@ -88,7 +91,7 @@ pub(crate) fn map<T: Real, F: Pointwise<T>>(
             },
         );
     }
-    blocks(args, shape, out, &mut |sources, out| evaluate(sources, out, f));
+    blocks(args, shape, out, &|sources, out| evaluate(sources, out, f));
 }
 
 /// Adds the elements of a view to `sum`, in row-major order.
@@ -143,13 +146,30 @@ fn periodic<'a, T: Real>(arg: &View<'a, T>, shape: &Shape, len: usize) -> Option
     if is_suffix { arg.as_slice().filter(|slice| !slice.is_empty()) } else { None }
 }
 
-/// Hands out the operands block by block, each as long as its part of the result.
+/// Hands out the operands block by block, each as long as its part of the result,
+/// on several threads if there are many.
 #[inline(never)]
 fn blocks<T: Real>(
     args: &[View<'_, T>],
     shape: &Shape,
     out: &mut [T],
-    apply: &mut dyn FnMut(&Sources<'_, T>, &mut [T]),
+    apply: &(dyn Fn(&Sources<'_, T>, &mut [T]) + Sync),
+) {
+    let len = out.len();
+    threads::for_each_piece(len / ELEMENTS_A_NANOSECOND, out, BLOCK, |first, piece| {
+        blocks_from(first, args, shape, len, piece, apply);
+    });
+}
+
+/// Hands out the blocks of a piece of a result with `whole` elements, from element
+/// `first` on.
+fn blocks_from<T: Real>(
+    first: usize,
+    args: &[View<'_, T>],
+    shape: &Shape,
+    whole: usize,
+    piece: &mut [T],
+    apply: &dyn Fn(&Sources<'_, T>, &mut [T]),
 ) {
     let layouts: [Option<Layout>; MAX_OPERANDS] =
         std::array::from_fn(|k| Some(args.get(k)?.layout().broadcast_to(shape)));
@@ -157,8 +177,8 @@ fn blocks<T: Real>(
     let mut packed: SmallVec<[[T; 2 * BLOCK]; 4]> = SmallVec::new();
     let mut operands = [const { Operand::Whole(&[] as &[T]) }; MAX_OPERANDS];
     for ((operand, arg), layout) in operands.iter_mut().zip(args).zip(&layouts) {
-        *operand = match (periodic(arg, shape, out.len()), layout) {
-            (Some(slice), _) if slice.len() == out.len() => Operand::Whole(slice),
+        *operand = match (periodic(arg, shape, whole), layout) {
+            (Some(slice), _) if slice.len() == whole => Operand::Whole(slice),
             (Some(period), _) if period.len() <= BLOCK => {
                 // A block from any place in the period lies within two of them.
                 let mut repeated = [T::zero(); 2 * BLOCK];
@@ -175,13 +195,13 @@ fn blocks<T: Real>(
             (_, layout) => {
                 packed.push([T::zero(); 2 * BLOCK]);
                 let layout = layout.as_ref().expect("every operand has a layout");
-                let walk = Walk::new(layout, arg.offset());
+                let walk = Walk::starting(layout, arg.offset(), first);
                 Operand::Packed { slot: packed.len() - 1, walk }
             }
         };
     }
-    for (index, out) in out.chunks_mut(BLOCK).enumerate() {
-        let (start, len) = (index * BLOCK, out.len());
+    for (index, out) in piece.chunks_mut(BLOCK).enumerate() {
+        let (start, len) = (first + index * BLOCK, out.len());
         for (operand, arg) in operands.iter_mut().zip(args) {
             match operand {
                 Operand::Packed { slot, walk } => {
@@ -285,17 +305,18 @@ impl<'a> Walk<'a> {
         Self { rows: Rows::new(layout, offset), row: Row { start: 0, stride: 0, count: 0 } }
     }
 
-    /// A walk that begins at element `first`.
-    pub(crate) fn starting_at(layout: &'a Layout, offset: usize, first: usize) -> Self {
-        let mut walk = Self::new(layout, offset);
-        let width = layout.shape().last().copied().unwrap_or(1);
-        walk.rows.seek(first / width);
-        if first % width > 0 {
-            walk.row = walk.rows.next().expect("a walk begins within its operand");
-            walk.row.start += (first % width) as isize * walk.row.stride;
-            walk.row.count -= first % width;
+    /// A walk from element `first` on.
+    pub(crate) fn starting(layout: &'a Layout, offset: usize, first: usize) -> Self {
+        let count = layout.shape().last().copied().unwrap_or(1).max(1);
+        let mut rows = Rows::starting(layout, offset, first / count);
+        let mut row = Row { start: 0, stride: 0, count: 0 };
+        let skipped = first % count;
+        if skipped > 0 {
+            row = rows.next().expect("a walk begins within its operand");
+            row.start += skipped as isize * row.stride;
+            row.count -= skipped;
         }
-        walk
+        Self { rows, row }
     }
 
     pub(crate) fn fill<T: Real>(&mut self, arg: &View<'_, T>, mut out: &mut [T]) {

@@ -52,6 +52,18 @@ impl<T: Real> Pairwise<T> {
         self.levels[level + carries] = sum;
     }
 
+    /// The sum of `len` numbers, from the sums of parts of `2^level` leaves each; the
+    /// last part may be shorter.
+    pub(crate) fn of_parts(level: usize, len: usize, parts: impl Iterator<Item = T>) -> T {
+        let mut sum = Self::new();
+        let whole = len / (LEAF << level);
+        let mut tail = T::zero();
+        for (part, partial) in parts.enumerate() {
+            if part < whole { sum.carry(level, partial) } else { tail = partial }
+        }
+        sum.total_after(tail)
+    }
+
     /// The sum of all.
     #[inline(always)]
     pub(crate) fn total(&self) -> T {
@@ -86,16 +98,12 @@ mod tests {
             }
             assert_eq!(blocks.total().to_bits(), sum(&xs).to_bits(), "{len} numbers");
             // In parts of 16 leaves, each summed by itself.
-            let (mut parts, mut tail) = (Pairwise::new(), 0.0);
-            for part in xs.chunks(16 * LEAF) {
+            let parts = xs.chunks(16 * LEAF).map(|part| {
                 let mut own = Pairwise::new();
                 own.add_block(part);
-                match part.len() == 16 * LEAF {
-                    true => parts.carry(4, own.total()),
-                    false => tail = own.total(),
-                }
-            }
-            let total = parts.total_after(tail);
+                own.total()
+            });
+            let total = Pairwise::of_parts(4, len, parts);
             assert_eq!(total.to_bits(), sum(&xs).to_bits(), "{len} numbers in parts");
         }
     }

@@ -5,17 +5,19 @@
 //! first, all columns at a time, and then across the columns' results, all windows
 //! at a time. Those are kept with room at both ends for columns that are not there.
 //!
-//! Planes are independent of one another.
+//! Planes are independent of one another, and shared out to threads.
 
 use pulp::{Simd, WithSimd};
 
-use super::ARCH;
 use super::window::Slide;
+use super::{ARCH, threads};
 use crate::Real;
 
 /// How a window slides, down and across.
 pub(crate) type Slides = [Slide; 2];
 
+/// Nanoseconds that pooling is thought to take for an element of a plane.
+const ELEMENT: usize = 1;
 /// In place of a stride that is known: any.
 const ANY: usize = 0;
 
@@ -44,30 +46,58 @@ fn dispatch(slides: Slides, kernel: impl Kernel) {
     }
 }
 
+/// Calls `kernel` with pieces of whole planes of `out`, and the number of the first.
+fn share<T: Real>(
+    slides: Slides,
+    out: &mut [T],
+    plane: usize,
+    kernel: impl Fn(usize, &mut [T]) + Sync,
+) {
+    if plane == 0 {
+        return;
+    }
+    let planes = out.len() / plane;
+    threads::for_each_piece(planes * area(slides) * ELEMENT, out, plane, |first, out| {
+        kernel(first / plane, out);
+    });
+}
+
 /// Writes the largest element of each window; NaN counts as the largest.
 pub(crate) fn max<T: Real>(slides: Slides, x: &[T], y: &mut [T]) {
-    dispatch(slides, Max { slides, x, y });
+    share(slides, y, positions(slides), |first, y| {
+        dispatch(slides, Max { slides, x: &x[first * area(slides)..], y });
+    });
 }
 
 /// Writes, for each window of `x`, the element of `v` where `x` is largest.
 pub(crate) fn gather_max<T: Real>(slides: Slides, x: &[T], v: &[T], out: &mut [T]) {
-    dispatch(slides, GatherMax { slides, x, v, out });
+    share(slides, out, positions(slides), |first, out| {
+        let [x, v] = [x, v].map(|planes| &planes[first * area(slides)..]);
+        dispatch(slides, GatherMax { slides, x, v, out });
+    });
 }
 
 /// Adds, for each window of `x`, the element of `u` where `x` is largest: the
 /// transpose of [`gather_max`].
 pub(crate) fn scatter_max<T: Real>(slides: Slides, x: &[T], u: &[T], out: &mut [T]) {
-    dispatch(slides, ScatterMax { slides, x, u, out });
+    share(slides, out, area(slides), |first, out| {
+        let (x, u) = (&x[first * area(slides)..], &u[first * positions(slides)..]);
+        dispatch(slides, ScatterMax { slides, x, u, out });
+    });
 }
 
 /// Writes the mean of each window.
 pub(crate) fn mean<T: Real>(slides: Slides, x: &[T], y: &mut [T]) {
-    dispatch(slides, Mean { slides, x, y });
+    share(slides, y, positions(slides), |first, y| {
+        dispatch(slides, Mean { slides, x: &x[first * area(slides)..], y });
+    });
 }
 
 /// Spreads each mean evenly over its window: the transpose of [`mean`].
 pub(crate) fn spread<T: Real>(slides: Slides, y: &[T], x: &mut [T]) {
-    dispatch(slides, Spread { slides, y, x });
+    share(slides, x, area(slides), |first, x| {
+        dispatch(slides, Spread { slides, y: &y[first * positions(slides)..], x });
+    });
 }
 
 /// The least distance of a window's largest element from its others.

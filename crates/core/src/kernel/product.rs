@@ -3,11 +3,17 @@
 //! Large products go to the `gemm` crate, which picks the widest SIMD of the
 //! running CPU; tiny ones, where its set-up would cost more than the product, are
 //! three plain loops. Strides are passed on, so that transposes never copy.
+//!
+//! Threads take whole products of a batch, or stripes of a product. What a stripe
+//! gives does not depend on where it is cut, since the library adds up the terms of
+//! an element in an order that depends on their number alone (a test holds it to
+//! that). Its own threads would cut the terms too, and wait for each other there.
 
 use gemm::Parallelism;
 use smallvec::SmallVec;
 
 use super::rows::Rows;
+use super::threads;
 use crate::Real;
 use crate::tensor::{Layout, View};
 
@@ -88,6 +94,42 @@ impl<T: Real> Matrix<'_, T> {
     }
 }
 
+/// Stripes of a product have no fewer rows or columns: the library sums products of
+/// up to 64 of both, and tiny ones, in another order.
+const NARROWEST: usize = 96;
+/// Stripes of so many rows or columns lose little time with laying out the other
+/// factor, which each of them does for itself.
+const WIDE: usize = 256;
+
+/// Nanoseconds that some multiplications are thought to take.
+fn work<T>(multiplications: usize) -> usize {
+    multiplications * size_of::<T>() / 400
+}
+
+/// In how many stripes a product is computed.
+fn stripes<T>(m: usize, k: usize, n: usize) -> usize {
+    // Products with a vector, and those of one or two terms, go another way in the
+    // library. They wait for memory mostly.
+    if m.min(n).min(k) <= 2 {
+        return 1;
+    }
+    let (work, longer) = (work::<T>(m * k * n), m.max(n));
+    let wanted = (longer / WIDE).clamp(threads::worth(work), threads::pieces(work));
+    wanted.min(longer / NARROWEST).max(1)
+}
+
+/// Where stripes of a result go, each to elements of its own.
+struct Target<T>(*mut T);
+
+// SAFETY: whoever writes through the pointer says why nobody else does.
+unsafe impl<T: Send> Sync for Target<T> {}
+
+impl<T> Target<T> {
+    fn pointer(&self) -> *mut T {
+        self.0
+    }
+}
+
 /// Writes `a b` to `out`, row-major.
 fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]) {
     let (m, k, n) = (a.factor.rows, a.factor.columns, b.factor.columns);
@@ -100,32 +142,46 @@ fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]) {
     }
     a.check();
     b.check();
-    // SAFETY: both factors were checked to lie inside their buffers, `out` holds
-    // m x n elements in row-major order, and as a unique borrow it overlaps
-    // neither factor.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr(),
-            1,
-            n as isize,
-            false,
-            a.data.as_ptr().offset(a.start),
-            a.factor.column_stride,
-            a.factor.row_stride,
-            b.data.as_ptr().offset(b.start),
-            b.factor.column_stride,
-            b.factor.row_stride,
-            T::zero(),
-            T::one(),
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
-    }
+    let stripes = stripes::<T>(m, k, n);
+    let longer = m.max(n);
+    let cut =
+        |stripe: usize| if stripe == stripes { longer } else { longer * stripe / stripes / 8 * 8 };
+    let out = Target(out.as_mut_ptr());
+    threads::share(work::<T>(m * k * n), 0..stripes, |own| {
+        for stripe in own {
+            let range = cut(stripe)..cut(stripe + 1);
+            let (rows, columns) = if m < n { (0..m, range) } else { (range, 0..n) };
+            // SAFETY: both factors were checked to lie inside their buffers, and the
+            // rows and columns lie inside both. `out` holds m x n elements in
+            // row-major order; as a unique borrow it overlaps neither factor, and
+            // each of its elements lies in one stripe alone.
+            unsafe {
+                gemm::gemm(
+                    rows.len(),
+                    columns.len(),
+                    k,
+                    out.pointer().add(rows.start * n + columns.start),
+                    1,
+                    n as isize,
+                    false,
+                    a.data.as_ptr().offset(a.start + rows.start as isize * a.factor.row_stride),
+                    a.factor.column_stride,
+                    a.factor.row_stride,
+                    b.data
+                        .as_ptr()
+                        .offset(b.start + columns.start as isize * b.factor.column_stride),
+                    b.factor.column_stride,
+                    b.factor.row_stride,
+                    T::zero(),
+                    T::one(),
+                    false,
+                    false,
+                    false,
+                    Parallelism::None,
+                );
+            }
+        }
+    });
 }
 
 #[inline]
@@ -196,7 +252,17 @@ pub(crate) fn matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
     if size == 0 {
         return;
     }
-    for ((out, &a), &b) in out.chunks_exact_mut(size).zip(&starts_a).zip(&starts_b) {
-        product(Matrix { start: a, ..left }, Matrix { start: b, ..right }, out);
+    let each = |first: usize, out: &mut [T]| {
+        let starts = starts_a[first / size..].iter().zip(&starts_b[first / size..]);
+        for (out, (&a, &b)) in out.chunks_exact_mut(size).zip(starts) {
+            product(Matrix { start: a, ..left }, Matrix { start: b, ..right }, out);
+        }
+    };
+    // A few large products are shared out themselves.
+    let work = work::<T>(left.factor.columns * out.len());
+    if starts_a.len() < threads::pieces(work) {
+        each(0, out);
+    } else {
+        threads::for_each_piece(work, out, size, each);
     }
 }

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::map::{Walk, add_slice};
 use super::pairwise::Pairwise;
 use super::rows::{Row, Rows};
-use super::vectorised;
+use super::{threads, vectorised};
 use crate::Real;
 use crate::tensor::View;
 
@@ -18,13 +18,40 @@ pub(super) const LEAF: usize = 128;
 /// Partial sums kept side by side in a leaf, so that additions overlap.
 const LANES: usize = 16;
 
+/// How many elements are thought to be summed in a nanosecond.
+const ELEMENTS_A_NANOSECOND: usize = 8;
+/// The fewest leaves of a part of a long sum, as a power of two; and the most parts,
+/// whose sums lie on the stack.
+const PART_LEVEL: usize = 8;
+const PARTS: usize = 64;
+
 /// The sum of a slice.
 pub(crate) fn sum<T: Real>(xs: &[T]) -> T {
-    vectorised(
-        xs.len(),
-        #[inline(always)]
-        || pairwise(xs),
-    )
+    let whole = |xs: &[T]| {
+        vectorised(
+            xs.len(),
+            #[inline(always)]
+            || pairwise(xs),
+        )
+    };
+    let work = xs.len() / ELEMENTS_A_NANOSECOND;
+    if threads::pieces(work) == 1 {
+        return whole(xs);
+    }
+    // Parts are subtrees of the whole sum.
+    let mut level = PART_LEVEL;
+    while xs.len().div_ceil(LEAF << level) > PARTS {
+        level += 1;
+    }
+    let mut partials = [T::zero(); PARTS];
+    let parts = xs.chunks(LEAF << level);
+    let count = parts.len();
+    threads::share(work, parts.zip(&mut partials), |parts| {
+        for (xs, partial) in parts {
+            *partial = whole(xs);
+        }
+    });
+    Pairwise::of_parts(level, xs.len(), partials[..count].iter().copied())
 }
 
 #[inline(always)]
@@ -174,6 +201,7 @@ pub(crate) fn sum_axes<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
         *total = sum(slice);
         return;
     }
+    let work = x.len() / ELEMENTS_A_NANOSECOND;
     let rank = x.shape().rank();
     let is_reduced = |axis: usize| axes.contains(&axis);
     let kept = (0..rank).filter(|&axis| !is_reduced(axis));
@@ -192,36 +220,41 @@ pub(crate) fn sum_axes<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
         let width = x.shape()[rank - 1];
         let rows_per_result = x.len() / out.len();
         let x = x.with_layout(&layout, x.offset());
-        let mut rows = Rows::new(&layout, x.offset());
-        for out in out.chunks_exact_mut(width) {
-            for (block, out) in out.chunks_mut(COLUMNS).enumerate() {
-                let rows = rows.clone().take(rows_per_result);
-                sum_rows(x.data(), rows, rows_per_result, block * COLUMNS, out);
+        let blocks = out.chunks_exact_mut(width).enumerate().flat_map(|(number, out)| {
+            let blocks = out.chunks_mut(COLUMNS).enumerate();
+            blocks.map(move |(block, out)| (number, block * COLUMNS, out))
+        });
+        threads::share(work, blocks, |blocks| {
+            for (number, first, out) in blocks {
+                let rows = Rows::starting(&layout, x.offset(), number * rows_per_result);
+                sum_rows(x.data(), rows, rows_per_result, first, out);
             }
-            rows.nth(rows_per_result - 1);
-        }
+        });
     } else {
         let order: SmallVec<[usize; 4]> = kept.chain(reduced).collect();
         let layout = x.layout().permuted(&order);
         let count = x.len() / out.len();
         let x = x.with_layout(&layout, x.offset());
-        if let Some(slice) = x.as_slice() {
-            for (sum, xs) in out.iter_mut().zip(slice.chunks_exact(count)) {
-                *sum = self::sum(xs);
+        let slice = x.as_slice();
+        threads::for_each_piece(work, out, 1, |first, out| {
+            if let Some(slice) = slice {
+                for (sum, xs) in out.iter_mut().zip(slice[first * count..].chunks_exact(count)) {
+                    *sum = self::sum(xs);
+                }
+                return;
             }
-        } else {
             // Gather each result's numbers, a leaf at a time.
-            let mut elements = Walk::new(&layout, x.offset());
+            let mut walk = Walk::starting(&layout, x.offset(), first * count);
             let mut gathered = [T::zero(); LEAF];
             for out in out.iter_mut() {
                 let mut sum = Pairwise::new();
                 for start in (0..count).step_by(LEAF) {
                     let gathered = &mut gathered[..LEAF.min(count - start)];
-                    elements.fill(&x, gathered);
+                    walk.fill(&x, gathered);
                     sum.add_leaf(leaf(gathered));
                 }
                 *out = sum.total();
             }
-        }
+        });
     }
 }

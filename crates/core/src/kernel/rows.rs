@@ -7,6 +7,7 @@
 use smallvec::SmallVec;
 
 use super::map::add_slice;
+use super::threads;
 use crate::Real;
 use crate::tensor::{Layout, View};
 
@@ -57,32 +58,34 @@ pub(crate) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     pub(crate) fn new(layout: &'a Layout, offset: usize) -> Self {
+        Self::starting(layout, offset, 0)
+    }
+
+    /// The rows from number `first` on.
+    pub(crate) fn starting(layout: &'a Layout, offset: usize, first: usize) -> Self {
         let (shape, strides) = (layout.shape(), layout.strides());
         let outer = shape.rank().saturating_sub(1);
+        let is_empty = shape.elements() == 0;
+        let mut index: SmallVec<[usize; 4]> = SmallVec::from_elem(0, outer);
+        let mut start = offset as isize;
+        let (mut axis, mut number) = (outer, first);
+        while number > 0 && axis > 0 && !is_empty {
+            axis -= 1;
+            index[axis] = number % shape[axis];
+            start += index[axis] as isize * strides[axis];
+            number /= shape[axis];
+        }
         let row = Row {
-            start: offset as isize,
+            start,
             stride: strides.last().copied().unwrap_or(0),
             count: shape.last().copied().unwrap_or(1),
         };
+        // What is left of the number counts whole layouts, and there is but one.
         Self {
             outer: &shape[..outer],
             strides: &strides[..outer],
-            index: SmallVec::from_elem(0, outer),
-            next: (shape.elements() != 0).then_some(row),
-        }
-    }
-}
-
-impl Rows<'_> {
-    /// Goes back or forth to row `number`, which exists.
-    pub(crate) fn seek(&mut self, number: usize) {
-        let Some(row) = &mut self.next else { return };
-        let mut rest = number;
-        for axis in (0..self.outer.len()).rev() {
-            let index = rest % self.outer[axis];
-            rest /= self.outer[axis];
-            row.start += (index as isize - self.index[axis] as isize) * self.strides[axis];
-            self.index[axis] = index;
+            index,
+            next: (!is_empty && number == 0).then_some(row),
         }
     }
 }
@@ -190,34 +193,42 @@ pub(crate) fn for_each_row<T: Real>(x: View<'_, T>, mut visit: impl FnMut(usize,
     }
 }
 
-/// Calls `visit` with each row's elements of operands of one shape, and the same
-/// row of `out`.
+/// Nanoseconds that functions of rows are thought to take for an element.
+const ROW_ELEMENT: usize = 1;
+
+/// Calls `visit` with each row's elements of operands of one shape, and the row's
+/// part of `out`: a row as long, or a single number. Rows are shared out to threads.
 ///
 /// # Panics
 /// If the operands are scalars.
 pub(crate) fn for_each_row_of<T: Real, const N: usize>(
     args: [View<'_, T>; N],
     out: &mut [T],
-    mut visit: impl FnMut([&[T]; N], &mut [T]),
+    visit: impl Fn([&[T]; N], &mut [T]) + Sync,
 ) {
     let count = *args[0].shape().last().expect("a scalar has no rows");
-    if out.is_empty() {
+    let elements = args[0].len();
+    if elements == 0 {
         return;
     }
-    let mut rows = args.each_ref().map(|arg| Rows::new(arg.layout(), arg.offset()));
-    let mut packed: [SmallVec<[T; 256]>; N] = std::array::from_fn(|_| SmallVec::new());
-    for out in out.chunks_exact_mut(count) {
-        let rows = rows.each_mut().map(|rows| rows.next().expect("operands have one shape"));
-        for ((row, packed), arg) in rows.iter().zip(&mut packed).zip(&args) {
-            if row.stride != 1 {
-                packed.resize(count, T::zero());
-                row.copy(arg.data(), packed);
+    let width = out.len() * count / elements;
+    threads::for_each_piece(elements * ROW_ELEMENT, out, width, |first, out| {
+        let mut rows =
+            args.each_ref().map(|arg| Rows::starting(arg.layout(), arg.offset(), first / width));
+        let mut packed: [SmallVec<[T; 256]>; N] = std::array::from_fn(|_| SmallVec::new());
+        for out in out.chunks_exact_mut(width) {
+            let rows = rows.each_mut().map(|rows| rows.next().expect("operands have one shape"));
+            for ((row, packed), arg) in rows.iter().zip(&mut packed).zip(&args) {
+                if row.stride != 1 {
+                    packed.resize(count, T::zero());
+                    row.copy(arg.data(), packed);
+                }
             }
+            let slices = std::array::from_fn(|k| match rows[k].stride {
+                1 => &args[k].data()[rows[k].start as usize..][..count],
+                _ => &packed[k][..],
+            });
+            visit(slices, out);
         }
-        let slices = std::array::from_fn(|k| match rows[k].stride {
-            1 => &args[k].data()[rows[k].start as usize..][..count],
-            _ => &packed[k][..],
-        });
-        visit(slices, out);
-    }
+    });
 }

@@ -35,7 +35,7 @@ impl Op for Max {
     }
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
-        for_each_row(args[0], |i, row| out[i] = largest(row));
+        for_each_row_of([args[0]], out, |[row], y| y[0] = largest(row));
     }
 
     fn jvp<'t, T: Real>(
@@ -99,7 +99,7 @@ impl Op for FirstMax {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         out.fill(T::zero());
-        for_each_row(args[0], |i, row| out[i * row.len() + first_largest(row)] = T::one());
+        for_each_row_of([args[0]], out, |[row], y| y[first_largest(row)] = T::one());
     }
 
     fn jvp<'t, T: Real>(
@@ -147,7 +147,7 @@ impl Op for LogSumExp {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         out.fill(T::neg_infinity());
-        for_each_row(args[0], |i, row| out[i] = row::log_sum_exp(row));
+        for_each_row_of([args[0]], out, |[row], y| y[0] = row::log_sum_exp(row));
     }
 
     fn jvp<'t, T: Real>(
@@ -378,7 +378,7 @@ impl Op for Norm {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         out.fill(T::zero());
-        for_each_row(args[0], |i, row| out[i] = row::norm(row));
+        for_each_row_of([args[0]], out, |[row], y| y[0] = row::norm(row));
     }
 
     fn jvp<'t, T: Real>(
@@ -419,7 +419,7 @@ impl Op for Norm {
 }
 
 /// A function of rows that keeps the shape, and its adjoint in one go.
-trait RowMap: Op {
+trait RowMap: Op + Sync {
     /// Writes the product of the transposed Jacobian and `c`, for one row, where
     /// `y` is the function's value at `x`.
     fn adjoint<T: Real>(&self, x: &[T], y: &[T], c: &[T], out: &mut [T]);

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::fuse::{Role, role};
 use super::graph::{Source, ValueId};
 use super::lower::Lowering;
-use super::run::{Argument, Block, Loop, Place, Scratch, Step, Sum, parts};
+use super::run::{Argument, Block, Loop, Place, Scratches, Step, Sum, parts};
 use crate::Real;
 use crate::tensor::Shape;
 
@@ -113,7 +113,7 @@ impl<T: Real> Lowering<'_, T> {
             sums: Vec::new(),
             written: Vec::new(),
             registers: 0,
-            scratch: Scratch::default(),
+            scratch: Scratches::new(0, 0),
             partials: Vec::new(),
         };
         // Where each member's block is, once it is computed.
@@ -160,7 +160,7 @@ impl<T: Real> Lowering<'_, T> {
             .drain(..)
             .map(|(_, load)| Argument { layout: load.layout.collapsed(), ..load })
             .collect();
-        built.scratch = Scratch::new(built.registers, built.loads.len());
+        built.scratch = Scratches::new(built.registers, built.loads.len());
         built.partials = vec![T::zero(); parts(elements) * built.sums.len()];
         built
     }

@@ -5,7 +5,7 @@
 //! Long ones have buffers, of which an instruction takes its own out of the list
 //! while it writes and reads the others.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use smallvec::SmallVec;
 
@@ -15,6 +15,7 @@ use crate::kernel::map::{MAX_OPERANDS, Walk};
 use crate::kernel::pairwise::Pairwise;
 use crate::kernel::product::ShortProduct;
 use crate::kernel::reduce::sum;
+use crate::kernel::threads;
 use crate::op::DynOp;
 use crate::tape::{Args, OpHandle};
 use crate::tensor::{Buffer, Layout, Shape, Tensor, View};
@@ -25,6 +26,8 @@ const BLOCK_BYTES: usize = 4096;
 /// that parts are whole subtrees of the sum.
 const PART: usize = 1 << PART_LEVEL << 7;
 const PART_LEVEL: usize = 8;
+/// How many elements a step of a loop is thought to take in a nanosecond.
+const STEPS_A_NANOSECOND: usize = 8;
 
 /// Where a value of its own begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,13 +189,13 @@ pub(super) struct Loop<T> {
     /// The buffers of the values that are needed elsewhere.
     pub(super) written: Vec<usize>,
     pub(super) registers: usize,
-    pub(super) scratch: Scratch<T>,
+    pub(super) scratch: Scratches<T>,
     /// The sums of the parts, one part after another.
     pub(super) partials: Vec<T>,
 }
 
 /// Blocks in the first-level cache, for one thread.
-pub(super) struct Scratch<T> {
+struct Scratch<T> {
     registers: Vec<Cached<T>>,
     /// For operands that have to be packed or repeated.
     loaded: Vec<Cached<T>>,
@@ -234,13 +237,37 @@ impl<T: Real> Cached<T> {
 }
 
 impl<T: Real> Scratch<T> {
-    pub(super) fn new(registers: usize, loads: usize) -> Self {
+    fn new(registers: usize, loads: usize) -> Self {
         let mut blocks = (0..registers + loads).map(Cached::new);
         let registers = blocks.by_ref().take(registers).collect();
         Self { registers, loaded: blocks.collect() }
     }
 
     const BLOCK: usize = BLOCK_BYTES / size_of::<T>();
+}
+
+/// The blocks of a loop that no thread needs at the moment. A thread that finds none
+/// makes some, once.
+pub(super) struct Scratches<T> {
+    registers: usize,
+    loads: usize,
+    free: Mutex<Vec<Scratch<T>>>,
+}
+
+impl<T: Real> Scratches<T> {
+    pub(super) fn new(registers: usize, loads: usize) -> Self {
+        let free = Mutex::new(vec![Scratch::new(registers, loads)]);
+        Self { registers, loads, free }
+    }
+
+    fn take(&self) -> Scratch<T> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        free.unwrap_or_else(|| Scratch::new(self.registers, self.loads))
+    }
+
+    fn give_back(&self, scratch: Scratch<T>) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+    }
 }
 
 /// How a loop reads an operand.
@@ -321,18 +348,22 @@ impl<T: Real> Loop<T> {
             let readable = Readable { short: &memory.short, long: &memory.long };
             let mut written: SmallVec<[&mut [T]; 16]> =
                 buffers.iter_mut().map(|buffer| &mut exclusive(buffer)[..self.elements]).collect();
-            let mut scratch = std::mem::take(&mut self.scratch);
             let mut partials = std::mem::take(&mut self.partials);
-            for part in 0..self.elements.div_ceil(PART) {
-                let start = part * PART;
+            let mut free = &mut partials[..];
+            let parts = (0..self.elements).step_by(PART).map(|start| {
                 let count = PART.min(self.elements - start);
-                let mut own: SmallVec<[&mut [T]; 16]> =
-                    written.iter_mut().map(|slice| &mut slice[start..start + count]).collect();
-                let sums = self.sums.len();
-                let partials = &mut partials[part * sums..][..sums];
-                self.part(&readable, start, count, &mut own, &mut scratch, partials);
-            }
-            self.scratch = scratch;
+                let own: SmallVec<[&mut [T]; 16]> =
+                    written.iter_mut().map(|rest| split_off(rest, count)).collect();
+                (start, count, own, split_off(&mut free, self.sums.len()))
+            });
+            let steps = self.steps.len() + self.sums.len();
+            threads::share(self.elements * steps / STEPS_A_NANOSECOND, parts, |parts| {
+                let mut scratch = self.scratch.take();
+                for (start, count, mut own, partials) in parts {
+                    self.part(&readable, start, count, &mut own, &mut scratch, partials);
+                }
+                self.scratch.give_back(scratch);
+            });
             self.partials = partials;
         }
         for (&slot, buffer) in self.written.iter().zip(buffers) {
@@ -368,7 +399,7 @@ impl<T: Real> Loop<T> {
             } else if let Some(slice) = view.as_slice() {
                 Load::Whole(&slice[start..start + count])
             } else {
-                let walk = Walk::starting_at(view.layout(), view.offset(), start);
+                let walk = Walk::starting(view.layout(), view.offset(), start);
                 Load::Walk(view, walk)
             });
         }
@@ -423,18 +454,8 @@ impl<T: Real> Loop<T> {
 
     /// The sum of all parts of sum `index`.
     fn combined(&self, index: usize) -> T {
-        let sums = self.sums.len();
-        let mut whole = Pairwise::new();
-        let mut tail = T::zero();
-        for part in 0..self.elements.div_ceil(PART) {
-            let partial = self.partials[part * sums + index];
-            if (part + 1) * PART <= self.elements {
-                whole.carry(PART_LEVEL, partial);
-            } else {
-                tail = partial;
-            }
-        }
-        whole.total_after(tail)
+        let partials = self.partials.iter().skip(index).step_by(self.sums.len());
+        Pairwise::of_parts(PART_LEVEL, self.elements, partials.copied())
     }
 }
 
@@ -459,13 +480,14 @@ fn block<'b, T: Real>(
     }
 }
 
+/// Takes the first `count` elements out of a slice.
+fn split_off<'a, T>(slice: &mut &'a mut [T], count: usize) -> &'a mut [T] {
+    let (first, rest) = std::mem::take(slice).split_at_mut(count);
+    *slice = rest;
+    first
+}
+
 /// How many parts a loop has.
 pub(super) fn parts(elements: usize) -> usize {
     elements.div_ceil(PART)
-}
-
-impl<T> Default for Scratch<T> {
-    fn default() -> Self {
-        Self { registers: Vec::new(), loaded: Vec::new() }
-    }
 }

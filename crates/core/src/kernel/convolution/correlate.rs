@@ -11,11 +11,11 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::phase::{Phase, Reading};
-use super::planes::Planes;
+use super::planes::{self, Planes};
 use super::tile::{MOST, Tile, VECTORS, load, vector_width, width};
 use crate::Real;
-use crate::kernel::ARCH;
 use crate::kernel::simd::Aligned;
+use crate::kernel::{ARCH, threads};
 
 /// Extents of a source, of a result, and of what lies between.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,8 @@ pub(super) struct Extents {
     pub(super) strides: [usize; 3],
     /// Weights of a group.
     pub(super) weights: usize,
+    /// Nanoseconds that all images are thought to take.
+    pub(super) work: usize,
 }
 
 impl Extents {
@@ -57,8 +59,8 @@ pub(super) fn correlate<T: Real>(
 ) {
     let [from, to] = extents.image().map(|size| size * extents.groups * extents.together());
     let width = width::<T>();
-    let mut planes =
-        Planes::new(extents.together(), extents.channels, extents.source, &readings, 0);
+    let planes = || Planes::new(extents.together(), extents.channels, extents.source, &readings, 0);
+    let distances = planes::distances(extents.channels, &readings);
     let phases: Vec<[&Phase; 2]> = readings[0]
         .phases
         .iter()
@@ -72,28 +74,32 @@ pub(super) fn correlate<T: Real>(
         .collect();
     let scans: Vec<Scan> = phases
         .iter()
-        .map(|phase| Scan::new(extents, *phase, planes.distances(), readings[0].before))
+        .map(|phase| Scan::new(extents, *phase, distances, readings[0].before))
         .collect();
-    for (source, result) in source.chunks(from).zip(result.chunks_mut(to)) {
-        for (group, panels) in panels.iter().enumerate() {
-            let [from, to] = extents.image();
-            for (image, source) in source.chunks_exact(from * extents.groups).enumerate() {
-                planes.fill(image, &source[group * from..][..from]);
-            }
-            let images = result.len() / (to * extents.groups);
-            for (scan, panel) in scans.iter().zip(panels) {
-                let count = scan.targets.len() / extents.together() * images;
-                ARCH.dispatch(Multiply {
-                    extents,
-                    scan,
-                    panel,
-                    targets: &scan.targets[..count],
-                    pixels: &planes.pixels,
-                    result: &mut result[group * to..],
-                });
+    let images = source.chunks(from).zip(result.chunks_mut(to));
+    threads::share(extents.work, images, |images| {
+        let mut planes = planes();
+        for (source, result) in images {
+            for (group, panels) in panels.iter().enumerate() {
+                let [from, to] = extents.image();
+                for (image, source) in source.chunks_exact(from * extents.groups).enumerate() {
+                    planes.fill(image, &source[group * from..][..from]);
+                }
+                let images = result.len() / (to * extents.groups);
+                for (scan, panel) in scans.iter().zip(panels) {
+                    let count = scan.targets.len() / extents.together() * images;
+                    ARCH.dispatch(Multiply {
+                        extents,
+                        scan,
+                        panel,
+                        targets: &scan.targets[..count],
+                        pixels: &planes.pixels,
+                        result: &mut result[group * to..],
+                    });
+                }
             }
         }
-    }
+    });
 }
 
 /// The weights of a phase, in the order in which they are read: for each tile's

@@ -8,8 +8,8 @@
 //! ([`weights`]). With one line, the same serves sequences.
 //!
 //! Images are independent but for that sum, which adds chunks of a fixed number of
-//! images in order: so images may be shared out among threads without a change in
-//! the last bit.
+//! images in order: so images are shared out among threads without a change in the
+//! last bit.
 
 mod correlate;
 mod phase;
@@ -60,6 +60,11 @@ impl Geometry {
         self.channels * self.slides[0].extent * self.slides[1].extent
     }
 
+    /// Nanoseconds that the convolution and its transposes are thought to take.
+    fn work<T>(&self) -> usize {
+        self.images * self.groups * self.taps() * self.output() * size_of::<T>() / 200
+    }
+
     /// Elements of an image of a group of the output.
     fn output(&self) -> usize {
         self.features * self.positions()
@@ -80,6 +85,7 @@ pub(crate) fn convolve<T: Real>(geometry: &Geometry, x: View<'_, T>, w: View<'_,
         result: geometry.slides.map(|slide| slide.positions),
         strides: [geometry.taps(), down.taps * across.taps, across.taps],
         weights: geometry.features * geometry.taps(),
+        work: geometry.work::<T>(),
     };
     let readings = geometry.slides.map(|slide| Reading::of_input(&slide));
     correlate(&extents, readings, &contiguous(x), &contiguous(w), y);
@@ -100,6 +106,7 @@ pub(crate) fn transpose<T: Real>(geometry: &Geometry, y: View<'_, T>, w: View<'_
         result: geometry.source(),
         strides: [down.taps * across.taps, geometry.taps(), across.taps],
         weights: geometry.features * geometry.taps(),
+        work: geometry.work::<T>(),
     };
     let readings = geometry.slides.map(|slide| Reading::of_output(&slide));
     correlate(&extents, readings, &contiguous(y), &contiguous(w), x);

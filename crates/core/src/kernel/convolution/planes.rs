@@ -11,12 +11,19 @@ use crate::kernel::simd::Aligned;
 /// Padded planes, by line, column and channel.
 #[derive(Debug)]
 pub(super) struct Planes<T> {
-    channels: usize,
+    distances: [usize; 3],
     /// Extents of the source.
     extents: [usize; 2],
     before: [usize; 2],
     padded: [usize; 2],
     pub(super) pixels: Aligned<T>,
+}
+
+/// From a pixel of some channels to the next, from a line to the next, and from an
+/// image to the next.
+pub(super) fn distances(channels: usize, [down, across]: &[Reading; 2]) -> [usize; 3] {
+    let line = across.extent * channels;
+    [channels, line, down.extent * line]
 }
 
 /// Channels that are copied together.
@@ -29,24 +36,19 @@ impl<T: Real> Planes<T> {
         images: usize,
         channels: usize,
         extents: [usize; 2],
-        [down, across]: &[Reading; 2],
+        readings @ [down, across]: &[Reading; 2],
         slack: usize,
     ) -> Self {
         let padded = [down.extent, across.extent];
-        let pixels = Aligned::zeros(images * padded[0] * padded[1] * channels + slack);
-        Self { channels, extents, before: [down.before, across.before], padded, pixels }
-    }
-
-    /// From a pixel to the next, from a line to the next, and from an image to the
-    /// next.
-    pub(super) fn distances(&self) -> [usize; 3] {
-        let line = self.padded[1] * self.channels;
-        [self.channels, line, self.padded[0] * line]
+        let distances = distances(channels, readings);
+        let pixels = Aligned::zeros(images * distances[2] + slack);
+        let before = [down.before, across.before];
+        Self { distances, extents, before, padded, pixels }
     }
 
     /// Copies an image to its place. The zeros around it stay.
     pub(super) fn fill(&mut self, image: usize, x: &[T]) {
-        let [channels, line, size] = self.distances();
+        let [channels, line, size] = self.distances;
         let [height, width] = self.extents;
         let start = image * size;
         let lines = height.min(self.padded[0].saturating_sub(self.before[0]));

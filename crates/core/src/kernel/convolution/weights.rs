@@ -3,8 +3,8 @@
 //!
 //! Rows of a tile are features, columns are elements that lie side by side under
 //! the window. Positions are summed up in registers, for one image or, where they
-//! are few, for some. Images are summed in chunks of a fixed number, and the chunks
-//! in order, so that threads may share the chunks without a change in the last bit.
+//! are few, for some. Images are summed in chunks of a fixed number, which threads
+//! share, and the chunks in order: so the last bit does not depend on the threads.
 
 use std::ops::Range;
 
@@ -12,11 +12,11 @@ use pulp::{Simd, WithSimd};
 
 use super::Geometry;
 use super::phase::Reading;
-use super::planes::Planes;
+use super::planes::{self, Planes};
 use super::tile::{MOST, Tile, VECTORS, load, width};
 use crate::Real;
-use crate::kernel::ARCH;
 use crate::kernel::simd::lanes;
+use crate::kernel::{ARCH, threads};
 
 /// Images that are summed before they are added to the others.
 const CHUNK: usize = 8;
@@ -27,38 +27,57 @@ const ENOUGH: usize = 512;
 pub(super) fn accumulate<T: Real>(geometry: &Geometry, x: &[T], y: &[T], out: &mut [T]) {
     let readings = geometry.slides.map(|slide| Reading::of_input(&slide));
     let [from, to] = [geometry.input(), geometry.output()];
-    let Geometry { groups, channels, features, slides: [down, across], .. } = *geometry;
+    let Geometry { groups, channels, features, .. } = *geometry;
     let together = (ENOUGH / geometry.positions()).clamp(1, CHUNK);
-    let mut planes = Planes::new(together, channels, geometry.source(), &readings, MOST);
-    let [_, _, image] = planes.distances();
-    let plan = Plan::new(geometry, &readings, planes.distances(), width::<T>() / VECTORS);
-    let mut sums = vec![T::zero(); groups * features * geometry.taps()];
-    let size = sums.len() / groups;
-    for (x, y) in x.chunks(from * groups * CHUNK).zip(y.chunks(to * groups * CHUNK)) {
-        sums.fill(T::zero());
-        let few = x.chunks(from * groups * together).zip(y.chunks(to * groups * together));
-        for (x, y) in few {
-            for (group, sums) in sums.chunks_exact_mut(size).enumerate() {
-                for (number, x) in x.chunks_exact(from * groups).enumerate() {
-                    planes.fill(number, &x[group * from..][..from]);
+    let distances = planes::distances(channels, &readings);
+    let plan = Plan::new(geometry, &readings, distances, width::<T>() / VECTORS);
+    let size = features * geometry.taps();
+    let chunks: Vec<(&[T], &[T])> =
+        x.chunks(from * groups * CHUNK).zip(y.chunks(to * groups * CHUNK)).collect();
+    // On one thread the sums of a chunk are added up while they are still near.
+    let work = geometry.work::<T>();
+    let rounds = chunks.len().div_ceil(threads::pieces(work));
+    let round = chunks.len().div_ceil(rounds);
+    let mut sums = vec![T::zero(); round * groups * size];
+    for chunks in chunks.chunks(round) {
+        let work = work * chunks.len() * CHUNK / geometry.images.max(CHUNK);
+        let tasks = chunks.iter().zip(sums.chunks_exact_mut(groups * size));
+        threads::share(work, tasks, |tasks| {
+            let mut planes = Planes::new(together, channels, geometry.source(), &readings, MOST);
+            for (&(x, y), sums) in tasks {
+                sums.fill(T::zero());
+                let few = x.chunks(from * groups * together).zip(y.chunks(to * groups * together));
+                for (x, y) in few {
+                    for (group, sums) in sums.chunks_exact_mut(size).enumerate() {
+                        for (number, x) in x.chunks_exact(from * groups).enumerate() {
+                            planes.fill(number, &x[group * from..][..from]);
+                        }
+                        ARCH.dispatch(Multiply {
+                            geometry,
+                            plan: &plan,
+                            pixels: &planes.pixels,
+                            image: distances[2],
+                            y: &y[group * to..],
+                            sums,
+                        });
+                    }
                 }
-                ARCH.dispatch(Multiply {
-                    geometry,
-                    plan: &plan,
-                    pixels: &planes.pixels,
-                    image,
-                    y: &y[group * to..],
-                    sums,
-                });
             }
+        });
+        for sums in sums.chunks_exact(groups * size).take(chunks.len()) {
+            add(geometry, sums, out);
         }
-        // From the order in which they are computed to that of the weights.
-        let taps = geometry.taps();
-        for (sums, out) in sums.chunks_exact(taps).zip(out.chunks_exact_mut(taps)) {
-            for (tap, sums) in sums.chunks_exact(channels).enumerate() {
-                for (channel, &sum) in sums.iter().enumerate() {
-                    out[channel * down.taps * across.taps + tap] += sum;
-                }
+    }
+}
+
+/// Adds sums in the order in which they are computed to weights in theirs.
+fn add<T: Real>(geometry: &Geometry, sums: &[T], out: &mut [T]) {
+    let Geometry { channels, slides: [down, across], .. } = *geometry;
+    let taps = geometry.taps();
+    for (sums, out) in sums.chunks_exact(taps).zip(out.chunks_exact_mut(taps)) {
+        for (tap, sums) in sums.chunks_exact(channels).enumerate() {
+            for (channel, &sum) in sums.iter().enumerate() {
+                out[channel * down.taps * across.taps + tap] += sum;
             }
         }
     }

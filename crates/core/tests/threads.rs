@@ -1,0 +1,200 @@
+//! The number of threads changes no bit: of any op, of whole derivatives, eager and
+//! compiled.
+//!
+//! One test sets the number at a time. The others may run with any, for that is
+//! what is claimed.
+
+use std::sync::{Mutex, PoisonError};
+
+use wengert_core::op::registry::ops;
+use wengert_core::op::{Convolution, Elementwise, Pooling, Sample, Samples};
+use wengert_core::{Number, Real, Shape, Tape, Tensor, Var, View, compile, threads};
+
+static SETTING: Mutex<()> = Mutex::new(());
+
+/// What `compute` gives with one thread, which it has to give with more as well.
+fn on_any_number_of_threads<R: PartialEq>(name: &str, mut compute: impl FnMut() -> R) -> R {
+    let _setting = SETTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = threads::count();
+    threads::set(1);
+    let alone = compute();
+    for count in [2, 3] {
+        threads::set(count);
+        assert!(compute() == alone, "{name}: {count} threads compute other bits than one");
+    }
+    threads::set(before);
+    alone
+}
+
+/// Numbers that look random, of both signs.
+fn fill<T: Real>(shape: impl Into<Shape>, seed: usize) -> Tensor<T> {
+    Tensor::from_fn(shape, |i| {
+        let hash = ((i + seed * 7919) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        T::from_f64(hash as f64 / 2_f64.powi(23) - 1.0)
+    })
+}
+
+fn bits<T: Real>(xs: impl IntoIterator<Item = T>) -> Vec<u64> {
+    xs.into_iter().map(|x| x.as_f64().to_bits()).collect()
+}
+
+/// A sample's operands with the leading axis of some of them so long that the work
+/// is shared out; only those that fit the op.
+fn enlarged<T: Real>(sample: &Sample<T>) -> Option<Vec<Shape>> {
+    const ELEMENTS: usize = 600_000;
+    let shapes: Vec<Shape> = sample.args.iter().map(|(shape, _)| shape.clone()).collect();
+    let most = shapes.iter().map(Shape::elements).max()?;
+    let enlarge = |shape: &Shape| {
+        let mut extents = shape.to_vec();
+        *extents.first_mut()? *= ELEMENTS.div_ceil(most.max(1));
+        (shape.elements() > 0).then(|| Shape::from(&extents[..]))
+    };
+    let only = |arg: usize| {
+        let mut shapes = shapes.clone();
+        shapes[arg] = enlarge(&shapes[arg])?;
+        Some(shapes)
+    };
+    let all = || shapes.iter().map(enlarge).collect();
+    let fits = |shapes: &Vec<Shape>| sample.op.shape(&shapes.iter().collect::<Vec<_>>()).is_ok();
+    all().filter(fits).or_else(|| (0..shapes.len()).filter_map(only).find(fits))
+}
+
+/// Compares the values of all ops. Returns those of which no sample can be enlarged.
+fn compare_every_op<T: Real>() -> Vec<&'static str> {
+    let mut left_out = Vec::new();
+    for entry in ops::<T>() {
+        let enlarged = entry.samples.cases.iter().filter_map(|s| Some((s, enlarged(s)?)));
+        let mut count = 0;
+        for (sample, shapes) in enlarged.take(5) {
+            count += 1;
+            let args: Vec<Tensor<T>> = shapes
+                .iter()
+                .zip(&sample.args)
+                .map(|(shape, (_, domain))| {
+                    let from_unit = |x: T| {
+                        T::from_f64(
+                            domain.low + (domain.high - domain.low) * (x.as_f64() + 1.0) / 2.0,
+                        )
+                    };
+                    let numbers = fill::<T>(shape.clone(), 1);
+                    Tensor::new(shape.clone(), numbers.iter().map(from_unit).collect::<Vec<_>>())
+                })
+                .collect();
+            let result = sample.op.shape(&shapes.iter().collect::<Vec<_>>()).expect("it fits");
+            on_any_number_of_threads(&format!("{} of {shapes:?}", entry.name), || {
+                let views: Vec<View<'_, T>> = args.iter().map(Tensor::view).collect();
+                let mut out = vec![T::zero(); result.elements()];
+                sample.op.eval(&views, &result, &mut out);
+                bits(out)
+            });
+        }
+        if count == 0 {
+            left_out.push(entry.name);
+        }
+    }
+    left_out
+}
+
+#[test]
+fn every_op() {
+    // Their shapes are parameters, and they copy or are sums, which others cover.
+    let left_out: [&str; 0] = [];
+    assert_eq!(compare_every_op::<f32>(), left_out);
+    assert_eq!(compare_every_op::<f64>(), left_out);
+}
+
+/// A value that goes through kernels of every kind, and derivatives of it.
+fn network<'t, T: Real>(x: Var<'t, T>, filters: Var<'t, T>, w: Var<'t, T>) -> Vec<Var<'t, T>> {
+    let planes = x.conv2d(filters, Convolution::new().padding(1)).leaky_relu(0.1);
+    let pooled = planes.max_pool2d(Pooling::new(3).stride(2));
+    let averaged = planes.avg_pool2d(Pooling::new(3).stride(2));
+    let rows = (pooled + averaged * 0.5).flatten(1, -1);
+    let hidden = (rows.matmul(w) + rows.sum_over(0).sum() * 0.01).tanh();
+    let normal = hidden.layer_norm(-1, 1e-5) * hidden.transpose().reshape(&hidden.shape()[..]);
+    let chances = normal.softmax(-1) + hidden.log_softmax(-1).sigmoid();
+    let y = (chances * hidden.log_sum_exp(-1).unsqueeze(-1)).sum_over(0).square().mean();
+    let gradients = y.backward();
+    let mut outputs = vec![y];
+    outputs.extend([x, filters, w].map(|input| gradients.on_tape(input)));
+    outputs
+}
+
+fn compare_networks<T: Real>() {
+    let inputs = [fill::<T>([40, 3, 33, 33], 1), fill([8, 3, 3, 3], 2), fill([2048, 700], 3)];
+    let read = |outputs: Vec<Tensor<T>>| -> Vec<Vec<u64>> {
+        outputs.iter().map(|output| bits(output.iter())).collect()
+    };
+    let eager = on_any_number_of_threads("a network", || {
+        let tape = Tape::new();
+        let [x, filters, w] = [0, 1, 2].map(|i| tape.variable(&inputs[i]));
+        read(network(x, filters, w).into_iter().map(|output| output.value()).collect())
+    });
+    let [x, filters, w] = &inputs;
+    let mut program =
+        compile(|[x, filters, w]| network(x, filters, w), [x, filters, w]).expect("no decisions");
+    let compiled = on_any_number_of_threads("a compiled network", || {
+        program.execute();
+        read((0..4).map(|output| program.output(output)).collect())
+    });
+    assert!(eager == compiled, "a program computes other bits than the tape");
+}
+
+#[test]
+fn derivatives_and_programs() {
+    compare_networks::<f32>();
+    compare_networks::<f64>();
+}
+
+/// Stripes of products must not depend on where they are cut, for any order of the
+/// factors and any number of terms.
+#[test]
+fn products() {
+    for [m, k, n] in [
+        [1000, 37, 100],
+        [100, 1200, 200],
+        [200, 700, 32],
+        [17, 2500, 400],
+        [3, 5000, 900],
+        [900, 3000, 7],
+        [512, 784, 256],
+        [301, 513, 299],
+    ] {
+        let (a, b) = (fill::<f32>([m, k], 1), fill::<f32>([k, n], 2));
+        let (a_turned, b_turned) = (fill::<f32>([k, m], 1), fill::<f32>([n, k], 2));
+        on_any_number_of_threads(&format!("[{m}, {k}] times [{k}, {n}]"), || {
+            let tape = Tape::new();
+            let [a, b, a_turned, b_turned] =
+                [&a, &b, &a_turned, &b_turned].map(|t| tape.constant(t));
+            [(a, b), (a_turned.transpose(), b), (a, b_turned.transpose())]
+                .map(|(a, b)| bits(a.matmul(b).value().iter()))
+        });
+    }
+}
+
+#[test]
+fn a_panic_of_one_thread_reaches_the_caller() {
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Fragile;
+
+    impl Elementwise<1> for Fragile {
+        const NAME: &'static str = "fragile";
+        fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+            assert!(x < T::from_f64(399_990.0), "too much");
+            x
+        }
+        fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
+            x.constant(1.0)
+        }
+        fn samples(_: &mut Samples<Self>) {}
+    }
+
+    let x = Tensor::from_fn([400_000], |i| i as f64);
+    on_any_number_of_threads("a panic", || {
+        let panic = std::panic::catch_unwind(|| {
+            let tape = Tape::new();
+            tape.constant(&x).apply(Fragile).value()
+        });
+        let panic = panic.expect_err("the last element is too much");
+        panic.downcast_ref::<&str>().map(|message| message.to_string())
+    });
+}
