@@ -15,7 +15,7 @@ pub trait Format: FloatCore + FloatConst + 'static {
     const SHIFT: Self;
     /// What the exponent of 1 is stored as.
     const BIAS: Self;
-    /// The greatest power of two of the form `2^-(2^n)`.
+    /// A power of two in the middle between 1 and the least normal number.
     const SMALL_POWER: Self;
     /// The exponent of `SMALL_POWER`.
     const SMALL_EXPONENT: Self;
@@ -51,7 +51,7 @@ pub trait Format: FloatCore + FloatConst + 'static {
 
     /// The digits of `pi/2` after those of the nearest number, in two parts.
     const FRAC_PI_2_MIDDLE: Self;
-    /// The second part.
+    /// The second part of these digits.
     const FRAC_PI_2_LOW: Self;
     /// The largest angle that is reduced by these digits.
     const NEAR: Self;
@@ -96,13 +96,13 @@ pub trait Format: FloatCore + FloatConst + 'static {
 }
 
 macro_rules! format {
-    ($float:ident as $bits:ident: $explicit:literal bits, bias $bias:literal, small $small:literal {
+    ($float:ident as $bits:ident: $explicit:literal bits, bias $bias:literal {
         $($constants:tt)*
     }) => {
         impl Format for $float {
             const SHIFT: Self = 1.5 * (1_u64 << $explicit) as Self;
             const BIAS: Self = $bias as Self;
-            const SMALL_POWER: Self = $small;
+            const SMALL_POWER: Self = Self::from_bits(($bias - 1) / 2 << $explicit);
             const SMALL_EXPONENT: Self = -(($bias + 1) / 2) as Self;
 
             #[inline(always)]
@@ -175,7 +175,7 @@ macro_rules! format {
     };
 }
 
-format! { f32 as u32: 23 bits, bias 127, small 5.421010862427522e-20 {
+format! { f32 as u32: 23 bits, bias 127 {
     const LN2_LOW: f32 = -1.9046542e-9;
 
     const EXP_INFINITE: f32 = 89.0;
@@ -239,7 +239,7 @@ format! { f32 as u32: 23 bits, bias 127, small 5.421010862427522e-20 {
     }
 }}
 
-format! { f64 as u64: 52 bits, bias 1023, small 7.458340731200207e-155 {
+format! { f64 as u64: 52 bits, bias 1023 {
     const LN2_LOW: f64 = 2.3190468138462996e-17;
 
     const EXP_INFINITE: f64 = 710.0;
