@@ -49,17 +49,12 @@ impl<T: Real, F: Pointwise<T> + Send + Sync> BlockKernel<T> for F {
     }
 
     fn short(&self, memory: &mut [T], call: &ShortCall) {
-        few::<T, F, _>(
+        let (earlier, out) = memory.split_at_mut(call.out as usize);
+        few(
+            &mut out[..call.len as usize],
+            *self,
             #[inline(always)]
-            || {
-                let (earlier, out) = memory.split_at_mut(call.out as usize);
-                for (i, y) in out[..call.len as usize].iter_mut().enumerate() {
-                    *y = self.at(
-                        #[inline(always)]
-                        |k| earlier[call.operands[k].at(i)],
-                    );
-                }
-            },
+            |k, i| earlier[call.operands[k].at(i)],
         );
     }
 }

@@ -55,10 +55,56 @@ pub(crate) trait Pointwise<T>: Copy + Send + Sync {
     }
 }
 
-/// Runs `code`, which evaluates `F`, compiled as it should be for few numbers.
+/// Runs `code`, which evaluates `F` for one number, compiled as it should be.
 #[inline(always)]
-pub(crate) fn few<T, F: Pointwise<T>, R>(code: impl FnOnce() -> R) -> R {
+pub(crate) fn alone<T, F: Pointwise<T>, R>(code: impl FnOnce() -> R) -> R {
     if F::IS_ELEMENTARY { dispatched(code) } else { code() }
+}
+
+/// Numbers that elementary functions take together, if there are so many: one vector
+/// of the widest.
+const LANES: usize = 8;
+
+/// Writes `f` of few elements, which `get` gives for operand and position.
+#[inline(always)]
+pub(crate) fn few<T: Real, F: Pointwise<T>>(out: &mut [T], f: F, get: impl Fn(usize, usize) -> T) {
+    if !F::IS_ELEMENTARY {
+        for (i, y) in out.iter_mut().enumerate() {
+            *y = f.at(
+                #[inline(always)]
+                |k| get(k, i),
+            );
+        }
+        return;
+    }
+    dispatched(
+        #[inline(always)]
+        || {
+            if out.len() < LANES {
+                for (i, y) in out.iter_mut().enumerate() {
+                    *y = f.at(
+                        #[inline(always)]
+                        |k| get(k, i),
+                    );
+                }
+                return;
+            }
+            for (chunk, out) in out.chunks_mut(LANES).enumerate() {
+                let first = chunk * LANES;
+                let mut xs = [[T::zero(); LANES]; MAX_OPERANDS];
+                for (k, xs) in xs.iter_mut().enumerate().take(F::OPERANDS) {
+                    for (i, x) in xs.iter_mut().enumerate() {
+                        // Lanes beyond the last repeat it.
+                        *x = get(k, first + i.min(out.len() - 1));
+                    }
+                }
+                let sources = xs.each_ref().map(|xs| &xs[..]);
+                let mut ys = [T::zero(); LANES];
+                apply(&sources, &mut ys, f);
+                out.copy_from_slice(&ys[..out.len()]);
+            }
+        },
+    );
 }
 
 /// Writes `f` of the broadcast operands to `out`, in row-major order.
@@ -75,18 +121,17 @@ pub(crate) fn map<T: Real, F: Pointwise<T>>(
     if out.len() < SHORT
         && let Some(operands) = periods(args, shape, out.len())
     {
-        return few::<T, F, _>(
+        // Most operands are whole or one number: no remainder is needed for those.
+        return few(
+            out,
+            f,
             #[inline(always)]
-            || {
-                let mut index = [0; MAX_OPERANDS];
-                for y in out {
-                    *y = f.at(
-                        #[inline(always)]
-                        |k| operands[k][index[k]],
-                    );
-                    for (index, operand) in index.iter_mut().zip(&operands[..F::OPERANDS]) {
-                        *index = if *index + 1 == operand.len() { 0 } else { *index + 1 };
-                    }
+            |k, i| {
+                let operand = operands[k];
+                match operand.len() {
+                    1 => operand[0],
+                    len if i < len => operand[i],
+                    len => operand[i % len],
                 }
             },
         );

@@ -14,7 +14,7 @@ use super::{
     Call, Cost, DynOp, Formula, Operation, SampleSet, Samples, add_terms, family, operands,
 };
 use crate::kernel::block::BlockKernel;
-use crate::kernel::map::{MAX_OPERANDS, Pointwise, few, map};
+use crate::kernel::map::{MAX_OPERANDS, Pointwise, alone, map};
 use crate::number::{Near, Number, Plain};
 use crate::tensor::{Layout, Shape, View};
 use crate::{Real, Var};
@@ -217,7 +217,7 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
     #[inline]
     fn eval_scalar(&self, args: &[T]) -> Option<T> {
         let x: [T; N] = args.try_into().ok()?;
-        Some(few::<T, Self, _>(
+        Some(alone::<T, Self, _>(
             #[inline(always)]
             move || self.0.eval(x),
         ))
@@ -352,7 +352,7 @@ impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> DynOp<T>
     fn eval_scalar(&self, args: &[T]) -> Option<T> {
         let x: [T; N] = args[..N].try_into().ok()?;
         let (y, factor) = (args[N], args[N + 1]);
-        Some(few::<T, Self, _>(
+        Some(alone::<T, Self, _>(
             #[inline(always)]
             move || self.product(x, y, factor),
         ))
