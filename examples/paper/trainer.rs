@@ -12,16 +12,25 @@ use super::{Net, Points, code_cost};
 /// Moves a network step by step.
 pub enum Trainer<'a> {
     /// Records every step.
-    Recorded { points: &'a Points, tape: Tape<f64>, monitor: Monitor, sgd: Sgd<f64> },
+    Recorded(Box<Recorder<'a>>),
     /// Replays a compiled step, which computes the cost too.
     Compiled { points: &'a Points, step: Box<TrainStep<f64>> },
+}
+
+/// What recording takes: a tape each for training and for monitoring, so that both
+/// follow their own last recording.
+pub struct Recorder<'a> {
+    points: &'a Points,
+    tape: Tape<f64>,
+    monitor: Monitor,
+    sgd: Sgd<f64>,
 }
 
 impl<'a> Trainer<'a> {
     /// A trainer that records steps of size `eta`.
     pub fn recorded(points: &'a Points, eta: f64) -> Self {
         let (tape, monitor) = (Tape::new(), Monitor::new(points));
-        Self::Recorded { points, tape, monitor, sgd: Sgd::new(eta) }
+        Self::Recorded(Box::new(Recorder { points, tape, monitor, sgd: Sgd::new(eta) }))
     }
 
     /// A trainer that replays a compiled step of size `eta`, from the network's
@@ -42,7 +51,8 @@ impl<'a> Trainer<'a> {
     /// One step on one point.
     pub fn step(&mut self, net: &mut Net, point: usize) {
         match self {
-            Self::Recorded { points, tape, sgd, .. } => {
+            Self::Recorded(recorder) => {
+                let Recorder { points, tape, sgd, .. } = &mut **recorder;
                 tape.reset();
                 let x = tape.constant(points.positions[point]);
                 let cost = point_cost(net, x, tape.constant(points.target(point)));
@@ -59,7 +69,7 @@ impl<'a> Trainer<'a> {
     /// The cost over all points after the last step, in the listing's scale.
     pub fn cost(&mut self, net: &Net) -> f64 {
         match self {
-            Self::Recorded { monitor, .. } => monitor.cost(net),
+            Self::Recorded(recorder) => recorder.monitor.cost(net),
             Self::Compiled { step, .. } => step.monitored().expect("compiled with a monitor"),
         }
     }

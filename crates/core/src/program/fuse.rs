@@ -190,13 +190,13 @@ impl<T: Real> Fusion<'_, T> {
     fn sorted(self) -> Vec<Unit> {
         let mut waiting = vec![0_usize; self.units.len()];
         let mut readers: Vec<Vec<usize>> = vec![Vec::new(); self.units.len()];
-        for unit in 0..self.units.len() {
+        for (unit, waiting) in waiting.iter_mut().enumerate() {
             for (_, operand) in self.reads(unit) {
                 if let Some(source) = self.unit_of[operand.root.index()]
                     && source != unit
                 {
                     readers[source].push(unit);
-                    waiting[unit] += 1;
+                    *waiting += 1;
                 }
             }
         }
