@@ -254,7 +254,7 @@ fn near_forms_are_the_same<T: Real>() {
     // Blocks with and without far angles, and numbers by themselves.
     let xs: Vec<T> = angles().filter(|x: &T| x.is_finite()).collect();
     let tape = Tape::new();
-    let all = tape.constant(&Tensor::new([xs.len()], xs.clone()));
+    let all = tape.constant(Tensor::new([xs.len()], xs.clone()));
     let (sines, cosines) = (all.sin().value(), all.cos().value());
     for (i, x) in xs.into_iter().enumerate() {
         assert!(same(sines.at(&[i]), x.sin()) && same(cosines.at(&[i]), x.cos()), "{x}");

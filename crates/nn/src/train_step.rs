@@ -29,7 +29,7 @@ use crate::{Module, Param, Path};
 ///     |(x, y)| quadratic_cost(net.forward(x), y),
 ///     (&x, &y),
 /// )?;
-/// for _ in 0..200 {
+/// for _ in 0..1000 {
 ///     step.run((&x, &y));
 /// }
 /// step.store(&mut net, &mut sgd);

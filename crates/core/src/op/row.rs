@@ -624,7 +624,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// without scale and shift. `epsilon` is added to the variance.
     ///
     /// ```
-    /// let tape = wengert_core::Tape::new();
+    /// let tape = wengert_core::Tape::<f64>::new();
     /// let y = tape.variable([[1.0, 3.0], [5.0, 5.0]]).layer_norm(0.0001);
     /// assert!((y.value().at(&[0, 1]) - 1.0).abs() < 1e-4);
     /// assert_eq!(y.value().at(&[1, 1]), 0.0);
