@@ -39,6 +39,7 @@ mod var;
 pub use kernel::threads;
 
 pub use axes::{Axes, AxisList};
+pub use kernel::vectorised;
 pub use number::{Number, Plain};
 pub use program::{CompileError, Functions, Program, compile};
 pub use real::Real;

@@ -10,7 +10,7 @@
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use wengert_core::{Real, Shape, Tape, Tensor, Var};
+use wengert_core::{Real, Shape, Tape, Tensor, Var, vectorised};
 
 /// A tensor of a model that training changes.
 ///
@@ -162,14 +162,27 @@ impl<T: Real> Param<T> {
         if self.value.is_shared() {
             let mut fresh = self.take_spare();
             let elements = fresh.as_mut_slice().iter_mut().zip(self.elements());
-            for ((fresh, &element), item) in elements.zip(items) {
-                *fresh = f(element, item);
-            }
+            vectorised(
+                items.len(),
+                #[inline(always)]
+                || {
+                    for ((fresh, &element), item) in elements.zip(items) {
+                        *fresh = f(element, item);
+                    }
+                },
+            );
             self.spare = Some(mem::replace(&mut self.value, fresh));
         } else {
-            for (element, item) in self.value.as_mut_slice().iter_mut().zip(items) {
-                *element = f(*element, item);
-            }
+            let elements = self.value.as_mut_slice();
+            vectorised(
+                items.len(),
+                #[inline(always)]
+                || {
+                    for (element, item) in elements.iter_mut().zip(items) {
+                        *element = f(*element, item);
+                    }
+                },
+            );
         }
     }
 

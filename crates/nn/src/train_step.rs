@@ -123,12 +123,12 @@ impl<T: Real, R: Rule + Clone> TrainStep<T, R> {
             })
             .collect();
         let mut multipliers: Vec<f64> = Vec::new();
-        let mut settings: Vec<Vec<Var<'_, T>>> = Vec::new();
+        let mut settings: Vec<[Var<'_, T>; 4]> = Vec::new();
         for param in &trained {
             if !multipliers.contains(&param.rate()) {
                 multipliers.push(param.rate());
                 let numbers = rule.settings(rate * param.rate(), optimiser.steps() + 1);
-                settings.push(numbers.iter().map(|&x| tape.constant(T::from_f64(x))).collect());
+                settings.push(numbers.map(|x| tape.constant(T::from_f64(x))));
             }
         }
         program_inputs.extend(settings.iter().flatten());
@@ -144,7 +144,7 @@ impl<T: Real, R: Rule + Clone> TrainStep<T, R> {
                     .collect();
                 let mut next = states.clone();
                 let group = multipliers.iter().position(|&rate| rate == param.rate());
-                let settings = &settings[group.expect("collected above")];
+                let settings = settings[group.expect("collected above")];
                 let g = gradients.on_tape(w);
                 let moved = rule.apply(settings, param.decay(), w, g, &mut next);
                 parameters.push((param.key(), program_inputs.len()));

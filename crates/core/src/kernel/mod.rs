@@ -36,9 +36,19 @@ const WORTH_DISPATCH: usize = 64;
 /// Runs `loops` compiled for the widest vectors that this CPU has.
 ///
 /// The closure is compiled once for each instruction set, so it must be small
-/// and inlined: a loop over contiguous blocks, not a tree of calls.
+/// and inlined (`#[inline(always)]`): a loop over slices, not a tree of calls.
+///
+/// ```
+/// let (mut y, x) = (vec![1.0_f32; 1000], vec![2.0_f32; 1000]);
+/// wengert_core::vectorised(
+///     y.len(),
+///     #[inline(always)]
+///     || y.iter_mut().zip(&x).for_each(|(y, x)| *y += 0.5 * x),
+/// );
+/// assert_eq!(y[999], 2.0);
+/// ```
 #[inline(always)]
-pub(crate) fn vectorised<R>(elements: usize, loops: impl FnOnce() -> R) -> R {
+pub fn vectorised<R>(elements: usize, loops: impl FnOnce() -> R) -> R {
     if elements < WORTH_DISPATCH { loops() } else { dispatched(loops) }
 }
 

@@ -65,17 +65,17 @@ impl Rule for Moments {
     fn settings(&self, rate: f64, step: u64) -> Settings {
         let step = i32::try_from(step).unwrap_or(i32::MAX);
         let [first, second] = self.betas.map(|beta| 1.0 - beta.powi(step));
-        [rate / first, 1.0 / second.sqrt()].into_iter().collect()
+        [rate / first, 1.0 / second.sqrt(), 0.0, 0.0]
     }
 
     #[inline(always)]
-    fn apply<A: Number>(&self, settings: &[A], _: f64, w: A, g: A, states: &mut [A]) -> A {
-        let [rate, scale] = settings else { panic!("two settings, as above") };
+    fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
+        let [rate, scale, ..] = settings;
         let [m, v] = states else { panic!("two states, as above") };
         let [b1, b2] = self.betas.map(|beta| w.constant(beta));
         let one = w.constant(1.0);
         *m = b1 * *m + (one - b1) * g;
         *v = b2 * *v + (one - b2) * g * g;
-        w - *rate * *m / (v.sqrt() * *scale + w.constant(self.epsilon))
+        w - rate * *m / (v.sqrt() * scale + w.constant(self.epsilon))
     }
 }

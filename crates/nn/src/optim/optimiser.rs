@@ -91,37 +91,43 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
         };
         let rule = &self.rule;
         let decay = param.decay();
-        let settings: SmallVec<[Plain<T>; 4]> = rule
-            .settings(self.rate * param.rate(), self.steps)
-            .into_iter()
-            .map(|x| Plain(T::from_f64(x)))
-            .collect();
-        let step = |w: T, g: T, states: &mut [Plain<T>]| {
-            rule.apply(&settings, decay, Plain(w), Plain(g), states).0
-        };
+        let settings =
+            rule.settings(self.rate * param.rate(), self.steps).map(|x| Plain(T::from_f64(x)));
         if rule.states() == 0 {
-            param.update(gradient, |w, &g| step(w, g, &mut []));
+            param.update(
+                gradient,
+                #[inline(always)]
+                |w, &g| rule.apply(settings, decay, Plain(w), Plain(g), &mut []).0,
+            );
             return;
         }
         match &mut states(&mut self.memory, position, param, rule.states())[..] {
-            [v] => param.update(gradient.iter().zip(v), |w, (&g, v)| {
-                let mut states = [Plain(*v)];
-                let moved = step(w, g, &mut states);
-                [*v] = states.map(|state| state.0);
-                moved
-            }),
-            [m, v] => param.update(gradient.iter().zip(m.iter_mut().zip(v)), |w, (&g, (m, v))| {
-                let mut states = [Plain(*m), Plain(*v)];
-                let moved = step(w, g, &mut states);
-                [*m, *v] = states.map(|state| state.0);
-                moved
-            }),
+            [v] => param.update(
+                gradient.iter().zip(v),
+                #[inline(always)]
+                |w, (&g, v)| {
+                    let mut states = [Plain(*v)];
+                    let moved = rule.apply(settings, decay, Plain(w), Plain(g), &mut states).0;
+                    [*v] = states.map(|state| state.0);
+                    moved
+                },
+            ),
+            [m, v] => param.update(
+                gradient.iter().zip(m.iter_mut().zip(v)),
+                #[inline(always)]
+                |w, (&g, (m, v))| {
+                    let mut states = [Plain(*m), Plain(*v)];
+                    let moved = rule.apply(settings, decay, Plain(w), Plain(g), &mut states).0;
+                    [*m, *v] = states.map(|state| state.0);
+                    moved
+                },
+            ),
             many => {
                 let mut states: SmallVec<[Plain<T>; 4]> = SmallVec::new();
                 param.update(gradient.iter().enumerate(), |w, (i, &g)| {
                     states.clear();
                     states.extend(many.iter().map(|state| Plain(state[i])));
-                    let moved = step(w, g, &mut states);
+                    let moved = rule.apply(settings, decay, Plain(w), Plain(g), &mut states).0;
                     for (state, next) in many.iter_mut().zip(&states) {
                         state[i] = next.0;
                     }

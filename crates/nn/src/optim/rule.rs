@@ -4,7 +4,6 @@
 //! in [`Optimiser::step`](super::Optimiser::step), and by variables, which record
 //! it, in a compiled [`TrainStep`](crate::TrainStep). Both give the same bits.
 
-use smallvec::SmallVec;
 use wengert_core::Number;
 
 /// The formula of an optimiser.
@@ -21,9 +20,9 @@ use wengert_core::Number;
 /// impl Rule for SignDescent {
 ///     const STATES: &'static [&'static str] = &[];
 ///     fn settings(&self, rate: f64, _: u64) -> Settings {
-///         [rate].into_iter().collect()
+///         [rate, 0.0, 0.0, 0.0]
 ///     }
-///     fn apply<A: Number>(&self, settings: &[A], _: f64, w: A, g: A, _: &mut [A]) -> A {
+///     fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, _: &mut [A]) -> A {
 ///         let zero = g.constant(0.0);
 ///         w - settings[0] * (g.greater(zero) - g.less(zero))
 ///     }
@@ -51,8 +50,10 @@ pub trait Rule {
 
     /// The element `w` after a step with gradient `g`; `decay` is the parameter's
     /// multiplier of the weight decay. The states are replaced by their next values.
-    fn apply<A: Number>(&self, settings: &[A], decay: f64, w: A, g: A, states: &mut [A]) -> A;
+    fn apply<A: Number>(&self, settings: [A; 4], decay: f64, w: A, g: A, states: &mut [A]) -> A;
 }
 
-/// The numbers of a step: see [`Rule::settings`].
-pub type Settings = SmallVec<[f64; 4]>;
+/// The numbers of a step: see [`Rule::settings`]. As many as any rule needs; those
+/// that one does not need are 0. Their number is fixed so that loops need not check
+/// it.
+pub type Settings = [f64; 4];

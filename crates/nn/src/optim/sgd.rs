@@ -88,11 +88,11 @@ impl Rule for Momentum {
     }
 
     fn settings(&self, rate: f64, _: u64) -> Settings {
-        [rate].into_iter().collect()
+        [rate, 0.0, 0.0, 0.0]
     }
 
     #[inline(always)]
-    fn apply<A: Number>(&self, settings: &[A], decay: f64, w: A, g: A, states: &mut [A]) -> A {
+    fn apply<A: Number>(&self, settings: [A; 4], decay: f64, w: A, g: A, states: &mut [A]) -> A {
         let decay = self.weight_decay * decay;
         let g = if decay == 0.0 { g } else { g + w.constant(decay) * w };
         let rate = settings[0];
