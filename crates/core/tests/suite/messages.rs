@@ -13,7 +13,7 @@ fn message<R>(body: impl FnOnce() -> R) -> String {
         Ok(text) => *text,
         Err(panic) => panic.downcast_ref::<&str>().copied().unwrap_or_default().to_owned(),
     };
-    let text = text.replace('\\', "/").replace("crates/core/tests/", "");
+    let text = text.replace('\\', "/").replace("crates/core/tests/suite/", "");
     without_number(&without_number(&text, "tape "), ".rs:")
 }
 
