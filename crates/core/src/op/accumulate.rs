@@ -30,7 +30,7 @@ pub(crate) struct AddPart {
 }
 
 macro_rules! accumulation {
-    ($op:ty, $name:literal) => {
+    ($name:literal) => {
         fn name(&self) -> &'static str {
             $name
         }
@@ -70,7 +70,7 @@ macro_rules! accumulation {
 }
 
 impl<T: Real> DynOp<T> for AddWhole {
-    accumulation!(AddWhole, "add");
+    accumulation!("add");
 
     fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]) {
         DynOp::<T>::eval(&Operation::<T, _>::into_dyn(Add), args, shape, out);
@@ -86,7 +86,7 @@ impl<T: Real> DynOp<T> for AddWhole {
 }
 
 impl<T: Real> DynOp<T> for AddPart {
-    accumulation!(AddPart, "add_part");
+    accumulation!("add_part");
 
     fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
         args[0].copy_to(out);
