@@ -160,5 +160,5 @@ real!(f32, f64);
 
 mod sealed {
     /// Types for which the kernels are compiled.
-    pub trait Gemm: crate::kernel::simd::Lanes {}
+    pub trait Gemm: crate::kernel::simd::Lanes + bytemuck::Pod {}
 }

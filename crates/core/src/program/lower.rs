@@ -17,7 +17,7 @@ use crate::kernel::block::{SHORT_OPERANDS, ShortCall, Steps};
 use crate::kernel::product::ShortProduct;
 use crate::op::DynOp;
 use crate::tape::{Args, OpHandle};
-use crate::tensor::{Buffer, Layout, Shape};
+use crate::tensor::{Buffer, Elements, Layout, Shape};
 
 /// What a compilation gives.
 pub(super) struct Lowered<T: Real> {
@@ -75,7 +75,7 @@ pub(super) fn lower<T: Real>(
     let Lowering { mut memory, places, buffers, .. } = lowering;
     let mut buffer_bytes = 0;
     for &(slot, elements) in &buffers {
-        memory.long[slot] = Some(Arc::new(vec![T::zero(); elements]));
+        memory.long[slot] = Some(Arc::new(Elements::zeros(elements)));
         buffer_bytes += elements * size_of::<T>();
     }
     Lowered { instructions, memory, places, buffer_bytes, buffers: buffers.len() }
