@@ -11,9 +11,11 @@ use smallvec::SmallVec;
 use super::SHORT;
 use super::fuse::Unit;
 use super::graph::{Graph, Operand, Source, ValueId};
-use super::run::{Apply, Argument, Instruction, Memory, Place, ShortSum};
+use super::run::{
+    Apply, Argument, Instruction, Memory, Place, SHORT_OPERANDS, ShortCall, ShortSum,
+};
 use crate::Real;
-use crate::kernel::block::{SHORT_OPERANDS, ShortCall, Steps};
+use crate::kernel::block::Steps;
 use crate::kernel::product::ShortProduct;
 use crate::op::DynOp;
 use crate::tape::{Args, OpHandle};
@@ -271,7 +273,7 @@ impl<T: Real> Lowering<'_, T> {
             for (steps, &arg) in operands.iter_mut().zip(args) {
                 let (start, layout) = self.short_argument(arg)?;
                 let step = steady_step(&layout.broadcast_to(&shape))?;
-                *steps = Steps { start: u32::try_from(start).ok()?, step };
+                *steps = Steps::new(start, step);
             }
             let out = u32::try_from(self.short_place(id)).ok()?;
             let call = ShortCall { operands, out, len: shape.elements() as u32 };

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use smallvec::SmallVec;
 
 use crate::Real;
-use crate::kernel::block::{BlockKernel, ShortCall};
+use crate::kernel::block::{BlockKernel, Steps};
 use crate::kernel::map::{MAX_OPERANDS, Walk};
 use crate::kernel::pairwise::Pairwise;
 use crate::kernel::product::ShortProduct;
@@ -130,6 +130,17 @@ pub(super) enum Instruction<T: Real> {
     /// Elementwise functions and sums of long values, block by block.
     Loop(Box<Loop<T>>),
 }
+
+/// One evaluation within the memory of short values.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShortCall {
+    pub(super) operands: [Steps; SHORT_OPERANDS],
+    pub(super) out: u32,
+    pub(super) len: u32,
+}
+
+/// The most operands of a [`ShortCall`].
+pub(super) const SHORT_OPERANDS: usize = 4;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ShortSum<T> {
@@ -276,7 +287,10 @@ impl<T: Real> Instruction<T> {
     #[inline]
     pub(super) fn run(&mut self, memory: &mut Memory<T>) {
         match self {
-            Instruction::Short(kernel, call) => kernel.short(&mut memory.short, call),
+            Instruction::Short(kernel, call) => {
+                let (earlier, out) = memory.short.split_at_mut(call.out as usize);
+                kernel.short(earlier, &call.operands, &mut out[..call.len as usize]);
+            }
             Instruction::ShortProduct(product) => product.run(&mut memory.short),
             Instruction::ShortSum(sum) => sum.run(&mut memory.short),
             Instruction::Apply(apply) => apply.run(memory),
