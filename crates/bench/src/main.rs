@@ -4,17 +4,20 @@
 //! cargo run --release -p wengert-bench -- --list
 //! cargo run --release -p wengert-bench -- netbp chain --reps 51
 //! cargo run --release -p wengert-bench -- --ratio
+//! cargo run --release -p wengert-bench -- netbp chain --instructions
 //! ```
 
 mod data;
+mod instructions;
 mod measure;
 mod workload;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use measure::Reps;
 use serde_json::json;
-use workload::{COST_RATIOS, workloads};
+use workload::{COST_RATIOS, Workload, workloads};
 
 /// Measures Wengert on named workloads; one JSON line each.
 #[derive(Parser)]
@@ -27,6 +30,13 @@ struct Options {
     /// Instead of times, the cost of value and gradient over that of the value alone
     #[arg(long)]
     ratio: bool,
+    /// Instead of times, the instructions of a unit of work, by valgrind; for the small
+    /// workloads
+    #[arg(long)]
+    instructions: bool,
+    /// Run so many times and tell no time: for tools that count
+    #[arg(long)]
+    runs: Option<usize>,
     /// List the workloads and exit
     #[arg(long)]
     list: bool,
@@ -38,6 +48,16 @@ struct Options {
     threads: u32,
 }
 
+impl Options {
+    fn wants(&self, name: &str) -> bool {
+        self.workloads.is_empty() || self.workloads.iter().any(|own| own == name)
+    }
+
+    fn reps(&self) -> Reps {
+        self.runs.map_or(Reps::Timed(self.reps as usize), Reps::Counted)
+    }
+}
+
 fn main() -> ExitCode {
     let (options, all) = (Options::parse(), workloads());
     if let Some(name) = options.workloads.iter().find(|name| !all.iter().any(|w| w.name == **name))
@@ -46,46 +66,69 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     wengert::threads::set(options.threads as usize);
-    let is_wanted =
-        |name: &str| options.workloads.is_empty() || options.workloads.iter().any(|n| n == name);
     if options.ratio {
-        for ratio in COST_RATIOS.iter().filter(|ratio| is_wanted(ratio.name)) {
-            let value = (ratio.measure)(options.reps as usize);
-            println!(
-                "{}",
-                json!({
-                    "workload": ratio.name,
-                    "threads": options.threads,
-                    "reps": options.reps,
-                    "gradient_over_primal": value,
-                })
-            );
-        }
+        print_ratios(&options);
         return ExitCode::SUCCESS;
     }
-    for workload in &all {
+    let is_variant =
+        |workload: &&Workload| options.variant.as_ref().is_none_or(|own| own == workload.variant);
+    for workload in all.iter().filter(|workload| options.wants(workload.name)).filter(is_variant) {
         if options.list {
             println!("{} {} (time per {})", workload.name, workload.variant, workload.unit);
-            continue;
+        } else if options.instructions {
+            if let Err(error) = print_instructions(workload) {
+                eprintln!("{error}");
+                return ExitCode::FAILURE;
+            }
+        } else {
+            print_times(workload, &options);
         }
-        let is_variant = options.variant.as_ref().is_none_or(|own| own == workload.variant);
-        if !is_wanted(workload.name) || !is_variant {
-            continue;
-        }
-        let (timing, check) = (workload.run)(options.reps as usize);
+    }
+    ExitCode::SUCCESS
+}
+
+fn print_ratios(options: &Options) {
+    for ratio in COST_RATIOS.iter().filter(|ratio| options.wants(ratio.name)) {
+        let value = (ratio.measure)(options.reps());
         println!(
             "{}",
             json!({
-                "workload": workload.name,
-                "variant": workload.variant,
+                "workload": ratio.name,
                 "threads": options.threads,
-                "unit": workload.unit,
-                "median_us": timing.median_us,
-                "min_us": timing.min_us,
                 "reps": options.reps,
-                "check": check,
+                "gradient_over_primal": value,
             })
         );
     }
-    ExitCode::SUCCESS
+}
+
+fn print_instructions(workload: &Workload) -> std::io::Result<()> {
+    let (timing, _) = (workload.run)(Reps::Counted(1));
+    println!(
+        "{}",
+        json!({
+            "workload": workload.name,
+            "variant": workload.variant,
+            "unit": workload.unit,
+            "instructions": instructions::count(workload, timing.units)?,
+        })
+    );
+    Ok(())
+}
+
+fn print_times(workload: &Workload, options: &Options) {
+    let (timing, check) = (workload.run)(options.reps());
+    println!(
+        "{}",
+        json!({
+            "workload": workload.name,
+            "variant": workload.variant,
+            "threads": options.threads,
+            "unit": workload.unit,
+            "median_us": timing.median_us,
+            "min_us": timing.min_us,
+            "reps": options.reps,
+            "check": check,
+        })
+    );
 }

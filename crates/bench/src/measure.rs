@@ -5,6 +5,15 @@ use std::time::{Duration, Instant};
 /// A sample lasts at least this long, so that the clock's own cost vanishes.
 const SAMPLE: Duration = Duration::from_millis(2);
 
+/// How often a workload is run.
+#[derive(Clone, Copy, Debug)]
+pub enum Reps {
+    /// As often as so many samples of the time take.
+    Timed(usize),
+    /// So many times, whatever the clock says, for tools that count instructions.
+    Counted(usize),
+}
+
 /// What timing a workload gave.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
@@ -12,10 +21,19 @@ pub struct Timing {
     pub median_us: f64,
     /// The least sample, in microseconds a unit.
     pub min_us: f64,
+    /// Units of work in a run.
+    pub units: usize,
 }
 
-/// Times `run`, which does `units` units of work, over `reps` samples.
-pub fn time(reps: usize, units: usize, mut run: impl FnMut()) -> Timing {
+/// Times `run`, which does `units` units of work.
+pub fn time(reps: Reps, units: usize, mut run: impl FnMut()) -> Timing {
+    let reps = match reps {
+        Reps::Timed(samples) => samples.max(1),
+        Reps::Counted(runs) => {
+            (0..runs).for_each(|_| run());
+            return Timing { median_us: f64::NAN, min_us: f64::NAN, units };
+        }
+    };
     for _ in 0..3 {
         run();
     }
@@ -23,7 +41,7 @@ pub fn time(reps: usize, units: usize, mut run: impl FnMut()) -> Timing {
     run();
     let once = start.elapsed().max(Duration::from_nanos(1));
     let runs = (SAMPLE.as_secs_f64() / once.as_secs_f64()).ceil().max(1.0) as usize;
-    let mut samples: Vec<f64> = (0..reps.max(1))
+    let mut samples: Vec<f64> = (0..reps)
         .map(|_| {
             let start = Instant::now();
             for _ in 0..runs {
@@ -33,5 +51,5 @@ pub fn time(reps: usize, units: usize, mut run: impl FnMut()) -> Timing {
         })
         .collect();
     samples.sort_by(f64::total_cmp);
-    Timing { median_us: samples[samples.len() / 2], min_us: samples[0] }
+    Timing { median_us: samples[samples.len() / 2], min_us: samples[0], units }
 }

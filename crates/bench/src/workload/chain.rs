@@ -4,7 +4,7 @@
 use wengert::{Tape, Tensor, compile};
 
 use super::Workload;
-use crate::measure::{Timing, time};
+use crate::measure::{Reps, Timing, time};
 
 const PAIRS: usize = 500;
 
@@ -24,7 +24,7 @@ fn gradient(tape: &mut Tape<f64>) -> f64 {
     y.backward().wrt(x).item()
 }
 
-fn run(reps: usize) -> (Timing, f64) {
+fn run(reps: Reps) -> (Timing, f64) {
     let mut tape = Tape::new();
     let check = gradient(&mut tape);
     let timing = time(reps, 2 * PAIRS, || {
@@ -33,7 +33,7 @@ fn run(reps: usize) -> (Timing, f64) {
     (timing, check)
 }
 
-fn run_compiled(reps: usize) -> (Timing, f64) {
+fn run_compiled(reps: Reps) -> (Timing, f64) {
     let mut program = compile(
         |x| {
             let y = (0..PAIRS).fold(x, |y, _| y.sin() * 1.01);

@@ -7,7 +7,7 @@ use wengert::prelude::*;
 
 use super::Workload;
 use super::training::uniform;
-use crate::measure::{Timing, time};
+use crate::measure::{Reps, Timing, time};
 
 macro_rules! length {
     ($name:literal, $length:expr) => {
@@ -41,7 +41,7 @@ fn checksum(y: f32, gradient: &Tensor<f32>) -> f64 {
     f64::from(y) + gradient.iter().map(f64::from).sum::<f64>()
 }
 
-fn eager(length: usize, reps: usize) -> (Timing, f64) {
+fn eager(length: usize, reps: Reps) -> (Timing, f64) {
     let input = uniform(&[length], 70, 3.0);
     let mut tape = Tape::new();
     let mut run = || {
@@ -60,7 +60,7 @@ fn eager(length: usize, reps: usize) -> (Timing, f64) {
     (timing, check)
 }
 
-fn compiled(length: usize, reps: usize) -> (Timing, f64) {
+fn compiled(length: usize, reps: Reps) -> (Timing, f64) {
     let input = uniform(&[length], 70, 3.0);
     let mut program = compile(
         |x| {

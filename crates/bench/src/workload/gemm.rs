@@ -7,7 +7,7 @@ use wengert::prelude::*;
 
 use super::Workload;
 use crate::data::fill;
-use crate::measure::{Timing, time};
+use crate::measure::{Reps, Timing, time};
 
 macro_rules! product {
     ($name:literal, $t:ty, $n:literal) => {
@@ -31,7 +31,7 @@ pub(super) const ALL: [Workload; 8] = [
     product!("gemm_f64_2048", f64, 2048),
 ];
 
-fn product<T: Real>(n: usize, reps: usize) -> (Timing, f64) {
+fn product<T: Real>(n: usize, reps: Reps) -> (Timing, f64) {
     // The hash in single precision, in either precision: the same factors.
     let factor = |seed: u32| {
         let numbers = fill(n * n, seed);

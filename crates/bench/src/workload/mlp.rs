@@ -9,7 +9,7 @@ use wengert::prelude::*;
 
 use super::Workload;
 use super::training::{Training, constant, one_hot, uniform, weight};
-use crate::measure::{Timing, time};
+use crate::measure::{Reps, Timing, time};
 
 pub(super) const EAGER: Workload =
     Workload { name: "mlp", variant: "eager", unit: "step", run: |reps| training().eager(reps) };
@@ -77,7 +77,7 @@ fn dot(products: &[Tensor<f32>], direction: &[Tensor<f32>]) -> f64 {
     pairs.map(|(p, d)| p.iter().zip(d.iter()).map(|(a, b)| f64::from(a * b)).sum::<f64>()).sum()
 }
 
-fn hvp_eager(reps: usize) -> (Timing, f64) {
+fn hvp_eager(reps: Reps) -> (Timing, f64) {
     let (parameters, direction, inputs) = hvp_inputs();
     let mut tape = Tape::new();
     let mut run = |read: &mut dyn FnMut([Var<'_, f32>; 6])| {
@@ -96,7 +96,7 @@ fn hvp_eager(reps: usize) -> (Timing, f64) {
     (timing, check)
 }
 
-fn hvp_compiled(reps: usize) -> (Timing, f64) {
+fn hvp_compiled(reps: Reps) -> (Timing, f64) {
     let (parameters, direction, inputs) = hvp_inputs();
     let mut program = compile(
         |(parameters, direction, inputs)| product(parameters, direction, inputs),

@@ -12,7 +12,7 @@ mod rosenbrock;
 mod training;
 mod transformer;
 
-use crate::measure::Timing;
+use crate::measure::{Reps, Timing};
 
 /// One way of running one workload.
 #[derive(Clone, Copy)]
@@ -24,7 +24,7 @@ pub struct Workload {
     /// What one unit of time stands for.
     pub unit: &'static str,
     /// Runs it with so many samples; gives the timing and the checksum.
-    pub run: fn(usize) -> (Timing, f64),
+    pub run: fn(Reps) -> (Timing, f64),
 }
 
 /// How much more a value with its gradient takes than the value alone, both
@@ -33,7 +33,7 @@ pub struct CostRatio {
     /// The workload's name.
     pub name: &'static str,
     /// Measures it with so many samples of each.
-    pub measure: fn(usize) -> f64,
+    pub measure: fn(Reps) -> f64,
 }
 
 /// The cost ratios of the workloads that train a model.

@@ -5,7 +5,7 @@ use wengert::prelude::*;
 
 use super::Workload;
 use crate::data::fill;
-use crate::measure::{Timing, time};
+use crate::measure::{Reps, Timing, time};
 
 pub(super) const EAGER: Workload = Workload { name: "netbp", variant: "eager", unit: "step", run };
 
@@ -67,7 +67,7 @@ fn points() -> impl Iterator<Item = usize> {
     (0..200).map(|i| (i * 7 + 3) % 10)
 }
 
-fn run(reps: usize) -> (Timing, f64) {
+fn run(reps: Reps) -> (Timing, f64) {
     let mut tape = Tape::new();
     let mut net = Net::new();
     let mut sgd = Sgd::new(0.05);
@@ -83,7 +83,7 @@ fn run(reps: usize) -> (Timing, f64) {
     (time(reps, 200, || steps(&mut net)), check)
 }
 
-fn run_compiled(reps: usize) -> (Timing, f64) {
+fn run_compiled(reps: Reps) -> (Timing, f64) {
     let (mut net, mut sgd) = (Net::new(), Sgd::new(0.05));
     let (x, y) = (Tensor::from(X[0]), Tensor::from(target(0)));
     let mut step = TrainStep::compile(&net, &sgd, |(x, y)| net.cost(x, y), (&x, &y))

@@ -11,7 +11,7 @@ use wengert::prelude::*;
 
 use super::Workload;
 use crate::data::fill;
-use crate::measure::{Timing, time};
+use crate::measure::{Reps, Timing, time};
 
 pub(super) const EAGER: Workload =
     Workload { name: "rosenbrock_hessian", variant: "eager", unit: "Hessian", run: eager };
@@ -43,7 +43,7 @@ fn sum(hessian: &Tensor<f64>) -> f64 {
     hessian.iter().sum()
 }
 
-fn eager(reps: usize) -> (Timing, f64) {
+fn eager(reps: Reps) -> (Timing, f64) {
     let x = point();
     let check = sum(&hessian(rosenbrock, &x));
     let timing = time(reps, 1, || {
@@ -52,7 +52,7 @@ fn eager(reps: usize) -> (Timing, f64) {
     (timing, check)
 }
 
-fn compiled(reps: usize) -> (Timing, f64) {
+fn compiled(reps: Reps) -> (Timing, f64) {
     let x = point();
     let mut program = compile(|x| [rows(x)], &x).expect("the function decides on no value");
     program.execute();

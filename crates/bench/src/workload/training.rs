@@ -7,7 +7,7 @@ use wengert::nn::optim::{Momentum, Optimiser, Rule};
 use wengert::prelude::*;
 
 use crate::data::{fill, glorot};
-use crate::measure::{Timing, time};
+use crate::measure::{Reps, Timing, time};
 
 /// The loss of a model as a function of its parameters and of `N` inputs.
 pub(super) type Loss<const N: usize> =
@@ -26,7 +26,7 @@ const STEPS: usize = 5;
 
 impl<const N: usize, R: Rule + Clone> Training<N, R> {
     /// Times steps that are recorded anew. The checksum is the loss of the fifth.
-    pub(super) fn eager(self, reps: usize) -> (Timing, f64) {
+    pub(super) fn eager(self, reps: Reps) -> (Timing, f64) {
         let Self { mut parameters, inputs, loss, mut optimiser } = self;
         let mut tape = Tape::new();
         let mut step = || {
@@ -44,7 +44,7 @@ impl<const N: usize, R: Rule + Clone> Training<N, R> {
     }
 
     /// Times compiled steps.
-    pub(super) fn compiled(self, reps: usize) -> (Timing, f64) {
+    pub(super) fn compiled(self, reps: Reps) -> (Timing, f64) {
         let Self { parameters, inputs, loss, optimiser } = self;
         let mut step = TrainStep::compile(
             &parameters,
@@ -71,7 +71,7 @@ impl<const N: usize, R: Rule + Clone> Training<N, R> {
     }
 
     /// Times the loss and its gradients over the loss alone, both recorded anew.
-    pub(super) fn cost_ratio(self, reps: usize) -> f64 {
+    pub(super) fn cost_ratio(self, reps: Reps) -> f64 {
         let Self { parameters, inputs, loss, .. } = self;
         let mut tape = Tape::new();
         let mut evaluate = |with_gradients: bool| {

@@ -156,15 +156,22 @@ impl<T> Target<T> {
     }
 }
 
-/// Writes `a b` to `out`, row-major.
-fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]) {
+/// What becomes of the numbers that stand where a product goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Overwritten,
+    AddedTo,
+}
+
+/// Writes `a b` to `out`, row-major, or adds it.
+fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
     let (m, k, n) = (a.factor.rows, a.factor.columns, b.factor.columns);
     assert_eq!((b.factor.rows, out.len()), (k, m * n), "the factors and the result do not fit");
     if out.is_empty() {
         return;
     }
     if a.factor.is_tiny(&b.factor) {
-        return tiny(a, b, out);
+        return tiny(a, b, out, before);
     }
     a.check();
     b.check();
@@ -189,7 +196,7 @@ fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]) {
                     out.pointer().add(rows.start * n + columns.start),
                     1,
                     n as isize,
-                    false,
+                    before == Before::AddedTo,
                     a.data.as_ptr().offset(a.start + rows.start as isize * a.factor.row_stride),
                     a.factor.column_stride,
                     a.factor.row_stride,
@@ -198,7 +205,7 @@ fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]) {
                         .offset(b.start + columns.start as isize * b.factor.column_stride),
                     b.factor.column_stride,
                     b.factor.row_stride,
-                    T::zero(),
+                    T::one(),
                     T::one(),
                     false,
                     false,
@@ -211,7 +218,7 @@ fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]) {
 }
 
 #[inline]
-fn tiny<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]) {
+fn tiny<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
     let (left, right) = (a.factor, b.factor);
     let mut results = out.iter_mut();
     for i in 0..left.rows as isize {
@@ -226,7 +233,8 @@ fn tiny<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]) {
             for l in 1..left.columns as isize {
                 sum += term(l);
             }
-            *results.next().expect("the result has rows x columns elements") = sum;
+            let result = results.next().expect("the result has rows x columns elements");
+            *result = if before == Before::AddedTo { *result + sum } else { sum };
         }
     }
 }
@@ -249,21 +257,34 @@ impl ShortProduct {
             factor,
         };
         let len = self.left.1.rows * self.right.1.columns;
-        tiny(matrix(self.left), matrix(self.right), &mut out[..len]);
+        tiny(matrix(self.left), matrix(self.right), &mut out[..len], Before::Overwritten);
     }
+}
+
+/// A left and a right factor.
+fn matrices<'a, T: Real>(a: &View<'a, T>, b: &View<'a, T>) -> [Matrix<'a, T>; 2] {
+    let matrix = |view: &View<'a, T>, factor| Matrix {
+        data: view.data(),
+        start: view.offset() as isize,
+        factor,
+    };
+    [matrix(a, Factor::left(a.layout())), matrix(b, Factor::right(b.layout()))]
+}
+
+/// Adds the product of two matrices to `sum`, without a pass of its own: an adjoint
+/// that is a sum of products is added up where the library writes.
+pub(crate) fn add_matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, sum: &mut [T]) {
+    let [left, right] = matrices(&a, &b);
+    product(left, right, sum, Before::AddedTo);
 }
 
 /// Writes the product of the last two axes to `out`, for every index of the
 /// leading axes, which broadcast. A vector on the left is a row, one on the
 /// right a column.
 pub(crate) fn matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
-    let (ra, rb) = (a.shape().rank(), b.shape().rank());
-    let left =
-        Matrix { data: a.data(), start: a.offset() as isize, factor: Factor::left(a.layout()) };
-    let right =
-        Matrix { data: b.data(), start: b.offset() as isize, factor: Factor::right(b.layout()) };
-    if ra <= 2 && rb <= 2 {
-        return product(left, right, out);
+    let [left, right] = matrices(&a, &b);
+    if a.shape().rank() <= 2 && b.shape().rank() <= 2 {
+        return product(left, right, out, Before::Overwritten);
     }
     let (batch_a, batch_b) = (a.layout().leading(2), b.layout().leading(2));
     let batch = batch_a.shape().broadcast(batch_b.shape()).expect("the shape rule has passed");
@@ -281,7 +302,8 @@ pub(crate) fn matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
     let each = |first: usize, out: &mut [T]| {
         let starts = starts_a[first / size..].iter().zip(&starts_b[first / size..]);
         for (out, (&a, &b)) in out.chunks_exact_mut(size).zip(starts) {
-            product(Matrix { start: a, ..left }, Matrix { start: b, ..right }, out);
+            let (left, right) = (Matrix { start: a, ..left }, Matrix { start: b, ..right });
+            product(left, right, out, Before::Overwritten);
         }
     };
     // A few large products are shared out themselves.

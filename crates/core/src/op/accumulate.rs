@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::{Add, Call, Cost, DynOp, Formula, Operation};
 use crate::kernel::block::BlockKernel;
 use crate::kernel::map::add_view;
+use crate::kernel::product::add_matmul;
 use crate::kernel::rows::add_to_part;
 use crate::tensor::{Layout, Shape, View};
 use crate::{Real, Var};
@@ -29,8 +30,13 @@ pub(crate) struct AddPart {
     pub(crate) first: usize,
 }
 
+/// The product of the second and the third operand, two matrices, added to the first
+/// one as it is computed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct AddProduct;
+
 macro_rules! accumulation {
-    ($name:literal) => {
+    ($name:literal, $cost:expr) => {
         fn name(&self) -> &'static str {
             $name
         }
@@ -55,8 +61,9 @@ macro_rules! accumulation {
             unreachable!("recorded only where no derivatives are recorded")
         }
 
-        fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
-            Cost::adds(args[1].elements() as u64)
+        fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
+            let cost: fn(&[&Shape], &Shape) -> Cost = $cost;
+            cost(args, result)
         }
 
         fn kink_distance(&self, _: &[View<'_, T>]) -> T {
@@ -70,7 +77,7 @@ macro_rules! accumulation {
 }
 
 impl<T: Real> DynOp<T> for AddWhole {
-    accumulation!("add");
+    accumulation!("add", |args, _| Cost::adds(args[1].elements() as u64));
 
     fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]) {
         DynOp::<T>::eval(&Operation::<T, _>::into_dyn(Add), args, shape, out);
@@ -86,7 +93,7 @@ impl<T: Real> DynOp<T> for AddWhole {
 }
 
 impl<T: Real> DynOp<T> for AddPart {
-    accumulation!("add_part");
+    accumulation!("add_part", |args, _| Cost::adds(args[1].elements() as u64));
 
     fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
         args[0].copy_to(out);
@@ -95,5 +102,21 @@ impl<T: Real> DynOp<T> for AddPart {
 
     fn add_into(&self, terms: &[View<'_, T>], sum: &mut [T]) {
         add_to_part(sum, self.first, &self.layout, terms[0]);
+    }
+}
+
+impl<T: Real> DynOp<T> for AddProduct {
+    accumulation!("add_product", |args, result| {
+        let products = (result.elements() * args[1][1]) as u64;
+        Cost::adds(products).and(Cost::muls(products))
+    });
+
+    fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
+        args[0].copy_to(out);
+        self.add_into(&args[1..], out);
+    }
+
+    fn add_into(&self, terms: &[View<'_, T>], sum: &mut [T]) {
+        add_matmul(terms[0], terms[1], sum);
     }
 }

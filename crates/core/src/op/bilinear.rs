@@ -48,6 +48,28 @@ pub trait Bilinear: Clone + PartialEq + Debug + 'static {
         cotangent: Var<'t, T>,
     ) -> Var<'t, T>;
 
+    /// The factors of [`transpose_left`](Self::transpose_left), where it is a product
+    /// of two matrices: sums of such products are added up in place.
+    fn factors_of_left<'t, T: Real>(
+        &self,
+        _a: &Shape,
+        _b: Var<'t, T>,
+        _cotangent: Var<'t, T>,
+    ) -> Option<[Var<'t, T>; 2]> {
+        None
+    }
+
+    /// The factors of [`transpose_right`](Self::transpose_right), where it is a product
+    /// of two matrices.
+    fn factors_of_right<'t, T: Real>(
+        &self,
+        _a: Var<'t, T>,
+        _b: &Shape,
+        _cotangent: Var<'t, T>,
+    ) -> Option<[Var<'t, T>; 2]> {
+        None
+    }
+
     /// For products of two matrices: how their elements lie.
     #[doc(hidden)]
     fn factors(&self, _a: &Layout, _b: &Layout) -> Option<[Factor; 2]> {
@@ -122,6 +144,19 @@ impl<T: Real, B: Bilinear> DynOp<T> for BilinearMap<B> {
             0 => self.0.transpose_left(&a.shape(), b, cotangent),
             _ => self.0.transpose_right(a, &b.shape(), cotangent),
         })
+    }
+
+    fn vjp_factors<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        arg: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<[Var<'t, T>; 2]> {
+        let (a, b) = (call.arg(0), call.arg(1));
+        match arg {
+            0 => self.0.factors_of_left(&a.shape(), b, cotangent),
+            _ => self.0.factors_of_right(a, &b.shape(), cotangent),
+        }
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {

@@ -276,6 +276,16 @@ pub trait DynOp<T: Real>: Any + Debug {
         arg: usize,
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>>;
+    /// The factors of what the [rule](Self::vjp) gives, where that is the product of two
+    /// matrices, which can be added to an adjoint as it is computed.
+    fn vjp_factors<'t>(
+        &self,
+        _call: &Call<'_, 't, T>,
+        _arg: usize,
+        _cotangent: Var<'t, T>,
+    ) -> Option<[Var<'t, T>; 2]> {
+        None
+    }
     /// The scalar operations of one evaluation.
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost;
     /// The distance to the nearest kink.
@@ -361,6 +371,15 @@ impl<T: Real> DynOp<T> for Rc<dyn DynOp<T>> {
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
         (**self).vjp(call, arg, cotangent)
+    }
+
+    fn vjp_factors<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        arg: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<[Var<'t, T>; 2]> {
+        (**self).vjp_factors(call, arg, cotangent)
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {

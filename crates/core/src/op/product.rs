@@ -61,6 +61,9 @@ impl Bilinear for Matmul {
         b: Var<'t, T>,
         cotangent: Var<'t, T>,
     ) -> Var<'t, T> {
+        if let Some([left, right]) = self.factors_of_left(a, b, cotangent) {
+            return left.matmul(right);
+        }
         match (a.rank(), b.rank()) {
             (1, 1) => b * cotangent,
             (1, 2) => b.matmul(cotangent),
@@ -77,17 +80,37 @@ impl Bilinear for Matmul {
         b: &Shape,
         cotangent: Var<'t, T>,
     ) -> Var<'t, T> {
+        if let Some([left, right]) = self.factors_of_right(a, b, cotangent) {
+            return left.matmul(right);
+        }
         match (a.rank(), b.rank()) {
             (1, 1) => a * cotangent,
             (1, 2) => a.outer(cotangent),
             (1, _) => a.unsqueeze(-1) * cotangent.unsqueeze(-2),
             (2, 1) => cotangent.matmul(a),
             (_, 1) => cotangent.flatten(0, -1).matmul(a.flatten(0, -2)),
-            // One product over all leading indices, instead of one for each and
-            // a sum.
-            (_, 2) => a.flatten(0, -2).matrix_transpose().matmul(cotangent.flatten(0, -2)),
             _ => a.matrix_transpose().matmul(cotangent).sum_to(b),
         }
+    }
+
+    fn factors_of_left<'t, T: Real>(
+        &self,
+        a: &Shape,
+        b: Var<'t, T>,
+        cotangent: Var<'t, T>,
+    ) -> Option<[Var<'t, T>; 2]> {
+        (a.rank() == 2 && b.rank() == 2).then(|| [cotangent, b.matrix_transpose()])
+    }
+
+    fn factors_of_right<'t, T: Real>(
+        &self,
+        a: Var<'t, T>,
+        b: &Shape,
+        cotangent: Var<'t, T>,
+    ) -> Option<[Var<'t, T>; 2]> {
+        // One product over all leading indices, instead of one for each and a sum.
+        (a.rank() >= 2 && b.rank() == 2)
+            .then(|| [a.flatten(0, -2).matrix_transpose(), cotangent.flatten(0, -2)])
     }
 
     fn factors(&self, a: &Layout, b: &Layout) -> Option<[Factor; 2]> {

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use crate::op::accumulate::AddPart;
+use crate::op::accumulate::{AddPart, AddProduct};
 use crate::op::{Call, DynOp};
 use crate::tape::{Adjoint, Adjoints, NodeId};
 use crate::tensor::{Layout, Tensor, View};
@@ -272,9 +272,8 @@ fn sweep<'t, T: Real>(
             }
             let slot = &mut adjoints[arg.id().index()];
             let before = *slot;
-            let part = if recycles { part(op.get(), *arg) } else { None };
-            if let (Some(sum), Some(part)) = (before, part.clone())
-                && let Some(after) = tape.accumulate_part(sum, part, cotangent)
+            if let Some(sum) = before.filter(|sum| sum.owned && recycles)
+                && let Some(after) = add_in_place(op.get(), &call, position, cotangent, sum)
             {
                 *slot = Some(after);
                 tape.hold(after.id);
@@ -292,9 +291,7 @@ fn sweep<'t, T: Real>(
             );
             let after = match before {
                 Some(sum) => tape.accumulate(sum, term),
-                // More parts are likely to follow.
-                None if part.is_some() => tape.fresh(term),
-                None => term.id().into(),
+                None => tape.given(term, first),
             };
             *slot = Some(after);
             if recycles {
@@ -310,6 +307,24 @@ fn sweep<'t, T: Real>(
     }
     tape.record_on_behalf(None);
     region
+}
+
+/// Adds what a cotangent gives to an adjoint where that lies, if it need not be
+/// computed by itself first: for a part of the argument, and for products.
+fn add_in_place<'t, T: Real>(
+    op: &dyn DynOp<T>,
+    call: &Call<'_, 't, T>,
+    position: usize,
+    cotangent: NodeId,
+    sum: Adjoint,
+) -> Option<Adjoint> {
+    let tape = call.value().tape();
+    let cotangent = tape.var(cotangent);
+    if let Some(part) = part(op, call.arg(position)) {
+        return Some(tape.accumulate_by(part, sum, &[cotangent]));
+    }
+    let factors = op.vjp_factors(call, position, cotangent)?;
+    Some(tape.accumulate_by(AddProduct, sum, &factors))
 }
 
 /// For ops that look at a part of their argument: how it lies there.

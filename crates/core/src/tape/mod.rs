@@ -35,7 +35,7 @@ pub(crate) use node::{NodeId, OpHandle};
 use recorder::Recorder;
 pub(crate) use sweeps::Adjoints;
 
-use crate::op::accumulate::{AddPart, AddWhole};
+use crate::op::accumulate::AddWhole;
 use crate::op::{DynOp, Operation};
 use crate::tensor::{Shape, Tensor, View};
 use crate::{Real, Var};
@@ -478,31 +478,34 @@ impl<T: Real> Tape<T> {
     /// The adjoint after `term` is added to it: in place if its memory is its own.
     pub(crate) fn accumulate<'t>(&'t self, sum: Adjoint, term: Var<'t, T>) -> Adjoint {
         if sum.owned {
-            let id = self.inner.borrow_mut().accumulate(AddWhole, sum.id, term.id());
-            return Adjoint { id, owned: true };
+            return self.accumulate_by(AddWhole, sum, &[term]);
         }
         let id = (self.var(sum.id) + term).id();
         Adjoint { id, owned: !self.records_derivatives() }
     }
 
-    /// The adjoint of a whole after the adjoint of a part of it is added in place, or
-    /// `None` if the memory of `sum` is not its own.
-    pub(crate) fn accumulate_part(
-        &self,
+    /// The adjoint after an op has added terms to it in place. Its memory is its own.
+    pub(crate) fn accumulate_by<'t, O: DynOp<T>>(
+        &'t self,
+        op: O,
         sum: Adjoint,
-        part: AddPart,
-        term: NodeId,
-    ) -> Option<Adjoint> {
-        sum.owned.then(|| {
-            let id = self.inner.borrow_mut().accumulate(part, sum.id, term);
-            Adjoint { id, owned: true }
-        })
+        terms: &[Var<'t, T>],
+    ) -> Adjoint {
+        assert!(sum.owned, "what others read is not added to");
+        let args: Args<NodeId> =
+            [sum.id].into_iter().chain(terms.iter().map(|term| term.id())).collect();
+        let id = self.inner.borrow_mut().accumulate(op, &args);
+        Adjoint { id, owned: true }
     }
 
-    /// What a rule gave, as an adjoint that is its own if the rule has computed it
-    /// and handed it to nobody else.
-    pub(crate) fn fresh(&self, term: Var<'_, T>) -> Adjoint {
-        Adjoint { id: term.id(), owned: self.inner.borrow().owns_memory(term.id()) }
+    /// What a rule gave, as an adjoint that is its own if the rule, whose nodes begin
+    /// at `first`, has computed it and handed it to nobody else.
+    pub(crate) fn given(&self, term: Var<'_, T>, first: usize) -> Adjoint {
+        let inner = self.inner.borrow();
+        let owned = !inner.records_derivatives
+            && term.id().index() >= first
+            && inner.owns_memory(term.id());
+        Adjoint { id: term.id(), owned }
     }
 
     /// Repeats a backward sweep, if the earlier recording had the same one here.

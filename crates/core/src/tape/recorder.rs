@@ -416,9 +416,13 @@ impl<T: Real> Recorder<T> {
             }
             Kind::Accumulated => {
                 let elements = layouts.get(node.layout).elements();
-                let term = &nodes[args[1].index()];
                 store.accumulate(node.place, elements, |blocks, sum| {
-                    op.add_into(&[blocks.view(term.place, layouts.get(term.layout))], sum);
+                    let view = |arg: &NodeId| {
+                        let node = &nodes[arg.index()];
+                        blocks.view(node.place, layouts.get(node.layout))
+                    };
+                    let terms: Args<View<'_, T>> = args[1..].iter().map(view).collect();
+                    op.add_into(&terms, sum);
                 });
             }
         }
@@ -445,17 +449,18 @@ impl<T: Real> Recorder<T> {
         panic!("{message}");
     }
 
-    /// Adds `term` into the memory of `sum`, which nobody else reads, as `op` says.
-    pub(super) fn accumulate<O: DynOp<T>>(&mut self, op: O, sum: NodeId, term: NodeId) -> NodeId {
+    /// Adds to the first argument, whose memory nobody else reads, as `op` says.
+    pub(super) fn accumulate<O: DynOp<T>>(&mut self, op: O, args: &[NodeId]) -> NodeId {
+        let sum = args[0];
         let location = self.node(sum).location;
         let agrees = self.nodes.get(self.len).is_some_and(|node| {
             node.kind == Kind::Accumulated
-                && node.args(&self.spilled) == [sum, term]
+                && node.args(&self.spilled) == args
                 && self.ops.agrees(node.origin, &op)
         });
         if !agrees {
             self.diverge();
-            let mut node = self.node(sum).with_args(&[sum, term], &mut self.spilled);
+            let mut node = self.node(sum).with_args(args, &mut self.spilled);
             node.kind = Kind::Accumulated;
             node.origin = self.ops.insert(op);
             self.push(node);

@@ -2,8 +2,7 @@
 //! compiles all that it uses of them anew, and one is built in a fraction of the
 //! time that a dozen take.
 //!
-//! Apart stand `allocation`, which counts what its process asks for, and `threads`,
-//! which sets how many threads its process has.
+//! Apart stands `allocation`, which counts what its process asks for.
 
 mod adjoints;
 mod check;
@@ -19,3 +18,4 @@ mod properties;
 mod random_tapes;
 mod recordings;
 mod table;
+mod threads;
