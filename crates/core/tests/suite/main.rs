@@ -6,6 +6,7 @@
 //! which sets how many threads its process has.
 
 mod adjoints;
+mod arrays;
 mod check;
 mod closed_forms;
 mod convolution;
