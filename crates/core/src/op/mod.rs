@@ -26,6 +26,7 @@ mod arithmetic;
 mod bilinear;
 mod compare;
 mod convolution;
+mod dimensions;
 mod elementwise;
 mod exponential;
 mod index;

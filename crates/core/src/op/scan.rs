@@ -298,33 +298,34 @@ impl<'t, T: Real> Var<'t, T> {
     #[track_caller]
     pub fn cumprod(self, axis: isize) -> Self {
         let axis = self.resolve_axis("cumprod", axis, self.rank());
-        self.running_product(axis, false)
-    }
-
-    #[track_caller]
-    fn running_product(self, axis: usize, reverse: bool) -> Self {
-        let count = self.shape()[axis];
-        if count == 0 {
+        if self.shape()[axis] == 0 {
             return self;
         }
-        let (first, before) = if reverse { (count - 1, count - 1) } else { (0, 0) };
-        let start =
-            self.slice(axis as isize, first..=first).pad(axis as isize, before, count - 1 - before);
+        self.running_product(self.slice(axis as isize, ..1), axis, false)
+    }
+
+    /// `y[i] = self[i] y[i - 1]` along an axis, the first of which is `start`, or with
+    /// `reverse` from the end. The axis has elements.
+    #[track_caller]
+    fn running_product(self, start: Self, axis: usize, reverse: bool) -> Self {
+        let others = self.shape()[axis] - 1;
+        let (before, behind) = if reverse { (others, 0) } else { (0, others) };
+        let start = start.pad(axis as isize, before, behind);
         self.tape().apply(LinearRecurrence { axis, reverse }, &[self, start])
     }
 
-    /// For each element along an axis the product of all others.
+    /// For each element along an axis the product of all others: of those before it
+    /// and of those behind it.
     #[track_caller]
     pub(super) fn product_of_others(self, axis: usize) -> Self {
-        let count = self.shape()[axis];
-        if count == 0 {
+        let shape = self.shape();
+        if shape[axis] == 0 {
             return self;
         }
-        let along = axis as isize;
-        let one = self.constant_like(1.0).broadcast_to(self.shape().with_axis(axis, 1));
-        let before = self.slice(along, ..count - 1).running_product(axis, false);
-        let behind = self.slice(along, 1..).running_product(axis, true);
-        concat(&[one, before], along) * concat(&[behind, one], along)
+        let one = self.constant_like(1.0).broadcast_to(shape.with_axis(axis, 1));
+        let before = shifted(self, axis, true).running_product(one, axis, false);
+        let behind = shifted(self, axis, false).running_product(one, axis, true);
+        before * behind
     }
 
     /// The logarithm of the sum of exponentials of each element along an axis and

@@ -18,8 +18,9 @@ impl<'t, T: Real> Var<'t, T> {
     pub fn swap_axes(self, a: isize, b: isize) -> Self {
         let rank = self.rank();
         let mut order: AxisList = (0..rank).collect();
-        let resolve = |axis| self.resolve_axis("swap_axes", axis, rank);
-        order.swap(resolve(a), resolve(b));
+        let a = self.resolve_axis("swap_axes", a, rank);
+        let b = self.resolve_axis("swap_axes", b, rank);
+        order.swap(a, b);
         self.permute_axes(order)
     }
 
@@ -58,8 +59,11 @@ impl<'t, T: Real> Var<'t, T> {
     /// If an axis does not exist or is named twice.
     #[track_caller]
     pub fn flip(self, axes: impl Axes) -> Self {
-        let axes = self.resolve("flip", axes);
-        axes.iter().fold(self, |x, &axis| x.slice_by(axis as isize, .., -1))
+        let mut flipped = self;
+        for axis in self.resolve("flip", axes) {
+            flipped = flipped.slice_by(axis as isize, .., -1);
+        }
+        flipped
     }
 
     /// The elements moved along an axis by `shift` places, those that leave it at one
@@ -199,8 +203,8 @@ impl<'t, T: Real> Var<'t, T> {
     #[track_caller]
     pub fn diagonal(self, offset: isize, [rows, columns]: [isize; 2]) -> Self {
         let rank = self.rank();
-        let resolve = |axis| self.resolve_axis("diagonal", axis, rank);
-        let (rows, columns) = (resolve(rows), resolve(columns));
+        let rows = self.resolve_axis("diagonal", rows, rank);
+        let columns = self.resolve_axis("diagonal", columns, rank);
         assert!(
             rows != columns,
             "diagonal: one axis spans no matrix\n  operand: {}",

@@ -2,8 +2,10 @@
 
 mod arithmetic;
 mod arrange;
+mod einsum;
 mod movement;
 
+pub use einsum::einsum;
 pub use movement::{concat, stack};
 
 use std::fmt;
