@@ -1,8 +1,38 @@
 //! Which closures the transforms take, and what the borrow checker forbids.
 
+use wengert::prelude::*;
+
+fn elided(x: Var<f64>) -> Var<f64> {
+    (x * x).sum()
+}
+
+fn named<'t, T: Real>(x: Var<'t, T>) -> Var<'t, T> {
+    (x * x).sum()
+}
+
 #[test]
-fn forms_that_compile_and_forms_that_must_not() {
-    let cases = trybuild::TestCases::new();
-    cases.pass("../../tests/closures/pass/*.rs");
-    cases.compile_fail("../../tests/closures/fail/*.rs");
+fn every_way_of_writing_a_function() {
+    let (x, w) = (Tensor::from([1.0, 2.0]), Tensor::from([0.5, -0.5]));
+    // In place: one tensor, an array, tuples, with captured values.
+    let captured = Tensor::from([3.0, 4.0]);
+    let _: Tensor<f64> = grad(|x| x.sum(), &x);
+    let [_gx, _gw] = grad(|[x, w]| (x * w).sum(), [&x, &w]);
+    let (_gx, [_gw, _gv]) = grad(|(x, [w, v])| (x * w * v).sum(), (&x, [&w, &w]));
+    let _ = grad(|x| (x * x.tape().constant(&captured)).sum(), &x);
+    // A function, with its lifetime elided or named.
+    let _ = grad(elided, &x);
+    let _ = grad(named, &x);
+    // Kept in a variable, used twice, by value and by reference.
+    let f = func(|x| (x.sin() * x).sum());
+    let _ = grad(f, &x);
+    let _ = hvp(&f, &x, &w);
+    // A number on either side.
+    let _ = grad(|x| (2.0 * x + 1.0).sum(), &x);
+}
+
+// Checks alone, without programs to be built: those would need every dependency once
+// more.
+#[test]
+fn forms_that_must_not_compile() {
+    trybuild::TestCases::new().compile_fail("../../tests/closures/fail/*.rs");
 }

@@ -182,3 +182,96 @@ macro_rules! number {
 
 number!(Plain: sin, cos);
 number!(Near: sin_near, cos_near);
+
+/// Which quantities a formula reads: its third reading, in which a number is a set
+/// of bits. So an op need not state what its rule keeps alive, and cannot get it
+/// wrong.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reads(u16);
+
+impl Reads {
+    /// The quantity of a number.
+    #[inline]
+    pub(crate) fn of(index: usize) -> Self {
+        Self(1 << index)
+    }
+
+    /// Whether the formula reads a quantity.
+    #[inline]
+    pub(crate) fn contain(self, index: usize) -> bool {
+        self.0 & 1 << index != 0
+    }
+}
+
+macro_rules! reads {
+    ($($trait:ident $operator:ident),*; $($unary:ident),*; $($binary:ident),*) => {
+        $(impl $trait for Reads {
+            type Output = Self;
+
+            #[inline]
+            fn $operator(self, other: Self) -> Self {
+                Self(self.0 | other.0)
+            }
+        })*
+
+        impl Neg for Reads {
+            type Output = Self;
+
+            #[inline]
+            fn neg(self) -> Self {
+                self
+            }
+        }
+
+        impl Number for Reads {
+            $(#[inline]
+            fn $unary(self) -> Self {
+                self
+            })*
+
+            $(#[inline]
+            fn $binary(self, other: Self) -> Self {
+                Self(self.0 | other.0)
+            })*
+
+            #[inline]
+            fn constant(self, _: f64) -> Self {
+                Self(0)
+            }
+
+            #[inline]
+            fn powi(self, _: i32) -> Self {
+                self
+            }
+
+            #[inline]
+            fn powf(self, _: f64) -> Self {
+                self
+            }
+
+            #[inline]
+            fn select(self, yes: Self, no: Self) -> Self {
+                Self(self.0 | yes.0 | no.0)
+            }
+        }
+    };
+}
+
+reads! {
+    Add add, Sub sub, Mul mul, Div div;
+    exp, ln, sin, cos, tanh, sigmoid, sqrt, abs, square, reciprocal;
+    greater, greater_equal, less, less_equal, equal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_formula_reads_what_its_value_depends_on() {
+        let [x, y, z] = [0, 1, 2].map(Reads::of);
+        let formula = x.greater(x.constant(0.0)).select(y.exp(), y.constant(1.0) * y);
+        assert!(formula.contain(0) && formula.contain(1) && !formula.contain(2));
+        assert!((z - x).contain(2) && !z.constant(3.0).contain(2));
+    }
+}

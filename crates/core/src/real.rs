@@ -14,6 +14,7 @@ use num_traits::NumAssign;
 use num_traits::float::{FloatConst, FloatCore};
 
 use crate::kernel::elementary;
+use crate::kernel::product::Gemm;
 
 /// An element of a tensor: `f32` or `f64`.
 ///
@@ -36,7 +37,7 @@ pub trait Real:
     + Send
     + Sync
     + elementary::Format
-    + sealed::Gemm
+    + sealed::Kernels
     + 'static
 {
     /// The type's name, as it stands in messages.
@@ -137,7 +138,7 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($($t:ident),*) => {$(
+    ($($t:ident by $gemm:path),*) => {$(
         impl Real for $t {
             const NAME: &'static str = stringify!($t);
 
@@ -152,13 +153,23 @@ macro_rules! real {
             }
         }
 
-        impl sealed::Gemm for $t {}
+        impl sealed::Kernels for $t {
+            #[inline]
+            fn gemm() -> Gemm<Self> {
+                $gemm()
+            }
+        }
     )*};
 }
 
-real!(f32, f64);
+real!(f32 by gemm_f32::gemm::f32::get_gemm_fn, f64 by gemm_f64::gemm::f64::get_gemm_fn);
 
 mod sealed {
-    /// Types for which the kernels are compiled.
-    pub trait Gemm: crate::kernel::simd::Lanes {}
+    use crate::kernel::product::Gemm;
+
+    /// What kernels ask of a type, and of nobody else.
+    pub trait Kernels: crate::kernel::simd::Lanes + bytemuck::Pod {
+        /// The matrix product of the library, for this CPU.
+        fn gemm() -> Gemm<Self>;
+    }
 }

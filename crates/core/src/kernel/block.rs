@@ -1,60 +1,138 @@
-//! Elementwise functions whose type is forgotten, for compiled programs.
+//! The innermost loops of an elementwise function, with its type forgotten.
 //!
-//! A program chains many functions over the same block of elements, so what it
-//! needs of each is not a loop over whole operands but two small pieces: the
-//! function on a block that lies in the first-level cache, and the function on a
-//! few numbers within one memory of short values. Both are compiled next to the
-//! function's own loop and give the same bits.
+//! Whoever evaluates elementwise functions, the tape as well as a program, needs two
+//! pieces of each: the function on blocks of contiguous elements, and the function on
+//! a few numbers that stand in one memory. Both are compiled for every vector width
+//! and give the same bits.
 
-use super::map::{MAX_OPERANDS, Pointwise, Sources, evaluate, few};
+use super::dispatched;
+use super::map::{MAX_OPERANDS, Pointwise, Sources};
 use crate::Real;
-
-/// The operands of a [short](BlockKernel::short) evaluation.
-pub(crate) const SHORT_OPERANDS: usize = 4;
 
 /// Where the elements of a short operand lie: `start`, `start + step`, and so on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Steps {
-    pub(crate) start: u32,
-    pub(crate) step: i32,
+    start: u32,
+    step: i32,
 }
 
 impl Steps {
+    #[inline]
+    pub(crate) fn new(start: usize, step: i32) -> Self {
+        let start =
+            u32::try_from(start).expect("a buffer of a tape holds fewer than 2^32 elements");
+        Self { start, step }
+    }
+
     #[inline(always)]
     fn at(self, i: usize) -> usize {
-        (self.start as i32 + i as i32 * self.step) as usize
+        (self.start as isize + i as isize * self.step as isize) as usize
     }
 }
 
-/// One evaluation within a memory of short values.
-#[derive(Clone, Copy, Debug)]
-pub struct ShortCall {
-    pub(crate) operands: [Steps; SHORT_OPERANDS],
-    pub(crate) out: u32,
-    pub(crate) len: u32,
-}
-
-/// An elementwise function on contiguous blocks.
+/// An elementwise function on a few numbers or on blocks of them.
 pub trait BlockKernel<T>: Send + Sync {
     /// Writes the function of the blocks of its operands, each as long as `out`.
     fn block(&self, sources: &[&[T]; MAX_OPERANDS], out: &mut [T]);
 
-    /// Writes the function of operands that lie before the result in one memory.
-    fn short(&self, memory: &mut [T], call: &ShortCall);
+    /// Writes the function of operands that lie in one memory.
+    fn short(&self, memory: &[T], operands: &[Steps], out: &mut [T]);
 }
 
-impl<T: Real, F: Pointwise<T> + Send + Sync> BlockKernel<T> for F {
+impl<T: Real, F: Pointwise<T>> BlockKernel<T> for F {
     fn block(&self, sources: &Sources<'_, T>, out: &mut [T]) {
-        evaluate(sources, out, *self);
+        let f = *self;
+        dispatched(
+            #[inline(always)]
+            || apply(sources, out, f),
+        );
     }
 
-    fn short(&self, memory: &mut [T], call: &ShortCall) {
-        let (earlier, out) = memory.split_at_mut(call.out as usize);
-        few(
-            &mut out[..call.len as usize],
-            *self,
+    fn short(&self, memory: &[T], operands: &[Steps], out: &mut [T]) {
+        let (f, operands) = (*self, &operands[..F::OPERANDS]);
+        if !F::IS_ELEMENTARY {
+            return one_by_one(memory, operands, out, f);
+        }
+        dispatched(
             #[inline(always)]
-            |k, i| earlier[call.operands[k].at(i)],
+            || {
+                if out.len() < LANES {
+                    one_by_one(memory, operands, out, f);
+                } else {
+                    by_lanes(memory, operands, out, f);
+                }
+            },
         );
+    }
+}
+
+/// Numbers that elementary functions take together, if there are so many: one vector
+/// of the widest.
+const LANES: usize = 8;
+
+#[inline(always)]
+fn one_by_one<T: Real, F: Pointwise<T>>(memory: &[T], operands: &[Steps], out: &mut [T], f: F) {
+    for (i, y) in out.iter_mut().enumerate() {
+        *y = f.at(
+            #[inline(always)]
+            |k| memory[operands[k].at(i)],
+        );
+    }
+}
+
+#[inline(always)]
+fn by_lanes<T: Real, F: Pointwise<T>>(memory: &[T], operands: &[Steps], out: &mut [T], f: F) {
+    for (chunk, out) in out.chunks_mut(LANES).enumerate() {
+        let mut xs = [[T::zero(); LANES]; MAX_OPERANDS];
+        for (xs, steps) in xs.iter_mut().zip(operands) {
+            for (i, x) in xs.iter_mut().enumerate() {
+                // Lanes beyond the last repeat it.
+                *x = memory[steps.at(chunk * LANES + i.min(out.len() - 1))];
+            }
+        }
+        let sources = xs.each_ref().map(|xs| &xs[..]);
+        let mut ys = [T::zero(); LANES];
+        apply(&sources, &mut ys, f);
+        out.copy_from_slice(&ys[..out.len()]);
+    }
+}
+
+/// Applies `f` to blocks as long as `out`.
+///
+/// The slices are cut to one length first, which lets the compiler turn the loop
+/// into vector instructions without a check inside.
+#[inline(always)]
+fn apply<T: Real, F: Pointwise<T>>(sources: &Sources<'_, T>, out: &mut [T], f: F) {
+    let len = out.len();
+    let mut xs: Sources<'_, T> = [&[]; MAX_OPERANDS];
+    for k in 0..F::OPERANDS {
+        xs[k] = &sources[k][..len];
+    }
+    // Without a branch out of the loop, so that it is vectorised.
+    let is_near = (0..len).fold(
+        true,
+        #[inline(always)]
+        |is_near, i| {
+            is_near
+                & f.is_near(
+                    #[inline(always)]
+                    |k| xs[k][i],
+                )
+        },
+    );
+    if is_near {
+        for i in 0..len {
+            out[i] = f.at_near(
+                #[inline(always)]
+                |k| xs[k][i],
+            );
+        }
+    } else {
+        for i in 0..len {
+            out[i] = f.at(
+                #[inline(always)]
+                |k| xs[k][i],
+            );
+        }
     }
 }

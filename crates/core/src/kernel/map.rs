@@ -1,16 +1,17 @@
 //! Elementwise loops: one function of an element of each operand.
 //!
-//! Operands come with any strides. Short results are computed directly; longer
-//! ones in blocks: each operand yields a contiguous block, either its own memory
-//! or a copy packed on the stack, and a single plain loop over the blocks is
+//! Operands come with any strides. Short results are computed where their operands
+//! lie; longer ones in blocks: each operand yields a contiguous block, either its own
+//! memory or a copy packed on the stack, and a single plain loop over the blocks is
 //! compiled for every vector width.
 //!
-//! Only that inner loop is compiled for each function; packing is shared, behind
-//! one indirect call a block. With some fifty ops, two precisions and three
-//! vector widths, the difference is minutes of compile time.
+//! Only the innermost loops are compiled for each function ([`BlockKernel`]); what
+//! leads to them is shared. With a hundred ops, two precisions and three vector
+//! widths, the difference is minutes of compile time.
 
 use smallvec::SmallVec;
 
+use super::block::{BlockKernel, Steps};
 use super::rows::{Row, Rows};
 use super::{dispatched, threads, vectorised};
 use crate::Real;
@@ -61,82 +62,60 @@ pub(crate) fn alone<T, F: Pointwise<T>, R>(code: impl FnOnce() -> R) -> R {
     if F::IS_ELEMENTARY { dispatched(code) } else { code() }
 }
 
-/// Numbers that elementary functions take together, if there are so many: one vector
-/// of the widest.
-const LANES: usize = 8;
-
-/// Writes `f` of few elements, which `get` gives for operand and position.
-#[inline(always)]
-pub(crate) fn few<T: Real, F: Pointwise<T>>(out: &mut [T], f: F, get: impl Fn(usize, usize) -> T) {
-    if !F::IS_ELEMENTARY {
-        for (i, y) in out.iter_mut().enumerate() {
-            *y = f.at(
-                #[inline(always)]
-                |k| get(k, i),
-            );
-        }
-        return;
-    }
-    dispatched(
-        #[inline(always)]
-        || {
-            if out.len() < LANES {
-                for (i, y) in out.iter_mut().enumerate() {
-                    *y = f.at(
-                        #[inline(always)]
-                        |k| get(k, i),
-                    );
-                }
-                return;
-            }
-            for (chunk, out) in out.chunks_mut(LANES).enumerate() {
-                let first = chunk * LANES;
-                let mut xs = [[T::zero(); LANES]; MAX_OPERANDS];
-                for (k, xs) in xs.iter_mut().enumerate().take(F::OPERANDS) {
-                    for (i, x) in xs.iter_mut().enumerate() {
-                        // Lanes beyond the last repeat it.
-                        *x = get(k, first + i.min(out.len() - 1));
-                    }
-                }
-                let sources = xs.each_ref().map(|xs| &xs[..]);
-                let mut ys = [T::zero(); LANES];
-                apply(&sources, &mut ys, f);
-                out.copy_from_slice(&ys[..out.len()]);
-            }
-        },
-    );
-}
-
-/// Writes `f` of the broadcast operands to `out`, in row-major order.
+/// Writes `kernel` of the broadcast operands to `out`, in row-major order.
 ///
 /// Each operand's shape broadcasts to `shape`, and `out` has its elements.
-#[inline]
-pub(crate) fn map<T: Real, F: Pointwise<T>>(
+pub(crate) fn map<T: Real>(
     args: &[View<'_, T>],
     shape: &Shape,
     out: &mut [T],
-    f: F,
+    kernel: &dyn BlockKernel<T>,
 ) {
-    assert!(args.len() == F::OPERANDS && args.len() <= MAX_OPERANDS);
-    if out.len() < SHORT
-        && let Some(operands) = periods(args, shape, out.len())
-    {
-        // Most operands are whole or one number: no remainder is needed for those.
-        return few(
-            out,
-            f,
-            #[inline(always)]
-            |k, i| {
-                let operand = operands[k];
-                match operand.len() {
-                    1 => operand[0],
-                    len if i < len => operand[i],
-                    len => operand[i % len],
-                }
-            },
-        );
+    if out.len() >= SHORT {
+        return blocks(args, shape, out, &|sources, out| kernel.block(sources, out));
     }
-    blocks(args, shape, out, &|sources, out| evaluate(sources, out, f));
+    let mut steps = [Steps::default(); MAX_OPERANDS];
+    if let Some(memory) = common_memory(args, out.len(), &mut steps) {
+        return kernel.short(memory, &steps, out);
+    }
+    let mut packed: SmallVec<[T; 4 * SHORT]> = SmallVec::new();
+    for (steps, arg) in steps.iter_mut().zip(args) {
+        *steps = Steps::new(packed.len(), 1);
+        match periodic(arg, shape, out.len()) {
+            Some(period) => packed.extend(period.iter().copied().cycle().take(out.len())),
+            None => {
+                let start = packed.len();
+                packed.resize(start + out.len(), T::zero());
+                let layout = arg.layout().broadcast_to(shape);
+                Walk::new(&layout, arg.offset()).fill(arg, &mut packed[start..]);
+            }
+        }
+    }
+    kernel.short(&packed, &steps, out);
+}
+
+/// The memory of all operands, if it is one and they lie there in even steps, which
+/// are those of the commonest operands: all elements in order, or one number.
+#[inline]
+fn common_memory<'a, T: Real>(
+    args: &[View<'a, T>],
+    len: usize,
+    steps: &mut [Steps; MAX_OPERANDS],
+) -> Option<&'a [T]> {
+    let memory = args.first()?.data();
+    for (steps, arg) in steps.iter_mut().zip(args) {
+        if !std::ptr::eq(arg.data(), memory) {
+            return None;
+        }
+        *steps = match arg.layout() {
+            layout if layout.is_splat() => Steps::new(arg.offset(), 0),
+            layout if layout.is_contiguous() && layout.elements() == len => {
+                Steps::new(arg.offset(), 1)
+            }
+            _ => return None,
+        };
+    }
+    Some(memory)
 }
 
 /// Adds the elements of a view to `sum`, in row-major order.
@@ -160,19 +139,6 @@ pub(crate) fn add_slice<T: Real>(sum: &mut [T], terms: &[T]) {
         #[inline(always)]
         || sum.iter_mut().zip(terms).for_each(|(sum, &term)| *sum += term),
     );
-}
-
-/// One period of each operand, if all of them repeat in the order of the result.
-fn periods<'a, T: Real>(
-    args: &[View<'a, T>],
-    shape: &Shape,
-    len: usize,
-) -> Option<[&'a [T]; MAX_OPERANDS]> {
-    let mut periods: [&[T]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
-    for (period, arg) in periods.iter_mut().zip(args) {
-        *period = periodic(arg, shape, len)?;
-    }
-    Some(periods)
 }
 
 /// One period of an operand that repeats in the order of the result: all of it, a
@@ -286,57 +252,6 @@ enum Operand<'a, T> {
     Row { slot: usize, row: &'a [T] },
     /// A block on the stack, filled anew by a walk.
     Packed { slot: usize, walk: Walk<'a> },
-}
-
-/// Applies `f` to blocks as long as `out`, compiled for this CPU.
-#[inline(always)]
-pub(super) fn evaluate<T: Real, F: Pointwise<T>>(sources: &Sources<'_, T>, out: &mut [T], f: F) {
-    let elements = if F::IS_ELEMENTARY { usize::MAX } else { out.len() };
-    vectorised(
-        elements,
-        #[inline(always)]
-        || apply(sources, out, f),
-    );
-}
-
-/// Applies `f` to blocks as long as `out`.
-///
-/// The slices are cut to one length first, which lets the compiler turn the loop
-/// into vector instructions without a check inside.
-#[inline(always)]
-fn apply<T: Real, F: Pointwise<T>>(sources: &Sources<'_, T>, out: &mut [T], f: F) {
-    let len = out.len();
-    let mut xs: Sources<'_, T> = [&[]; MAX_OPERANDS];
-    for k in 0..F::OPERANDS {
-        xs[k] = &sources[k][..len];
-    }
-    // Without a branch out of the loop, so that it is vectorised.
-    let is_near = (0..len).fold(
-        true,
-        #[inline(always)]
-        |is_near, i| {
-            is_near
-                & f.is_near(
-                    #[inline(always)]
-                    |k| xs[k][i],
-                )
-        },
-    );
-    if is_near {
-        for i in 0..len {
-            out[i] = f.at_near(
-                #[inline(always)]
-                |k| xs[k][i],
-            );
-        }
-    } else {
-        for i in 0..len {
-            out[i] = f.at(
-                #[inline(always)]
-                |k| xs[k][i],
-            );
-        }
-    }
 }
 
 /// A position in a strided operand, from block to block.

@@ -9,7 +9,7 @@
 //! an element in an order that depends on their number alone (a test holds it to
 //! that). Its own threads would cut the terms too, and wait for each other there.
 
-use gemm::Parallelism;
+use gemm_common::Parallelism;
 use smallvec::SmallVec;
 
 use super::rows::Rows;
@@ -19,6 +19,32 @@ use crate::tensor::{Layout, View};
 
 /// Up to this many multiplications the plain loops win.
 const TINY: usize = 512;
+
+/// The library's function: extents `m`, `n`, `k`; then the result with its column and
+/// row strides, and whether it is added to; the factors with theirs; the numbers that
+/// the result before and the product are multiplied by; what is complex about them
+/// (nothing); threads.
+pub(crate) type Gemm<T> = unsafe fn(
+    usize,
+    usize,
+    usize,
+    *mut T,
+    isize,
+    isize,
+    bool,
+    *const T,
+    isize,
+    isize,
+    *const T,
+    isize,
+    isize,
+    T,
+    T,
+    bool,
+    bool,
+    bool,
+    Parallelism,
+);
 
 /// How the elements of a matrix lie, from a start that is kept apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,7 +182,7 @@ fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]) {
             // row-major order; as a unique borrow it overlaps neither factor, and
             // each of its elements lies in one stripe alone.
             unsafe {
-                gemm::gemm(
+                T::gemm()(
                     rows.len(),
                     columns.len(),
                     k,

@@ -29,6 +29,7 @@ impl Elementwise<1> for Tanh {
         y.constant(1.0) - y * y
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Tanh, [Domain::reals()]);
     }
@@ -58,6 +59,7 @@ impl Elementwise<1> for Sigmoid {
         y * (y.constant(1.0) - y)
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Sigmoid, [Domain::reals()]);
     }
@@ -86,6 +88,7 @@ impl Elementwise<1> for Softplus {
         x.sigmoid()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Softplus, [Domain::reals()]);
     }
@@ -120,6 +123,7 @@ impl Elementwise<1> for Relu {
         x.abs()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Relu, [Domain::reals()]);
     }
@@ -152,6 +156,7 @@ impl Elementwise<1> for LeakyRelu {
         x.abs()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(LeakyRelu(0.01), [Domain::reals()]);
         samples.over(LeakyRelu(0.3), [Domain::reals()]);

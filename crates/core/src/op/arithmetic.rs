@@ -27,6 +27,7 @@ impl Elementwise<1> for Neg {
         Some([-1.0])
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Neg, [Domain::reals()]);
     }
@@ -56,6 +57,7 @@ impl Elementwise<2> for Add {
         Some([1.0, 1.0])
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Add, [Domain::reals(), Domain::reals()]);
     }
@@ -85,6 +87,7 @@ impl Elementwise<2> for Sub {
         Some([1.0, -1.0])
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Sub, [Domain::reals(), Domain::reals()]);
     }
@@ -121,6 +124,7 @@ impl Elementwise<2> for Mul {
         known.iter().position(|&factor| factor == Some(T::one())).map(|one| 1 - one)
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Mul, [Domain::reals(), Domain::reals()]);
     }
@@ -153,6 +157,7 @@ impl Elementwise<2> for Div {
         (b == Some(T::one())).then_some(0)
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Div, [Domain::reals(), Domain::positive()]);
     }
@@ -186,6 +191,7 @@ impl Elementwise<1> for Abs {
         x.abs()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Abs, [Domain::reals()]);
     }
@@ -219,6 +225,7 @@ impl Elementwise<2> for Maximum {
         (a - b).abs()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Maximum, [Domain::reals(), Domain::reals()]);
     }
@@ -252,6 +259,7 @@ impl Elementwise<2> for Minimum {
         (a - b).abs()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Minimum, [Domain::reals(), Domain::reals()]);
     }

@@ -33,6 +33,7 @@ impl Elementwise<2> for Greater {
         (a - b).abs()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Greater, [Domain::reals(), Domain::reals()]);
     }
@@ -67,6 +68,7 @@ impl Elementwise<2> for GreaterEqual {
         (a - b).abs()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(GreaterEqual, [Domain::reals(), Domain::reals()]);
     }
@@ -101,6 +103,7 @@ impl Elementwise<2> for Less {
         (a - b).abs()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Less, [Domain::reals(), Domain::reals()]);
     }
@@ -135,6 +138,7 @@ impl Elementwise<2> for LessEqual {
         (a - b).abs()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(LessEqual, [Domain::reals(), Domain::reals()]);
     }
@@ -169,6 +173,7 @@ impl Elementwise<2> for Equal {
         (a - b).abs()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Equal, [Domain::reals(), Domain::reals()]);
     }
@@ -203,6 +208,7 @@ impl Elementwise<2> for NotEqual {
         (a - b).abs()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(NotEqual, [Domain::reals(), Domain::reals()]);
     }
@@ -239,6 +245,7 @@ impl Elementwise<3> for Select {
         }
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Select, [Domain::mask(), Domain::reals(), Domain::reals()]);
     }

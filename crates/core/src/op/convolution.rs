@@ -170,6 +170,7 @@ impl Bilinear for Conv2d {
         cost(self.0.geometry(x, w))
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, convolution, x, w, _| {
             samples.case(Conv2d(convolution), [(x, Domain::reals()), (w, Domain::reals())]);
@@ -274,6 +275,7 @@ impl Bilinear for ConvTranspose2d {
         cost(self.geometry(y, w))
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, convolution, x, w, y| {
             let op = ConvTranspose2d { convolution, size: [x[2], x[3]] };
@@ -358,6 +360,7 @@ impl Bilinear for Conv2dWeights {
         cost(self.geometry(x, y))
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, convolution, x, w, y| {
             let op = Conv2dWeights { convolution, window: [w[2], w[3]] };

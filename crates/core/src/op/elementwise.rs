@@ -15,7 +15,7 @@ use super::{
 };
 use crate::kernel::block::BlockKernel;
 use crate::kernel::map::{MAX_OPERANDS, Pointwise, alone, map};
-use crate::number::{Near, Number, Plain};
+use crate::number::{Near, Number, Plain, Reads};
 use crate::tensor::{Layout, Shape, View};
 use crate::{Real, Var};
 
@@ -167,6 +167,9 @@ impl<E: Elementwise<N>, const N: usize> Mapped<E, N> {
         arg: usize,
         factor: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
+        if const { !E::DIFFERENTIABLE } {
+            return None;
+        }
         let op = self.0;
         if let Some(slopes) = op.slopes() {
             return match slopes[arg] {
@@ -184,14 +187,24 @@ impl<E: Elementwise<N>, const N: usize> Mapped<E, N> {
         if tape.records_derivatives() || N + 2 > MAX_OPERANDS {
             return Some(factor * op.partial(arg, xs, call.value()));
         }
+        // Where the formula does not read an operand or the value, the factor stands
+        // for it, so that nothing has to be kept for its sake.
+        let reads = op.partial(arg, std::array::from_fn(Reads::of), Reads::of(N));
         let mut args = [factor; MAX_OPERANDS];
-        args[..N].copy_from_slice(&xs);
-        args[N] = call.value();
+        for (i, (slot, &x)) in args.iter_mut().zip(&xs).enumerate() {
+            if reads.contain(i) {
+                *slot = x;
+            }
+        }
+        if reads.contain(N) {
+            args[N] = call.value();
+        }
         let args = &args[..N + 2];
+        // Constants, so that nothing is compiled for operands that there are not.
         Some(match arg {
             0 => tape.record(PartialProduct::<E, N, 0>(op), args),
-            1 => tape.record(PartialProduct::<E, N, 1>(op), args),
-            2 => tape.record(PartialProduct::<E, N, 2>(op), args),
+            1 if const { N > 1 } => tape.record(PartialProduct::<E, N, 1>(op), args),
+            2 if const { N > 2 } => tape.record(PartialProduct::<E, N, 2>(op), args),
             _ => factor * op.partial(arg, xs, call.value()),
         })
     }
@@ -211,7 +224,7 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
     }
 
     fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]) {
-        map(args, shape, out, *self);
+        map(args, shape, out, self);
     }
 
     #[inline]
@@ -345,7 +358,7 @@ impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> DynOp<T>
     }
 
     fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]) {
-        map(args, shape, out, *self);
+        map(args, shape, out, self);
     }
 
     #[inline]

@@ -26,6 +26,7 @@ impl Elementwise<1> for Exp {
         y
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Exp, [Domain::reals()]);
     }
@@ -51,6 +52,7 @@ impl Elementwise<1> for Expm1 {
         x.exp()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Expm1, [Domain::reals()]);
     }
@@ -76,6 +78,7 @@ impl Elementwise<1> for Ln {
         x.reciprocal()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Ln, [Domain::positive()]);
     }
@@ -104,6 +107,7 @@ impl Elementwise<1> for Ln1p {
         (x + x.constant(1.0)).reciprocal()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Ln1p, [Domain::between(-0.7, 2.0)]);
     }
@@ -139,6 +143,7 @@ impl Elementwise<1> for Sin {
         x.cos()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Sin, [Domain::reals()]);
     }
@@ -174,6 +179,7 @@ impl Elementwise<1> for Cos {
         -x.sin()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Cos, [Domain::reals()]);
     }

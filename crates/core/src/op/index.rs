@@ -63,6 +63,7 @@ impl Linear for Gather {
         cotangent.apply(ScatterAdd { axis, indices, extent: args.of(0)[axis] })
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.absent(ShapeClass::Scalar, "a scalar has no axis to read along");
         let mut gather = |shape: Shape, axis, indices: &[usize]| {
@@ -146,6 +147,7 @@ impl Linear for ScatterAdd {
         Cost::adds(args[0].elements() as u64)
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.absent(ShapeClass::Scalar, "a scalar has no axis to add along");
         let mut scatter = |shape: Shape, axis, indices: &[usize], extent| {

@@ -50,6 +50,7 @@ impl Linear for BroadcastTo {
         cotangent.sum_to(&args.of(0))
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         let mut broadcast = |from: Shape, to: Shape| {
             samples.case(BroadcastTo { shape: to }, [(from, Domain::reals())]);
@@ -110,6 +111,7 @@ impl Linear for Reshape {
         cotangent.reshape(args.of(0))
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         let mut reshape = |from: Shape, to: Shape| {
             samples.case(Reshape { shape: to }, [(from, Domain::reals())]);
@@ -170,6 +172,7 @@ impl Linear for Permute {
         cotangent.apply(Permute { order })
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         let mut permute = |shape: Shape, order: &[usize]| {
             samples.case(Permute { order: order.into() }, [(shape, Domain::reals())]);
@@ -235,6 +238,7 @@ impl Linear for Slice {
         cotangent.apply(Pad { axis, start, step, extent: args.of(0)[axis] })
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.absent(ShapeClass::Scalar, "a scalar has no axis to slice");
         let mut slice = |shape: Shape, axis, start, count, step| {
@@ -322,6 +326,7 @@ impl Linear for Pad {
         cotangent.apply(Slice { axis, start, count: args.of(0)[axis], step })
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.absent(ShapeClass::Scalar, "a scalar has no axis to pad");
         let mut pad = |shape: Shape, axis, start, step, extent| {
@@ -395,6 +400,7 @@ impl Linear for Concat {
         cotangent.apply(Slice { axis: self.axis, start, count, step: 1 })
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.absent(ShapeClass::Scalar, "a scalar has no axis to join along");
         let mut concat = |axis, shapes: &[Shape]| {
@@ -452,6 +458,7 @@ impl Linear for Stack {
         cotangent.apply(part).reshape(args.of(arg))
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         let mut stack = |axis, count, shape: Shape| {
             let args = (0..count).map(|_| (shape.clone(), Domain::reals()));

@@ -137,6 +137,7 @@ impl Linear for AvgPool2d {
         Cost::adds(self.0.cost(result)).and(Cost::divs(1).times(result.elements()))
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, pooling, x, _| {
             samples.case(AvgPool2d(pooling), [(x, Domain::reals())]);
@@ -185,6 +186,7 @@ impl Linear for AvgUnpool2d {
         Cost::adds(self.pooling.cost(args[0])).and(Cost::divs(1).times(args[0].elements()))
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, pooling, x, y| {
             let op = AvgUnpool2d { pooling, size: size_of(&x) };
@@ -246,6 +248,7 @@ impl Op for MaxPool2d {
         kernel::max_margin(slides, &contiguous(args[0]))
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, pooling, x, _| {
             samples.case(MaxPool2d(pooling), [(x, Domain::reals())]);
@@ -307,6 +310,7 @@ impl Op for GatherMax2d {
         MaxPool2d(self.0).kink_distance(args)
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, pooling, x, _| {
             let op = GatherMax2d(pooling);
@@ -372,6 +376,7 @@ impl Op for ScatterMax2d {
         MaxPool2d(self.0).kink_distance(args)
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, pooling, x, y| {
             samples.case(ScatterMax2d(pooling), [(x, Domain::reals()), (y, Domain::reals())]);

@@ -24,6 +24,7 @@ impl Elementwise<1> for Square {
         x + x
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Square, [Domain::reals()]);
     }
@@ -49,6 +50,7 @@ impl Elementwise<1> for Sqrt {
         y.constant(0.5) / y
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Sqrt, [Domain::positive()]);
     }
@@ -74,6 +76,7 @@ impl Elementwise<1> for Reciprocal {
         -(y * y)
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Reciprocal, [Domain::positive()]);
     }
@@ -107,6 +110,7 @@ impl Elementwise<1> for Powi {
         }
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for exponent in [-2, 0, 1, 3] {
             samples.over(Powi(exponent), [Domain::positive()]);
@@ -143,6 +147,7 @@ impl Elementwise<1> for Powf {
         }
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for exponent in [-0.5, 1.5, 2.7] {
             samples.over(Powf(exponent), [Domain::positive()]);

@@ -100,6 +100,7 @@ impl Bilinear for Matmul {
         Cost::adds(products as u64).and(Cost::muls(products as u64))
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.absent(ShapeClass::Scalar, "a scalar is no matrix");
         let mut product = |a: Shape, b: Shape| {
@@ -196,6 +197,7 @@ impl Bilinear for Outer {
         Cost::muls(result.elements() as u64)
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for class in [ShapeClass::Scalar, ShapeClass::Matrix, ShapeClass::Higher] {
             samples.absent(class, "takes vectors only");

@@ -72,6 +72,7 @@ impl Op for Max {
         distance
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         rows(samples, Max);
         empty_rows(samples, Max, false);
@@ -122,6 +123,7 @@ impl Op for FirstMax {
         Max.kink_distance(args)
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         rows(samples, FirstMax);
         empty_rows(samples, FirstMax, true);
@@ -173,6 +175,7 @@ impl Op for LogSumExp {
         EXP_SUM.times(args[0].elements()).and(Cost::nonlinear(1).times(result.elements()))
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         rows(samples, LogSumExp);
         empty_rows(samples, LogSumExp, true);
@@ -226,6 +229,7 @@ impl Op for Softmax {
         EXP_SUM.and(Cost::muls(1)).times(args[0].elements())
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         rows(samples, Softmax);
         empty_rows(samples, Softmax, true);
@@ -278,6 +282,7 @@ impl Op for LogSoftmax {
         EXP_SUM.and(Cost::adds(1)).times(args[0].elements())
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         rows(samples, LogSoftmax);
         empty_rows(samples, LogSoftmax, true);
@@ -343,6 +348,7 @@ impl Op for LayerNorm {
         each.and(Cost { adds: 1, divs: 3, nonlinear: 1, muls: 0 }.times(rows))
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         rows(samples, LayerNorm { epsilon: 1e-3 });
         rows(samples, LayerNorm { epsilon: 0.1 });
@@ -412,6 +418,7 @@ impl Op for Norm {
         distance
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         rows(samples, Norm);
         empty_rows(samples, Norm, true);

@@ -123,33 +123,39 @@ impl<O: Clone> Samples<O> {
     where
         O: Elementwise<N>,
     {
-        let same: [Shape; 6] =
-            [[].into(), [5].into(), [2, 3].into(), [2, 3, 2].into(), [3, 1].into(), [0, 2].into()];
-        for shape in same {
-            self.case(op, domains.map(|domain| (shape.clone(), domain)));
+        self.cases.extend(broadcasts(&domains).into_iter().map(|args| (op, args)));
+        if N > 1 {
+            let misfits: Vec<Shape> = (0..N).map(|arg| [arg + 2].into()).collect();
+            self.error(op, &misfits, "do not broadcast");
         }
-        if N == 1 {
-            return;
-        }
-        // Each operand in turn is the one that stretches, against a full one.
-        let pairs: [(Shape, Shape); 7] = [
-            ([].into(), [2, 3].into()),
-            ([1].into(), [3].into()),
-            ([3].into(), [2, 3].into()),
-            ([2, 1].into(), [2, 3].into()),
-            ([2, 1, 3].into(), [4, 3].into()),
-            ([1, 1].into(), [2, 3].into()),
-            ([3].into(), [0, 3].into()),
-        ];
-        for stretched in 0..N {
+    }
+}
+
+/// Operands of every class of shapes, and with each in turn stretched to the others.
+fn broadcasts(domains: &[Domain]) -> Vec<Vec<(Shape, Domain)>> {
+    let same: [Shape; 6] =
+        [[].into(), [5].into(), [2, 3].into(), [2, 3, 2].into(), [3, 1].into(), [0, 2].into()];
+    let pairs: [(Shape, Shape); 7] = [
+        ([].into(), [2, 3].into()),
+        ([1].into(), [3].into()),
+        ([3].into(), [2, 3].into()),
+        ([2, 1].into(), [2, 3].into()),
+        ([2, 1, 3].into(), [4, 3].into()),
+        ([1, 1].into(), [2, 3].into()),
+        ([3].into(), [0, 3].into()),
+    ];
+    let all_of = |shape: &Shape| domains.iter().map(|&domain| (shape.clone(), domain)).collect();
+    let mut cases: Vec<Vec<(Shape, Domain)>> = same.iter().map(all_of).collect();
+    if domains.len() > 1 {
+        for stretched in 0..domains.len() {
             for (small, large) in &pairs {
-                let shape = |arg| if arg == stretched { small.clone() } else { large.clone() };
-                self.case(op, (0..N).map(|arg| (shape(arg), domains[arg])));
+                let mut args: Vec<(Shape, Domain)> = all_of(large);
+                args[stretched].0 = small.clone();
+                cases.push(args);
             }
         }
-        let misfits: Vec<Shape> = (0..N).map(|arg| [arg + 2].into()).collect();
-        self.error(op, &misfits, "do not broadcast");
     }
+    cases
 }
 
 /// An op with operands to try it on.

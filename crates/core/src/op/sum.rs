@@ -48,6 +48,7 @@ impl Linear for Sum {
         Cost::adds(args[0].elements() as u64)
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         over_axes(samples, |axes, keep| Sum { axes, keep });
     }
@@ -106,6 +107,7 @@ impl Linear for Mean {
         Cost::adds(args[0].elements() as u64).and(Cost::divs(result.elements() as u64))
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         over_axes(samples, |axes, keep| Mean { axes, keep });
     }
@@ -169,6 +171,7 @@ impl Linear for SumTo {
         Cost::adds(args[0].elements() as u64)
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         let mut sum = |from: Shape, to: Shape| {
             samples.case(SumTo { shape: to }, [(from, Domain::reals())]);

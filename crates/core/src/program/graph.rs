@@ -192,6 +192,7 @@ impl Elementwise<1> for Copied {
         x.constant(1.0)
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Copied, [Domain::reals()]);
     }

@@ -11,13 +11,15 @@ use smallvec::SmallVec;
 use super::SHORT;
 use super::fuse::Unit;
 use super::graph::{Graph, Operand, Source, ValueId};
-use super::run::{Apply, Argument, Instruction, Memory, Place, ShortSum};
+use super::run::{
+    Apply, Argument, Instruction, Memory, Place, SHORT_OPERANDS, ShortCall, ShortSum,
+};
 use crate::Real;
-use crate::kernel::block::{SHORT_OPERANDS, ShortCall, Steps};
+use crate::kernel::block::Steps;
 use crate::kernel::product::ShortProduct;
 use crate::op::DynOp;
 use crate::tape::{Args, OpHandle};
-use crate::tensor::{Buffer, Layout, Shape};
+use crate::tensor::{Buffer, Elements, Layout, Shape};
 
 /// What a compilation gives.
 pub(super) struct Lowered<T: Real> {
@@ -75,7 +77,7 @@ pub(super) fn lower<T: Real>(
     let Lowering { mut memory, places, buffers, .. } = lowering;
     let mut buffer_bytes = 0;
     for &(slot, elements) in &buffers {
-        memory.long[slot] = Some(Arc::new(vec![T::zero(); elements]));
+        memory.long[slot] = Some(Arc::new(Elements::zeros(elements)));
         buffer_bytes += elements * size_of::<T>();
     }
     Lowered { instructions, memory, places, buffer_bytes, buffers: buffers.len() }
@@ -271,7 +273,7 @@ impl<T: Real> Lowering<'_, T> {
             for (steps, &arg) in operands.iter_mut().zip(args) {
                 let (start, layout) = self.short_argument(arg)?;
                 let step = steady_step(&layout.broadcast_to(&shape))?;
-                *steps = Steps { start: u32::try_from(start).ok()?, step };
+                *steps = Steps::new(start, step);
             }
             let out = u32::try_from(self.short_place(id)).ok()?;
             let call = ShortCall { operands, out, len: shape.elements() as u32 };

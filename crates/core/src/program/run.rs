@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use smallvec::SmallVec;
 
 use crate::Real;
-use crate::kernel::block::{BlockKernel, ShortCall};
+use crate::kernel::block::{BlockKernel, Steps};
 use crate::kernel::map::{MAX_OPERANDS, Walk};
 use crate::kernel::pairwise::Pairwise;
 use crate::kernel::product::ShortProduct;
@@ -18,7 +18,7 @@ use crate::kernel::reduce::sum;
 use crate::kernel::threads;
 use crate::op::DynOp;
 use crate::tape::{Args, OpHandle};
-use crate::tensor::{Buffer, Layout, Shape, Tensor, View};
+use crate::tensor::{Buffer, Elements, LINE, Layout, Shape, Tensor, View};
 
 /// Bytes of a block: several of them stay in the first-level cache together.
 const BLOCK_BYTES: usize = 4096;
@@ -47,7 +47,7 @@ pub(super) struct Argument {
     pub(super) layout: Layout,
 }
 
-pub(super) struct Memory<T> {
+pub(super) struct Memory<T: Real> {
     pub(super) short: Vec<T>,
     /// `None` while an instruction writes to it, and for inputs not given yet.
     pub(super) long: Vec<Option<Buffer<T>>>,
@@ -78,7 +78,7 @@ impl<T: Real> Memory<T> {
     fn take(&mut self, slot: usize) -> Buffer<T> {
         let mut buffer = self.long[slot].take().expect("buffers return after each instruction");
         if Arc::get_mut(&mut buffer).is_none() {
-            buffer = Arc::new(vec![T::zero(); buffer.len()]);
+            buffer = Arc::new(Elements::zeros(buffer.len()));
         }
         buffer
     }
@@ -112,7 +112,7 @@ impl<T: Real> Memory<T> {
 }
 
 /// The elements of a buffer that an instruction has taken out.
-fn exclusive<T>(buffer: &mut Buffer<T>) -> &mut Vec<T> {
+fn exclusive<T: Real>(buffer: &mut Buffer<T>) -> &mut [T] {
     Arc::get_mut(buffer).expect("taken out, it has one owner")
 }
 
@@ -130,6 +130,17 @@ pub(super) enum Instruction<T: Real> {
     /// Elementwise functions and sums of long values, block by block.
     Loop(Box<Loop<T>>),
 }
+
+/// One evaluation within the memory of short values.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShortCall {
+    pub(super) operands: [Steps; SHORT_OPERANDS],
+    pub(super) out: u32,
+    pub(super) len: u32,
+}
+
+/// The most operands of a [`ShortCall`].
+pub(super) const SHORT_OPERANDS: usize = 4;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ShortSum<T> {
@@ -178,7 +189,7 @@ pub(super) struct Sum<T> {
     pub(super) target: usize,
 }
 
-pub(super) struct Loop<T> {
+pub(super) struct Loop<T: Real> {
     pub(super) elements: usize,
     /// Operands from outside, stretched to the shape of what reads them.
     pub(super) loads: Vec<Argument>,
@@ -195,7 +206,7 @@ pub(super) struct Loop<T> {
 }
 
 /// Blocks in the first-level cache, for one thread.
-struct Scratch<T> {
+struct Scratch<T: Real> {
     registers: Vec<Cached<T>>,
     /// For operands that have to be packed or repeated.
     loaded: Vec<Cached<T>>,
@@ -203,26 +214,18 @@ struct Scratch<T> {
 
 /// A block that begins with a cache line, so that no vector lies across two.
 #[derive(Default)]
-struct Cached<T> {
-    memory: Vec<T>,
+struct Cached<T: Real> {
+    memory: Elements<T>,
     start: usize,
 }
-
-/// Bytes of a cache line, and of the widest vector.
-const LINE: usize = 64;
 
 impl<T: Real> Cached<T> {
     /// The block number `index` of a set. Blocks whose addresses differ by 4 KiB
     /// get into each other's way (a load seems to depend on an earlier store), so
     /// they begin at different lines.
     fn new(index: usize) -> Self {
-        let line = LINE / size_of::<T>();
-        let skipped = 2 * (index % 16) * line;
-        let memory = vec![T::zero(); Scratch::<T>::BLOCK + line + skipped];
-        let aligned = memory.as_ptr().align_offset(LINE);
-        // Alignment is for speed: where it cannot be had, the block begins anywhere.
-        let start = if aligned < line { aligned + skipped } else { 0 };
-        Self { memory, start }
+        let start = 2 * (index % 16) * LINE / size_of::<T>();
+        Self { memory: Elements::zeros(Scratch::<T>::BLOCK + start), start }
     }
 
     #[inline]
@@ -248,7 +251,7 @@ impl<T: Real> Scratch<T> {
 
 /// The blocks of a loop that no thread needs at the moment. A thread that finds none
 /// makes some, once.
-pub(super) struct Scratches<T> {
+pub(super) struct Scratches<T: Real> {
     registers: usize,
     loads: usize,
     free: Mutex<Vec<Scratch<T>>>,
@@ -284,7 +287,10 @@ impl<T: Real> Instruction<T> {
     #[inline]
     pub(super) fn run(&mut self, memory: &mut Memory<T>) {
         match self {
-            Instruction::Short(kernel, call) => kernel.short(&mut memory.short, call),
+            Instruction::Short(kernel, call) => {
+                let (earlier, out) = memory.short.split_at_mut(call.out as usize);
+                kernel.short(earlier, &call.operands, &mut out[..call.len as usize]);
+            }
             Instruction::ShortProduct(product) => product.run(&mut memory.short),
             Instruction::ShortSum(sum) => sum.run(&mut memory.short),
             Instruction::Apply(apply) => apply.run(memory),

@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use smallvec::SmallVec;
 
 use crate::Real;
-use crate::tensor::{Buffer, Layout, Tensor, View};
+use crate::tensor::{Buffer, Elements, Layout, Tensor, View};
 
 /// Values of up to this many elements count as small.
 const SMALL: usize = 64;
@@ -73,7 +73,7 @@ struct Slot<T> {
     foreign: bool,
 }
 
-impl<T> Slot<T> {
+impl<T: Real> Slot<T> {
     #[inline]
     fn elements(&self) -> &[T] {
         self.buffer.as_ref().expect("a value is written before it is read")
@@ -221,7 +221,7 @@ impl<T: Real> Store<T> {
             let len = Pool::<T>::rounded(len);
             self.held += len;
             self.most = self.most.max(self.held);
-            Arc::new(vec![T::zero(); len])
+            Arc::new(Elements::zeros(len))
         })
     }
 

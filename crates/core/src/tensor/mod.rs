@@ -4,6 +4,7 @@
 //! share the buffer; writing to a shared buffer copies it first, so that a
 //! tensor behaves like a value.
 
+mod buffer;
 mod convert;
 mod layout;
 mod shape;
@@ -12,15 +13,12 @@ mod view;
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use buffer::{Buffer, Elements, LINE};
 pub use layout::Layout;
 pub use shape::Shape;
 pub use view::View;
 
 use crate::Real;
-
-/// The memory behind tensors. It may be longer than the elements that a layout
-/// places in it.
-pub(crate) type Buffer<T> = Arc<Vec<T>>;
 
 /// An array of any number of axes, row-major, with elements `f32` or `f64`.
 ///
@@ -54,7 +52,7 @@ impl<T: Real> Tensor<T> {
             shape.elements(),
             elements.len()
         );
-        Self { buffer: Arc::new(elements), offset: 0, layout: Layout::contiguous(shape) }
+        Self { buffer: Arc::new(elements.into()), offset: 0, layout: Layout::contiguous(shape) }
     }
 
     /// A tensor without axes.

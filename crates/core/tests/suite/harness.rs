@@ -43,6 +43,7 @@ impl Elementwise<4> for Determinant {
         }
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Determinant, [Domain::reals(); 4]);
     }

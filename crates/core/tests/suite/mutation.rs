@@ -294,6 +294,7 @@ impl Elementwise<1> for BrokenSwish {
         x.sigmoid()
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(BrokenSwish, [Domain::reals()]);
     }
@@ -318,6 +319,7 @@ impl Elementwise<2> for BrokenSlopes {
         Some([1.0, 1.0])
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(BrokenSlopes, [Domain::reals(), Domain::reals()]);
     }
@@ -370,6 +372,7 @@ impl Bilinear for BrokenProduct {
         Cost::muls(a.iter().map(|&n| n as u64).product())
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for n in [3, 1, 0] {
             samples.case(
@@ -398,6 +401,7 @@ impl Elementwise<1> for Undersampled {
         x.constant(1.0)
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.case(Undersampled, [([3].into(), Domain::reals())]);
     }
