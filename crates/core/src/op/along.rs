@@ -60,6 +60,7 @@ impl Op for TakeAlong {
         Cost::NONE
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, places, x, axis| {
             let extent = x[axis];
@@ -132,6 +133,7 @@ impl Op for ScatterAlong {
         Cost::adds(args[1].elements() as u64)
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, places, x, axis| {
             let u = x.with_axis(axis, places[axis]);

@@ -83,6 +83,7 @@ impl Op for ArgSort {
         distance
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.absent(ShapeClass::Scalar, "a scalar has no rows");
         let mut sort = |shape: Shape, descending, count| {

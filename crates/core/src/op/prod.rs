@@ -55,6 +55,7 @@ impl Op for Prod {
         Cost::muls(args[0].elements() as u64)
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         rows(samples, Prod);
         empty_rows(samples, Prod, true);

@@ -51,6 +51,7 @@ impl Linear for CumSum {
         Cost::adds(args[0].elements() as u64)
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, shape, axis| {
             for reverse in [false, true] {
@@ -129,6 +130,7 @@ impl Op for LinearRecurrence {
         Cost::adds(1).and(Cost::muls(1)).times(result.elements())
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, shape, axis| {
             for reverse in [false, true] {
@@ -210,6 +212,7 @@ impl Op for LogCumSumExp {
         Cost::adds(3).and(Cost::nonlinear(2)).times(result.elements())
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, shape, axis| {
             samples.case(LogCumSumExp { axis }, [(shape, Domain::reals())]);

@@ -57,6 +57,7 @@ impl Linear for Triangle {
         cotangent.apply(*self)
     }
 
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for class in [ShapeClass::Scalar, ShapeClass::Vector] {
             samples.absent(class, "takes matrices");
