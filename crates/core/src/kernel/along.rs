@@ -12,7 +12,7 @@ use crate::tensor::{Shape, View};
 /// # Panics
 /// If it is none.
 #[inline]
-fn place<T: Real>(x: T, extent: usize) -> usize {
+fn place<T: Real>(name: &str, x: T, extent: usize) -> usize {
     let place = x.as_f64();
     // A NaN becomes 0, and so a different number.
     let index = place as usize;
@@ -23,6 +23,7 @@ fn place<T: Real>(x: T, extent: usize) -> usize {
 /// Calls `visit` with each place along an axis, the first element of the rows `outer`
 /// and `moved` that it is for, and their length. `moved` has a row for each place.
 fn for_each_place<T: Real>(
+    name: &str,
     places: View<'_, T>,
     moved: &Shape,
     axis: usize,
@@ -40,7 +41,7 @@ fn for_each_place<T: Real>(
     };
     let (mut outer, mut k, mut i) = (0, 0, 0);
     for x in places.with_layout(&layout, places.offset()).iter() {
-        let place = place(x, extent);
+        let place = place(name, x, extent);
         visit((outer * extent + place) * inner + i, (outer * count + k) * inner + i, width);
         i += width;
         if i == inner {
@@ -60,10 +61,17 @@ pub(crate) fn take<T: Real>(places: View<'_, T>, x: View<'_, T>, axis: usize, ou
     let x_elements = contiguous(x);
     let extent = x.shape()[axis];
     let moved = x.shape().with_axis(axis, places.shape()[axis]);
-    for_each_place(places, &moved, axis, extent, |from, to, width| match width {
-        1 => out[to] = x_elements[from],
-        _ => out[to..to + width].copy_from_slice(&x_elements[from..from + width]),
-    });
+    for_each_place(
+        "take_along_axis",
+        places,
+        &moved,
+        axis,
+        extent,
+        |from, to, width| match width {
+            1 => out[to] = x_elements[from],
+            _ => out[to..to + width].copy_from_slice(&x_elements[from..from + width]),
+        },
+    );
 }
 
 /// Adds the elements of `u` at places along an axis of zeros.
@@ -79,8 +87,10 @@ pub(crate) fn scatter<T: Real>(
         return;
     }
     let elements = contiguous(u);
-    for_each_place(places, u.shape(), axis, extent, |to, from, width| match width {
-        1 => out[to] += elements[from],
-        _ => super::map::add_slice(&mut out[to..to + width], &elements[from..from + width]),
+    for_each_place("scatter_along_axis", places, u.shape(), axis, extent, |to, from, width| {
+        match width {
+            1 => out[to] += elements[from],
+            _ => super::map::add_slice(&mut out[to..to + width], &elements[from..from + width]),
+        }
     });
 }

@@ -137,7 +137,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// ```
     /// use wengert_core::{Tape, Tensor, op::Convolution};
     ///
-    /// let tape = Tape::new();
+    /// let tape = Tape::<f64>::new();
     /// let volume = tape.constant(Tensor::ones([1, 2, 4, 5, 6]));
     /// let filters = tape.variable(Tensor::ones([3, 2, 2, 3, 3]));
     /// let y = volume.conv3d(filters, Convolution::default().padding([0, 1, 1]));

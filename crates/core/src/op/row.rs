@@ -562,7 +562,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// A function of rows along one axis, which keeps the shape.
     #[track_caller]
     fn along<O: Op>(self, axis: isize, op: O) -> Self {
-        let axis = self.resolve_axis(O::NAME, axis, self.rank()) as isize;
+        let axis = self.resolve(O::NAME, axis)[0] as isize;
         self.swap_axes(axis, -1).apply(op).swap_axes(axis, -1)
     }
 

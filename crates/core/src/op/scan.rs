@@ -369,4 +369,26 @@ impl<'t, T: Real> Var<'t, T> {
         let axis = self.resolve_axis("linear_recurrence", axis, self.rank());
         self.tape().apply(LinearRecurrence { axis, reverse: false }, &[self, b])
     }
+
+    /// As [`linear_recurrence`](Self::linear_recurrence), from the end:
+    /// `s[i] = self[i] s[i + 1] + b[i]`. The last element of `self` along the axis is
+    /// not read.
+    ///
+    /// ```
+    /// # use wengert_core::Tape;
+    /// let tape = Tape::new();
+    /// // What is still to come, each step of waiting counting half.
+    /// let (discount, reward) = (tape.constant([0.5; 3]), tape.variable([1.0, 0.0, 4.0]));
+    /// let worth = discount.reverse_linear_recurrence(reward, 0);
+    /// assert_eq!(worth.value().to_vec(), [2.0, 2.0, 4.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis does not exist, the shapes differ, or the operands are on two
+    /// tapes.
+    #[track_caller]
+    pub fn reverse_linear_recurrence(self, b: Self, axis: isize) -> Self {
+        let axis = self.resolve_axis("reverse_linear_recurrence", axis, self.rank());
+        self.tape().apply(LinearRecurrence { axis, reverse: true }, &[self, b])
+    }
 }

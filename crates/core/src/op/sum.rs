@@ -279,9 +279,10 @@ impl<'t, T: Real> Var<'t, T> {
     /// ```
     /// # use wengert_core::Tape;
     /// let tape = Tape::new();
-    /// let x = tape.variable([1.0, 2.0, 3.0, 6.0]);
-    /// assert_eq!(x.var_over(.., 0).item(), 3.5);
-    /// assert_eq!(x.std_over(.., 0).square().item(), 3.5000000000000004);
+    /// let x = tape.variable([1.0, 1.0, 7.0, 7.0]);
+    /// assert_eq!(x.var_over(.., 0).item(), 9.0);
+    /// assert_eq!(x.var_over(.., 1).item(), 12.0);
+    /// assert_eq!(x.std_over(.., 0).item(), 3.0);
     /// ```
     ///
     /// # Panics

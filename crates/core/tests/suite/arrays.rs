@@ -246,7 +246,7 @@ fn reading_and_adding_at_places() {
 #[test]
 fn numbers_that_are_no_places() {
     for (wrong, message) in [
-        (1.5, "1.5 is no place among 3 elements"),
+        (1.5, "take_along_axis: 1.5 is no place among the 3 elements of the axis"),
         (-1.0, "-1 is no place"),
         (3.0, "3 is no place"),
         (f64::NAN, "NaN is no place"),
