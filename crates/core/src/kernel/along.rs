@@ -16,7 +16,10 @@ fn place<T: Real>(name: &str, x: T, extent: usize) -> usize {
     let place = x.as_f64();
     // A NaN becomes 0, and so a different number.
     let index = place as usize;
-    assert!(index < extent && index as f64 == place, "{place} is no place among {extent} elements");
+    assert!(
+        index < extent && index as f64 == place,
+        "{name}: {place} is no place among the {extent} elements of the axis"
+    );
     index
 }
 
