@@ -11,6 +11,7 @@
 //! - `sweep`: forward and reverse passes over the tape, [`Gradients`]
 //! - [`Tape`] and [`Var`]: the list, and handles of its values
 //! - [`op`]: elemental functions, each with all that is known of it
+//! - [`random`]: samples, as tensors
 //! - [`Tensor`], [`Shape`], [`View`]: arrays and how they lie in memory
 //! - `kernel`: the loops over elements
 //!
@@ -28,6 +29,7 @@ mod kernel;
 mod number;
 pub mod op;
 mod program;
+pub mod random;
 mod real;
 mod sweep;
 mod tape;
@@ -47,4 +49,4 @@ pub use sweep::Gradients;
 pub use tape::{Leaf, Memory, Tape};
 pub use tensor::{Layout, Shape, Tensor, View};
 pub use transform::*;
-pub use var::{Var, concat, stack};
+pub use var::{Var, concat, einsum, stack};

@@ -62,6 +62,24 @@ fn large_tensors() {
 }
 
 #[test]
+fn scans_and_orders() {
+    let x = Tensor::from_fn([30, 200], |i| (i as f64).sin() + 1.0);
+    let count = allocations(|tape| {
+        tape.reset();
+        let x = tape.parameter(0, &x);
+        let scans = x.cumsum(0) * x.cumprod(-1) + x.log_cumsum_exp(-1);
+        let (sorted, places) = (scans * 0.01).sort(-1);
+        let (largest, _) = x.topk(7, -1);
+        let chosen = sorted.take_along_axis(-1, places).tril(0).sum();
+        let cost = chosen + largest.prod_over(-1).sum() + x.median(-1).std_over(.., 1);
+        let hot = x.argmax(-1).one_hot(200) * x;
+        let gradients = (cost + hot.sum()).backward();
+        assert!(read(&gradients, 0).is_finite());
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
 fn large_products_ask_for_packing_only() {
     let a = Tensor::from_fn([60, 50], |i| (i as f64).sin());
     let count = allocations(|tape| {

@@ -4,10 +4,12 @@
 //! width is chosen here, for the CPU that runs the program. Reductions add in an
 //! order that depends on the shape alone, so that results repeat to the last bit.
 
+pub(crate) mod along;
 pub(crate) mod block;
 pub(crate) mod convolution;
 pub(crate) mod elementary;
 pub(crate) mod map;
+pub(crate) mod order;
 pub(crate) mod pairwise;
 pub(crate) mod pool;
 #[allow(unsafe_code)]
@@ -15,6 +17,7 @@ pub(crate) mod product;
 pub(crate) mod reduce;
 pub(crate) mod row;
 pub(crate) mod rows;
+pub(crate) mod scan;
 pub(crate) mod simd;
 pub mod threads;
 pub(crate) mod window;

@@ -94,6 +94,19 @@ pub(crate) fn log_softmax_adjoint<T: Real>(y: &[T], c: &[T], out: &mut [T]) {
     );
 }
 
+/// The product of all elements.
+pub(crate) fn product<T: Real>(x: &[T]) -> T {
+    // Products kept side by side, so that multiplications overlap.
+    let mut lanes = [T::one(); 8];
+    let (chunks, rest) = x.as_chunks::<8>();
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane *= x;
+        }
+    }
+    lanes.iter().chain(rest).fold(T::one(), |product, &x| product * x)
+}
+
 /// The Euclidean norm.
 pub(crate) fn norm<T: Real>(x: &[T]) -> T {
     vectorised(

@@ -21,48 +21,48 @@ use crate::kernel::convolution::{self as kernel, Geometry};
 use crate::tensor::{Shape, View};
 use crate::{Real, Var};
 
-/// How a convolution slides over its images.
+/// How a convolution slides over its images: over `D` axes, two for planes.
 ///
 /// ```
 /// use wengert_core::op::Convolution;
 ///
-/// let halving = Convolution::default().stride(2).padding(1);
+/// let halving: Convolution = Convolution::default().stride(2).padding(1);
 /// assert_eq!(halving.padding, [[1, 1], [1, 1]]);
-/// let uneven = Convolution::default().padding([[0, 1], [0, 1]]);
-/// assert_eq!(uneven.stride, [1, 1]);
+/// let uneven = Convolution::<1>::default().padding([[0, 1]]);
+/// assert_eq!(uneven.stride, [1]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Convolution {
-    /// From one position of the filter to the next, down and across.
-    pub stride: [usize; 2],
+pub struct Convolution<const D: usize = 2> {
+    /// From one position of the filter to the next, for each axis: down and across.
+    pub stride: [usize; D],
     /// Zeros around each image: `[[top, bottom], [left, right]]`.
-    pub padding: [[usize; 2]; 2],
+    pub padding: [[usize; 2]; D],
     /// From one element of the filter to the next, down and across.
-    pub dilation: [usize; 2],
+    pub dilation: [usize; D],
     /// Parts into which the channels are divided, each with filters of its own.
     pub groups: usize,
 }
 
-impl Default for Convolution {
+impl<const D: usize> Default for Convolution<D> {
     fn default() -> Self {
-        Self { stride: [1; 2], padding: [[0; 2]; 2], dilation: [1; 2], groups: 1 }
+        Self { stride: [1; D], padding: [[0; 2]; D], dilation: [1; D], groups: 1 }
     }
 }
 
-impl Convolution {
-    /// With a stride: one number, or `[down, across]`.
-    pub fn stride(self, stride: impl PerAxis) -> Self {
+impl<const D: usize> Convolution<D> {
+    /// With a stride: one number, or one for each axis, such as `[down, across]`.
+    pub fn stride(self, stride: impl PerAxis<D>) -> Self {
         Self { stride: stride.per_axis(), ..self }
     }
 
-    /// With zeros around each image: one number, `[vertical, horizontal]`, or
-    /// `[[top, bottom], [left, right]]`.
-    pub fn padding(self, padding: impl PerSide) -> Self {
+    /// With zeros around each image: one number, one for each axis, such as
+    /// `[vertical, horizontal]`, or one for each side, `[[top, bottom], [left, right]]`.
+    pub fn padding(self, padding: impl PerSide<D>) -> Self {
         Self { padding: padding.per_side(), ..self }
     }
 
-    /// With gaps in the filter: one number, or `[down, across]`.
-    pub fn dilation(self, dilation: impl PerAxis) -> Self {
+    /// With gaps in the filter: one number, or one for each axis.
+    pub fn dilation(self, dilation: impl PerAxis<D>) -> Self {
         Self { dilation: dilation.per_axis(), ..self }
     }
 
@@ -70,7 +70,9 @@ impl Convolution {
     pub fn groups(self, groups: usize) -> Self {
         Self { groups, ..self }
     }
+}
 
+impl Convolution {
     /// The extents for images `[n, c, h, w]` and filters `[o, c / groups, i, j]`.
     fn geometry(&self, x: &[usize], w: &[usize]) -> Result<Geometry, String> {
         let &[images, channels, height, width] = x else {

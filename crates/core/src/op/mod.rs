@@ -21,23 +21,29 @@
 
 pub(crate) mod accumulate;
 mod activation;
+mod along;
 mod arithmetic;
 mod bilinear;
 mod compare;
 mod convolution;
+mod dimensions;
 mod elementwise;
 mod exponential;
 mod index;
 mod linear;
 mod movement;
+mod order;
 mod pool;
 mod power;
+mod prod;
 mod product;
 pub mod registry;
 mod row;
 pub mod samples;
+mod scan;
 mod stop;
 mod sum;
+mod triangle;
 mod window;
 
 use std::any::Any;
@@ -46,6 +52,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 pub use activation::{LeakyRelu, Relu, Sigmoid, Softplus, Tanh};
+pub use along::{ScatterAlong, TakeAlong};
 pub use arithmetic::{Abs, Add, Div, Maximum, Minimum, Mul, Neg, Sub};
 pub use bilinear::Bilinear;
 pub use compare::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual, Select};
@@ -55,12 +62,16 @@ pub use exponential::{Cos, Exp, Expm1, Ln, Ln1p, Sin};
 pub use index::{Gather, ScatterAdd};
 pub use linear::{Linear, Shapes};
 pub use movement::{BroadcastTo, Concat, Pad, Permute, Reshape, Slice, Stack};
+pub use order::ArgSort;
 pub use pool::{AvgPool2d, AvgUnpool2d, GatherMax2d, MaxPool2d, Pooling, ScatterMax2d};
 pub use power::{Powf, Powi, Reciprocal, Sqrt, Square};
+pub use prod::Prod;
 pub use product::{Matmul, Outer};
 pub use row::{FirstMax, LayerNorm, LogSoftmax, LogSumExp, Max, Norm, Softmax};
 pub use samples::{Domain, SampleSet, Samples, ShapeClass};
+pub use scan::{CumSum, LinearRecurrence, LogCumSumExp};
 pub use sum::{Mean, Sum, SumTo};
+pub use triangle::Triangle;
 pub use window::{PerAxis, PerSide};
 
 use crate::kernel::block::BlockKernel;
@@ -189,6 +200,8 @@ pub trait Op: Clone + PartialEq + Debug + 'static {
     const NAME: &'static str;
     /// What it computes.
     const FORMULA: Formula = Formula::new("", "", "");
+    /// Whether a derivative can differ from zero.
+    const DIFFERENTIABLE: bool = true;
 
     /// The shape of the result.
     ///
@@ -488,6 +501,10 @@ impl<T: Real, O: Op> DynOp<T> for General<O> {
 
     fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
         self.0.eval(args, out);
+    }
+
+    fn is_differentiable(&self) -> bool {
+        O::DIFFERENTIABLE
     }
 
     fn jvp<'t>(

@@ -15,43 +15,47 @@ use crate::kernel::{contiguous, pool as kernel};
 use crate::tensor::{Shape, View};
 use crate::{Real, Var};
 
-/// How a window of pooling slides over planes.
+/// How a window of pooling slides: over `D` axes, two for planes.
 ///
 /// ```
 /// use wengert_core::op::Pooling;
 ///
-/// assert_eq!(Pooling::new(2).stride, [2, 2]);
-/// let overlapping = Pooling::new(3).stride(2).padding([[0, 1], [0, 1]]);
+/// let pooling: Pooling = Pooling::new(2);
+/// assert_eq!(pooling.stride, [2, 2]);
+/// let overlapping = Pooling::new([3, 3]).stride(2).padding([[0, 1], [0, 1]]);
 /// assert_eq!(overlapping.window, [3, 3]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pooling {
-    /// Height and width of the window.
-    pub window: [usize; 2],
+pub struct Pooling<const D: usize = 2> {
+    /// The extents of the window: height and width.
+    pub window: [usize; D],
     /// From one position of the window to the next, down and across.
-    pub stride: [usize; 2],
+    pub stride: [usize; D],
     /// How far windows may reach beyond each border: `[[top, bottom], [left, right]]`.
-    pub padding: [[usize; 2]; 2],
+    pub padding: [[usize; 2]; D],
 }
 
-impl Pooling {
-    /// A window that is moved by its own size: one number, or `[height, width]`.
-    pub fn new(window: impl PerAxis) -> Self {
+impl<const D: usize> Pooling<D> {
+    /// A window that is moved by its own size: one number, or one for each axis, such
+    /// as `[height, width]`.
+    pub fn new(window: impl PerAxis<D>) -> Self {
         let window = window.per_axis();
-        Self { window, stride: window, padding: [[0; 2]; 2] }
+        Self { window, stride: window, padding: [[0; 2]; D] }
     }
 
-    /// With a stride: one number, or `[down, across]`.
-    pub fn stride(self, stride: impl PerAxis) -> Self {
+    /// With a stride: one number, or one for each axis, such as `[down, across]`.
+    pub fn stride(self, stride: impl PerAxis<D>) -> Self {
         Self { stride: stride.per_axis(), ..self }
     }
 
-    /// With windows that reach beyond the border: by one number,
-    /// `[vertical, horizontal]`, or `[[top, bottom], [left, right]]`.
-    pub fn padding(self, padding: impl PerSide) -> Self {
+    /// With windows that reach beyond the border: by one number, one for each axis,
+    /// such as `[vertical, horizontal]`, or one for each side, `[[top, bottom], [left, right]]`.
+    pub fn padding(self, padding: impl PerSide<D>) -> Self {
         Self { padding: padding.per_side(), ..self }
     }
+}
 
+impl Pooling {
     /// How the window slides over planes of a shape's last two axes.
     fn slides(&self, x: &[usize]) -> Result<kernel::Slides, String> {
         let &[.., height, width] = x else {

@@ -118,6 +118,8 @@ ops! {
         Stack,
         Gather,
         ScatterAdd,
+        CumSum,
+        Triangle,
         AvgPool2d,
         AvgUnpool2d,
     }
@@ -139,5 +141,11 @@ ops! {
         MaxPool2d,
         GatherMax2d,
         ScatterMax2d,
+        Prod,
+        LinearRecurrence,
+        LogCumSumExp,
+        ArgSort,
+        TakeAlong,
+        ScatterAlong,
     }
 }

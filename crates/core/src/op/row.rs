@@ -512,7 +512,7 @@ impl<T: Real, O: RowMap> DynOp<T> for RowAdjoint<O> {
 const EXP_SUM: Cost = Cost { adds: 3, muls: 0, divs: 0, nonlinear: 1 };
 
 /// The leading axes and the length of the rows.
-fn row_shape(args: &[&Shape]) -> Result<(Shape, usize), String> {
+pub(super) fn row_shape(args: &[&Shape]) -> Result<(Shape, usize), String> {
     let [x] = operands(args)?;
     let (count, lead) = x.split_last().ok_or("a scalar has no rows")?;
     Ok((lead.into(), *count))
@@ -530,7 +530,7 @@ fn largest<T: Real>(row: &[T]) -> T {
     row[first_largest(row)]
 }
 
-fn rows<O: Op>(samples: &mut Samples<O>, op: O) {
+pub(super) fn rows<O: Op>(samples: &mut Samples<O>, op: O) {
     samples.absent(ShapeClass::Scalar, "a scalar has no rows");
     for shape in [Shape::from([4]), [3, 4].into(), [2, 2, 3].into(), [3, 1].into()] {
         samples.case(op.clone(), [(shape, Domain::reals())]);
@@ -538,7 +538,7 @@ fn rows<O: Op>(samples: &mut Samples<O>, op: O) {
     samples.error(op, &[[].into()], "a scalar has no rows");
 }
 
-fn empty_rows<O: Op>(samples: &mut Samples<O>, op: O, of_no_length: bool) {
+pub(super) fn empty_rows<O: Op>(samples: &mut Samples<O>, op: O, of_no_length: bool) {
     samples.case(op.clone(), [([0, 3].into(), Domain::reals())]);
     if of_no_length {
         samples.case(op, [([3, 0].into(), Domain::reals())]);
@@ -547,7 +547,7 @@ fn empty_rows<O: Op>(samples: &mut Samples<O>, op: O, of_no_length: bool) {
 
 impl<'t, T: Real> Var<'t, T> {
     /// The axes brought to the end and joined into one, for the functions of rows.
-    fn to_rows(self, axes: &AxisList) -> Self {
+    pub(crate) fn to_rows(self, axes: &AxisList) -> Self {
         let shape = self.shape();
         if axes.len() == 1 && axes[0] + 1 == shape.rank() {
             return self;
@@ -562,9 +562,8 @@ impl<'t, T: Real> Var<'t, T> {
     /// A function of rows along one axis, which keeps the shape.
     #[track_caller]
     fn along<O: Op>(self, axis: isize, op: O) -> Self {
-        let axis = self.resolve(O::NAME, axis)[0];
-        let last = self.rank() - 1;
-        self.swap_axes(axis, last).apply(op).swap_axes(axis, last)
+        let axis = self.resolve(O::NAME, axis)[0] as isize;
+        self.swap_axes(axis, -1).apply(op).swap_axes(axis, -1)
     }
 
     /// The largest element over some axes, which disappear; the derivative goes

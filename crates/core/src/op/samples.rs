@@ -57,7 +57,8 @@ pub struct Domain {
     pub low: f64,
     /// The greatest number.
     pub high: f64,
-    /// Whether the operand is a mask of zeros and ones, which is not varied.
+    /// Whether the operand is one of whole numbers, a mask or places along an axis,
+    /// which is not varied.
     pub is_mask: bool,
 }
 
@@ -80,6 +81,11 @@ impl Domain {
     /// Zeros and ones, through which no derivative flows.
     pub const fn mask() -> Self {
         Self { low: 0.0, high: 1.0, is_mask: true }
+    }
+
+    /// Places among a number of elements, through which no derivative flows.
+    pub const fn indices(extent: usize) -> Self {
+        Self { low: 0.0, high: extent as f64 - 1.0, is_mask: true }
     }
 }
 

@@ -270,6 +270,50 @@ impl<'t, T: Real> Var<'t, T> {
         self.apply(Mean { axes: self.resolve("mean", axes), keep: true })
     }
 
+    /// The variance over some axes, which disappear: the sum of squared deviations
+    /// from the mean, divided by the number of elements less `correction`. That is 0
+    /// for the variance of the elements themselves (NumPy's default), and 1 for an
+    /// unbiased estimate from a sample (PyTorch's). Of no more elements than that it
+    /// is not finite.
+    ///
+    /// ```
+    /// # use wengert_core::Tape;
+    /// let tape = Tape::new();
+    /// let x = tape.variable([1.0, 1.0, 7.0, 7.0]);
+    /// assert_eq!(x.var_over(.., 0).item(), 9.0);
+    /// assert_eq!(x.var_over(.., 1).item(), 12.0);
+    /// assert_eq!(x.std_over(.., 0).item(), 3.0);
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis does not exist or is named twice.
+    #[track_caller]
+    pub fn var_over(self, axes: impl Axes, correction: usize) -> Self {
+        let axes = self.resolve("var", axes);
+        let freedom = self.freedom(&axes, correction);
+        (self - self.mean_keep(axes.clone())).square().sum_over(axes) / freedom
+    }
+
+    /// The standard deviation over some axes, which disappear: the root of
+    /// [`var_over`](Self::var_over). Its derivative where all elements are equal is
+    /// 0, as that of the [norm](Self::norm).
+    ///
+    /// # Panics
+    /// If an axis does not exist or is named twice.
+    #[track_caller]
+    pub fn std_over(self, axes: impl Axes, correction: usize) -> Self {
+        let axes = self.resolve("std", axes);
+        let freedom = self.freedom(&axes, correction);
+        (self - self.mean_keep(axes.clone())).norm(axes) / freedom.sqrt()
+    }
+
+    /// The number of elements over some axes, less a correction, but not below 0.
+    fn freedom(self, axes: &[usize], correction: usize) -> T {
+        let shape = self.shape();
+        let count: usize = axes.iter().map(|&axis| shape[axis]).product();
+        T::from_f64(count.saturating_sub(correction) as f64)
+    }
+
     /// The sum over all copies that broadcasting from `shape` would make: the
     /// adjoint of [`broadcast_to`](Self::broadcast_to).
     ///

@@ -1,46 +1,48 @@
-//! Options of ops whose window slides over the last two axes.
+//! Options of ops whose window slides over the last axes, two of them if nothing
+//! else is said.
 
 use crate::kernel::window::Slide;
 
-/// A number for each of two axes, down and across; a single one is for both.
-pub trait PerAxis {
-    /// The two numbers.
-    fn per_axis(self) -> [usize; 2];
+/// A number for each axis that a window slides along, such as down and across; a
+/// single one is for all.
+pub trait PerAxis<const D: usize = 2> {
+    /// The numbers.
+    fn per_axis(self) -> [usize; D];
 }
 
-impl PerAxis for usize {
-    fn per_axis(self) -> [usize; 2] {
-        [self; 2]
+impl<const D: usize> PerAxis<D> for usize {
+    fn per_axis(self) -> [usize; D] {
+        [self; D]
     }
 }
 
-impl PerAxis for [usize; 2] {
-    fn per_axis(self) -> [usize; 2] {
+impl<const D: usize> PerAxis<D> for [usize; D] {
+    fn per_axis(self) -> [usize; D] {
         self
     }
 }
 
-/// A number for each side: `[[top, bottom], [left, right]]`. A single one is for
-/// all four, and two are for the sides along each axis.
-pub trait PerSide {
-    /// The numbers of `[[top, bottom], [left, right]]`.
-    fn per_side(self) -> [[usize; 2]; 2];
+/// A number for each side: `[[top, bottom], [left, right]]` of planes. A single one
+/// is for all, and one for each axis is for both sides along it.
+pub trait PerSide<const D: usize = 2> {
+    /// The numbers before and after the elements, for each axis.
+    fn per_side(self) -> [[usize; 2]; D];
 }
 
-impl PerSide for usize {
-    fn per_side(self) -> [[usize; 2]; 2] {
-        [[self; 2]; 2]
+impl<const D: usize> PerSide<D> for usize {
+    fn per_side(self) -> [[usize; 2]; D] {
+        [[self; 2]; D]
     }
 }
 
-impl PerSide for [usize; 2] {
-    fn per_side(self) -> [[usize; 2]; 2] {
+impl<const D: usize> PerSide<D> for [usize; D] {
+    fn per_side(self) -> [[usize; 2]; D] {
         self.map(|both| [both; 2])
     }
 }
 
-impl PerSide for [[usize; 2]; 2] {
-    fn per_side(self) -> [[usize; 2]; 2] {
+impl<const D: usize> PerSide<D> for [[usize; 2]; D] {
+    fn per_side(self) -> [[usize; 2]; D] {
         self
     }
 }

@@ -1,8 +1,11 @@
 //! Handles of the values on a tape.
 
 mod arithmetic;
+mod arrange;
+mod einsum;
 mod movement;
 
+pub use einsum::einsum;
 pub use movement::{concat, stack};
 
 use std::fmt;

@@ -88,13 +88,6 @@ impl<'t, T: Real> Var<'t, T> {
         if order.iter().copied().eq(0..self.rank()) { self } else { self.apply(Permute { order }) }
     }
 
-    #[track_caller]
-    pub(crate) fn swap_axes(self, a: usize, b: usize) -> Self {
-        let mut order: AxisList = (0..self.rank()).collect();
-        order.swap(a, b);
-        self.permute_axes(order)
-    }
-
     /// The axes in reverse order.
     #[track_caller]
     pub fn transpose(self) -> Self {
@@ -109,7 +102,7 @@ impl<'t, T: Real> Var<'t, T> {
     pub fn matrix_transpose(self) -> Self {
         let rank = self.rank();
         assert!(rank >= 2, "matrix_transpose: a {} is no matrix", self.shape());
-        self.swap_axes(rank - 2, rank - 1)
+        self.swap_axes(-2, -1)
     }
 
     /// A range of elements along an axis.

@@ -5,9 +5,12 @@
 //! Apart stands `allocation`, which counts what its process asks for.
 
 mod adjoints;
+mod arrays;
 mod check;
 mod closed_forms;
 mod convolution;
+mod dimensions;
+mod einsum;
 mod elementary;
 mod harness;
 mod memory;
@@ -15,6 +18,7 @@ mod messages;
 mod mutation;
 mod program;
 mod properties;
+mod random;
 mod random_tapes;
 mod recordings;
 mod table;

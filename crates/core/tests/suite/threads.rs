@@ -77,9 +77,8 @@ fn compare_every_op<T: Real>() -> Vec<&'static str> {
                 .zip(&sample.args)
                 .map(|(shape, (_, domain))| {
                     let from_unit = |x: T| {
-                        T::from_f64(
-                            domain.low + (domain.high - domain.low) * (x.as_f64() + 1.0) / 2.0,
-                        )
+                        let x = domain.low + (domain.high - domain.low) * (x.as_f64() + 1.0) / 2.0;
+                        T::from_f64(if domain.is_mask { x.round() } else { x })
                     };
                     let numbers = fill::<T>(shape.clone(), 1);
                     Tensor::new(shape.clone(), numbers.iter().map(from_unit).collect::<Vec<_>>())

@@ -1,0 +1,203 @@
+//! Random numbers, and tensors of them.
+//!
+//! Whatever draws takes a generator of the `rand` crate from its caller, and what is
+//! drawn is data: tensors, which a tape takes in as constants and a program as inputs.
+//! Nothing on a tape draws. So a sample is seen where it is made, a tape that follows
+//! its last recording computes with the new one, and a derivative with respect to the
+//! parameters of a distribution is that of a formula in which the sample stands fixed
+//! (the reparameterisation of Kingma & Welling 2014):
+//!
+//! ```
+//! use wengert_core::random::{self, SeedableRng, Xoshiro256PlusPlus};
+//! use wengert_core::{Tape, Tensor};
+//!
+//! let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+//! let tape = Tape::<f64>::new();
+//! let (mean, deviation) = (tape.variable([0.5, -1.0]), tape.variable([1.0, 0.1]));
+//! let noise = tape.constant(random::normals([1000, 2], &mut rng));
+//! let cost = (mean + deviation * noise).square().mean_over(0).sum();
+//! // The derivative of the expectation mean^2 + deviation^2, but for the sampling error.
+//! let gradient = cost.backward().wrt(mean);
+//! assert!((gradient.at(&[0]) - 2.0 * 0.5).abs() < 0.1);
+//! // Dropout: each element is kept with a chance of 3 in 4, and then scaled up.
+//! let kept = tape.constant(random::dropout_mask(0.25, [2], &mut rng));
+//! assert_eq!((mean * kept).shape()[..], [2]);
+//! // A category with the chances softmax(logits), by the largest of noisy ones.
+//! let noise = tape.constant(random::gumbels([2], &mut rng));
+//! assert!((mean + noise).argmax(0).item() < 2.0);
+//! ```
+//!
+//! What is drawn from a generator is made here and not by `rand`, so that the numbers
+//! of a seeded run do not change with its version. For the same reason, seed a
+//! generator that has a name: `StdRng` may become another in any release.
+//!
+//! Where memory matters, fill a tensor that is there: `for x in
+//! noise.as_mut_slice() { *x = random::normal(&mut rng) }` asks for none, once the
+//! tape that shares it has been reset.
+
+pub use rand::rngs::Xoshiro256PlusPlus;
+pub use rand::{Rng, SeedableRng};
+
+use crate::kernel::dispatched;
+use crate::tensor::{Shape, Tensor};
+use crate::{Real, Var};
+
+/// A uniform number in [0, 1) with 53 random bits, from two 32-bit words: the
+/// `genrand_res53` of Matsumoto and Nishimura, MATLAB's `rand`.
+///
+/// ```
+/// use wengert_core::random::{SeedableRng, Xoshiro256PlusPlus, uniform};
+///
+/// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+/// assert!((0.0..1.0).contains(&uniform(&mut rng)));
+/// ```
+pub fn uniform<R: Rng + ?Sized>(rng: &mut R) -> f64 {
+    let (high, low) = (rng.next_u32() >> 5, rng.next_u32() >> 6);
+    (f64::from(high) * f64::from(1 << 26) + f64::from(low)) / (1_u64 << 53) as f64
+}
+
+/// A standard normal number, by the method of Box and Muller (1958).
+///
+/// It takes two uniform numbers and returns one normal one; the second that the
+/// method offers is dropped, so that a draw leaves nothing behind. [`normals`] uses
+/// both.
+///
+/// ```
+/// use wengert_core::random::{SeedableRng, Xoshiro256PlusPlus, normal};
+///
+/// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+/// let mean = (0..10_000).map(|_| normal(&mut rng)).sum::<f64>() / 10_000.0;
+/// assert!(mean.abs() < 0.05);
+/// ```
+pub fn normal<R: Rng + ?Sized>(rng: &mut R) -> f64 {
+    let (mut first, mut second) = ([uniform(rng)], [uniform(rng)]);
+    box_muller(&mut first, &mut second);
+    first[0]
+}
+
+/// Makes pairs of standard normal numbers of pairs of uniform ones.
+fn box_muller<const N: usize>(first: &mut [f64; N], second: &mut [f64; N]) {
+    dispatched(
+        #[inline(always)]
+        || {
+            for (first, second) in first.iter_mut().zip(second) {
+                // 1 - uniform is in (0, 1], so the logarithm stays finite.
+                let radius = Real::sqrt(-2.0 * Real::ln(1.0 - *first));
+                let angle = std::f64::consts::TAU * *second;
+                *first = radius * Real::cos_near(angle);
+                *second = radius * Real::sin_near(angle);
+            }
+        },
+    );
+}
+
+/// A standard Gumbel number, `-ln(-ln(u))` of a uniform `u`: the largest of logits to
+/// each of which such a number was added is a category with the chances of their
+/// softmax.
+pub fn gumbel<R: Rng + ?Sized>(rng: &mut R) -> f64 {
+    loop {
+        let u = uniform(rng);
+        if u > 0.0 {
+            return dispatched(
+                #[inline(always)]
+                || -Real::ln(-Real::ln(u)),
+            );
+        }
+    }
+}
+
+/// A tensor of uniform numbers in [0, 1), of which `f32` holds 24 bits.
+pub fn uniforms<T: Real, R: Rng + ?Sized>(shape: impl Into<Shape>, rng: &mut R) -> Tensor<T> {
+    // Rounded down, for the nearest number of a shorter type may be 1.
+    let steps = 2.0 / T::epsilon().as_f64();
+    Tensor::from_fn(shape, |_| T::from_f64((uniform(rng) * steps).floor() / steps))
+}
+
+/// A tensor of standard normal numbers.
+///
+/// ```
+/// use wengert_core::Tensor;
+/// use wengert_core::random::{SeedableRng, Xoshiro256PlusPlus, normals};
+///
+/// let draw = || normals([2, 3], &mut Xoshiro256PlusPlus::seed_from_u64(7));
+/// let noise: Tensor<f32> = draw();
+/// assert_eq!(noise, draw());
+/// ```
+pub fn normals<T: Real, R: Rng + ?Sized>(shape: impl Into<Shape>, rng: &mut R) -> Tensor<T> {
+    const PAIRS: usize = 64;
+    let shape = shape.into();
+    let mut elements = vec![T::zero(); shape.elements()];
+    let (mut first, mut second) = ([0.0; PAIRS], [0.0; PAIRS]);
+    for chunk in elements.chunks_mut(2 * PAIRS) {
+        let pairs = chunk.len().div_ceil(2);
+        for (first, second) in first.iter_mut().zip(&mut second).take(pairs) {
+            (*first, *second) = (uniform(rng), uniform(rng));
+        }
+        box_muller(&mut first, &mut second);
+        for (i, x) in chunk.iter_mut().enumerate() {
+            *x = T::from_f64(if i % 2 == 0 { first[i / 2] } else { second[i / 2] });
+        }
+    }
+    Tensor::new(shape, elements)
+}
+
+/// A tensor of standard [Gumbel](gumbel) numbers.
+pub fn gumbels<T: Real, R: Rng + ?Sized>(shape: impl Into<Shape>, rng: &mut R) -> Tensor<T> {
+    Tensor::from_fn(shape, |_| T::from_f64(gumbel(rng)))
+}
+
+/// A mask that is 1 with a chance of `p`, and else 0.
+///
+/// # Panics
+/// If `p` is no chance.
+#[track_caller]
+pub fn bernoulli<T: Real, R: Rng + ?Sized>(
+    p: f64,
+    shape: impl Into<Shape>,
+    rng: &mut R,
+) -> Tensor<T> {
+    assert!((0.0..=1.0).contains(&p), "{p} is no chance");
+    Tensor::from_fn(shape, |_| if uniform(rng) < p { T::one() } else { T::zero() })
+}
+
+/// What elements are multiplied with in dropout (Srivastava et al. 2014): 0 with a
+/// chance of `p`, and else `1 / (1 - p)`, so that the expectation is 1.
+///
+/// # Panics
+/// If `p` is not at least 0 and less than 1.
+#[track_caller]
+pub fn dropout_mask<T: Real, R: Rng + ?Sized>(
+    p: f64,
+    shape: impl Into<Shape>,
+    rng: &mut R,
+) -> Tensor<T> {
+    assert!((0.0..1.0).contains(&p), "a dropout of {p} leaves nothing");
+    let kept = T::from_f64(1.0 / (1.0 - p));
+    Tensor::from_fn(shape, |_| if uniform(rng) < p { T::zero() } else { kept })
+}
+
+impl<T: Real> Var<'_, T> {
+    /// A category in a form that has a derivative: the softmax of noisy logits, sharper
+    /// the lower the temperature (Jang, Gu & Poole 2017; Maddison, Mnih & Teh 2017).
+    /// The noise is made of [Gumbel numbers](gumbels), in the shape of the logits.
+    ///
+    /// ```
+    /// use wengert_core::random::{self, SeedableRng, Xoshiro256PlusPlus};
+    /// use wengert_core::{Tape, Tensor};
+    ///
+    /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    /// let tape = Tape::<f64>::new();
+    /// let logits = tape.variable([1.0, 2.0, 3.0]);
+    /// let noise = tape.constant(random::gumbels([3], &mut rng));
+    /// let category = logits.gumbel_softmax(noise, 0.5, -1);
+    /// assert!((category.sum().item() - 1.0).abs() < 1e-12);
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis does not exist, the shapes do not broadcast, or the operands are on
+    /// two tapes.
+    #[track_caller]
+    pub fn gumbel_softmax(self, noise: Self, temperature: f64, axis: isize) -> Self {
+        ((self + noise) / T::from_f64(temperature)).softmax(axis)
+    }
+}
