@@ -37,6 +37,8 @@ pub(crate) trait Pointwise<T>: Copy + Send + Sync {
     /// Whether it may call elementary functions, which even for one number should be
     /// [compiled for this CPU](dispatched).
     const IS_ELEMENTARY: bool;
+    /// Whether loops over it are worth compiling for every vector width.
+    const VECTORISES: bool;
 
     /// The value, from the elements that `get` gives for each operand's number.
     fn at(self, get: impl Fn(usize) -> T) -> T;
@@ -291,6 +293,9 @@ enum Operand<'a, T> {
 /// Applies `f` to blocks as long as `out`, compiled for this CPU.
 #[inline(always)]
 pub(super) fn evaluate<T: Real, F: Pointwise<T>>(sources: &Sources<'_, T>, out: &mut [T], f: F) {
+    if !F::VECTORISES {
+        return apply(sources, out, f);
+    }
     let elements = if F::IS_ELEMENTARY { usize::MAX } else { out.len() };
     vectorised(
         elements,

@@ -16,6 +16,7 @@ pub(crate) mod reduce;
 pub(crate) mod row;
 pub(crate) mod rows;
 pub(crate) mod simd;
+pub(crate) mod special;
 pub mod threads;
 pub(crate) mod window;
 

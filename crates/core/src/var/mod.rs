@@ -1,6 +1,7 @@
 //! Handles of the values on a tape.
 
 mod arithmetic;
+mod elementwise;
 mod movement;
 
 pub use movement::{concat, stack};
