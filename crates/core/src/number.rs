@@ -46,6 +46,16 @@ pub trait Number:
     fn tanh(self) -> Self;
     /// The logistic function `1 / (1 + e^-x)`, the paper's equation (1).
     fn sigmoid(self) -> Self;
+    /// The hyperbolic sine.
+    fn sinh(self) -> Self;
+    /// The hyperbolic cosine.
+    fn cosh(self) -> Self;
+    /// The complement `1 - erf(x)` of the error function.
+    fn erfc(self) -> Self;
+    /// The derivative of order `n + 1` of `ln |gamma(x)|`.
+    fn polygamma(self, n: u32) -> Self;
+    /// The derivative of order `n` of `sin(pi x) / (pi x)`.
+    fn sinc_derivative(self, n: u32) -> Self;
     /// The square root.
     fn sqrt(self) -> Self;
     /// The absolute value.
@@ -58,6 +68,12 @@ pub trait Number:
     fn powi(self, exponent: i32) -> Self;
     /// A real power, for `x > 0`.
     fn powf(self, exponent: f64) -> Self;
+    /// A power with a number as exponent.
+    fn pow(self, exponent: Self) -> Self;
+    /// `sqrt(self^2 + other^2)`, without overflow on the way.
+    fn hypot(self, other: Self) -> Self;
+    /// The number, cut off at two bounds.
+    fn clamp(self, low: f64, high: f64) -> Self;
     /// 1 where `self > other`, else 0.
     fn greater(self, other: Self) -> Self;
     /// 1 where `self >= other`, else 0.
@@ -148,6 +164,9 @@ macro_rules! number {
                 cos: T::$cos,
                 tanh: T::tanh,
                 sigmoid: T::sigmoid,
+                sinh: T::sinh,
+                cosh: T::cosh,
+                erfc: T::erfc,
                 sqrt: T::sqrt,
                 abs: T::abs,
                 square: |x| x * x,
@@ -170,6 +189,31 @@ macro_rules! number {
             #[inline(always)]
             fn powf(self, exponent: f64) -> Self {
                 $float(self.0.powf(T::from_f64(exponent)))
+            }
+
+            #[inline(always)]
+            fn pow(self, exponent: Self) -> Self {
+                $float(self.0.powf(exponent.0))
+            }
+
+            #[inline(always)]
+            fn hypot(self, other: Self) -> Self {
+                $float(self.0.hypot(other.0))
+            }
+
+            #[inline(always)]
+            fn polygamma(self, n: u32) -> Self {
+                $float(self.0.polygamma(n))
+            }
+
+            #[inline(always)]
+            fn sinc_derivative(self, n: u32) -> Self {
+                $float(self.0.sinc(n))
+            }
+
+            #[inline(always)]
+            fn clamp(self, low: f64, high: f64) -> Self {
+                $float(self.0.clamp(T::from_f64(low), T::from_f64(high)))
             }
 
             #[inline(always)]
@@ -250,6 +294,21 @@ macro_rules! reads {
             }
 
             #[inline]
+            fn polygamma(self, _: u32) -> Self {
+                self
+            }
+
+            #[inline]
+            fn sinc_derivative(self, _: u32) -> Self {
+                self
+            }
+
+            #[inline]
+            fn clamp(self, _: f64, _: f64) -> Self {
+                self
+            }
+
+            #[inline]
             fn select(self, yes: Self, no: Self) -> Self {
                 Self(self.0 | yes.0 | no.0)
             }
@@ -259,8 +318,8 @@ macro_rules! reads {
 
 reads! {
     Add add, Sub sub, Mul mul, Div div;
-    exp, ln, sin, cos, tanh, sigmoid, sqrt, abs, square, reciprocal;
-    greater, greater_equal, less, less_equal, equal
+    exp, ln, sin, cos, tanh, sigmoid, sinh, cosh, erfc, sqrt, abs, square, reciprocal;
+    pow, hypot, greater, greater_equal, less, less_equal, equal
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 //! things that a tape needs beyond it, and the elementary functions: those of
 //! the standard library compute one number at a time, at the pleasure of the
 //! platform's library, while [these](crate::kernel::elementary) vectorise and
-//! give the same bits everywhere. It is sealed: kernels are compiled for the
-//! types below and rely on their layout.
+//! give the same bits everywhere. So do those of the `libm` library, written in
+//! Rust, from which the rarer functions are taken. It is sealed: kernels are
+//! compiled for the types below and rely on their layout.
 
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
@@ -13,8 +14,19 @@ use std::iter::Sum;
 use num_traits::NumAssign;
 use num_traits::float::{FloatConst, FloatCore};
 
-use crate::kernel::elementary;
 use crate::kernel::product::Gemm;
+use crate::kernel::{elementary, special};
+
+/// Functions that are computed one at a time, in double precision for both types.
+macro_rules! in_double_precision {
+    ($($(#[$doc:meta])* $method:ident: $function:path,)*) => {$(
+        $(#[$doc])*
+        #[inline]
+        fn $method(self) -> Self {
+            Self::from_f64($function(self.as_f64()))
+        }
+    )*};
+}
 
 /// An element of a tensor: `f32` or `f64`.
 ///
@@ -122,6 +134,77 @@ pub trait Real:
     #[inline(always)]
     fn erf(self) -> Self {
         elementary::erf(self)
+    }
+
+    /// `1 - erf(x)`, without cancellation for large `x`.
+    #[inline(always)]
+    fn erfc(self) -> Self {
+        elementary::erfc(self)
+    }
+
+    /// `2^x`, exact for whole `x`.
+    #[inline(always)]
+    fn exp2(self) -> Self {
+        elementary::exp2(self)
+    }
+
+    /// The logarithm to base 2, exact for powers of 2.
+    #[inline(always)]
+    fn log2(self) -> Self {
+        elementary::log2(self)
+    }
+
+    in_double_precision! {
+        /// The tangent, of an angle in radians.
+        tan: libm::tan,
+        /// The arc sine, from -pi/2 to pi/2.
+        asin: libm::asin,
+        /// The arc cosine, from 0 to pi.
+        acos: libm::acos,
+        /// The arc tangent, from -pi/2 to pi/2.
+        atan: libm::atan,
+        /// The hyperbolic sine.
+        sinh: libm::sinh,
+        /// The hyperbolic cosine.
+        cosh: libm::cosh,
+        /// The inverse hyperbolic sine.
+        asinh: libm::asinh,
+        /// The inverse hyperbolic cosine, for `x` from 1 on.
+        acosh: libm::acosh,
+        /// The inverse hyperbolic tangent, for `x` between -1 and 1.
+        atanh: libm::atanh,
+        /// The logarithm to base 10.
+        log10: libm::log10,
+        /// The cube root, of either sign.
+        cbrt: libm::cbrt,
+        /// The inverse of the error function.
+        erf_inv: special::erf_inv,
+        /// `ln |gamma(x)|`.
+        ln_gamma: libm::lgamma,
+    }
+
+    /// The angle of the point `(x, self)`, from -pi to pi.
+    #[inline]
+    fn atan2(self, x: Self) -> Self {
+        Self::from_f64(libm::atan2(self.as_f64(), x.as_f64()))
+    }
+
+    /// `sqrt(self^2 + other^2)`, without overflow on the way.
+    #[inline]
+    fn hypot(self, other: Self) -> Self {
+        Self::from_f64(libm::hypot(self.as_f64(), other.as_f64()))
+    }
+
+    /// The derivative of order `n + 1` of `ln |gamma(x)|`.
+    #[inline]
+    fn polygamma(self, n: u32) -> Self {
+        Self::from_f64(special::polygamma(n, self.as_f64()))
+    }
+
+    /// The derivative of order `n` of `sin(pi x) / (pi x)`.
+    #[inline]
+    fn sinc(self, n: u32) -> Self {
+        Self::from_f64(special::sinc(n, self.as_f64()))
     }
 
     /// The square root, correctly rounded.

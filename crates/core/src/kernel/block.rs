@@ -42,6 +42,9 @@ pub trait BlockKernel<T>: Send + Sync {
 impl<T: Real, F: Pointwise<T>> BlockKernel<T> for F {
     fn block(&self, sources: &Sources<'_, T>, out: &mut [T]) {
         let f = *self;
+        if !F::VECTORISES {
+            return apply(sources, out, f);
+        }
         dispatched(
             #[inline(always)]
             || apply(sources, out, f),

@@ -38,6 +38,8 @@ pub(crate) trait Pointwise<T>: Copy + Send + Sync {
     /// Whether it may call elementary functions, which even for one number should be
     /// [compiled for this CPU](dispatched).
     const IS_ELEMENTARY: bool;
+    /// Whether loops over it are worth compiling for every vector width.
+    const VECTORISES: bool;
 
     /// The value, from the elements that `get` gives for each operand's number.
     fn at(self, get: impl Fn(usize) -> T) -> T;

@@ -19,6 +19,7 @@ pub(crate) mod row;
 pub(crate) mod rows;
 pub(crate) mod scan;
 pub(crate) mod simd;
+pub(crate) mod special;
 pub mod threads;
 pub(crate) mod window;
 

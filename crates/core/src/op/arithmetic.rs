@@ -173,7 +173,8 @@ impl Elementwise<1> for Abs {
         "|x|",
         "dy = sign(x) dx",
         r"y = |x|,\quad \dot y = \operatorname{sign}(x)\,\dot x",
-    );
+    )
+    .with_convention("0 at 0");
     const COST: Cost = Cost::adds(1);
 
     #[inline(always)]
@@ -208,7 +209,8 @@ impl Elementwise<2> for Maximum {
         "max(a, b)",
         "dy = da where a >= b, else db",
         r"y = \max(a, b),\quad \dot y = [a \ge b]\,\dot a + [a < b]\,\dot b",
-    );
+    )
+    .with_convention("all to a where a = b");
     const COST: Cost = Cost::adds(1);
 
     #[inline(always)]
@@ -242,7 +244,8 @@ impl Elementwise<2> for Minimum {
         "min(a, b)",
         "dy = da where a <= b, else db",
         r"y = \min(a, b),\quad \dot y = [a \le b]\,\dot a + [a > b]\,\dot b",
-    );
+    )
+    .with_convention("all to a where a = b");
     const COST: Cost = Cost::adds(1);
 
     #[inline(always)]

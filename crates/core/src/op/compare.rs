@@ -11,7 +11,8 @@ pub struct Greater;
 impl Elementwise<2> for Greater {
     const NAME: &'static str = "greater";
     const FORMULA: Formula =
-        Formula::new("1 where a > b, else 0", "dy = 0", r"y = [a > b],\quad \dot y = 0");
+        Formula::new("1 where a > b, else 0", "dy = 0", r"y = [a > b],\quad \dot y = 0")
+            .with_convention("0 at the steps");
     const COST: Cost = Cost::adds(1);
     const DIFFERENTIABLE: bool = false;
 
@@ -23,10 +24,6 @@ impl Elementwise<2> for Greater {
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [a, _]: [A; 2], _: A) -> A {
         a.constant(0.0)
-    }
-
-    fn slopes(self) -> Option<[f64; 2]> {
-        Some([0.0, 0.0])
     }
 
     fn kink_distance<T: Real>(self, [a, b]: [T; 2]) -> T {
@@ -46,7 +43,8 @@ pub struct GreaterEqual;
 impl Elementwise<2> for GreaterEqual {
     const NAME: &'static str = "greater_equal";
     const FORMULA: Formula =
-        Formula::new("1 where a >= b, else 0", "dy = 0", r"y = [a \ge b],\quad \dot y = 0");
+        Formula::new("1 where a >= b, else 0", "dy = 0", r"y = [a \ge b],\quad \dot y = 0")
+            .with_convention("0 at the steps");
     const COST: Cost = Cost::adds(1);
     const DIFFERENTIABLE: bool = false;
 
@@ -58,10 +56,6 @@ impl Elementwise<2> for GreaterEqual {
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [a, _]: [A; 2], _: A) -> A {
         a.constant(0.0)
-    }
-
-    fn slopes(self) -> Option<[f64; 2]> {
-        Some([0.0, 0.0])
     }
 
     fn kink_distance<T: Real>(self, [a, b]: [T; 2]) -> T {
@@ -81,7 +75,8 @@ pub struct Less;
 impl Elementwise<2> for Less {
     const NAME: &'static str = "less";
     const FORMULA: Formula =
-        Formula::new("1 where a < b, else 0", "dy = 0", r"y = [a < b],\quad \dot y = 0");
+        Formula::new("1 where a < b, else 0", "dy = 0", r"y = [a < b],\quad \dot y = 0")
+            .with_convention("0 at the steps");
     const COST: Cost = Cost::adds(1);
     const DIFFERENTIABLE: bool = false;
 
@@ -93,10 +88,6 @@ impl Elementwise<2> for Less {
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [a, _]: [A; 2], _: A) -> A {
         a.constant(0.0)
-    }
-
-    fn slopes(self) -> Option<[f64; 2]> {
-        Some([0.0, 0.0])
     }
 
     fn kink_distance<T: Real>(self, [a, b]: [T; 2]) -> T {
@@ -116,7 +107,8 @@ pub struct LessEqual;
 impl Elementwise<2> for LessEqual {
     const NAME: &'static str = "less_equal";
     const FORMULA: Formula =
-        Formula::new("1 where a <= b, else 0", "dy = 0", r"y = [a \le b],\quad \dot y = 0");
+        Formula::new("1 where a <= b, else 0", "dy = 0", r"y = [a \le b],\quad \dot y = 0")
+            .with_convention("0 at the steps");
     const COST: Cost = Cost::adds(1);
     const DIFFERENTIABLE: bool = false;
 
@@ -128,10 +120,6 @@ impl Elementwise<2> for LessEqual {
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [a, _]: [A; 2], _: A) -> A {
         a.constant(0.0)
-    }
-
-    fn slopes(self) -> Option<[f64; 2]> {
-        Some([0.0, 0.0])
     }
 
     fn kink_distance<T: Real>(self, [a, b]: [T; 2]) -> T {
@@ -151,7 +139,8 @@ pub struct Equal;
 impl Elementwise<2> for Equal {
     const NAME: &'static str = "equal";
     const FORMULA: Formula =
-        Formula::new("1 where a == b, else 0", "dy = 0", r"y = [a = b],\quad \dot y = 0");
+        Formula::new("1 where a == b, else 0", "dy = 0", r"y = [a = b],\quad \dot y = 0")
+            .with_convention("0 at the steps");
     const COST: Cost = Cost::adds(1);
     const DIFFERENTIABLE: bool = false;
 
@@ -163,10 +152,6 @@ impl Elementwise<2> for Equal {
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [a, _]: [A; 2], _: A) -> A {
         a.constant(0.0)
-    }
-
-    fn slopes(self) -> Option<[f64; 2]> {
-        Some([0.0, 0.0])
     }
 
     fn kink_distance<T: Real>(self, [a, b]: [T; 2]) -> T {
@@ -186,7 +171,8 @@ pub struct NotEqual;
 impl Elementwise<2> for NotEqual {
     const NAME: &'static str = "not_equal";
     const FORMULA: Formula =
-        Formula::new("1 where a != b, else 0", "dy = 0", r"y = [a \ne b],\quad \dot y = 0");
+        Formula::new("1 where a != b, else 0", "dy = 0", r"y = [a \ne b],\quad \dot y = 0")
+            .with_convention("0 at the steps");
     const COST: Cost = Cost::adds(1);
     const DIFFERENTIABLE: bool = false;
 
@@ -198,10 +184,6 @@ impl Elementwise<2> for NotEqual {
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [a, _]: [A; 2], _: A) -> A {
         a.constant(0.0)
-    }
-
-    fn slopes(self) -> Option<[f64; 2]> {
-        Some([0.0, 0.0])
     }
 
     fn kink_distance<T: Real>(self, [a, b]: [T; 2]) -> T {

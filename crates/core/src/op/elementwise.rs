@@ -56,6 +56,9 @@ pub trait Elementwise<const N: usize>: Copy + PartialEq + Debug + Send + Sync + 
     const COST: Cost = Cost::nonlinear(1);
     /// Whether derivatives flow through it at all.
     const DIFFERENTIABLE: bool = true;
+    /// Whether loops over it can be vectorised. A function that calls a library for
+    /// every number says no, and is not compiled for every vector width in vain.
+    const VECTORISES: bool = true;
 
     /// The value, from the operands' values.
     fn eval<T: Real>(self, x: [T; N]) -> T;
@@ -128,7 +131,8 @@ impl<T: Real, E: Elementwise<N>, const N: usize> Operation<T, family::Elementwis
 
 impl<T: Real, E: Elementwise<N>, const N: usize> Pointwise<T> for Mapped<E, N> {
     const OPERANDS: usize = N;
-    const IS_ELEMENTARY: bool = E::COST.nonlinear > 0;
+    const IS_ELEMENTARY: bool = E::VECTORISES && E::COST.nonlinear > 0;
+    const VECTORISES: bool = E::VECTORISES;
 
     #[inline(always)]
     fn at(self, get: impl Fn(usize) -> T) -> T {
@@ -324,7 +328,8 @@ impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> Pointwise<T>
 {
     // The op's own operands, its value, and the factor.
     const OPERANDS: usize = N + 2;
-    const IS_ELEMENTARY: bool = E::COST.nonlinear > 0;
+    const IS_ELEMENTARY: bool = E::VECTORISES && E::COST.nonlinear > 0;
+    const VECTORISES: bool = E::VECTORISES;
 
     #[inline(always)]
     fn at(self, get: impl Fn(usize) -> T) -> T {

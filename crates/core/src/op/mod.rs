@@ -29,6 +29,7 @@ mod convolution;
 mod dimensions;
 mod elementwise;
 mod exponential;
+mod hyperbolic;
 mod index;
 mod linear;
 mod movement;
@@ -38,12 +39,15 @@ mod power;
 mod prod;
 mod product;
 pub mod registry;
+mod rounding;
 mod row;
 pub mod samples;
 mod scan;
+mod special;
 mod stop;
 mod sum;
 mod triangle;
+mod trigonometric;
 mod window;
 
 use std::any::Any;
@@ -51,27 +55,33 @@ use std::fmt::Debug;
 use std::rc::Rc;
 use std::sync::Arc;
 
-pub use activation::{LeakyRelu, Relu, Sigmoid, Softplus, Tanh};
+pub use activation::{
+    Elu, Gelu, GeluTanh, LeakyRelu, LogSigmoid, Mish, Relu, Sigmoid, Silu, Softplus, Softsign, Tanh,
+};
 pub use along::{ScatterAlong, TakeAlong};
 pub use arithmetic::{Abs, Add, Div, Maximum, Minimum, Mul, Neg, Sub};
 pub use bilinear::Bilinear;
 pub use compare::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual, Select};
 pub use convolution::{Conv2d, Conv2dWeights, ConvTranspose2d, Convolution};
 pub use elementwise::Elementwise;
-pub use exponential::{Cos, Exp, Expm1, Ln, Ln1p, Sin};
+pub use exponential::{Exp, Exp2, Expm1, Ln, Ln1p, Log2, Log10, LogAddExp, Xlogy};
+pub use hyperbolic::{Acosh, Asinh, Atanh, Cosh, Sinh};
 pub use index::{Gather, ScatterAdd};
 pub use linear::{Linear, Shapes};
 pub use movement::{BroadcastTo, Concat, Pad, Permute, Reshape, Slice, Stack};
 pub use order::ArgSort;
 pub use pool::{AvgPool2d, AvgUnpool2d, GatherMax2d, MaxPool2d, Pooling, ScatterMax2d};
-pub use power::{Powf, Powi, Reciprocal, Sqrt, Square};
+pub use power::{Cbrt, Hypot, Pow, Powf, Powi, Reciprocal, Sqrt, Square};
 pub use prod::Prod;
 pub use product::{Matmul, Outer};
+pub use rounding::{Ceil, Clamp, Floor, Remainder, Round, Sign, Trunc};
 pub use row::{FirstMax, LayerNorm, LogSoftmax, LogSumExp, Max, Norm, Softmax};
 pub use samples::{Domain, SampleSet, Samples, ShapeClass};
 pub use scan::{CumSum, LinearRecurrence, LogCumSumExp};
+pub use special::{Erf, ErfInv, Erfc, LnGamma, Polygamma, Sinc};
 pub use sum::{Mean, Sum, SumTo};
 pub use triangle::Triangle;
+pub use trigonometric::{Acos, Asin, Atan, Atan2, Cos, Sin, Tan};
 pub use window::{PerAxis, PerSide};
 
 use crate::kernel::block::BlockKernel;
@@ -90,12 +100,20 @@ pub struct Formula {
     pub derivative: &'static str,
     /// Both in TeX.
     pub tex: &'static str,
+    /// Which derivative is taken where there is none: at kinks, at jumps, and where the
+    /// formula has no value. Empty for functions that are smooth on their domain.
+    pub convention: &'static str,
 }
 
 impl Formula {
     /// A formula from its three spellings.
     pub const fn new(value: &'static str, derivative: &'static str, tex: &'static str) -> Self {
-        Self { value, derivative, tex }
+        Self { value, derivative, tex, convention: "" }
+    }
+
+    /// The same formula with a convention for what it leaves open.
+    pub const fn with_convention(self, convention: &'static str) -> Self {
+        Self { convention, ..self }
     }
 }
 

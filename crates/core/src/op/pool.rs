@@ -208,7 +208,8 @@ impl Op for MaxPool2d {
         "max of x over each window",
         "dy = dx at the first largest of each window",
         r"y_p = \max_{i \in W_p} x_i,\quad \dot y_p = \dot x_{i^*},\; i^* = \min \arg\max_{i \in W_p} x_i",
-    );
+    )
+    .with_convention("all to the first of several largest");
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [x] = operands(args)?;
@@ -268,7 +269,8 @@ impl Op for GatherMax2d {
         "v at the first largest x of each window",
         "dy = dv at the first largest x of each window",
         r"y_p = v_{i^*},\quad \dot y_p = \dot v_{i^*},\; i^* = \min \arg\max_{i \in W_p} x_i",
-    );
+    )
+    .with_convention("all to the first of several largest");
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [x, v] = operands(args)?;
@@ -333,7 +335,8 @@ impl Op for ScatterMax2d {
         "u added at the first largest x of each window",
         "dy = du added at the first largest x of each window",
         r"y_i = \sum_{p: i = i^*(p)} u_p,\quad \dot y_i = \sum_{p: i = i^*(p)} \dot u_p",
-    );
+    )
+    .with_convention("all to the first of several largest");
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [x, u] = operands(args)?;

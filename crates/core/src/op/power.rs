@@ -154,3 +154,139 @@ impl Elementwise<1> for Powf {
         }
     }
 }
+
+/// The cube root, of either sign; its derivative at 0 is infinite.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cbrt;
+
+impl Elementwise<1> for Cbrt {
+    const NAME: &'static str = "cbrt";
+    const FORMULA: Formula = Formula::new(
+        "cbrt x",
+        "dy = dx / (3 y^2)",
+        r"y = \sqrt[3] x,\quad \dot y = \dot x / (3 y^2)",
+    )
+    .with_convention("infinite at 0");
+    const COST: Cost = Cost::nonlinear(1);
+    const VECTORISES: bool = false;
+
+    #[inline(always)]
+    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+        x.cbrt()
+    }
+
+    #[inline(always)]
+    fn partial<A: Number>(self, _: usize, [_]: [A; 1], y: A) -> A {
+        (y * y * y.constant(3.0)).reciprocal()
+    }
+
+    fn kink_distance<T: Real>(self, [x]: [T; 1]) -> T {
+        x.abs()
+    }
+
+    #[inline]
+    fn samples(samples: &mut Samples<Self>) {
+        samples.over(Cbrt, [Domain::reals()]);
+    }
+}
+
+/// The number, with 1 in place of 0: for quotients that are 0 where both are.
+#[inline(always)]
+pub(super) fn nonzero<A: Number>(x: A) -> A {
+    x.equal(x.constant(0.0)).select(x.constant(1.0), x)
+}
+
+/// `sqrt(a^2 + b^2)`, without overflow on the way. The derivative at the origin is 0.
+///
+/// ```
+/// use wengert_core::Tape;
+///
+/// let tape = Tape::new();
+/// let (a, b) = (tape.variable(3e200_f64), tape.variable(4e200));
+/// let y = a.hypot(b);
+/// assert_eq!((y.item(), y.grad([a])[0].item()), (5e200, 0.6));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hypot;
+
+impl Elementwise<2> for Hypot {
+    const NAME: &'static str = "hypot";
+    const FORMULA: Formula = Formula::new(
+        "sqrt(a^2 + b^2)",
+        "dy = (a da + b db) / y",
+        r"y = \sqrt{a^2 + b^2},\quad \dot y = (a\,\dot a + b\,\dot b) / y",
+    )
+    .with_convention("0 at the origin");
+    const COST: Cost = Cost::nonlinear(1);
+    const VECTORISES: bool = false;
+
+    #[inline(always)]
+    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
+        a.hypot(b)
+    }
+
+    #[inline(always)]
+    fn partial<A: Number>(self, arg: usize, [a, b]: [A; 2], y: A) -> A {
+        if arg == 0 { a / nonzero(y) } else { b / nonzero(y) }
+    }
+
+    fn kink_distance<T: Real>(self, [a, b]: [T; 2]) -> T {
+        a.hypot(b)
+    }
+
+    #[inline]
+    fn samples(samples: &mut Samples<Self>) {
+        samples.over(Hypot, [Domain::reals(), Domain::reals()]);
+    }
+}
+
+/// A power `a^b` with a variable as exponent; NaN for negative `a` unless `b` is whole.
+///
+/// `0^0` is 1. There, the derivative with respect to `a` is 0; with respect to `b` it
+/// is 0 wherever `a` is 0, and NaN where `a` is negative.
+///
+/// ```
+/// use wengert_core::Tape;
+///
+/// let tape = Tape::new();
+/// let (a, b) = (tape.variable(0.0_f64), tape.variable(2.0));
+/// let y = a.pow(b);
+/// let [da, db] = y.grad([a, b]);
+/// assert_eq!((y.item(), da.item(), db.item()), (0.0, 0.0, 0.0));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pow;
+
+impl Elementwise<2> for Pow {
+    const NAME: &'static str = "pow";
+    const FORMULA: Formula = Formula::new(
+        "a^b",
+        "dy = b a^(b-1) da + y ln a db",
+        r"y = a^b,\quad \dot y = b\,a^{b-1}\,\dot a + y \ln a\,\dot b",
+    )
+    .with_convention("0 for b where a = 0; 0 for a at 0^0");
+    const COST: Cost = Cost::nonlinear(1);
+    const VECTORISES: bool = false;
+
+    #[inline(always)]
+    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
+        a.powf(b)
+    }
+
+    #[inline(always)]
+    fn partial<A: Number>(self, arg: usize, [a, b]: [A; 2], y: A) -> A {
+        let (zero, one) = (a.constant(0.0), a.constant(1.0));
+        let is_zero = a.equal(zero);
+        if arg == 0 {
+            let base = (is_zero * b.equal(zero)).select(one, a);
+            b * base.pow(b - one)
+        } else {
+            y * is_zero.select(one, a).ln()
+        }
+    }
+
+    #[inline]
+    fn samples(samples: &mut Samples<Self>) {
+        samples.over(Pow, [Domain::positive(), Domain::reals()]);
+    }
+}

@@ -24,7 +24,8 @@ impl Op for Max {
         "max over i of x[i]",
         "dy = dx at the first largest",
         r"y = \max_i x_i,\quad \dot y = \dot x_{i^*},\; i^* = \min \arg\max_i x_i",
-    );
+    )
+    .with_convention("all to the first of several largest");
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let (lead, count) = row_shape(args)?;
@@ -91,7 +92,8 @@ impl Op for FirstMax {
         "1 at the first largest x[i], else 0",
         "dy = 0",
         r"y_i = [i = \min \arg\max_j x_j],\quad \dot y = 0",
-    );
+    )
+    .with_convention("0 where several are largest");
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         row_shape(args)?;
@@ -376,7 +378,8 @@ impl Op for Norm {
         "sqrt of sum over i of x[i]^2",
         "dy = sum of x[i] dx[i] / y, and 0 at 0",
         r"y = \sqrt{\textstyle\sum_i x_i^2},\quad \dot y = \textstyle\sum_i x_i \dot x_i / y",
-    );
+    )
+    .with_convention("0 at 0");
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         Ok(row_shape(args)?.0)

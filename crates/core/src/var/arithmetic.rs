@@ -4,7 +4,7 @@
 use std::ops;
 
 use crate::number::Number;
-use crate::op::{Add, Div, LeakyRelu, Mul, Neg, Powf, Powi, Select, Sub};
+use crate::op::{Add, Div, LeakyRelu, Mul, Neg, Powf, Powi, Select, Sinc, Sub};
 use crate::{Real, Var};
 
 macro_rules! operators {
@@ -116,8 +116,8 @@ impl<T: Real> Number for Var<'_, T> {
         self.constant_like(value)
     }
 
-    unary!(exp ln sin cos tanh sigmoid sqrt abs square reciprocal);
-    binary!(greater greater_equal less less_equal equal);
+    unary!(exp ln sin cos tanh sigmoid sinh cosh erfc sqrt abs square reciprocal);
+    binary!(pow hypot greater greater_equal less less_equal equal);
 
     fn powi(self, exponent: i32) -> Self {
         Var::powi(self, exponent)
@@ -125,6 +125,18 @@ impl<T: Real> Number for Var<'_, T> {
 
     fn powf(self, exponent: f64) -> Self {
         Var::powf(self, exponent)
+    }
+
+    fn polygamma(self, n: u32) -> Self {
+        Var::polygamma(self, n)
+    }
+
+    fn sinc_derivative(self, n: u32) -> Self {
+        self.apply(Sinc(n))
+    }
+
+    fn clamp(self, low: f64, high: f64) -> Self {
+        Var::clamp(self, low, high)
     }
 
     fn select(self, yes: Self, no: Self) -> Self {

@@ -264,22 +264,4 @@ impl<'t, T: Real> Var<'t, T> {
     pub fn trace(self) -> Self {
         self.diagonal(0, [-2, -1]).sum_over(-1)
     }
-
-    /// A number where a mask is not 0, and the elements elsewhere. The mask
-    /// broadcasts; for more than a number see [`select`](Self::select).
-    ///
-    /// ```
-    /// # use wengert_core::Tape;
-    /// let tape = Tape::new();
-    /// let x = tape.variable([1.0, 2.0]);
-    /// let mask = tape.constant([0.0, 1.0]);
-    /// assert_eq!(x.masked_fill(mask, 9.0).value().to_vec(), [1.0, 9.0]);
-    /// ```
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast, or the operands are on two tapes.
-    #[track_caller]
-    pub fn masked_fill(self, mask: Self, value: f64) -> Self {
-        mask.select(self.constant_like(value), self)
-    }
 }

@@ -3,6 +3,7 @@
 mod arithmetic;
 mod arrange;
 mod einsum;
+mod elementwise;
 mod movement;
 
 pub use einsum::einsum;

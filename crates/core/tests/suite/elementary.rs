@@ -31,7 +31,7 @@ type Single = (&'static str, fn(f32) -> f32, fn(f64) -> f64, f64);
 
 #[test]
 fn f32_functions_are_within_their_ulp() {
-    let functions: [Single; 9] = [
+    let functions: [Single; 12] = [
         ("exp", Real::exp, f64::exp, 1.0),
         ("exp_m1", Real::exp_m1, f64::exp_m1, 1.7),
         ("ln", Real::ln, f64::ln, 0.8),
@@ -41,6 +41,9 @@ fn f32_functions_are_within_their_ulp() {
         ("tanh", Real::tanh, f64::tanh, 1.5),
         ("sigmoid", Real::sigmoid, exact_sigmoid, 2.0),
         ("erf", Real::erf, <f64 as Real>::erf, 1.4),
+        ("erfc", Real::erfc, <f64 as Real>::erfc, 5.5),
+        ("exp2", Real::exp2, f64::exp2, 1.0),
+        ("log2", Real::log2, f64::log2, 1.5),
     ];
     for (name, function, reference, allowed) in functions {
         // A stride without a common factor with 2^32, so that all exponents and
@@ -110,6 +113,23 @@ fn big_erf(x: &BigFloat, constants: &mut Consts) -> BigFloat {
     sum.mul(&scale, BITS, NEAREST)
 }
 
+/// By the continued fraction (DLMF 7.9.1) where `1 - erf(x)` would cancel.
+fn big_erfc(x: f64, constants: &mut Consts) -> BigFloat {
+    let big = BigFloat::from_f64(x, BITS);
+    let one = BigFloat::from_f64(1.0, BITS);
+    if x < 4.0 {
+        return one.sub(&big_erf(&big, constants), BITS, NEAREST);
+    }
+    let mut fraction = big.clone();
+    for n in (1..400).rev() {
+        let half = BigFloat::from_f64(0.5 * f64::from(n), BITS);
+        fraction = big.add(&half.div(&fraction, BITS, NEAREST), BITS, NEAREST);
+    }
+    let power = big.mul(&big, BITS, NEAREST).neg().exp(BITS, NEAREST, constants);
+    let root = constants.pi(BITS, NEAREST).sqrt(BITS, NEAREST);
+    power.div(&fraction.mul(&root, BITS, NEAREST), BITS, NEAREST)
+}
+
 #[test]
 fn f64_functions_are_within_their_ulp() {
     let mut constants = Consts::new().expect("memory for constants");
@@ -133,6 +153,9 @@ fn f64_functions_are_within_their_ulp() {
         ("tanh", 1.4),
         ("sigmoid", 2.0),
         ("erf", 1.3),
+        ("erfc", 5.5),
+        ("exp2", 1.0),
+        ("log2", 1.5),
     ];
     for (name, allowed) in stated {
         let (mut worst, mut at) = (0.0, 0.0);
@@ -146,6 +169,8 @@ fn f64_functions_are_within_their_ulp() {
                     // The whole range of each function.
                     _ => match name {
                         "exp" | "exp_m1" | "sigmoid" => 708.0 * unit(),
+                        "exp2" => 1020.0 * unit(),
+                        "erfc" => 26.0 * unit(),
                         "tanh" | "erf" => 6.0 * unit(),
                         _ => 2.0_f64.powf(2000.0 * unit() - 1000.0),
                     },
@@ -154,7 +179,9 @@ fn f64_functions_are_within_their_ulp() {
             let x = match (name, case % 8) {
                 ("sin" | "cos", 1) => (1e5 * unit()).round() * std::f64::consts::FRAC_PI_2,
                 ("sin" | "cos", 5) => 5.319372648326541e255,
-                ("ln", _) => x.abs(),
+                ("ln" | "log2", _) => x.abs(),
+                ("exp2", 1) => x.round(),
+                ("erfc", _) if !(-6.0..26.5).contains(&x) => continue,
                 ("ln_1p", _) if x <= -1.0 => x.abs(),
                 ("erf", _) if x.abs() > 6.0 => continue,
                 _ => x,
@@ -166,6 +193,12 @@ fn f64_functions_are_within_their_ulp() {
                 "ln" => (Real::ln(x), big.ln(BITS, NEAREST, c)),
                 "ln_1p" if x.abs() < 1e-30 => (Real::ln_1p(x), big),
                 "ln_1p" => (Real::ln_1p(x), big.add(&one, 1200, NEAREST).ln(BITS, NEAREST, c)),
+                "erfc" => (Real::erfc(x), big_erfc(x, c)),
+                "exp2" => {
+                    let exponent = big.mul(&c.ln_2(BITS, NEAREST), BITS, NEAREST);
+                    (Real::exp2(x), exponent.exp(BITS, NEAREST, c))
+                }
+                "log2" => (Real::log2(x), big.log2(BITS, NEAREST, c)),
                 "sin" => (Real::sin(x), big.sin(BITS, NEAREST, c)),
                 "cos" => (Real::cos(x), big.cos(BITS, NEAREST, c)),
                 "tanh" => (Real::tanh(x), big.tanh(BITS, NEAREST, c)),
@@ -192,8 +225,20 @@ fn special_values<T: Real>(smallest: T) {
         let is_same = value == expected && value.is_sign_negative() == expected.is_sign_negative();
         assert!(is_same, "{value} instead of {expected}, {}", T::NAME);
     };
-    let functions: [fn(T) -> T; 9] =
-        [T::exp, T::exp_m1, T::ln, T::ln_1p, T::sin, T::cos, T::tanh, T::sigmoid, T::erf];
+    let functions: [fn(T) -> T; 12] = [
+        T::exp,
+        T::exp_m1,
+        T::exp2,
+        T::ln,
+        T::ln_1p,
+        T::log2,
+        T::sin,
+        T::cos,
+        T::tanh,
+        T::sigmoid,
+        T::erf,
+        T::erfc,
+    ];
     for function in functions {
         assert!(function(T::nan()).is_nan());
     }
@@ -205,6 +250,20 @@ fn special_values<T: Real>(smallest: T) {
         same(identity_near_0(smallest), smallest);
         same(identity_near_0(-smallest), -smallest);
     }
+    for exponent in [-149, -126, -3, 0, 1, 100, 127] {
+        let power = T::from_f64(2.0_f64.powi(exponent));
+        same(T::exp2(T::from_f64(exponent.into())), power);
+        same(T::log2(power), T::from_f64(exponent.into()));
+    }
+    same(T::exp2(inf), inf);
+    same(T::exp2(-inf), zero);
+    same(T::log2(zero), -inf);
+    same(T::log2(inf), inf);
+    assert!(T::log2(-one).is_nan());
+    same(T::erfc(zero), one);
+    same(T::erfc(inf), zero);
+    same(T::erfc(T::max_value()), zero);
+    same(T::erfc(-inf), one + one);
     same(T::exp(zero), one);
     same(T::exp(inf), inf);
     same(T::exp(-inf), zero);

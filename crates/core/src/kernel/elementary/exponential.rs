@@ -41,6 +41,17 @@ pub(crate) fn exp<T: Format>(x: T) -> T {
     (T::one() + expm1_reduced(r)) * first * second
 }
 
+/// `2^x`, exact for whole `x`.
+#[inline(always)]
+pub(crate) fn exp2<T: Format>(x: T) -> T {
+    let x = clamp(x, T::EXP_ZERO * T::LOG2_E(), T::EXP_INFINITE * T::LOG2_E());
+    let shift = T::SHIFT + T::BIAS + T::BIAS;
+    let shifted = x + shift;
+    let r = (x - (shifted - shift)) * T::LN_2();
+    let (first, second) = T::powers_of_two(shifted);
+    (T::one() + expm1_reduced(r)) * first * second
+}
+
 /// `e^x - 1`.
 #[inline(always)]
 pub(crate) fn expm1<T: Format>(x: T) -> T {

@@ -48,6 +48,10 @@ pub trait Format: FloatCore + FloatConst + 'static {
     fn erf_far(x: Self) -> Self;
     /// From here on `erf(x)` is 1.
     const ERF_ONE: Self;
+    /// `(1 + 2x) e^(x^2) erfc(x)` in `(x - 3) / (x + 3)`, for `0 <= x <= ERFC_ZERO`.
+    fn erfc_scaled(t: Self) -> Self;
+    /// From here on `erfc(x)` is 0.
+    const ERFC_ZERO: Self;
 
     /// The digits of `pi/2` after those of the nearest number, in two parts.
     const FRAC_PI_2_MIDDLE: Self;
@@ -93,6 +97,9 @@ pub trait Format: FloatCore + FloatConst + 'static {
 
     /// The power `self^exponent`.
     fn power(self, exponent: Self) -> Self;
+
+    /// The nearest whole number, the even one of two.
+    fn round_ties_even(self) -> Self;
 }
 
 macro_rules! format {
@@ -170,6 +177,11 @@ macro_rules! format {
                 self.powf(exponent)
             }
 
+            #[inline(always)]
+            fn round_ties_even(self) -> Self {
+                self.round_ties_even()
+            }
+
             $($constants)*
         }
     };
@@ -224,6 +236,23 @@ format! { f32 as u32: 23 bits, bias 127 {
         )
     }
     const ERF_ONE: f32 = 4.0;
+    #[inline(always)]
+    fn erfc_scaled(t: f32) -> f32 {
+        polynomial!(t;
+            1.253008,
+            -0.13562116,
+            -0.047562372,
+            0.12964685,
+            -0.11927094,
+            0.068292744,
+            -0.023800058,
+            0.0025729046,
+            0.0020097822,
+            -0.0007758974,
+            -0.0002690068,
+        )
+    }
+    const ERFC_ZERO: f32 = 11.0;
 
     const FRAC_PI_2_MIDDLE: f32 = -4.371139e-08;
     const FRAC_PI_2_LOW: f32 = -1.7151245e-15;
@@ -333,6 +362,36 @@ format! { f64 as u64: 52 bits, bias 1023 {
         )
     }
     const ERF_ONE: f64 = 6.0;
+    #[inline(always)]
+    fn erfc_scaled(t: f64) -> f64 {
+        polynomial!(t;
+            1.2530080582697296,
+            -0.1356211061245811,
+            -0.04756229435345306,
+            0.12964515870275026,
+            -0.11927366341516857,
+            0.06830802734440604,
+            -0.023770514921937647,
+            0.002529391807900063,
+            0.0018886903981696801,
+            -0.000779832185525928,
+            -0.00010516006241299548,
+            0.0001250987929274765,
+            4.950552349634667e-06,
+            -2.0098253837625926e-05,
+            -7.34163165466839e-07,
+            3.4661596712796173e-06,
+            3.6066863475424126e-07,
+            -6.056586389337659e-07,
+            -1.4410354379681688e-07,
+            8.977480611608504e-08,
+            4.1134756392158016e-08,
+            -5.756503996147508e-09,
+            -6.467844455782987e-09,
+            -1.0672595214976916e-09,
+        )
+    }
+    const ERFC_ZERO: f64 = 28.0;
 
     const FRAC_PI_2_MIDDLE: f64 = 6.123233995736766e-17;
     const FRAC_PI_2_LOW: f64 = -1.4973849048591698e-33;

@@ -27,15 +27,29 @@ fn within_positive<T: Format>(x: T, value: T) -> T {
     if x.is_nan() { x } else { value }
 }
 
-/// The natural logarithm.
+/// `k` and `m`, as [`Format::split`] gives them, of subnormal numbers as well.
 #[inline(always)]
-pub(crate) fn ln<T: Format>(x: T) -> T {
+fn split<T: Format>(x: T) -> (T, T) {
     let (factor, exponent) = T::NORMALISE;
     let is_subnormal = x < T::min_positive_value();
     let normal = if is_subnormal { x * factor } else { x };
     let (k, m) = normal.split();
-    let k = if is_subnormal { k - exponent } else { k };
+    (if is_subnormal { k - exponent } else { k }, m)
+}
+
+/// The natural logarithm.
+#[inline(always)]
+pub(crate) fn ln<T: Format>(x: T) -> T {
+    let (k, m) = split(x);
     within_positive(x, assemble(k, m - T::one(), T::zero()))
+}
+
+/// The logarithm to base 2, exact for powers of 2.
+#[inline(always)]
+pub(crate) fn log2<T: Format>(x: T) -> T {
+    let (k, m) = split(x);
+    let ln = assemble(T::zero(), m - T::one(), T::zero());
+    within_positive(x, ln.mul_add(T::LOG2_E(), k))
 }
 
 /// `ln(1 + x)`.

@@ -1,0 +1,282 @@
+//! Rounding, signs, remainders and bounds: functions in pieces.
+//!
+//! Steps have the derivative 0 everywhere, at the jumps by convention, and are said
+//! not to be differentiable: sweeps do not follow them.
+
+use super::{Cost, Domain, Elementwise, Formula, Samples};
+use crate::Real;
+use crate::number::Number;
+
+/// The greatest whole number up to `x`. No derivative flows through it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Floor;
+
+impl Elementwise<1> for Floor {
+    const NAME: &'static str = "floor";
+    const FORMULA: Formula =
+        Formula::new("floor x", "dy = 0", r"y = \lfloor x \rfloor,\quad \dot y = 0")
+            .with_convention("0 at the steps");
+    const COST: Cost = Cost::adds(1);
+    const DIFFERENTIABLE: bool = false;
+
+    #[inline(always)]
+    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+        x.floor()
+    }
+
+    #[inline(always)]
+    fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
+        x.constant(0.0)
+    }
+
+    fn kink_distance<T: Real>(self, [x]: [T; 1]) -> T {
+        (x - x.round()).abs()
+    }
+
+    #[inline]
+    fn samples(samples: &mut Samples<Self>) {
+        samples.over(Floor, [Domain::reals()]);
+    }
+}
+
+/// The least whole number from `x` on. No derivative flows through it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ceil;
+
+impl Elementwise<1> for Ceil {
+    const NAME: &'static str = "ceil";
+    const FORMULA: Formula =
+        Formula::new("ceil x", "dy = 0", r"y = \lceil x \rceil,\quad \dot y = 0")
+            .with_convention("0 at the steps");
+    const COST: Cost = Cost::adds(1);
+    const DIFFERENTIABLE: bool = false;
+
+    #[inline(always)]
+    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+        x.ceil()
+    }
+
+    #[inline(always)]
+    fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
+        x.constant(0.0)
+    }
+
+    fn kink_distance<T: Real>(self, [x]: [T; 1]) -> T {
+        (x - x.round()).abs()
+    }
+
+    #[inline]
+    fn samples(samples: &mut Samples<Self>) {
+        samples.over(Ceil, [Domain::reals()]);
+    }
+}
+
+/// The nearest whole number, the even one of two, as NumPy, PyTorch and JAX have it.
+/// No derivative flows through it.
+///
+/// ```
+/// use wengert_core::Tape;
+///
+/// let tape = Tape::new();
+/// let y = tape.constant([0.5, 1.5, 2.5]).round();
+/// assert_eq!(y.value().to_vec(), [0.0, 2.0, 2.0]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Round;
+
+impl Elementwise<1> for Round {
+    const NAME: &'static str = "round";
+    const FORMULA: Formula = Formula::new(
+        "nearest whole number, ties to even",
+        "dy = 0",
+        r"y = \operatorname{round} x,\quad \dot y = 0",
+    )
+    .with_convention("0 at the steps");
+    const COST: Cost = Cost::adds(1);
+    const DIFFERENTIABLE: bool = false;
+
+    #[inline(always)]
+    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+        x.round_ties_even()
+    }
+
+    #[inline(always)]
+    fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
+        x.constant(0.0)
+    }
+
+    fn kink_distance<T: Real>(self, [x]: [T; 1]) -> T {
+        (x - x.floor() - T::from_f64(0.5)).abs()
+    }
+
+    #[inline]
+    fn samples(samples: &mut Samples<Self>) {
+        samples.over(Round, [Domain::reals()]);
+    }
+}
+
+/// The whole part of `x`, towards 0. No derivative flows through it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trunc;
+
+impl Elementwise<1> for Trunc {
+    const NAME: &'static str = "trunc";
+    const FORMULA: Formula =
+        Formula::new("whole part of x", "dy = 0", r"y = \operatorname{trunc} x,\quad \dot y = 0")
+            .with_convention("0 at the steps");
+    const COST: Cost = Cost::adds(1);
+    const DIFFERENTIABLE: bool = false;
+
+    #[inline(always)]
+    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+        x.trunc()
+    }
+
+    #[inline(always)]
+    fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
+        x.constant(0.0)
+    }
+
+    fn kink_distance<T: Real>(self, [x]: [T; 1]) -> T {
+        let size = x.abs();
+        if size < T::one() { T::one() - size } else { (size - size.round()).abs() }
+    }
+
+    #[inline]
+    fn samples(samples: &mut Samples<Self>) {
+        samples.over(Trunc, [Domain::reals()]);
+    }
+}
+
+/// 1 for positive numbers, -1 for negative ones, 0 for 0. No derivative flows through
+/// it. NaN stays NaN.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sign;
+
+impl Elementwise<1> for Sign {
+    const NAME: &'static str = "sign";
+    const FORMULA: Formula = Formula::new(
+        "-1, 0 or 1, as x is",
+        "dy = 0",
+        r"y = \operatorname{sign} x,\quad \dot y = 0",
+    )
+    .with_convention("0 at 0");
+    const COST: Cost = Cost::adds(1);
+    const DIFFERENTIABLE: bool = false;
+
+    #[inline(always)]
+    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+        let below = if x < T::zero() { -T::one() } else { x };
+        if x > T::zero() { T::one() } else { below }
+    }
+
+    #[inline(always)]
+    fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
+        x.constant(0.0)
+    }
+
+    fn kink_distance<T: Real>(self, [x]: [T; 1]) -> T {
+        x.abs()
+    }
+
+    #[inline]
+    fn samples(samples: &mut Samples<Self>) {
+        samples.over(Sign, [Domain::reals()]);
+    }
+}
+
+/// `a - b floor(a / b)`, with the sign of `b`, as Python, NumPy, PyTorch and JAX have
+/// it; NaN where `b` is 0. At the jumps, multiples of `b`, the derivative is that of
+/// the piece which begins there.
+///
+/// ```
+/// use wengert_core::Tape;
+///
+/// let tape = Tape::new();
+/// let (a, b) = (tape.variable(-1.0_f64), tape.variable(3.0));
+/// let y = a.remainder(b);
+/// assert_eq!((y.item(), y.grad([b])[0].item()), (2.0, 1.0));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Remainder;
+
+impl Elementwise<2> for Remainder {
+    const NAME: &'static str = "remainder";
+    const FORMULA: Formula = Formula::new(
+        "a - b floor(a / b)",
+        "dy = da - floor(a / b) db",
+        r"y = a - b \lfloor a / b \rfloor,\quad \dot y = \dot a - \lfloor a / b \rfloor\,\dot b",
+    )
+    .with_convention("of the piece that begins there");
+    const COST: Cost = Cost { adds: 2, divs: 1, ..Cost::NONE };
+    const VECTORISES: bool = false;
+
+    #[inline(always)]
+    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
+        // The library's remainder is exact, with the sign of `a`.
+        let rest = a % b;
+        if rest != T::zero() && (rest < T::zero()) != (b < T::zero()) { rest + b } else { rest }
+    }
+
+    #[inline(always)]
+    fn partial<A: Number>(self, arg: usize, [a, b]: [A; 2], y: A) -> A {
+        if arg == 0 { y.constant(1.0) } else { (y - a) / b }
+    }
+
+    fn kink_distance<T: Real>(self, [a, b]: [T; 2]) -> T {
+        let quotient = a / b;
+        (quotient - quotient.round()).abs() * b.abs() / (T::one() + quotient.abs())
+    }
+
+    #[inline]
+    fn samples(samples: &mut Samples<Self>) {
+        samples.over(Remainder, [Domain::reals(), Domain::between(1.2, 2.2)]);
+    }
+}
+
+/// `x`, cut off at two bounds. The derivative at the bounds is 1. NaN stays NaN.
+///
+/// ```
+/// use wengert_core::{Tensor, grad};
+///
+/// let x = Tensor::from([-2.0, -1.0, 0.5, 3.0]);
+/// assert_eq!(grad(|x| x.clamp(-1.0, 1.0).sum(), &x).to_vec(), [0.0, 1.0, 1.0, 0.0]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clamp {
+    /// The lower bound, which may be infinite.
+    pub low: f64,
+    /// The upper bound, which may be infinite; not below the lower one.
+    pub high: f64,
+}
+
+impl Elementwise<1> for Clamp {
+    const NAME: &'static str = "clamp";
+    const FORMULA: Formula = Formula::new(
+        "min(max(x, low), high)",
+        "dy = dx where low <= x <= high, else 0",
+        r"y = \min(\max(x, l), h),\quad \dot y = [l \le x \le h]\,\dot x",
+    )
+    .with_convention("1 at the bounds");
+    const COST: Cost = Cost::adds(2);
+
+    #[inline(always)]
+    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+        x.clamp(T::from_f64(self.low), T::from_f64(self.high))
+    }
+
+    #[inline(always)]
+    fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
+        x.greater_equal(x.constant(self.low)) * x.less_equal(x.constant(self.high))
+    }
+
+    fn kink_distance<T: Real>(self, [x]: [T; 1]) -> T {
+        (x - T::from_f64(self.low)).abs().min((x - T::from_f64(self.high)).abs())
+    }
+
+    #[inline]
+    fn samples(samples: &mut Samples<Self>) {
+        samples.over(Clamp { low: -1.0, high: 0.5 }, [Domain::reals()]);
+        samples.over(Clamp { low: f64::NEG_INFINITY, high: 0.5 }, [Domain::reals()]);
+    }
+}
