@@ -25,6 +25,7 @@ mod arithmetic;
 mod bilinear;
 mod compare;
 mod convolution;
+mod dependence;
 mod elementwise;
 mod exponential;
 mod index;
@@ -50,6 +51,7 @@ pub use arithmetic::{Abs, Add, Div, Maximum, Minimum, Mul, Neg, Sub};
 pub use bilinear::Bilinear;
 pub use compare::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual, Select};
 pub use convolution::{Conv2d, Conv2dWeights, ConvTranspose2d, Convolution};
+pub use dependence::{Along, Dependence};
 pub use elementwise::Elementwise;
 pub use exponential::{Cos, Exp, Expm1, Ln, Ln1p, Sin};
 pub use index::{Gather, ScatterAdd};
@@ -228,6 +230,11 @@ pub trait Op: Clone + PartialEq + Debug + 'static {
         T::infinity()
     }
 
+    /// The elements of operand `arg` on which an element of the result depends.
+    fn dependence(&self, _args: &[&Shape], _arg: usize, _result: &Shape) -> Dependence {
+        Dependence::Everything
+    }
+
     /// Where to test the op.
     fn samples(samples: &mut Samples<Self>);
 }
@@ -280,6 +287,10 @@ pub trait DynOp<T: Real>: Any + Debug {
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost;
     /// The distance to the nearest kink.
     fn kink_distance(&self, args: &[View<'_, T>]) -> T;
+    /// The elements of operand `arg` on which an element of the result depends.
+    fn dependence(&self, _args: &[&Shape], _arg: usize, _result: &Shape) -> Dependence {
+        Dependence::Everything
+    }
     /// The local partials at numbers, by the op's formula, if it is elementwise.
     fn partials(&self, _args: &[T]) -> Option<Vec<T>> {
         None
@@ -369,6 +380,10 @@ impl<T: Real> DynOp<T> for Rc<dyn DynOp<T>> {
 
     fn kink_distance(&self, args: &[View<'_, T>]) -> T {
         (**self).kink_distance(args)
+    }
+
+    fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
+        (**self).dependence(args, arg, result)
     }
 
     fn partials(&self, args: &[T]) -> Option<Vec<T>> {
@@ -494,6 +509,10 @@ impl<T: Real, O: Op> DynOp<T> for General<O> {
 
     fn kink_distance(&self, args: &[View<'_, T>]) -> T {
         self.0.kink_distance(args)
+    }
+
+    fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
+        self.0.dependence(args, arg, result)
     }
 
     fn equals(&self, other: &dyn Any) -> bool {

@@ -271,6 +271,23 @@ impl<T: Real> Tape<T> {
         self.inner.get_mut().reset();
     }
 
+    /// Whether this recording is, so far, the one before it: the same operations on
+    /// the same values' numbers, layouts and modes, so that whatever followed from
+    /// those holds again.
+    pub(crate) fn follows(&self) -> bool {
+        self.inner.borrow().follows
+    }
+
+    /// The largest absolute value, of those that are finite, in the nodes from a
+    /// number on.
+    pub(crate) fn largest_since(&self, first: usize) -> T {
+        let inner = self.inner.borrow();
+        let larger = |largest: T, x: T| if x.is_finite() { largest.max(x.abs()) } else { largest };
+        (first..inner.len()).fold(T::zero(), |largest, node| {
+            inner.view(NodeId::new(node)).iter().fold(largest, larger)
+        })
+    }
+
     /// The number of nodes.
     pub fn len(&self) -> usize {
         self.inner.borrow().len()

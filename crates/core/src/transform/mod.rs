@@ -8,6 +8,7 @@ mod gradient;
 mod inputs;
 mod jacobian;
 mod product;
+pub mod sparse;
 
 pub use gradient::{func, grad, value_and_grad};
 pub use inputs::{Function, Inputs};

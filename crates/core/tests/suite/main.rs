@@ -18,4 +18,5 @@ mod program;
 mod properties;
 mod random_tapes;
 mod recordings;
+mod sparse;
 mod table;
