@@ -42,6 +42,7 @@ mod sum;
 mod window;
 
 use std::any::Any;
+use std::cell::OnceCell;
 use std::fmt::Debug;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -159,11 +160,12 @@ impl Cost {
 pub struct Call<'a, 't, T: Real> {
     args: &'a [Var<'t, T>],
     value: Var<'t, T>,
+    shared: OnceCell<Var<'t, T>>,
 }
 
 impl<'a, 't, T: Real> Call<'a, 't, T> {
     pub(crate) fn new(args: &'a [Var<'t, T>], value: Var<'t, T>) -> Self {
-        Self { args, value }
+        Self { args, value, shared: OnceCell::new() }
     }
 
     /// The arguments.
@@ -179,6 +181,12 @@ impl<'a, 't, T: Real> Call<'a, 't, T> {
     /// The result.
     pub fn value(&self) -> Var<'t, T> {
         self.value
+    }
+
+    /// What the rules of several operands have in common: recorded when the first one
+    /// asks for it.
+    pub fn shared(&self, record: impl FnOnce() -> Var<'t, T>) -> Var<'t, T> {
+        *self.shared.get_or_init(record)
     }
 }
 

@@ -153,6 +153,11 @@ impl<T: Real> Tape<T> {
         Some(self.var(id))
     }
 
+    /// The keys of the parameters that were taken in since the reset.
+    pub(crate) fn parameter_keys(&self) -> Vec<u64> {
+        self.inner.borrow().parameters.keys().collect()
+    }
+
     /// Lets another value stand for the parameter of a key from now on, such as the
     /// parameter after an update that was computed on the tape.
     ///

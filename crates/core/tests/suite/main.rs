@@ -7,6 +7,7 @@
 
 mod adjoints;
 mod check;
+mod checkpoint;
 mod closed_forms;
 mod convolution;
 mod elementary;
