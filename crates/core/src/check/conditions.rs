@@ -8,14 +8,16 @@ use super::taylor::{Candidate, Walk};
 use super::{Derivatives, Identity, recorder};
 use crate::op::samples::Sample;
 use crate::trace::number;
+use crate::transform::sparse::domains::{IndexSets, index_domains};
 use crate::{Shape, Tape, Tensor, Var};
 
 /// What must hold for every sample.
-pub(super) const CHECKS: [(&str, Check); 11] = [
+pub(super) const CHECKS: [(&str, Check); 12] = [
     ("shape rule", shape_rule),
     ("every element is written", every_element_is_written),
     ("scalars", scalars),
     ("partials", partials),
+    ("dependence", dependence),
     ("masks", masks_get_no_derivative),
     ("adjoint identity and first order", first_order),
     ("second order", second_order),
@@ -81,6 +83,35 @@ fn partials(case: &Case<f64>) -> Result<(), String> {
     let adjoints = y.vjp(tape.constant(1.0), &vars);
     for (partial, adjoint) in partials.into_iter().zip(adjoints) {
         close("partial and adjoint", &Tensor::scalar(partial), &adjoint.value(), ROUNDING)?;
+    }
+    Ok(())
+}
+
+/// No entry of the Jacobian lies outside of what the op states, and what it states fits
+/// the shapes.
+fn dependence(case: &Case<f64>) -> Result<(), String> {
+    let tape = Tape::new();
+    let vars: Vec<_> = case.args.iter().map(|x| tape.variable(x)).collect();
+    let y = tape.record(case.op.clone(), &vars);
+    let mut sets = IndexSets::new();
+    let rows = index_domains(&mut sets, &vars, &[y]);
+    if rows.len() != y.elements() {
+        return Err(format!("stated of {} elements, and there are {}", rows.len(), y.elements()));
+    }
+    for (row, &id) in rows.iter().enumerate() {
+        let unit = Tensor::from_fn(y.shape(), |i| f64::from(u8::from(i == row)));
+        let adjoints = tape.without_gradients(|| y.vjp(tape.constant(unit), &vars));
+        let entries = adjoints.iter().flat_map(|adjoint| adjoint.value().to_vec());
+        let outside = entries.enumerate().find(|&(column, entry)| {
+            entry != 0.0 && sets.get(id).binary_search(&(column as u32)).is_err()
+        });
+        if let Some((column, entry)) = outside {
+            return Err(format!(
+                "element {row} is said not to depend on element {column} of all operands, and \
+                 its derivative is {}",
+                number(entry, 6)
+            ));
+        }
     }
     Ok(())
 }

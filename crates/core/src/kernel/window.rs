@@ -45,6 +45,12 @@ impl Slide {
         first.min(beyond)..beyond
     }
 
+    /// The element that a tap reads at a position of the window, if it is there.
+    pub(crate) fn element(&self, position: usize, tap: usize) -> Option<usize> {
+        let place = position * self.stride + tap * self.dilation;
+        place.checked_sub(self.before).filter(|&element| element < self.extent)
+    }
+
     /// The elements under the window, for a window without gaps.
     #[inline]
     pub(crate) fn reach(&self, position: usize) -> Range<usize> {

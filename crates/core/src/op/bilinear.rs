@@ -8,7 +8,8 @@ use std::any::Any;
 use std::fmt::Debug;
 
 use super::{
-    Call, Cost, DynOp, Formula, Operation, SampleSet, Samples, add_terms, family, operands,
+    Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, add_terms, family,
+    operands,
 };
 use crate::kernel::product::Factor;
 use crate::tensor::{Layout, Shape, View};
@@ -74,6 +75,11 @@ pub trait Bilinear: Clone + PartialEq + Debug + 'static {
     #[doc(hidden)]
     fn factors(&self, _a: &Layout, _b: &Layout) -> Option<[Factor; 2]> {
         None
+    }
+
+    /// The elements of operand `arg` on which an element of the result depends.
+    fn dependence(&self, _args: &[&Shape], _arg: usize, _result: &Shape) -> Dependence {
+        Dependence::Everything
     }
 
     /// The scalar operations of one evaluation.
@@ -165,6 +171,10 @@ impl<T: Real, B: Bilinear> DynOp<T> for BilinearMap<B> {
 
     fn kink_distance(&self, _: &[View<'_, T>]) -> T {
         T::infinity()
+    }
+
+    fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
+        self.0.dependence(args, arg, result)
     }
 
     fn equals(&self, other: &dyn Any) -> bool {

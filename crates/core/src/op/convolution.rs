@@ -15,9 +15,11 @@
 //! convolution is a cross-correlation. (Higham & Higham's matrices (29) and (30)
 //! hold the filter in this order, too.)
 
+use super::dependence::{listed, places, reads, transposed, windows};
 use super::window::{PerAxis, PerSide, slides};
-use super::{Bilinear, Cost, Domain, Formula, Samples, ShapeClass};
+use super::{Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass};
 use crate::kernel::convolution::{self as kernel, Geometry};
+use crate::kernel::window::Slide;
 use crate::tensor::{Shape, View};
 use crate::{Real, Var};
 
@@ -116,6 +118,13 @@ fn result(geometry: &Geometry) -> Shape {
     [images, groups * features, down.positions, across.positions].into()
 }
 
+/// For each of the channels on one side, of which a group has `own`, the `others` of
+/// its group on the other side.
+fn in_group(geometry: &Geometry, own: usize, others: usize) -> Vec<Vec<usize>> {
+    let of = |channel: usize| (0..others).map(|k| channel / own * others + k).collect();
+    (0..geometry.groups * own).map(of).collect()
+}
+
 /// The multiplications and additions of one of the three products.
 fn cost(geometry: Result<Geometry, String>) -> Cost {
     let Ok(geometry) = geometry else { return Cost::NONE };
@@ -168,6 +177,20 @@ impl Bilinear for Conv2d {
 
     fn cost(&self, x: &Shape, w: &Shape, _: &Shape) -> Cost {
         cost(self.0.geometry(x, w))
+    }
+
+    fn dependence(&self, args: &[&Shape], arg: usize, _: &Shape) -> Dependence {
+        let geometry = self.0.geometry(args[0], args[1]).expect(SHAPES_PASSED);
+        let [down, across] = geometry.slides;
+        Dependence::Axes(match arg {
+            0 => vec![
+                Along::Same(0),
+                Along::Listed(1, in_group(&geometry, geometry.features, geometry.channels)),
+                Along::Listed(2, windows(&down)),
+                Along::Listed(3, windows(&across)),
+            ],
+            _ => vec![Along::Same(1), Along::All, Along::All, Along::All],
+        })
     }
 
     #[inline]
@@ -275,6 +298,24 @@ impl Bilinear for ConvTranspose2d {
         cost(self.geometry(y, w))
     }
 
+    fn dependence(&self, args: &[&Shape], arg: usize, _: &Shape) -> Dependence {
+        let geometry = self.geometry(args[0], args[1]).expect(SHAPES_PASSED);
+        let features = in_group(&geometry, geometry.channels, geometry.features);
+        let read = |slide: &Slide| transposed(&windows(slide), slide.extent);
+        let [down, across] = geometry.slides;
+        let features = Along::Listed(1, features);
+        let channels = listed(geometry.groups * geometry.channels, |c| Some(c % geometry.channels));
+        Dependence::Axes(match arg {
+            0 => vec![
+                Along::Same(0),
+                features,
+                Along::Listed(2, read(&down)),
+                Along::Listed(3, read(&across)),
+            ],
+            _ => vec![features, Along::Listed(1, channels), Along::All, Along::All],
+        })
+    }
+
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, convolution, x, w, y| {
@@ -358,6 +399,27 @@ impl Bilinear for Conv2dWeights {
 
     fn cost(&self, x: &Shape, y: &Shape, _: &Shape) -> Cost {
         cost(self.geometry(x, y))
+    }
+
+    fn dependence(&self, args: &[&Shape], arg: usize, _: &Shape) -> Dependence {
+        let geometry = self.geometry(args[0], args[1]).expect(SHAPES_PASSED);
+        let Geometry { groups, channels, slides: [down, across], .. } = geometry;
+        // The group follows the filter, which is another axis: all groups, then.
+        let own = |c: usize| (0..groups).map(|group| group * channels + c).collect();
+        Dependence::Axes(match arg {
+            0 => vec![
+                Along::All,
+                Along::Listed(1, (0..channels).map(own).collect()),
+                Along::Listed(2, reads(&down)),
+                Along::Listed(3, reads(&across)),
+            ],
+            _ => vec![
+                Along::All,
+                Along::Same(0),
+                Along::Listed(2, places(&down)),
+                Along::Listed(3, places(&across)),
+            ],
+        })
     }
 
     #[inline]

@@ -11,7 +11,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::{
-    Call, Cost, DynOp, Formula, Operation, SampleSet, Samples, add_terms, family, operands,
+    Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, add_terms, family,
+    operands,
 };
 use crate::kernel::block::BlockKernel;
 use crate::kernel::map::{MAX_OPERANDS, Pointwise, alone, map};
@@ -285,6 +286,13 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
         (0..shape.elements())
             .map(|i| self.0.kink_distance(std::array::from_fn(|k| operands[k][i])))
             .fold(T::infinity(), T::min)
+    }
+
+    fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
+        match self.0.slopes() {
+            Some(slopes) if slopes[arg] == 0.0 => Dependence::Nothing,
+            _ => Dependence::broadcast(args[arg], result),
+        }
     }
 
     fn partials(&self, args: &[T]) -> Option<Vec<T>> {

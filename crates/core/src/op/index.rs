@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Cost, Domain, Formula, Linear, Samples, ShapeClass, Shapes, operands};
+use super::dependence::transposed;
+use super::{Cost, Dependence, Domain, Formula, Linear, Samples, ShapeClass, Shapes, operands};
 use crate::tensor::{Shape, View};
 use crate::{Real, Var};
 
@@ -61,6 +62,11 @@ impl Linear for Gather {
     ) -> Var<'t, T> {
         let Gather { axis, indices } = self.clone();
         cotangent.apply(ScatterAdd { axis, indices, extent: args.of(0)[axis] })
+    }
+
+    fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
+        let positions = self.indices.iter().map(|&index| vec![index]).collect();
+        Dependence::along(args[0], self.axis, positions)
     }
 
     #[inline]
@@ -145,6 +151,11 @@ impl Linear for ScatterAdd {
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
         Cost::adds(args[0].elements() as u64)
+    }
+
+    fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
+        let places: Vec<Vec<usize>> = self.indices.iter().map(|&index| vec![index]).collect();
+        Dependence::along(args[0], self.axis, transposed(&places, self.extent))
     }
 
     #[inline]

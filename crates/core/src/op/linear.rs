@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::fmt::Debug;
 
-use super::{Call, Cost, DynOp, Formula, Operation, SampleSet, Samples, family};
+use super::{Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, family};
 use crate::tensor::{Layout, Shape, View};
 use crate::{Real, Var};
 
@@ -47,6 +47,11 @@ pub trait Linear: Clone + PartialEq + Debug + 'static {
         arg: usize,
         cotangent: Var<'t, T>,
     ) -> Var<'t, T>;
+
+    /// The elements of operand `arg` on which an element of the result depends.
+    fn dependence(&self, _args: &[&Shape], _arg: usize, _result: &Shape) -> Dependence {
+        Dependence::Everything
+    }
 
     /// The scalar operations of one evaluation.
     fn cost(&self, _args: &[&Shape], _result: &Shape) -> Cost {
@@ -144,6 +149,10 @@ impl<T: Real, L: Linear> DynOp<T> for LinearMap<L> {
 
     fn kink_distance(&self, _: &[View<'_, T>]) -> T {
         T::infinity()
+    }
+
+    fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
+        self.0.dependence(args, arg, result)
     }
 
     fn equals(&self, other: &dyn Any) -> bool {

@@ -26,6 +26,7 @@ mod arithmetic;
 mod bilinear;
 mod compare;
 mod convolution;
+mod dependence;
 mod dimensions;
 mod elementwise;
 mod exponential;
@@ -51,6 +52,7 @@ mod trigonometric;
 mod window;
 
 use std::any::Any;
+use std::cell::OnceCell;
 use std::fmt::Debug;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -63,6 +65,7 @@ pub use arithmetic::{Abs, Add, Div, Maximum, Minimum, Mul, Neg, Sub};
 pub use bilinear::Bilinear;
 pub use compare::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual, Select};
 pub use convolution::{Conv2d, Conv2dWeights, ConvTranspose2d, Convolution};
+pub use dependence::{Along, Dependence};
 pub use elementwise::Elementwise;
 pub use exponential::{Exp, Exp2, Expm1, Ln, Ln1p, Log2, Log10, LogAddExp, Xlogy};
 pub use hyperbolic::{Acosh, Asinh, Atanh, Cosh, Sinh};
@@ -186,11 +189,12 @@ impl Cost {
 pub struct Call<'a, 't, T: Real> {
     args: &'a [Var<'t, T>],
     value: Var<'t, T>,
+    shared: OnceCell<Var<'t, T>>,
 }
 
 impl<'a, 't, T: Real> Call<'a, 't, T> {
     pub(crate) fn new(args: &'a [Var<'t, T>], value: Var<'t, T>) -> Self {
-        Self { args, value }
+        Self { args, value, shared: OnceCell::new() }
     }
 
     /// The arguments.
@@ -206,6 +210,12 @@ impl<'a, 't, T: Real> Call<'a, 't, T> {
     /// The result.
     pub fn value(&self) -> Var<'t, T> {
         self.value
+    }
+
+    /// What the rules of several operands have in common: recorded when the first one
+    /// asks for it.
+    pub fn shared(&self, record: impl FnOnce() -> Var<'t, T>) -> Var<'t, T> {
+        *self.shared.get_or_init(record)
     }
 }
 
@@ -257,6 +267,11 @@ pub trait Op: Clone + PartialEq + Debug + 'static {
     /// The distance to the nearest point where the op has no derivative.
     fn kink_distance<T: Real>(&self, _args: &[View<'_, T>]) -> T {
         T::infinity()
+    }
+
+    /// The elements of operand `arg` on which an element of the result depends.
+    fn dependence(&self, _args: &[&Shape], _arg: usize, _result: &Shape) -> Dependence {
+        Dependence::Everything
     }
 
     /// Where to test the op.
@@ -321,6 +336,10 @@ pub trait DynOp<T: Real>: Any + Debug {
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost;
     /// The distance to the nearest kink.
     fn kink_distance(&self, args: &[View<'_, T>]) -> T;
+    /// The elements of operand `arg` on which an element of the result depends.
+    fn dependence(&self, _args: &[&Shape], _arg: usize, _result: &Shape) -> Dependence {
+        Dependence::Everything
+    }
     /// The local partials at numbers, by the op's formula, if it is elementwise.
     fn partials(&self, _args: &[T]) -> Option<Vec<T>> {
         None
@@ -419,6 +438,10 @@ impl<T: Real> DynOp<T> for Rc<dyn DynOp<T>> {
 
     fn kink_distance(&self, args: &[View<'_, T>]) -> T {
         (**self).kink_distance(args)
+    }
+
+    fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
+        (**self).dependence(args, arg, result)
     }
 
     fn partials(&self, args: &[T]) -> Option<Vec<T>> {
@@ -548,6 +571,10 @@ impl<T: Real, O: Op> DynOp<T> for General<O> {
 
     fn kink_distance(&self, args: &[View<'_, T>]) -> T {
         self.0.kink_distance(args)
+    }
+
+    fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
+        self.0.dependence(args, arg, result)
     }
 
     fn equals(&self, other: &dyn Any) -> bool {

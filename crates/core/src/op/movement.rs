@@ -3,7 +3,8 @@
 //! All of them are linear, and those that can be views of their operand are:
 //! they copy nothing.
 
-use super::{Domain, Formula, Linear, Samples, ShapeClass, Shapes, operands};
+use super::dependence::{listed, transposed};
+use super::{Along, Dependence, Domain, Formula, Linear, Samples, ShapeClass, Shapes, operands};
 use crate::Real;
 use crate::kernel::map::Walk;
 use crate::kernel::rows::pack;
@@ -326,6 +327,13 @@ impl Linear for Pad {
         cotangent.apply(Slice { axis, start, count: args.of(0)[axis], step })
     }
 
+    fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
+        let Pad { axis, start, step, extent } = *self;
+        let place = |i: usize| (start as isize + i as isize * step) as usize;
+        let places: Vec<Vec<usize>> = (0..args[0][axis]).map(|i| vec![place(i)]).collect();
+        Dependence::along(args[0], axis, transposed(&places, extent))
+    }
+
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.absent(ShapeClass::Scalar, "a scalar has no axis to pad");
@@ -400,6 +408,13 @@ impl Linear for Concat {
         cotangent.apply(Slice { axis: self.axis, start, count, step: 1 })
     }
 
+    fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
+        let axis = self.axis;
+        let start: usize = args[..arg].iter().map(|earlier| earlier[axis]).sum();
+        let own = |i: usize| i.checked_sub(start).filter(|&i| i < args[arg][axis]);
+        Dependence::along(args[arg], axis, listed(result[axis], own))
+    }
+
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.absent(ShapeClass::Scalar, "a scalar has no axis to join along");
@@ -456,6 +471,13 @@ impl Linear for Stack {
     ) -> Var<'t, T> {
         let part = Slice { axis: self.axis, start: arg, count: 1, step: 1 };
         cotangent.apply(part).reshape(args.of(arg))
+    }
+
+    fn dependence(&self, args: &[&Shape], arg: usize, _: &Shape) -> Dependence {
+        let own =
+            (0..args[arg].rank()).map(|axis| Along::Same(axis + usize::from(axis >= self.axis)));
+        let place = listed(args.len(), |i| (i == arg).then_some(0));
+        Dependence::Axes(own.chain([Along::Listed(self.axis, place)]).collect())
     }
 
     #[inline]

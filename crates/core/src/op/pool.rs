@@ -9,8 +9,13 @@
 //! `v`, and constant in `x` but for jumps, so it is an op of both, with an op for
 //! its transpose: they are each other's derivatives, and every order exists.
 
+use super::dependence::{transposed, windows};
 use super::window::{PerAxis, PerSide, slides};
-use super::{Call, Cost, Domain, Formula, Linear, Op, Samples, ShapeClass, Shapes, operands};
+use super::{
+    Along, Call, Cost, Dependence, Domain, Formula, Linear, Op, Samples, ShapeClass, Shapes,
+    operands,
+};
+use crate::kernel::window::Slide;
 use crate::kernel::{contiguous, pool as kernel};
 use crate::tensor::{Shape, View};
 use crate::{Real, Var};
@@ -93,6 +98,15 @@ impl Pooling {
         Ok(x)
     }
 
+    /// How the last two axes are related, for planes of a shape.
+    fn dependence(&self, x: &Shape, related: impl Fn(&Slide) -> Vec<Vec<usize>>) -> Dependence {
+        let lead = x.rank() - 2;
+        let [down, across] = self.slides(x).expect(SHAPES_PASSED);
+        let planes =
+            [Along::Listed(lead, related(&down)), Along::Listed(lead + 1, related(&across))];
+        Dependence::Axes((0..lead).map(Along::Same).chain(planes).collect())
+    }
+
     /// One operation for every element of every window.
     fn cost(&self, y: &Shape) -> u64 {
         (y.elements() * self.window[0] * self.window[1]) as u64
@@ -135,6 +149,10 @@ impl Linear for AvgPool2d {
 
     fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {
         Cost::adds(self.0.cost(result)).and(Cost::divs(1).times(result.elements()))
+    }
+
+    fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
+        self.0.dependence(args[0], windows)
     }
 
     #[inline]
@@ -184,6 +202,10 @@ impl Linear for AvgUnpool2d {
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
         Cost::adds(self.pooling.cost(args[0])).and(Cost::divs(1).times(args[0].elements()))
+    }
+
+    fn dependence(&self, _: &[&Shape], _: usize, result: &Shape) -> Dependence {
+        self.pooling.dependence(result, |slide| transposed(&windows(slide), slide.extent))
     }
 
     #[inline]
@@ -249,6 +271,10 @@ impl Op for MaxPool2d {
         kernel::max_margin(slides, &contiguous(args[0]))
     }
 
+    fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
+        self.0.dependence(args[0], windows)
+    }
+
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, pooling, x, _| {
@@ -310,6 +336,13 @@ impl Op for GatherMax2d {
 
     fn kink_distance<T: Real>(&self, args: &[View<'_, T>]) -> T {
         MaxPool2d(self.0).kink_distance(args)
+    }
+
+    fn dependence(&self, args: &[&Shape], arg: usize, _: &Shape) -> Dependence {
+        match arg {
+            0 => Dependence::Nothing,
+            _ => self.0.dependence(args[0], windows),
+        }
     }
 
     #[inline]
@@ -377,6 +410,13 @@ impl Op for ScatterMax2d {
 
     fn kink_distance<T: Real>(&self, args: &[View<'_, T>]) -> T {
         MaxPool2d(self.0).kink_distance(args)
+    }
+
+    fn dependence(&self, args: &[&Shape], arg: usize, _: &Shape) -> Dependence {
+        match arg {
+            0 => Dependence::Nothing,
+            _ => self.0.dependence(args[0], |slide| transposed(&windows(slide), slide.extent)),
+        }
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 //! Products of matrices and vectors.
 
-use super::{Bilinear, Cost, Domain, Formula, Samples, ShapeClass};
+use super::{Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass};
 use crate::kernel::product::Factor;
 use crate::kernel::product::matmul;
 use crate::tensor::{Layout, Shape, View};
@@ -118,6 +118,20 @@ impl Bilinear for Matmul {
         is_plain.then(|| [Factor::left(a), Factor::right(b)])
     }
 
+    fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
+        let [left, right] = [args[0].rank() > 1, args[1].rank() > 1];
+        let batch = result.rank() - usize::from(left) - usize::from(right);
+        let own = args[arg].rank().saturating_sub(2);
+        let mut axes: Vec<Along> = (batch - own..batch).map(Along::Same).collect();
+        match arg {
+            0 => axes.extend(left.then_some(Along::Same(batch)).into_iter().chain([Along::All])),
+            _ => axes.extend(
+                [Along::All].into_iter().chain(right.then(|| Along::Same(result.rank() - 1))),
+            ),
+        }
+        Dependence::Axes(axes)
+    }
+
     fn cost(&self, a: &Shape, _: &Shape, result: &Shape) -> Cost {
         let products = result.elements() * left_extents(a).2;
         Cost::adds(products as u64).and(Cost::muls(products as u64))
@@ -214,6 +228,10 @@ impl Bilinear for Outer {
             column_stride: row_stride,
         };
         Some([column, Factor::left(b)])
+    }
+
+    fn dependence(&self, _: &[&Shape], arg: usize, _: &Shape) -> Dependence {
+        Dependence::Axes(vec![Along::Same(arg)])
     }
 
     fn cost(&self, _: &Shape, _: &Shape, result: &Shape) -> Cost {

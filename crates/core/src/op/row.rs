@@ -6,7 +6,7 @@
 
 use std::any::Any;
 
-use super::{Call, Cost, Domain, DynOp, Formula, Op, Samples, ShapeClass, operands};
+use super::{Call, Cost, Dependence, Domain, DynOp, Formula, Op, Samples, ShapeClass, operands};
 use crate::axes::{Axes, AxisList};
 use crate::kernel::row;
 use crate::kernel::rows::{for_each_row, for_each_row_of};
@@ -71,6 +71,10 @@ impl Op for Max {
             }
         });
         distance
+    }
+
+    fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
+        Dependence::rows(args[0])
     }
 
     #[inline]
@@ -177,6 +181,10 @@ impl Op for LogSumExp {
         EXP_SUM.times(args[0].elements()).and(Cost::nonlinear(1).times(result.elements()))
     }
 
+    fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
+        Dependence::rows(args[0])
+    }
+
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
         rows(samples, LogSumExp);
@@ -231,6 +239,10 @@ impl Op for Softmax {
         EXP_SUM.and(Cost::muls(1)).times(args[0].elements())
     }
 
+    fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
+        Dependence::rows(args[0])
+    }
+
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
         rows(samples, Softmax);
@@ -282,6 +294,10 @@ impl Op for LogSoftmax {
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
         EXP_SUM.and(Cost::adds(1)).times(args[0].elements())
+    }
+
+    fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
+        Dependence::rows(args[0])
     }
 
     #[inline]
@@ -348,6 +364,10 @@ impl Op for LayerNorm {
             .map_or(0, |(&count, lead)| if count == 0 { 0 } else { lead.iter().product() });
         let each = Cost { adds: 4, muls: 2, ..Cost::NONE }.times(result.elements());
         each.and(Cost { adds: 1, divs: 3, nonlinear: 1, muls: 0 }.times(rows))
+    }
+
+    fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
+        Dependence::rows(args[0])
     }
 
     #[inline]
@@ -419,6 +439,10 @@ impl Op for Norm {
             distance = distance.min(row.iter().map(|&x| x * x).sum::<T>().sqrt());
         });
         distance
+    }
+
+    fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
+        Dependence::rows(args[0])
     }
 
     #[inline]

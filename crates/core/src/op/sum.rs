@@ -1,6 +1,6 @@
 //! Sums and means over axes, and the adjoint of broadcasting.
 
-use super::{Cost, Domain, Formula, Linear, Samples, Shapes, operands};
+use super::{Along, Cost, Dependence, Domain, Formula, Linear, Samples, Shapes, operands};
 use crate::axes::{Axes, AxisList};
 use crate::kernel::reduce::sum_axes;
 use crate::tensor::{Shape, View};
@@ -46,6 +46,10 @@ impl Linear for Sum {
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
         Cost::adds(args[0].elements() as u64)
+    }
+
+    fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
+        reduction(args[0], &self.axes, self.keep)
     }
 
     #[inline]
@@ -105,6 +109,10 @@ impl Linear for Mean {
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
         Cost::adds(args[0].elements() as u64).and(Cost::divs(result.elements() as u64))
+    }
+
+    fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
+        reduction(args[0], &self.axes, self.keep)
     }
 
     #[inline]
@@ -171,6 +179,16 @@ impl Linear for SumTo {
         Cost::adds(args[0].elements() as u64)
     }
 
+    fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
+        let summed = self.axes(args[0]);
+        let lead = args[0].rank() - self.shape.rank();
+        let along = |axis: usize| match summed.contains(&axis) {
+            true => Along::All,
+            false => Along::Same(axis - lead),
+        };
+        Dependence::Axes((0..args[0].rank()).map(along).collect())
+    }
+
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
         let mut sum = |from: Shape, to: Shape| {
@@ -204,6 +222,16 @@ fn reduced(args: &[&Shape], axes: &[usize], keep: bool) -> Result<Shape, String>
         Some(axis) => Err(format!("there is no axis {axis} in shape {x}")),
         None => Ok(x.reduced(axes, keep)),
     }
+}
+
+/// Which elements a reduction reads.
+fn reduction(arg: &Shape, axes: &[usize], keep: bool) -> Dependence {
+    let along = |axis: usize| match axes.contains(&axis) {
+        true => Along::All,
+        false if keep => Along::Same(axis),
+        false => Along::Same(axis - axes.iter().filter(|&&gone| gone < axis).count()),
+    };
+    Dependence::Axes((0..arg.rank()).map(along).collect())
 }
 
 fn over_axes<L: Linear>(samples: &mut Samples<L>, op: impl Fn(AxisList, bool) -> L) {

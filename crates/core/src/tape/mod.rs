@@ -153,6 +153,11 @@ impl<T: Real> Tape<T> {
         Some(self.var(id))
     }
 
+    /// The keys of the parameters that were taken in since the reset.
+    pub(crate) fn parameter_keys(&self) -> Vec<u64> {
+        self.inner.borrow().parameters.keys().collect()
+    }
+
     /// Lets another value stand for the parameter of a key from now on, such as the
     /// parameter after an update that was computed on the tape.
     ///
@@ -269,6 +274,23 @@ impl<T: Real> Tape<T> {
     /// ```
     pub fn reset(&mut self) {
         self.inner.get_mut().reset();
+    }
+
+    /// Whether this recording is, so far, the one before it: the same operations on
+    /// the same values' numbers, layouts and modes, so that whatever followed from
+    /// those holds again.
+    pub(crate) fn follows(&self) -> bool {
+        self.inner.borrow().follows
+    }
+
+    /// The largest absolute value, of those that are finite, in the nodes from a
+    /// number on.
+    pub(crate) fn largest_since(&self, first: usize) -> T {
+        let inner = self.inner.borrow();
+        let larger = |largest: T, x: T| if x.is_finite() { largest.max(x.abs()) } else { largest };
+        (first..inner.len()).fold(T::zero(), |largest, node| {
+            inner.view(NodeId::new(node)).iter().fold(largest, larger)
+        })
     }
 
     /// The number of nodes.

@@ -55,6 +55,12 @@ impl Parameters {
         entry.id.filter(|_| entry.recording == self.recording)
     }
 
+    /// The keys of this recording, in the order in which they were first met.
+    pub(super) fn keys(&self) -> impl Iterator<Item = u64> {
+        let is_known = |entry: &Entry| entry.id.is_some() && entry.recording == self.recording;
+        self.entries.iter().filter(move |(_, entry)| is_known(entry)).map(|(&key, _)| key)
+    }
+
     pub(super) fn set(&mut self, position: usize, id: NodeId) {
         self.entries[position] = Entry { id: Some(id), recording: self.recording };
     }

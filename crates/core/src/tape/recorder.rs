@@ -42,6 +42,8 @@ pub(super) struct Recorder<T: Real> {
     ops: Ops<T>,
     pub(super) parameters: Parameters,
     pub(super) sweeps: Sweeps,
+    /// Whether this recording is, so far, the beginning of the one before it.
+    pub(super) follows: bool,
     /// Whether a node that was followed is now recorded by another source line.
     moved: bool,
     /// Whether derivatives of what is recorded now may be asked for later.
@@ -114,6 +116,7 @@ impl<T: Real> Recorder<T> {
             ops: Ops::new(),
             parameters: Parameters::default(),
             sweeps: Sweeps::default(),
+            follows: false,
             moved: false,
             records_derivatives: true,
             on_behalf: None,
@@ -124,6 +127,7 @@ impl<T: Real> Recorder<T> {
 
     pub(super) fn reset(&mut self) {
         self.len = 0;
+        self.follows = true;
         self.store.release_shared();
         self.parameters.forget();
         self.records_derivatives = true;
@@ -157,6 +161,7 @@ impl<T: Real> Recorder<T> {
     /// Forgets what the earlier recording had behind this one.
     #[inline(never)]
     fn diverge(&mut self) {
+        self.follows = false;
         self.sweeps.diverge();
         let Self { nodes, spilled, store, ops, .. } = self;
         let forgotten = &nodes[self.len..];

@@ -4,11 +4,14 @@
 //! one tensor, an array of them, or a tuple of such. The function is a closure,
 //! written in place or kept with [`func`], or a `fn`.
 
+pub mod checkpoint;
 mod gradient;
 mod inputs;
 mod jacobian;
 mod product;
+pub mod sparse;
 
+pub use checkpoint::checkpoint;
 pub use gradient::{func, grad, value_and_grad};
 pub use inputs::{Function, Inputs};
 pub use jacobian::{hessian, jacobian};

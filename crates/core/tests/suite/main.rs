@@ -7,6 +7,7 @@
 mod adjoints;
 mod arrays;
 mod check;
+mod checkpoint;
 mod closed_forms;
 mod convolution;
 mod dimensions;
@@ -23,5 +24,6 @@ mod properties;
 mod random;
 mod random_tapes;
 mod recordings;
+mod sparse;
 mod table;
 mod threads;

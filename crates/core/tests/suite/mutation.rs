@@ -12,8 +12,8 @@ use std::rc::Rc;
 
 use wengert_core::op::samples::{ErrorSample, Sample};
 use wengert_core::op::{
-    Bilinear, Call, Cost, Domain, DynOp, Elementwise, Formula, SampleSet, Samples, ShapeClass,
-    registry,
+    Bilinear, Call, Cost, Dependence, Domain, DynOp, Elementwise, Formula, SampleSet, Samples,
+    ShapeClass, registry,
 };
 use wengert_core::{Layout, Number, Real, Shape, Tensor, Var, View, check};
 
@@ -44,11 +44,13 @@ enum Damage {
     BothModes,
     /// Both modes have the wrong sign.
     BothSigns,
+    /// The result is said not to depend on one operand.
+    Overlooked,
 }
 
 use Damage::*;
 
-const ALL: [Damage; 12] = [
+const ALL: [Damage; 13] = [
     Sign,
     Factor,
     Transpose,
@@ -61,6 +63,7 @@ const ALL: [Damage; 12] = [
     TangentDropped,
     BothModes,
     BothSigns,
+    Overlooked,
 ];
 
 /// An op with a damaged rule.
@@ -124,7 +127,8 @@ impl<T: Real> DynOp<T> for Mutant<T> {
     }
 
     fn view(&self, arg: &Layout) -> Option<(Layout, isize)> {
-        self.op.view(arg)
+        // What is a view states its dependence by that.
+        if self.damage == Overlooked { None } else { self.op.view(arg) }
     }
 
     fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]) {
@@ -183,11 +187,11 @@ impl<T: Real> DynOp<T> for Mutant<T> {
             FirstCopy if is_stretched && call.args().len() > 1 => {
                 self.instead(right, self.of_first_copy(call, arg, cotangent)?)
             }
-            Dropped if arg + 1 == call.args().len() => {
+            Dropped | Overlooked if arg + 1 == call.args().len() => {
                 if right.value().iter().any(|x| x != T::zero()) {
                     self.felt.set(true);
                 }
-                None
+                (self.damage == Overlooked).then_some(right)
             }
             Entry => {
                 let last = right.elements().saturating_sub(1);
@@ -211,6 +215,13 @@ impl<T: Real> DynOp<T> for Mutant<T> {
 
     fn kink_distance(&self, args: &[View<'_, T>]) -> T {
         self.op.kink_distance(args)
+    }
+
+    fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
+        match self.damage {
+            Overlooked if arg + 1 == args.len() => Dependence::Nothing,
+            _ => self.op.dependence(args, arg, result),
+        }
     }
 
     fn equals(&self, _: &dyn Any) -> bool {

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use wengert_core::{Tape, Tensor, Var};
+use wengert_core::{Tape, Tensor, Var, hessian, jacobian, sparse, stack};
 
 /// One operation on values chosen among those recorded so far.
 type Step = (u8, usize, usize);
@@ -11,6 +11,13 @@ type Step = (u8, usize, usize);
 /// Runs a program over values of one shape, or of that shape without its first
 /// axis, so that broadcasting, sharing and views all occur.
 fn run<'t>(inputs: [Var<'t, f64>; 2], steps: &[Step]) -> Var<'t, f64> {
+    let outputs = results(inputs, steps);
+    let weighted = outputs.iter().enumerate().map(|(i, &v)| (v * (1.0 + 0.1 * i as f64)).sum());
+    weighted.reduce(|sum, term| sum + term).expect("there is one at least")
+}
+
+/// The results of a program, all of one shape.
+fn results<'t>(inputs: [Var<'t, f64>; 2], steps: &[Step]) -> Vec<Var<'t, f64>> {
     let mut values = inputs.to_vec();
     let mut outputs = Vec::new();
     for &(op, i, j) in steps {
@@ -36,8 +43,7 @@ fn run<'t>(inputs: [Var<'t, f64>; 2], steps: &[Step]) -> Var<'t, f64> {
         }
     }
     outputs.push(values[values.len() - 1]);
-    let weighted = outputs.iter().enumerate().map(|(i, &v)| (v * (1.0 + 0.1 * i as f64)).sum());
-    weighted.reduce(|sum, term| sum + term).expect("there is one at least")
+    outputs
 }
 
 fn close(a: f64, b: f64) -> bool {
@@ -84,5 +90,31 @@ proptest! {
             let tangent = y.jvp(&[(vars[0], v), (vars[1], v)]).item();
             prop_assert!(close(products, tangent), "reverse {products}, forward {tangent}");
         }
+    }
+
+    /// The pattern misses no entry, and what is recovered is the dense derivative.
+    #[test]
+    fn sparse_derivatives_are_the_dense_ones(
+        steps in prop::collection::vec((any::<u8>(), 0..64_usize, 0..64_usize), 1..12),
+    ) {
+        let input = |seed: f64| Tensor::from_fn([2, 3], move |i| ((i as f64 + seed) * 1.7).sin());
+        let inputs = [&input(0.3), &input(4.1)];
+        let agree = |sparse: sparse::Matrix<f64>, dense: &dyn Fn(usize, usize) -> f64| {
+            for row in 0..sparse.pattern().rows() {
+                for column in 0..12 {
+                    let (own, other) = (sparse.at(row, column), dense(row, column));
+                    prop_assert!(close(own, other), "[{row}, {column}]: {own}, dense {other}");
+                }
+            }
+            Ok(())
+        };
+        let steps = &steps;
+        let sparse = sparse::jacobian(|vars| stack(&results(vars, steps), 0).flatten(0, -1), inputs);
+        let dense = jacobian(|vars| stack(&results(vars, steps), 0).flatten(0, -1), inputs);
+        agree(sparse, &|row, column| dense[column / 6].at(&[row, column / 3 % 2, column % 3]))?;
+        let dense = hessian(|vars| run(vars, steps), inputs);
+        agree(sparse::hessian(|vars| run(vars, steps), inputs), &|row, column| {
+            dense[row / 6][column / 6].at(&[row / 3 % 2, row % 3, column / 3 % 2, column % 3])
+        })?;
     }
 }

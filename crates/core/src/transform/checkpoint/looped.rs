@@ -1,0 +1,210 @@
+//! Loops and their adjoints as ops.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+
+use super::run::{Core, owned_value};
+use super::segment::{Adjoint, Piece, Segment, owned, part, wanted_of};
+use super::steps::TangentStep;
+use crate::op::{Call, Cost, DynOp, Formula};
+use crate::tensor::{Shape, View};
+use crate::{Real, Var};
+
+/// A loop as an op. Its arguments are the first state and the shared values, its value
+/// is the last state, in one vector.
+pub(super) struct Loop<T: Real>(pub(super) Rc<Core<T>>);
+
+/// The loop's adjoint, as [`Adjoint`] of a piece.
+struct LoopAdjoint<T: Real> {
+    of: Rc<Core<T>>,
+    wanted: Vec<bool>,
+    elements: usize,
+}
+
+/// The loop recorded as a whole, for derivatives of its adjoint.
+struct Unrolled<T: Real>(Rc<Core<T>>);
+
+impl<T: Real> Piece<T> for Unrolled<T> {
+    fn name(&self) -> &'static str {
+        "steps"
+    }
+
+    fn record<'t>(&self, args: &[Var<'t, T>], _: bool) -> Vec<Var<'t, T>> {
+        let (state, shared) = args.split_at(self.0.states);
+        let mut state = state.to_vec();
+        let mut k = 0;
+        loop {
+            let values: Vec<_> = state.iter().map(|state| owned_value(*state)).collect();
+            let goes_on = self.0.count.goes_on(k, &values);
+            if !goes_on {
+                return state;
+            }
+            state = self.0.step.record(k, &state, shared);
+            k += 1;
+        }
+    }
+
+    fn equals(&self, other: &dyn Any) -> bool {
+        other.downcast_ref::<Self>().is_some_and(|other| Rc::ptr_eq(&self.0, &other.0))
+    }
+}
+
+macro_rules! steps_op {
+    ($name:literal) => {
+        fn name(&self) -> &'static str {
+            $name
+        }
+
+        fn formula(&self) -> Formula {
+            Formula::default()
+        }
+
+        fn cost(&self, _: &[&Shape], _: &Shape) -> Cost {
+            Cost::NONE
+        }
+
+        fn kink_distance(&self, _: &[View<'_, T>]) -> T {
+            T::infinity()
+        }
+    };
+}
+
+impl<T: Real> fmt::Debug for Loop<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("steps")
+    }
+}
+
+impl<T: Real> DynOp<T> for Loop<T> {
+    steps_op!("steps");
+
+    fn shape(&self, _: &[&Shape]) -> Result<Shape, String> {
+        Ok([self.0.elements].into())
+    }
+
+    fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
+        let (run, end) = self.0.forward(args.iter().map(owned).collect());
+        let elements = end.iter().flat_map(|end| end.to_vec());
+        out.iter_mut().zip(elements).for_each(|(out, element)| *out = element);
+        self.0.run.replace(self.0.is_swept.then_some(run));
+    }
+
+    fn jvp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        let core = &self.0;
+        let (state, shared) = call.args().split_at(core.states);
+        let (directions, moved) = tangents.split_at(core.states);
+        let directions = directions.iter().zip(state);
+        let args: Vec<_> = state
+            .iter()
+            .copied()
+            .chain(directions.map(|(direction, of)| direction.unwrap_or_else(|| of.zeros_like())))
+            .chain(shared.iter().copied())
+            .chain(moved.iter().copied().flatten())
+            .collect();
+        let step = TangentStep {
+            of: core.step.clone(),
+            moves: moved.iter().map(Option::is_some).collect(),
+        };
+        let tape = call.value().tape();
+        let doubled = Core::new(
+            Rc::new(step),
+            core.count.of_first(core.states),
+            core.keep,
+            &args[..2 * core.states],
+            tape.records_derivatives(),
+        );
+        let doubled = Loop(Rc::new(doubled.sharing(core.spare.clone(), core.most.clone())));
+        Some(tape.record(doubled, &args).slice(0, core.elements..))
+    }
+
+    fn vjp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        arg: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        let wanted: Vec<bool> = call.args().iter().map(|arg| arg.is_active()).collect();
+        let adjoints = call.shared(|| {
+            let args: Vec<_> =
+                call.args().iter().copied().chain([cotangent, call.value()]).collect();
+            let elements = wanted_of(call.args(), &wanted).map(|arg| arg.elements()).sum();
+            let adjoint = LoopAdjoint { of: self.0.clone(), wanted: wanted.clone(), elements };
+            call.value().tape().record(adjoint, &args)
+        });
+        part(call.args(), &wanted, arg, adjoints)
+    }
+
+    fn equals(&self, other: &dyn Any) -> bool {
+        let Some(Self(other)) = other.downcast_ref() else { return false };
+        let own = &self.0;
+        Rc::ptr_eq(own, other)
+            || Rc::ptr_eq(&own.step, &other.step)
+                && own.count.equals(&other.count)
+                && (own.keep, own.elements, own.is_swept)
+                    == (other.keep, other.elements, other.is_swept)
+    }
+}
+
+impl<T: Real> fmt::Debug for LoopAdjoint<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("steps_adjoint")
+    }
+}
+
+impl<T: Real> LoopAdjoint<T> {
+    /// The same function, which records the loop as a whole.
+    fn unrolled(&self) -> Segment<T> {
+        let of = Rc::new(Unrolled(self.of.clone()));
+        Segment {
+            piece: Rc::new(Adjoint { of, wanted: self.wanted.clone() }),
+            elements: self.elements,
+            spare: self.of.spare.clone(),
+            ready: RefCell::new(None),
+        }
+    }
+}
+
+impl<T: Real> DynOp<T> for LoopAdjoint<T> {
+    steps_op!("steps_adjoint");
+
+    fn shape(&self, _: &[&Shape]) -> Result<Shape, String> {
+        Ok([self.elements].into())
+    }
+
+    fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
+        let (args, rest) = args.split_at(self.wanted.len());
+        let [cotangent, value] = rest else { unreachable!("cotangent and value") };
+        let args = args.iter().map(owned).collect();
+        let [cotangent, value] = [cotangent, value].map(|view| view.iter().collect::<Vec<T>>());
+        out.copy_from_slice(&self.of.backward(args, &self.wanted, cotangent, &value));
+    }
+
+    fn jvp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        self.unrolled().jvp(call, tangents)
+    }
+
+    fn vjp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        arg: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        self.unrolled().vjp(call, arg, cotangent)
+    }
+
+    fn equals(&self, other: &dyn Any) -> bool {
+        other
+            .downcast_ref::<Self>()
+            .is_some_and(|other| self.wanted == other.wanted && Rc::ptr_eq(&self.of, &other.of))
+    }
+}

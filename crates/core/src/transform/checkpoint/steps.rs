@@ -1,0 +1,236 @@
+//! Loops of many steps, of which few states are kept.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+
+use super::looped::Loop;
+use super::run::Core;
+use super::segment::{Spare, divided, wanted_of};
+use crate::tensor::{Shape, Tensor};
+use crate::{Real, Var};
+
+/// A loop that is differentiated with `c` states kept, instead of all of them.
+///
+/// The step takes its number, the state (one or several tensors) and what all steps
+/// share, and gives the next state, of the same shapes.
+///
+/// ```
+/// use wengert_core::{Tape, checkpoint::Steps};
+///
+/// // x' = -a x by Euler's method, 100 steps, with 4 states kept.
+/// let decay = Steps::new(|_, [x], [a]| [x - a * x * 0.01]).keep(4);
+/// let tape = Tape::new();
+/// let (x, a) = (tape.variable(1.0), tape.variable(2.0));
+/// let [end] = decay.run(100, [x], [a]);
+/// let gradients = end.backward();
+/// assert!((gradients.wrt(x).item() - 0.98_f64.powi(100)).abs() < 1e-15);
+/// assert!((gradients.wrt(a).item() + 0.98_f64.powi(99)).abs() < 1e-15);
+/// ```
+///
+/// A reverse sweep takes [`forward_steps(n, c)`](super::forward_steps) steps and one
+/// more, for the value, beside the `n` that it records one at a time. A tangent of the
+/// loop is a loop again, of pairs, and so are the adjoints of that; the adjoint's
+/// derivative records the loop as a whole.
+pub struct Steps<T: Real, F, const N: usize, const K: usize> {
+    step: Rc<dyn Step<T>>,
+    keep: usize,
+    spare: Rc<Spare<T>>,
+    /// The most elements of states that were kept at a time.
+    most: Rc<Cell<usize>>,
+    function: std::marker::PhantomData<F>,
+}
+
+impl<T: Real, F, const N: usize, const K: usize> Steps<T, F, N, K>
+where
+    F: for<'s> Fn(usize, [Var<'s, T>; N], [Var<'s, T>; K]) -> [Var<'s, T>; N] + 'static,
+{
+    /// Takes the step. Ten states are kept, unless [`keep`](Self::keep) says otherwise.
+    pub fn new(step: F) -> Self {
+        Self {
+            step: Rc::new(Function::<F, N, K>(step)),
+            keep: 10,
+            spare: Spare::new(),
+            most: Rc::default(),
+            function: std::marker::PhantomData,
+        }
+    }
+
+    /// With room for `c` states, the first one included.
+    ///
+    /// # Panics
+    /// If there is room for none.
+    #[must_use]
+    #[track_caller]
+    pub fn keep(self, c: usize) -> Self {
+        assert!(c > 0, "the first state is kept at least");
+        Self { keep: c, ..self }
+    }
+
+    /// The state after `n` steps.
+    ///
+    /// # Panics
+    /// If the inputs lie on several tapes, a step gives other shapes than it takes, or
+    /// takes in parameters of its own: those are given as what the steps share.
+    #[track_caller]
+    pub fn run<'t>(
+        &self,
+        n: usize,
+        state: [Var<'t, T>; N],
+        shared: [Var<'t, T>; K],
+    ) -> [Var<'t, T>; N] {
+        self.record(Count::Known(n), state, shared)
+    }
+
+    /// The state before the first step for which `goes_on`, of the step's number and
+    /// the state, does not hold. How many steps that takes need not be known: states are
+    /// kept as the loop goes (online checkpointing). The number of steps is taken as
+    /// fixed by derivatives.
+    ///
+    /// ```
+    /// use wengert_core::{Tape, checkpoint::Steps};
+    ///
+    /// // Newton's method for the square root.
+    /// let newton = Steps::new(|_, [x], [a]| [(x + a / x) * 0.5]).keep(2);
+    /// let tape = Tape::new();
+    /// let (x, a) = (tape.constant(1.0), tape.variable(2.0));
+    /// let [root] = newton.run_while(|k, [x]| k < 50 && (x.item().powi(2) - 2.0).abs() > 1e-12, [x], [a]);
+    /// let derivative = root.backward().wrt(a).item();
+    /// assert!((derivative - 0.5 / 2.0_f64.sqrt()).abs() < 1e-12);
+    /// ```
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    #[track_caller]
+    pub fn run_while<'t>(
+        &self,
+        goes_on: impl Fn(usize, &[Tensor<T>; N]) -> bool + 'static,
+        state: [Var<'t, T>; N],
+        shared: [Var<'t, T>; K],
+    ) -> [Var<'t, T>; N] {
+        let goes_on = move |k: usize, state: &[Tensor<T>]| {
+            goes_on(k, state.first_chunk().expect("a state of the step"))
+        };
+        self.record(Count::While(Rc::new(goes_on)), state, shared)
+    }
+
+    #[track_caller]
+    fn record<'t>(
+        &self,
+        count: Count<T>,
+        state: [Var<'t, T>; N],
+        shared: [Var<'t, T>; K],
+    ) -> [Var<'t, T>; N] {
+        let args: Vec<_> = state.into_iter().chain(shared).collect();
+        let tape = args.first().expect("a loop has a state").tape();
+        let shapes: Vec<Shape> = state.iter().map(|state| state.shape()).collect();
+        let is_swept = tape.records_derivatives() && args.iter().any(|arg| arg.is_active());
+        let core = Core::new(self.step.clone(), count, self.keep, &state, is_swept)
+            .sharing(self.spare.clone(), self.most.clone());
+        let looped = Loop(Rc::new(core));
+        let results = divided(tape.record(looped, &args), shapes);
+        results.try_into().unwrap_or_else(|_| unreachable!("one result a state"))
+    }
+
+    /// The most bytes that the loop's runs have held beside the tape: states, and the
+    /// recording of a step.
+    pub fn peak(&self) -> usize {
+        self.most.get() * size_of::<T>() + self.spare.peak()
+    }
+}
+
+impl<T: Real, F, const N: usize, const K: usize> fmt::Debug for Steps<T, F, N, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "steps of {N} states and {K} shared values, {} states kept", self.keep)
+    }
+}
+
+/// How many steps there are.
+#[derive(Clone)]
+pub(super) enum Count<T: Real> {
+    Known(usize),
+    /// As long as this holds of the step's number and the state.
+    While(Rc<Condition<T>>),
+}
+
+/// Whether to go on, from a step's number and the state before it.
+type Condition<T> = dyn Fn(usize, &[Tensor<T>]) -> bool;
+
+impl<T: Real> Count<T> {
+    pub(super) fn goes_on(&self, k: usize, state: &[Tensor<T>]) -> bool {
+        match self {
+            Count::Known(n) => k < *n,
+            Count::While(goes_on) => goes_on(k, state),
+        }
+    }
+
+    /// The same, for states of which the first so many count.
+    pub(super) fn of_first(&self, states: usize) -> Self {
+        match self {
+            Count::Known(n) => Count::Known(*n),
+            Count::While(goes_on) => {
+                let goes_on = goes_on.clone();
+                Count::While(Rc::new(move |k, state| goes_on(k, &state[..states])))
+            }
+        }
+    }
+
+    pub(super) fn equals(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Count::Known(own), Count::Known(other)) => own == other,
+            (Count::While(own), Count::While(other)) => Rc::ptr_eq(own, other),
+            _ => false,
+        }
+    }
+}
+
+/// A step that can be recorded on any tape.
+pub(super) trait Step<T: Real> {
+    fn record<'t>(&self, k: usize, state: &[Var<'t, T>], shared: &[Var<'t, T>]) -> Vec<Var<'t, T>>;
+}
+
+struct Function<F, const N: usize, const K: usize>(F);
+
+impl<T: Real, F, const N: usize, const K: usize> Step<T> for Function<F, N, K>
+where
+    F: for<'s> Fn(usize, [Var<'s, T>; N], [Var<'s, T>; K]) -> [Var<'s, T>; N],
+{
+    fn record<'t>(&self, k: usize, state: &[Var<'t, T>], shared: &[Var<'t, T>]) -> Vec<Var<'t, T>> {
+        let own = std::array::from_fn(|i| state[i]);
+        let next = (self.0)(k, own, std::array::from_fn(|i| shared[i]));
+        assert!(
+            state[0].tape().parameter_keys().is_empty(),
+            "steps: step {k} takes in a parameter, whose gradient would be lost; take it in before \
+             the loop, and give it as one of the values that steps share"
+        );
+        for (next, before) in next.iter().zip(state) {
+            let [next, before] = [next.shape(), before.shape()];
+            assert_eq!(next, before, "steps: step {k} gives a state of another shape");
+        }
+        next.to_vec()
+    }
+}
+
+/// A step with its tangent: the state is followed by its tangents, and the shared values
+/// by the tangents of those that have one.
+pub(super) struct TangentStep<T: Real> {
+    pub(super) of: Rc<dyn Step<T>>,
+    pub(super) moves: Vec<bool>,
+}
+
+impl<T: Real> Step<T> for TangentStep<T> {
+    fn record<'t>(&self, k: usize, state: &[Var<'t, T>], shared: &[Var<'t, T>]) -> Vec<Var<'t, T>> {
+        let (state, directions) = state.split_at(state.len() / 2);
+        let (shared, moved) = shared.split_at(self.moves.len());
+        let mut next = self.of.record(k, state, shared);
+        let tangents: Vec<_> = state
+            .iter()
+            .copied()
+            .zip(directions.iter().copied())
+            .chain(wanted_of(shared, &self.moves).zip(moved.iter().copied()))
+            .collect();
+        let derivative = state[0].tape().tangents_of(&next, &tangents);
+        next.extend(derivative);
+        next
+    }
+}

@@ -1,0 +1,99 @@
+//! Sparse Jacobians and Hessians: pattern, colours, compressed products, recovery.
+//!
+//! Of a large Jacobian most entries are often zero, whatever the point. The *pattern*
+//! of the others follows from the tape, by a pass that hands sets of input elements
+//! from operands to results (`domains`; G&W, section 7.3). Columns that share no row
+//! are *coloured* alike ([`Colouring`]), and one product with a vector of zeros and
+//! ones gives all columns of a colour at once (`plan`; G&W, chapter 8). So the cost
+//! depends on the number of colours, which is that of diagonals for a banded matrix
+//! of any size, and not on the number of variables.
+//!
+//! Nothing here guesses: the pattern never misses an entry, a pattern that the user
+//! gives is checked by a product that needs none, and where the function records other
+//! operations than before, the pattern is found anew.
+
+mod colouring;
+mod derivative;
+pub(crate) mod domains;
+mod matrix;
+mod pattern;
+mod plan;
+
+use thiserror::Error;
+
+pub use colouring::Colouring;
+pub use derivative::{Compiled, Derivative, First, Hessian, Jacobian, Kind, Second};
+pub use matrix::Matrix;
+pub use pattern::Pattern;
+pub use plan::Compression;
+
+use super::inputs::{Function, Inputs};
+use crate::Real;
+
+/// The Jacobian of a function at `x`, with its pattern. Rows are the elements of the
+/// value, columns those of all inputs, one after another, each in row-major order.
+///
+/// ```
+/// use wengert_core::{Tensor, sparse};
+///
+/// let x = Tensor::from([1.0, 2.0, 3.0]);
+/// let j = sparse::jacobian(|x| x.slice(0, 1..) - x.slice(0, ..2).square(), &x);
+/// assert_eq!(j.pattern().to_string(), "xx.\n.xx");
+/// assert_eq!(j.values(), [-2.0, 1.0, -4.0, 1.0]);
+/// ```
+#[track_caller]
+pub fn jacobian<T: Real, I: Inputs<T>>(f: impl for<'t> Function<'t, T, I>, x: I) -> Matrix<T> {
+    derivative::once::<First, T, I>(f, &x)
+}
+
+/// The Hessian of a scalar function at `x`, with its pattern. Rows and columns are the
+/// elements of all inputs, one after another, each in row-major order.
+///
+/// ```
+/// use wengert_core::{Tensor, sparse};
+///
+/// let x = Tensor::from([1.0, 2.0, 3.0]);
+/// let h = sparse::hessian(|x| (x.slice(0, 1..) * x.slice(0, ..2).square()).sum(), &x);
+/// assert_eq!(h.pattern().to_string(), "xx.\nxxx\n.x.");
+/// assert_eq!(h.values(), [4.0, 2.0, 2.0, 6.0, 4.0, 4.0]);
+/// ```
+///
+/// # Panics
+/// As [`Derivative::of`].
+#[track_caller]
+pub fn hessian<T: Real, I: Inputs<T>>(f: impl for<'t> Function<'t, T, I>, x: I) -> Matrix<T> {
+    derivative::once::<Second, T, I>(f, &x)
+}
+
+/// Why a pattern does not hold.
+#[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// It is one of matrices of another size.
+    #[error(
+        "the pattern is {} x {}, and the derivative {} x {}",
+        given[0], given[1], expected[0], expected[1]
+    )]
+    Size {
+        /// Rows and columns of the pattern.
+        given: [usize; 2],
+        /// Elements of the value and of the inputs.
+        expected: [usize; 2],
+    },
+    /// The derivative has an entry where the pattern has none.
+    #[error("the entry at row {row}, column {column} is {value:e}, outside of the pattern")]
+    Outside {
+        /// The row.
+        row: usize,
+        /// The column.
+        column: usize,
+        /// The entry.
+        value: f64,
+    },
+    /// A Hessian's pattern, or the Hessian, is not that of its transpose.
+    #[error(
+        "a Hessian equals its transpose, and this does not; of a gradient whose rules are no \
+         derivatives (clipping, reversal), take the Jacobian"
+    )]
+    NotSymmetric,
+}
