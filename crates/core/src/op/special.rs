@@ -184,7 +184,8 @@ impl Elementwise<1> for Polygamma {
 /// let x = tape.variable(0.0_f64);
 /// let [slope] = x.sinc().grad([x]);
 /// let [bend] = slope.grad([x]);
-/// assert_eq!((slope.item(), bend.item()), (0.0, -PI * PI / 3.0));
+/// assert_eq!(slope.item(), 0.0);
+/// assert!((bend.item() + PI * PI / 3.0).abs() < 1e-14);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sinc(pub u32);
