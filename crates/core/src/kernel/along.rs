@@ -4,6 +4,7 @@
 //! axis, whole rows of `inner` elements are moved; otherwise one element at a time.
 
 use super::contiguous;
+use super::rows::Rows;
 use crate::Real;
 use crate::tensor::{Shape, View};
 
@@ -36,22 +37,31 @@ fn for_each_place<T: Real>(
     let inner: usize = moved[axis + 1..].iter().product();
     let count = moved[axis];
     let is_whole = places.shape()[axis + 1..].iter().all(|&extent| extent == 1);
-    let (layout, width) = if is_whole {
+    if is_whole {
         let lead: Shape = moved[..=axis].into();
-        (places.layout().leading(moved.rank() - axis - 1).broadcast_to(&lead), inner)
-    } else {
-        (places.layout().broadcast_to(moved), 1)
-    };
-    let (mut outer, mut k, mut i) = (0, 0, 0);
-    for x in places.with_layout(&layout, places.offset()).iter() {
-        let place = place(name, x, extent);
-        visit((outer * extent + place) * inner + i, (outer * count + k) * inner + i, width);
-        i += width;
-        if i == inner {
-            (i, k) = (0, k + 1);
-            if k == count {
-                (k, outer) = (0, outer + 1);
+        let layout = places.layout().leading(moved.rank() - axis - 1).broadcast_to(&lead);
+        for (outer, row) in Rows::new(&layout, places.offset()).enumerate() {
+            for (k, x) in row.iter(places.data()).enumerate() {
+                let place = place(name, x, extent);
+                visit((outer * extent + place) * inner, (outer * count + k) * inner, inner);
             }
+        }
+        return;
+    }
+    let layout = places.layout().broadcast_to(moved);
+    // Rows of places make up the elements behind the axis.
+    let (mut outer, mut k, mut first) = (0, 0, 0);
+    for row in Rows::new(&layout, places.offset()) {
+        for (i, x) in (first..).zip(row.iter(places.data())) {
+            let place = place(name, x, extent);
+            visit((outer * extent + place) * inner + i, (outer * count + k) * inner + i, 1);
+        }
+        first += row.count;
+        if first == inner {
+            (first, k) = (0, k + 1);
+        }
+        if k == count {
+            (k, outer) = (0, outer + 1);
         }
     }
 }

@@ -30,6 +30,15 @@ fn key<T: Real>(x: T) -> u64 {
     }
 }
 
+/// The place of the first element in order. There is one.
+fn first<T: Real>(row: &[T], descending: bool) -> usize {
+    let precedes = |a: T, b: T| match descending {
+        true => a > b || (a.is_nan() && !b.is_nan()),
+        false => a < b || (b.is_nan() && !a.is_nan()),
+    };
+    (1..row.len()).fold(0, |first, i| if precedes(row[i], row[first]) { i } else { first })
+}
+
 /// Writes the places of the first elements of a row in ascending or descending order,
 /// as many as `out` has room for.
 ///
@@ -45,13 +54,12 @@ pub(crate) fn places<T: Real>(row: &[T], descending: bool, out: &mut [T]) {
     if out.is_empty() {
         return;
     }
-    let flip = if descending { u64::MAX } else { 0 };
-    let keys = row.iter().enumerate().map(|(place, &x)| (key(x) ^ flip, place as u32));
     if let [first] = out {
-        let least = keys.min().expect("a row with a first element");
-        *first = T::from_f64(f64::from(least.1));
+        *first = T::from_f64(self::first(row, descending) as f64);
         return;
     }
+    let flip = if descending { u64::MAX } else { 0 };
+    let keys = row.iter().enumerate().map(|(place, &x)| (key(x) ^ flip, place as u32));
     KEYS.with_borrow_mut(|sorted| {
         sorted.clear();
         sorted.extend(keys);

@@ -116,6 +116,10 @@ pub(crate) fn recurrence<T: Real>(
     let a = contiguous(a);
     for_each_run(b, axis, out, |start, run, width| {
         let a = &a[start..start + run.len()];
+        if width == 1 {
+            let steps = run.iter_mut().zip(a);
+            return if reverse { recur(steps.rev()) } else { recur(steps) };
+        }
         for_each_pair(
             run,
             width,
@@ -128,6 +132,18 @@ pub(crate) fn recurrence<T: Real>(
             },
         );
     });
+}
+
+/// The recurrence over single numbers, each with its coefficient.
+#[inline(always)]
+fn recur<'a, T: Real>(mut steps: impl Iterator<Item = (&'a mut T, &'a T)>) {
+    // The first has none before it, and its coefficient may be anything.
+    let Some((first, _)) = steps.next() else { return };
+    let mut before = *first;
+    for (s, &a) in steps {
+        *s += a * before;
+        before = *s;
+    }
 }
 
 /// Writes the logarithm of the sum of exponentials of each element along an axis and

@@ -235,8 +235,13 @@ impl Linear for Slice {
         _: usize,
         cotangent: Var<'t, T>,
     ) -> Var<'t, T> {
-        let Slice { axis, start, step, .. } = *self;
-        cotangent.apply(Pad { axis, start, step, extent: args.of(0)[axis] })
+        let Slice { axis, start, count, step } = *self;
+        let extent = args.of(0)[axis];
+        if step == -1 && count == extent {
+            // All elements, backwards: that is its own transpose, and a view.
+            return cotangent.apply(self.clone());
+        }
+        cotangent.apply(Pad { axis, start, step, extent })
     }
 
     #[inline]
