@@ -252,6 +252,8 @@ macro_rules! reads {
         $(impl $trait for Reads {
             type Output = Self;
 
+            // Whatever the operation, what both sides read is read.
+            #[allow(clippy::suspicious_arithmetic_impl)]
             #[inline]
             fn $operator(self, other: Self) -> Self {
                 Self(self.0 | other.0)

@@ -31,7 +31,8 @@ impl Op for ArgSort {
         "places of x in order",
         "dy = 0",
         r"x_{y_0} \le x_{y_1} \le \dots,\quad \dot y = 0",
-    );
+    )
+    .with_convention("equal elements stay in their order; a NaN is the largest");
     const DIFFERENTIABLE: bool = false;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
