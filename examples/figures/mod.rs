@@ -7,12 +7,13 @@
 //! paper's MATLAB pictures, so that both can be laid side by side.
 //!
 //! `page` turns a figure into files, `axes` holds what all figures have in common, and `region`
-//! finds the outline of a shaded area.
+//! finds the outline of a shaded area. `derivatives` has the figures that are not the paper's.
 
 // Every example that includes this module draws only some of the figures.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 mod axes;
+mod derivatives;
 mod page;
 mod region;
 
@@ -22,6 +23,7 @@ use std::path::Path;
 use plotters::prelude::*;
 
 use axes::{Axes, Frame, Tick};
+pub use derivatives::{checkpoint_costs, coloured_matrix};
 use page::{Drawn, Figure, Page};
 
 /// The grey of the paper's decision regions: 0.8 of white.

@@ -88,13 +88,14 @@ where
     /// fixed by derivatives.
     ///
     /// ```
-    /// use wengert_core::{Tape, checkpoint::Steps};
+    /// use wengert_core::{Tape, Tensor, checkpoint::Steps};
     ///
     /// // Newton's method for the square root.
     /// let newton = Steps::new(|_, [x], [a]| [(x + a / x) * 0.5]).keep(2);
     /// let tape = Tape::new();
-    /// let (x, a) = (tape.constant(1.0), tape.variable(2.0));
-    /// let [root] = newton.run_while(|k, [x]| k < 50 && (x.item().powi(2) - 2.0).abs() > 1e-12, [x], [a]);
+    /// let (x, a) = (tape.constant(1.0_f64), tape.variable(2.0));
+    /// let goes_on = |k, [x]: &[Tensor<f64>; 1]| k < 50 && (x.item().powi(2) - 2.0).abs() > 1e-12;
+    /// let [root] = newton.run_while(goes_on, [x], [a]);
     /// let derivative = root.backward().wrt(a).item();
     /// assert!((derivative - 0.5 / 2.0_f64.sqrt()).abs() < 1e-12);
     /// ```
