@@ -12,6 +12,7 @@ mod closed_forms;
 mod convolution;
 mod elementary;
 mod harness;
+mod implicit;
 mod memory;
 mod messages;
 mod mutation;

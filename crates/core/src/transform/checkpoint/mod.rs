@@ -16,7 +16,7 @@
 mod looped;
 mod run;
 mod schedule;
-mod segment;
+pub(super) mod segment;
 mod steps;
 
 use std::any::Any;
