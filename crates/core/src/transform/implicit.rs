@@ -220,10 +220,13 @@ impl<T: Real> Piece<T> for System<T> {
     }
 }
 
+/// From the inputs' values to the solution.
+type OwnSolver<T> = dyn Fn(&[Tensor<T>]) -> Tensor<T>;
+
 /// How a root is found.
 enum Solver<T: Real> {
     /// By the user's own means.
-    Own(Rc<dyn Fn(&[Tensor<T>]) -> Tensor<T>>),
+    Own(Rc<OwnSolver<T>>),
     /// As the solution of a linear system.
     Linear(Rc<System<T>>),
 }
