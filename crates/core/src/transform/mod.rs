@@ -6,6 +6,7 @@
 
 pub mod checkpoint;
 mod gradient;
+mod implicit;
 mod inputs;
 mod jacobian;
 mod product;
@@ -13,6 +14,7 @@ pub mod sparse;
 
 pub use checkpoint::checkpoint;
 pub use gradient::{func, grad, value_and_grad};
+pub use implicit::{fixed_point, minimiser, root};
 pub use inputs::{Function, Inputs};
 pub use jacobian::{hessian, jacobian};
 pub use product::{hvp, jvp, vjp};

@@ -15,6 +15,7 @@ mod einsum;
 mod elementary;
 mod functions;
 mod harness;
+mod implicit;
 mod memory;
 mod messages;
 mod mutation;

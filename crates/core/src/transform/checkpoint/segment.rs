@@ -16,7 +16,7 @@ use crate::tensor::{Shape, Tensor, View};
 use crate::{Real, Tape, Var, concat};
 
 /// A function that can be recorded on any tape.
-pub(super) trait Piece<T: Real>: Any {
+pub(in crate::transform) trait Piece<T: Real>: Any {
     /// The name of the op.
     fn name(&self) -> &'static str;
 
@@ -36,15 +36,15 @@ fn is_same<T: Real>(a: &Rc<dyn Piece<T>>, b: &Rc<dyn Piece<T>>) -> bool {
 
 /// A tape that waits for its next use: functions that are not recorded at the same time
 /// share its memory.
-pub(super) struct Spare<T: Real>(RefCell<Option<Tape<T>>>);
+pub(in crate::transform) struct Spare<T: Real>(RefCell<Option<Tape<T>>>);
 
 impl<T: Real> Spare<T> {
-    pub(super) fn new() -> Rc<Self> {
+    pub(in crate::transform) fn new() -> Rc<Self> {
         Rc::new(Self(RefCell::new(None)))
     }
 
     /// Lets `body` have an empty tape.
-    pub(super) fn with<R>(&self, body: impl FnOnce(&Tape<T>) -> R) -> R {
+    pub(in crate::transform) fn with<R>(&self, body: impl FnOnce(&Tape<T>) -> R) -> R {
         // A function that applies itself finds none, and gets another.
         let mut tape = self.0.take().unwrap_or_default();
         let result = body(&tape);
@@ -54,19 +54,19 @@ impl<T: Real> Spare<T> {
     }
 
     /// The most that the tape has held.
-    pub(super) fn peak(&self) -> usize {
+    pub(in crate::transform) fn peak(&self) -> usize {
         self.0.borrow().as_ref().map_or(0, |tape| tape.memory().peak)
     }
 }
 
 /// A piece as an op: its value is that of all results, one after another.
-pub(super) struct Segment<T: Real> {
-    pub(super) piece: Rc<dyn Piece<T>>,
-    pub(super) elements: usize,
-    pub(super) spare: Rc<Spare<T>>,
+pub(in crate::transform) struct Segment<T: Real> {
+    pub(in crate::transform) piece: Rc<dyn Piece<T>>,
+    pub(in crate::transform) elements: usize,
+    pub(in crate::transform) spare: Rc<Spare<T>>,
     /// The value for the first evaluation, where the shapes of the results were not
     /// known without computing them.
-    pub(super) ready: RefCell<Option<Vec<T>>>,
+    pub(in crate::transform) ready: RefCell<Option<Vec<T>>>,
 }
 
 impl<T: Real> fmt::Debug for Segment<T> {
@@ -76,7 +76,7 @@ impl<T: Real> fmt::Debug for Segment<T> {
 }
 
 /// A view as a tensor of its own.
-pub(super) fn owned<T: Real>(view: &View<'_, T>) -> Tensor<T> {
+pub(in crate::transform) fn owned<T: Real>(view: &View<'_, T>) -> Tensor<T> {
     let mut elements = vec![T::zero(); view.len()];
     view.copy_to(&mut elements);
     Tensor::new(view.shape().clone(), elements)
@@ -93,7 +93,7 @@ fn write<T: Real>(vars: &[Var<'_, T>], mut out: &mut [T]) {
 }
 
 /// Values joined to one vector.
-pub(super) fn joined<'t, T: Real>(vars: &[Var<'t, T>]) -> Var<'t, T> {
+pub(in crate::transform) fn joined<'t, T: Real>(vars: &[Var<'t, T>]) -> Var<'t, T> {
     let flat: Vec<Var<'t, T>> = vars.iter().map(|var| var.reshape([var.elements()])).collect();
     match flat[..] {
         [single] => single,
@@ -102,7 +102,7 @@ pub(super) fn joined<'t, T: Real>(vars: &[Var<'t, T>]) -> Var<'t, T> {
 }
 
 /// A vector divided into values of given shapes.
-pub(super) fn divided<'t, T: Real>(
+pub(in crate::transform) fn divided<'t, T: Real>(
     vector: Var<'t, T>,
     shapes: impl IntoIterator<Item = Shape>,
 ) -> Vec<Var<'t, T>> {
@@ -119,6 +119,19 @@ impl<T: Real> Segment<T> {
     fn derived(&self, piece: impl Piece<T>, elements: usize) -> Self {
         let spare = self.spare.clone();
         Self { piece: Rc::new(piece), elements, spare, ready: RefCell::new(None) }
+    }
+
+    /// The adjoints of the arguments that are wanted, one after another.
+    pub(in crate::transform) fn adjoints<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        wanted: &[bool],
+        cotangent: Var<'t, T>,
+    ) -> Var<'t, T> {
+        let args: Vec<_> = call.args().iter().copied().chain([cotangent, call.value()]).collect();
+        let elements = wanted_of(call.args(), wanted).map(|arg| arg.elements()).sum();
+        let adjoint = Adjoint { of: self.piece.clone(), wanted: wanted.to_vec() };
+        call.value().tape().record(self.derived(adjoint, elements), &args)
     }
 }
 
@@ -167,13 +180,7 @@ impl<T: Real> DynOp<T> for Segment<T> {
     ) -> Option<Var<'t, T>> {
         let wanted: Vec<bool> = call.args().iter().map(|arg| arg.is_active()).collect();
         // One recording of the function serves all operands.
-        let adjoints = call.shared(|| {
-            let args: Vec<_> =
-                call.args().iter().copied().chain([cotangent, call.value()]).collect();
-            let elements = wanted_of(call.args(), &wanted).map(|arg| arg.elements()).sum();
-            let adjoint = Adjoint { of: self.piece.clone(), wanted: wanted.clone() };
-            call.value().tape().record(self.derived(adjoint, elements), &args)
-        });
+        let adjoints = call.shared(|| self.adjoints(call, &wanted, cotangent));
         part(call.args(), &wanted, arg, adjoints)
     }
 
@@ -193,7 +200,7 @@ impl<T: Real> DynOp<T> for Segment<T> {
 }
 
 /// One argument's part of the adjoints of all that are wanted.
-pub(super) fn part<'t, T: Real>(
+pub(in crate::transform) fn part<'t, T: Real>(
     args: &[Var<'t, T>],
     wanted: &[bool],
     arg: usize,
@@ -204,7 +211,7 @@ pub(super) fn part<'t, T: Real>(
     wanted[arg].then(|| adjoints.slice(0, range).reshape(args[arg].shape()))
 }
 
-pub(super) fn wanted_of<'a, X: Copy>(
+pub(in crate::transform) fn wanted_of<'a, X: Copy>(
     args: &'a [X],
     wanted: &'a [bool],
 ) -> impl Iterator<Item = X> + 'a {
@@ -224,15 +231,15 @@ fn compare<T: Real>(again: Var<'_, T>, before: Var<'_, T>) {
 }
 
 /// What is wrong with a function that changes.
-pub(super) const CHANGED: &str = "checkpoint: the function gave another value when it was computed \
+pub(in crate::transform) const CHANGED: &str = "checkpoint: the function gave another value when it was computed \
     again; it has to depend on its inputs alone, so take what changes (random masks, counters) as \
     an input";
 
 /// The adjoint of a piece. Its arguments are those of the piece, the cotangent, and the
 /// piece's value.
-pub(super) struct Adjoint<T: Real> {
-    pub(super) of: Rc<dyn Piece<T>>,
-    pub(super) wanted: Vec<bool>,
+pub(in crate::transform) struct Adjoint<T: Real> {
+    pub(in crate::transform) of: Rc<dyn Piece<T>>,
+    pub(in crate::transform) wanted: Vec<bool>,
 }
 
 impl<T: Real> Piece<T> for Adjoint<T> {
