@@ -29,6 +29,11 @@ impl Elementwise<1> for Tanh {
         y.constant(1.0) - y * y
     }
 
+    #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.tanh())
+    }
+
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Tanh, [Domain::reals()]);
     }
@@ -56,6 +61,11 @@ impl Elementwise<1> for Sigmoid {
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [_]: [A; 1], y: A) -> A {
         y * (y.constant(1.0) - y)
+    }
+
+    #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.sigmoid())
     }
 
     fn samples(samples: &mut Samples<Self>) {

@@ -76,6 +76,11 @@ impl Elementwise<1> for Ln {
         x.reciprocal()
     }
 
+    #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.ln())
+    }
+
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Ln, [Domain::positive()]);
     }
@@ -139,6 +144,11 @@ impl Elementwise<1> for Sin {
         x.cos()
     }
 
+    #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.sin())
+    }
+
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Sin, [Domain::reals()]);
     }
@@ -172,6 +182,11 @@ impl Elementwise<1> for Cos {
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
         -x.sin()
+    }
+
+    #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.cos())
     }
 
     fn samples(samples: &mut Samples<Self>) {

@@ -8,10 +8,10 @@
 //!
 //! | family | the op states | follows |
 //! | --- | --- | --- |
-//! | [`Elementwise`] | the function and its local partials | jvp, vjp, broadcasting |
-//! | [`Linear`] | the map and its transpose | jvp = map, vjp = transpose |
-//! | [`Bilinear`] | the map and its two transposes | jvp, vjp |
-//! | [`Op`] | both by hand | |
+//! | [`Elementwise`] | the function and its local partials | jvp, vjp, Taylor, broadcasting |
+//! | [`Linear`] | the map and its transpose | jvp = map, vjp = transpose, Taylor = map |
+//! | [`Bilinear`] | the map and its two transposes | jvp, vjp, Taylor by convolution |
+//! | [`Op`] | jvp and vjp by hand | Taylor, by the jvp |
 //!
 //! Rules are written with [`Var`] operations, so every order of derivative
 //! exists. The adjoint of broadcasting stands in one place, [`Var::sum_to`].
@@ -25,6 +25,8 @@ mod arithmetic;
 mod bilinear;
 mod compare;
 mod convolution;
+mod cotangent;
+mod custom;
 mod elementwise;
 mod exponential;
 mod index;
@@ -36,6 +38,7 @@ mod product;
 pub mod registry;
 mod row;
 pub mod samples;
+mod series;
 mod stop;
 mod sum;
 mod window;
@@ -50,6 +53,7 @@ pub use arithmetic::{Abs, Add, Div, Maximum, Minimum, Mul, Neg, Sub};
 pub use bilinear::Bilinear;
 pub use compare::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual, Select};
 pub use convolution::{Conv2d, Conv2dWeights, ConvTranspose2d, Convolution};
+pub use custom::{custom_jvp, custom_vjp};
 pub use elementwise::Elementwise;
 pub use exponential::{Cos, Exp, Expm1, Ln, Ln1p, Sin};
 pub use index::{Gather, ScatterAdd};
@@ -60,6 +64,7 @@ pub use power::{Powf, Powi, Reciprocal, Sqrt, Square};
 pub use product::{Matmul, Outer};
 pub use row::{FirstMax, LayerNorm, LogSoftmax, LogSumExp, Max, Norm, Softmax};
 pub use samples::{Domain, SampleSet, Samples, ShapeClass};
+pub use series::{Series, SeriesCall, System};
 pub use sum::{Mean, Sum, SumTo};
 pub use window::{PerAxis, PerSide};
 
@@ -276,6 +281,10 @@ pub trait DynOp<T: Real>: Any + Debug {
         arg: usize,
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>>;
+    /// The Taylor coefficients of the result. Every op has them by its forward rule.
+    fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
+        call.by_jvp()
+    }
     /// The scalar operations of one evaluation.
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost;
     /// The distance to the nearest kink.
@@ -361,6 +370,10 @@ impl<T: Real> DynOp<T> for Rc<dyn DynOp<T>> {
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
         (**self).vjp(call, arg, cotangent)
+    }
+
+    fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
+        (**self).taylor(call)
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {

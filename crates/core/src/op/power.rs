@@ -24,6 +24,11 @@ impl Elementwise<1> for Square {
         x + x
     }
 
+    #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.square())
+    }
+
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Square, [Domain::reals()]);
     }
@@ -49,6 +54,11 @@ impl Elementwise<1> for Sqrt {
         y.constant(0.5) / y
     }
 
+    #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.sqrt())
+    }
+
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Sqrt, [Domain::positive()]);
     }
@@ -72,6 +82,11 @@ impl Elementwise<1> for Reciprocal {
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [_]: [A; 1], y: A) -> A {
         -(y * y)
+    }
+
+    #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.reciprocal())
     }
 
     fn samples(samples: &mut Samples<Self>) {
@@ -105,6 +120,11 @@ impl Elementwise<1> for Powi {
             1 => Some([1.0]),
             _ => None,
         }
+    }
+
+    #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.powi(self.0))
     }
 
     fn samples(samples: &mut Samples<Self>) {
@@ -141,6 +161,11 @@ impl Elementwise<1> for Powf {
             1.0 => Some([1.0]),
             _ => None,
         }
+    }
+
+    #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.powf(self.0))
     }
 
     fn samples(samples: &mut Samples<Self>) {

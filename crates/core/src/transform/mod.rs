@@ -8,8 +8,10 @@ mod gradient;
 mod inputs;
 mod jacobian;
 mod product;
+mod taylor;
 
 pub use gradient::{func, grad, value_and_grad};
 pub use inputs::{Function, Inputs};
 pub use jacobian::{hessian, jacobian};
-pub use product::{hvp, jvp, vjp};
+pub use product::{fisher_product, gauss_newton_product, hvp, jvp, vjp};
+pub use taylor::{taylor, taylor_along};

@@ -1,0 +1,222 @@
+//! Arithmetic of power series: G&W, Tables 13.1 and 13.2.
+//!
+//! Three convolutions do all the work: product, square and quotient. The other
+//! functions are solutions of differential equations in these, such as `y' = y x'` for the
+//! exponential, and solving them coefficient by coefficient is the recursion of
+//! Table 13.2. The cost of degree `d` is therefore of the order `d^2`.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use super::{Series, convolution};
+use crate::number::Number;
+use crate::{Real, Var};
+
+impl<'t, T: Real> Series<'_, 't, T> {
+    /// A function of the values at `t = 0`, which stays as it is.
+    fn step(self, other: Self, mask: impl Fn(Var<'t, T>, Var<'t, T>) -> Var<'t, T> + 't) -> Self {
+        let (a, b) = (self.id, other.id);
+        self.system
+            .defined(move |system, k| (k == 0).then(|| mask(system.start(a), system.start(b))))
+    }
+
+    /// Sine and cosine, each the other's derivative.
+    fn circular(self) -> [Self; 2] {
+        let (x, rate) = (self.id, self.rate());
+        let mut cos = self;
+        let sin = self.solution(
+            move |system| system.start(x).sin(),
+            |sin| {
+                cos = self.solution(move |system| system.start(x).cos(), |_| -(sin * rate));
+                cos * rate
+            },
+        );
+        [sin, cos]
+    }
+}
+
+impl<T: Real> Neg for Series<'_, '_, T> {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        let x = self.id;
+        self.system.defined(move |system, k| Some(-system.at(x, k)?))
+    }
+}
+
+impl<T: Real> Add for Series<'_, '_, T> {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let (a, b) = (self.id, other.id);
+        self.system.defined(move |system, k| match (system.at(a, k), system.at(b, k)) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        })
+    }
+}
+
+impl<T: Real> Sub for Series<'_, '_, T> {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        let (a, b) = (self.id, other.id);
+        self.system.defined(move |system, k| match (system.at(a, k), system.at(b, k)) {
+            (Some(a), Some(b)) => Some(a - b),
+            (a, b) => a.or_else(|| Some(-b?)),
+        })
+    }
+}
+
+impl<T: Real> Mul for Series<'_, '_, T> {
+    type Output = Self;
+
+    fn mul(self, other: Self) -> Self {
+        if self.id == other.id {
+            return self.square();
+        }
+        let (a, b) = (self.id, other.id);
+        self.system.defined(move |system, k| {
+            convolution(0..=k, |j| Some(system.at(a, j)? * system.at(b, k - j)?))
+        })
+    }
+}
+
+impl<T: Real> Div for Series<'_, '_, T> {
+    type Output = Self;
+
+    /// `b y = a`, solved for the last coefficient of `y`.
+    fn div(self, other: Self) -> Self {
+        let (a, b) = (self.id, other.id);
+        let y = self.system.given(Vec::new());
+        let own = y.id;
+        y.define(move |system, k| {
+            let lower = convolution(1..=k, |j| Some(system.at(b, j)? * system.at(own, k - j)?));
+            let rest = match (system.at(a, k), lower) {
+                (Some(a), Some(lower)) => a - lower,
+                (a, lower) => a.or_else(|| Some(-lower?))?,
+            };
+            Some(rest / system.start(b))
+        });
+        y
+    }
+}
+
+impl<T: Real> Number for Series<'_, '_, T> {
+    fn constant(self, value: f64) -> Self {
+        self.system.constant(self.system.tape.scalar_constant(T::from_f64(value)))
+    }
+
+    fn exp(self) -> Self {
+        let x = self.id;
+        self.solution(move |system| system.start(x).exp(), |y| y * self.rate())
+    }
+
+    fn ln(self) -> Self {
+        let x = self.id;
+        self.solution(move |system| system.start(x).ln(), |_| self.rate() / self)
+    }
+
+    fn sin(self) -> Self {
+        self.circular()[0]
+    }
+
+    fn cos(self) -> Self {
+        self.circular()[1]
+    }
+
+    fn tanh(self) -> Self {
+        let x = self.id;
+        self.solution(
+            move |system| system.start(x).tanh(),
+            |y| (y.constant(1.0) - y.square()) * self.rate(),
+        )
+    }
+
+    fn sigmoid(self) -> Self {
+        let x = self.id;
+        self.solution(move |system| system.start(x).sigmoid(), |y| (y - y.square()) * self.rate())
+    }
+
+    fn sqrt(self) -> Self {
+        let x = self.id;
+        let half = self.constant(0.5);
+        self.solution(move |system| system.start(x).sqrt(), |y| half * self.rate() / y)
+    }
+
+    fn abs(self) -> Self {
+        let zero = self.constant(0.0);
+        self * (self.greater(zero) - self.less(zero))
+    }
+
+    fn square(self) -> Self {
+        let x = self.id;
+        self.system.defined(move |system, k| {
+            // Each product of two different coefficients appears twice.
+            let pairs =
+                convolution(0..k.div_ceil(2), |j| Some(system.at(x, j)? * system.at(x, k - j)?));
+            let twice = pairs.map(|pairs| pairs + pairs);
+            let middle = if k % 2 == 0 { system.at(x, k / 2).map(|x| x * x) } else { None };
+            crate::op::add_terms([twice, middle])
+        })
+    }
+
+    fn reciprocal(self) -> Self {
+        self.constant(1.0) / self
+    }
+
+    /// By squaring, so that a base of 0 is no obstacle.
+    fn powi(self, exponent: i32) -> Self {
+        if exponent < 0 {
+            // The least exponent has no opposite.
+            return (self.powi(-(exponent + 1)) * self).reciprocal();
+        }
+        match exponent {
+            0 => self.constant(1.0),
+            1 => self,
+            2 => self.square(),
+            _ if exponent % 2 == 0 => self.powi(exponent / 2).square(),
+            _ => self.powi(exponent - 1) * self,
+        }
+    }
+
+    fn powf(self, exponent: f64) -> Self {
+        let x = self.id;
+        let scale = self.constant(exponent);
+        self.solution(
+            move |system| system.start(x).powf(exponent),
+            |y| y * (scale * self.rate()) / self,
+        )
+    }
+
+    fn greater(self, other: Self) -> Self {
+        self.step(other, |a, b| a.greater(b))
+    }
+
+    fn greater_equal(self, other: Self) -> Self {
+        self.step(other, |a, b| a.greater_equal(b))
+    }
+
+    fn less(self, other: Self) -> Self {
+        self.step(other, |a, b| a.less(b))
+    }
+
+    fn less_equal(self, other: Self) -> Self {
+        self.step(other, |a, b| a.less_equal(b))
+    }
+
+    fn equal(self, other: Self) -> Self {
+        self.step(other, |a, b| a.equal(b))
+    }
+
+    fn select(self, yes: Self, no: Self) -> Self {
+        let (mask, yes, no) = (self.id, yes.id, no.id);
+        self.system.defined(move |system, k| {
+            let (yes, no) = (system.at(yes, k), system.at(no, k));
+            let zero = || system.tape.scalar_constant(T::zero());
+            (yes.is_some() || no.is_some()).then(|| {
+                let branches = [yes, no].map(|branch| branch.unwrap_or_else(zero));
+                system.start(mask).select(branches[0], branches[1])
+            })
+        })
+    }
+}
