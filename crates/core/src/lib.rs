@@ -43,6 +43,7 @@ pub use kernel::threads;
 pub use axes::{Axes, AxisList};
 pub use kernel::vectorised;
 pub use number::{Number, Plain};
+pub use op::{custom_jvp, custom_vjp};
 pub use program::{CompileError, Functions, Program, compile};
 pub use real::Real;
 pub use sweep::Gradients;

@@ -55,7 +55,7 @@ pub mod prelude {
     pub use wengert_core::op::{Domain, Elementwise, Samples};
     pub use wengert_core::{
         Number, Program, Real, Tape, Tensor, Var, check, compile, concat, func, grad, hessian, hvp,
-        jacobian, jvp, stack, value_and_grad, vjp,
+        jacobian, jvp, stack, taylor, value_and_grad, vjp,
     };
 
     pub use crate::nn::loss::{cross_entropy, mse, quadratic_cost};

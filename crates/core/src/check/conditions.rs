@@ -22,6 +22,7 @@ pub(super) const CHECKS: [(&str, Check); 12] = [
     ("adjoint identity and first order", first_order),
     ("second order", second_order),
     ("four orders of the modes", four_orders),
+    ("Taylor mode", taylor_mode),
     ("fast and recorded sweeps", fast_and_recorded),
     ("one operand twice", one_operand_twice),
     ("views", views),
@@ -220,6 +221,29 @@ fn second_order(case: &Case<f64>) -> Result<(), String> {
     .descend();
     judged("gradient of <w, y> + |y|^2 / 2", &line.rate::<f64>(0, None))?;
     judged("Hessian", &line.rate::<f64>(0, Some((bend.along, bend.scale))))
+}
+
+/// `k! y_k` by Taylor mode and by forward mode nested `k` times, along a line.
+fn taylor_mode(case: &Case<f64>) -> Result<(), String> {
+    // Different roundings, of derivatives up to the third.
+    const TOLERANCE: f64 = 1e-10;
+    if !case.is_finite() {
+        return Ok(());
+    }
+    let tape = Tape::new();
+    let vars: Vec<_> = case.varied().iter().map(|x| tape.variable(x)).collect();
+    let y = record_op(&case.op, &tape, &vars, &case.masks());
+    let directions: Vec<_> = case.v.iter().map(|v| [tape.constant(v)]).collect();
+    let line: Vec<_> = vars.iter().zip(&directions).map(|(&x, v)| (x, v.as_slice())).collect();
+    let tangents: Vec<_> = vars.iter().zip(&directions).map(|(&x, v)| (x, v[0])).collect();
+    let (mut derivative, mut factorial) = (y, 1.0);
+    for (order, coefficient) in y.taylor(&line, 3).into_iter().enumerate().skip(1) {
+        factorial *= order as f64;
+        derivative = derivative.jvp(&tangents);
+        let what = format!("derivative {order} by Taylor mode and by nested forward mode");
+        close(&what, &(coefficient * factorial).value(), &derivative.value(), TOLERANCE)?;
+    }
+    Ok(())
 }
 
 /// `<v, H v>` by each mode over each mode.

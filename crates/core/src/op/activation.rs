@@ -36,6 +36,11 @@ impl Elementwise<1> for Tanh {
     }
 
     #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.tanh())
+    }
+
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Tanh, [Domain::reals()]);
     }
@@ -63,6 +68,11 @@ impl Elementwise<1> for Sigmoid {
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [_]: [A; 1], y: A) -> A {
         y * (y.constant(1.0) - y)
+    }
+
+    #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.sigmoid())
     }
 
     #[inline]

@@ -125,6 +125,11 @@ impl Elementwise<2> for Mul {
     }
 
     #[inline]
+    fn closed_form<A: Number>(self, [a, b]: [A; 2]) -> Option<A> {
+        Some(a * b)
+    }
+
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Mul, [Domain::reals(), Domain::reals()]);
     }
@@ -155,6 +160,11 @@ impl Elementwise<2> for Div {
 
     fn identity<T: Real>(self, [_, b]: [Option<T>; 2]) -> Option<usize> {
         (b == Some(T::one())).then_some(0)
+    }
+
+    #[inline]
+    fn closed_form<A: Number>(self, [a, b]: [A; 2]) -> Option<A> {
+        Some(a / b)
     }
 
     #[inline]

@@ -8,8 +8,8 @@ use std::any::Any;
 use std::fmt::Debug;
 
 use super::{
-    Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, add_terms, family,
-    operands,
+    Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Series, SeriesCall,
+    add_terms, family, operands,
 };
 use crate::kernel::product::Factor;
 use crate::tensor::{Layout, Shape, View};
@@ -163,6 +163,11 @@ impl<T: Real, B: Bilinear> DynOp<T> for BilinearMap<B> {
             0 => self.0.factors_of_left(&a.shape(), b, cotangent),
             _ => self.0.factors_of_right(a, &b.shape(), cotangent),
         }
+    }
+
+    fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
+        let op = self.clone();
+        call.bilinear(move |a, b| a.tape().record(op.clone(), &[a, b]))
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {

@@ -11,8 +11,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::{
-    Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, add_terms, family,
-    operands,
+    Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Series, SeriesCall,
+    add_terms, family, operands,
 };
 use crate::kernel::block::BlockKernel;
 use crate::kernel::map::{MAX_OPERANDS, Pointwise, alone, map};
@@ -67,6 +67,14 @@ pub trait Elementwise<const N: usize>: Copy + PartialEq + Debug + Send + Sync + 
     /// The derivative of the value `y` with respect to operand `arg`, counted
     /// from 0.
     fn partial<A: Number>(self, arg: usize, x: [A; N], y: A) -> A;
+
+    /// The function by those of [`Number`], where it is one of them or a product. Taylor
+    /// mode then needs one convolution; without, it solves `y' = sum of partial x'`,
+    /// which is as exact, and takes one for each partial and each function in it.
+    #[inline]
+    fn closed_form<A: Number>(self, _x: [A; N]) -> Option<A> {
+        None
+    }
 
     /// The partials of a function that is linear in its operands. A slope of 1
     /// or 0 costs nothing.
@@ -266,6 +274,18 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
         Some(self.scaled(call, arg, cotangent)?.sum_to_shape_of(call.arg(arg)))
+    }
+
+    fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
+        let op = self.0;
+        if op.slopes().is_some() {
+            return call.linear();
+        }
+        let xs: [Series<'s, 't, T>; N] = std::array::from_fn(|i| call.args()[i]);
+        match op.closed_form(xs) {
+            Some(y) => call.closed(y),
+            None => call.solved(|arg, y| op.partial(arg, xs, y)),
+        }
     }
 
     fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {

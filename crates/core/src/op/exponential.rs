@@ -81,6 +81,11 @@ impl Elementwise<1> for Ln {
     }
 
     #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.ln())
+    }
+
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Ln, [Domain::positive()]);
     }

@@ -7,7 +7,10 @@
 use std::any::Any;
 use std::fmt::Debug;
 
-use super::{Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, family};
+use super::{
+    Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Series, SeriesCall,
+    family,
+};
 use crate::tensor::{Layout, Shape, View};
 use crate::{Real, Var};
 
@@ -141,6 +144,10 @@ impl<T: Real, L: Linear> DynOp<T> for LinearMap<L> {
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
         Some(self.0.transpose(Shapes(call.args()), arg, cotangent))
+    }
+
+    fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
+        call.linear()
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {

@@ -8,10 +8,10 @@
 //!
 //! | family | the op states | follows |
 //! | --- | --- | --- |
-//! | [`Elementwise`] | the function and its local partials | jvp, vjp, broadcasting |
-//! | [`Linear`] | the map and its transpose | jvp = map, vjp = transpose |
-//! | [`Bilinear`] | the map and its two transposes | jvp, vjp |
-//! | [`Op`] | both by hand | |
+//! | [`Elementwise`] | the function and its local partials | jvp, vjp, Taylor, broadcasting |
+//! | [`Linear`] | the map and its transpose | jvp = map, vjp = transpose, Taylor = map |
+//! | [`Bilinear`] | the map and its two transposes | jvp, vjp, Taylor by convolution |
+//! | [`Op`] | jvp and vjp by hand | Taylor, by the jvp |
 //!
 //! Rules are written with [`Var`] operations, so every order of derivative
 //! exists. The adjoint of broadcasting stands in one place, [`Var::sum_to`].
@@ -26,6 +26,8 @@ mod arithmetic;
 mod bilinear;
 mod compare;
 mod convolution;
+mod cotangent;
+mod custom;
 mod dependence;
 mod dimensions;
 mod elementwise;
@@ -44,6 +46,7 @@ mod rounding;
 mod row;
 pub mod samples;
 mod scan;
+mod series;
 mod special;
 mod stop;
 mod sum;
@@ -65,6 +68,7 @@ pub use arithmetic::{Abs, Add, Div, Maximum, Minimum, Mul, Neg, Sub};
 pub use bilinear::Bilinear;
 pub use compare::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual, Select};
 pub use convolution::{Conv2d, Conv2dWeights, ConvTranspose2d, Convolution};
+pub use custom::{custom_jvp, custom_vjp};
 pub use dependence::{Along, Dependence};
 pub use elementwise::Elementwise;
 pub use exponential::{Exp, Exp2, Expm1, Ln, Ln1p, Log2, Log10, LogAddExp, Xlogy};
@@ -81,6 +85,7 @@ pub use rounding::{Ceil, Clamp, Floor, Remainder, Round, Sign, Trunc};
 pub use row::{FirstMax, LayerNorm, LogSoftmax, LogSumExp, Max, Norm, Softmax};
 pub use samples::{Domain, SampleSet, Samples, ShapeClass};
 pub use scan::{CumSum, LinearRecurrence, LogCumSumExp};
+pub use series::{Series, SeriesCall, System};
 pub use special::{Erf, ErfInv, Erfc, LnGamma, Polygamma, Sinc};
 pub use sum::{Mean, Sum, SumTo};
 pub use triangle::Triangle;
@@ -332,6 +337,10 @@ pub trait DynOp<T: Real>: Any + Debug {
     ) -> Option<[Var<'t, T>; 2]> {
         None
     }
+    /// The Taylor coefficients of the result. Every op has them by its forward rule.
+    fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
+        call.by_jvp()
+    }
     /// The scalar operations of one evaluation.
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost;
     /// The distance to the nearest kink.
@@ -430,6 +439,10 @@ impl<T: Real> DynOp<T> for Rc<dyn DynOp<T>> {
         cotangent: Var<'t, T>,
     ) -> Option<[Var<'t, T>; 2]> {
         (**self).vjp_factors(call, arg, cotangent)
+    }
+
+    fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
+        (**self).taylor(call)
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {

@@ -25,6 +25,11 @@ impl Elementwise<1> for Square {
     }
 
     #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.square())
+    }
+
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Square, [Domain::reals()]);
     }
@@ -51,6 +56,11 @@ impl Elementwise<1> for Sqrt {
     }
 
     #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.sqrt())
+    }
+
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Sqrt, [Domain::positive()]);
     }
@@ -74,6 +84,11 @@ impl Elementwise<1> for Reciprocal {
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [_]: [A; 1], y: A) -> A {
         -(y * y)
+    }
+
+    #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.reciprocal())
     }
 
     #[inline]
@@ -111,6 +126,11 @@ impl Elementwise<1> for Powi {
     }
 
     #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.powi(self.0))
+    }
+
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for exponent in [-2, 0, 1, 3] {
             samples.over(Powi(exponent), [Domain::positive()]);
@@ -145,6 +165,11 @@ impl Elementwise<1> for Powf {
             1.0 => Some([1.0]),
             _ => None,
         }
+    }
+
+    #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.powf(self.0))
     }
 
     #[inline]

@@ -38,6 +38,11 @@ impl Elementwise<1> for Sin {
     }
 
     #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.sin())
+    }
+
+    #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Sin, [Domain::reals()]);
     }
@@ -71,6 +76,11 @@ impl Elementwise<1> for Cos {
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
         -x.sin()
+    }
+
+    #[inline]
+    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
+        Some(x.cos())
     }
 
     #[inline]

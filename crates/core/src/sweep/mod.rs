@@ -7,5 +7,6 @@
 
 mod forward;
 mod reverse;
+mod taylor;
 
 pub use reverse::Gradients;

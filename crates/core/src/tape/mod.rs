@@ -245,6 +245,16 @@ impl<T: Real> Tape<T> {
     /// assert!(!y.is_active());
     /// ```
     pub fn without_gradients<R>(&self, body: impl FnOnce() -> R) -> R {
+        self.recording_derivatives(false, body)
+    }
+
+    /// Runs `body` with derivatives recorded, whatever the mode: for what reads the
+    /// formulas of rules.
+    pub(crate) fn with_gradients<R>(&self, body: impl FnOnce() -> R) -> R {
+        self.recording_derivatives(true, body)
+    }
+
+    fn recording_derivatives<R>(&self, recorded: bool, body: impl FnOnce() -> R) -> R {
         /// Restores the mode even if `body` panics.
         struct Restore<'a, T: Real>(&'a Tape<T>, bool);
         impl<T: Real> Drop for Restore<'_, T> {
@@ -254,7 +264,7 @@ impl<T: Real> Tape<T> {
         }
         let before = self.inner.borrow().records_derivatives;
         let _restore = Restore(self, before);
-        self.inner.borrow_mut().records_derivatives = false;
+        self.inner.borrow_mut().records_derivatives = recorded;
         body()
     }
 

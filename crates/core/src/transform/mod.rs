@@ -11,10 +11,12 @@ mod inputs;
 mod jacobian;
 mod product;
 pub mod sparse;
+mod taylor;
 
 pub use checkpoint::checkpoint;
 pub use gradient::{func, grad, value_and_grad};
 pub use implicit::{fixed_point, minimiser, root};
 pub use inputs::{Function, Inputs};
 pub use jacobian::{hessian, jacobian};
-pub use product::{hvp, jvp, vjp};
+pub use product::{fisher_product, gauss_newton_product, hvp, jvp, vjp};
+pub use taylor::{taylor, taylor_along};

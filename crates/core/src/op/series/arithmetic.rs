@@ -1,0 +1,325 @@
+//! Arithmetic of power series: G&W, Tables 13.1 and 13.2.
+//!
+//! Three convolutions do all the work: product, square and quotient. The other
+//! functions are solutions of differential equations in these, such as `y' = y x'` for the
+//! exponential, and solving them coefficient by coefficient is the recursion of
+//! Table 13.2. The cost of degree `d` is therefore of the order `d^2`.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::f64::consts::FRAC_2_SQRT_PI;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use super::{Series, convolution};
+use crate::number::Number;
+use crate::{Real, Var};
+
+impl<'t, T: Real> Series<'_, 't, T> {
+    /// A function of the values at `t = 0`, which stays as it is.
+    fn step(self, other: Self, mask: impl Fn(Var<'t, T>, Var<'t, T>) -> Var<'t, T> + 't) -> Self {
+        let (a, b) = (self.id, other.id);
+        self.system
+            .defined(move |system, k| (k == 0).then(|| mask(system.start(a), system.start(b))))
+    }
+
+    /// Hyperbolic sine and cosine, each the other's derivative.
+    fn hyperbolic(self) -> [Self; 2] {
+        let (x, rate) = (self.id, self.rate());
+        let mut cosh = self;
+        let sinh = self.solution(
+            move |system| system.start(x).sinh(),
+            |sinh| {
+                cosh = self.solution(move |system| system.start(x).cosh(), |_| sinh * rate);
+                cosh * rate
+            },
+        );
+        [sinh, cosh]
+    }
+
+    /// Sine and cosine, each the other's derivative but for a sign.
+    fn circular(self) -> [Self; 2] {
+        let (x, rate) = (self.id, self.rate());
+        let mut cos = self;
+        let sin = self.solution(
+            move |system| system.start(x).sin(),
+            |sin| {
+                cos = self.solution(move |system| system.start(x).cos(), |_| -(sin * rate));
+                cos * rate
+            },
+        );
+        [sin, cos]
+    }
+}
+
+impl<'t, T: Real> Series<'_, 't, T> {
+    /// A function of which every derivative at one point is known, by order: the
+    /// powers of what is added to the point, each weighted by its Taylor coefficient.
+    /// It takes `d^3` operations, for functions that solve no equation in simpler ones.
+    fn composed(self, derivative: impl Fn(Var<'t, T>, u32) -> Var<'t, T> + 't) -> Self {
+        let x = self.id;
+        // Coefficient `k` of the power `j`, from those before it.
+        let powers = RefCell::new(HashMap::new());
+        fn power<'t, T: Real>(
+            powers: &RefCell<HashMap<(usize, usize), Option<Var<'t, T>>>>,
+            at: &dyn Fn(usize) -> Option<Var<'t, T>>,
+            (j, k): (usize, usize),
+        ) -> Option<Var<'t, T>> {
+            if j == 1 {
+                return at(k);
+            }
+            if let Some(&known) = powers.borrow().get(&(j, k)) {
+                return known;
+            }
+            let found =
+                convolution(1..=k + 1 - j, |i| Some(at(i)? * power(powers, at, (j - 1, k - i))?));
+            powers.borrow_mut().insert((j, k), found);
+            found
+        }
+        self.system.defined(move |system, k| {
+            if k == 0 {
+                return Some(derivative(system.start(x), 0));
+            }
+            let at = |i| system.at(x, i);
+            let mut weight = T::one();
+            let terms = (1..=k).map(|j| {
+                weight = weight / T::from_f64(j as f64);
+                let order = u32::try_from(j).expect("a degree is small");
+                Some(power(&powers, &at, (j, k))? * (derivative(system.start(x), order) * weight))
+            });
+            crate::op::add_terms(terms.collect::<Vec<_>>())
+        })
+    }
+}
+
+impl<T: Real> Neg for Series<'_, '_, T> {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        let x = self.id;
+        self.system.defined(move |system, k| Some(-system.at(x, k)?))
+    }
+}
+
+impl<T: Real> Add for Series<'_, '_, T> {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let (a, b) = (self.id, other.id);
+        self.system.defined(move |system, k| match (system.at(a, k), system.at(b, k)) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        })
+    }
+}
+
+impl<T: Real> Sub for Series<'_, '_, T> {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        let (a, b) = (self.id, other.id);
+        self.system.defined(move |system, k| match (system.at(a, k), system.at(b, k)) {
+            (Some(a), Some(b)) => Some(a - b),
+            (a, b) => a.or_else(|| Some(-b?)),
+        })
+    }
+}
+
+impl<T: Real> Mul for Series<'_, '_, T> {
+    type Output = Self;
+
+    fn mul(self, other: Self) -> Self {
+        if self.id == other.id {
+            return self.square();
+        }
+        let (a, b) = (self.id, other.id);
+        self.system.defined(move |system, k| {
+            convolution(0..=k, |j| Some(system.at(a, j)? * system.at(b, k - j)?))
+        })
+    }
+}
+
+impl<T: Real> Div for Series<'_, '_, T> {
+    type Output = Self;
+
+    /// `b y = a`, solved for the last coefficient of `y`.
+    fn div(self, other: Self) -> Self {
+        let (a, b) = (self.id, other.id);
+        let y = self.system.given(Vec::new());
+        let own = y.id;
+        y.define(move |system, k| {
+            let lower = convolution(1..=k, |j| Some(system.at(b, j)? * system.at(own, k - j)?));
+            let rest = match (system.at(a, k), lower) {
+                (Some(a), Some(lower)) => a - lower,
+                (a, lower) => a.or_else(|| Some(-lower?))?,
+            };
+            Some(rest / system.start(b))
+        });
+        y
+    }
+}
+
+impl<T: Real> Number for Series<'_, '_, T> {
+    fn constant(self, value: f64) -> Self {
+        self.system.constant(self.system.tape.scalar_constant(T::from_f64(value)))
+    }
+
+    fn exp(self) -> Self {
+        let x = self.id;
+        self.solution(move |system| system.start(x).exp(), |y| y * self.rate())
+    }
+
+    fn ln(self) -> Self {
+        let x = self.id;
+        self.solution(move |system| system.start(x).ln(), |_| self.rate() / self)
+    }
+
+    fn sin(self) -> Self {
+        self.circular()[0]
+    }
+
+    fn cos(self) -> Self {
+        self.circular()[1]
+    }
+
+    fn tanh(self) -> Self {
+        let x = self.id;
+        self.solution(
+            move |system| system.start(x).tanh(),
+            |y| (y.constant(1.0) - y.square()) * self.rate(),
+        )
+    }
+
+    fn sigmoid(self) -> Self {
+        let x = self.id;
+        self.solution(move |system| system.start(x).sigmoid(), |y| (y - y.square()) * self.rate())
+    }
+
+    fn sqrt(self) -> Self {
+        let x = self.id;
+        let half = self.constant(0.5);
+        self.solution(move |system| system.start(x).sqrt(), |y| half * self.rate() / y)
+    }
+
+    fn abs(self) -> Self {
+        let zero = self.constant(0.0);
+        self * (self.greater(zero) - self.less(zero))
+    }
+
+    fn square(self) -> Self {
+        let x = self.id;
+        self.system.defined(move |system, k| {
+            // Each product of two different coefficients appears twice.
+            let pairs =
+                convolution(0..k.div_ceil(2), |j| Some(system.at(x, j)? * system.at(x, k - j)?));
+            let twice = pairs.map(|pairs| pairs + pairs);
+            let middle = if k % 2 == 0 { system.at(x, k / 2).map(|x| x * x) } else { None };
+            crate::op::add_terms([twice, middle])
+        })
+    }
+
+    fn reciprocal(self) -> Self {
+        self.constant(1.0) / self
+    }
+
+    /// By squaring, so that a base of 0 is no obstacle.
+    fn powi(self, exponent: i32) -> Self {
+        if exponent < 0 {
+            // The least exponent has no opposite.
+            return (self.powi(-(exponent + 1)) * self).reciprocal();
+        }
+        match exponent {
+            0 => self.constant(1.0),
+            1 => self,
+            2 => self.square(),
+            _ if exponent % 2 == 0 => self.powi(exponent / 2).square(),
+            _ => self.powi(exponent - 1) * self,
+        }
+    }
+
+    fn powf(self, exponent: f64) -> Self {
+        let x = self.id;
+        let scale = self.constant(exponent);
+        self.solution(
+            move |system| system.start(x).powf(exponent),
+            |y| y * (scale * self.rate()) / self,
+        )
+    }
+
+    fn pow(self, exponent: Self) -> Self {
+        let (x, e) = (self.id, exponent.id);
+        self.solution(
+            move |system| system.start(x).pow(system.start(e)),
+            |y| y * (exponent.rate() * self.ln() + exponent * self.rate() / self),
+        )
+    }
+
+    fn hypot(self, other: Self) -> Self {
+        let (a, b) = (self.id, other.id);
+        self.solution(
+            move |system| system.start(a).hypot(system.start(b)),
+            |y| (self * self.rate() + other * other.rate()) / y,
+        )
+    }
+
+    fn sinh(self) -> Self {
+        self.hyperbolic()[0]
+    }
+
+    fn cosh(self) -> Self {
+        self.hyperbolic()[1]
+    }
+
+    fn erfc(self) -> Self {
+        let x = self.id;
+        let scale = self.constant(-FRAC_2_SQRT_PI);
+        self.solution(
+            move |system| system.start(x).erfc(),
+            |_| scale * (-self.square()).exp() * self.rate(),
+        )
+    }
+
+    fn polygamma(self, n: u32) -> Self {
+        self.composed(move |x, order| x.polygamma(n + order))
+    }
+
+    fn sinc_derivative(self, n: u32) -> Self {
+        self.composed(move |x, order| x.sinc_derivative(n + order))
+    }
+
+    fn clamp(self, low: f64, high: f64) -> Self {
+        let [low, high] = [low, high].map(|bound| self.constant(bound));
+        self.less(low).select(low, self.greater(high).select(high, self))
+    }
+
+    fn greater(self, other: Self) -> Self {
+        self.step(other, |a, b| a.greater(b))
+    }
+
+    fn greater_equal(self, other: Self) -> Self {
+        self.step(other, |a, b| a.greater_equal(b))
+    }
+
+    fn less(self, other: Self) -> Self {
+        self.step(other, |a, b| a.less(b))
+    }
+
+    fn less_equal(self, other: Self) -> Self {
+        self.step(other, |a, b| a.less_equal(b))
+    }
+
+    fn equal(self, other: Self) -> Self {
+        self.step(other, |a, b| a.equal(b))
+    }
+
+    fn select(self, yes: Self, no: Self) -> Self {
+        let (mask, yes, no) = (self.id, yes.id, no.id);
+        self.system.defined(move |system, k| {
+            let (yes, no) = (system.at(yes, k), system.at(no, k));
+            let zero = || system.tape.scalar_constant(T::zero());
+            (yes.is_some() || no.is_some()).then(|| {
+                let branches = [yes, no].map(|branch| branch.unwrap_or_else(zero));
+                system.start(mask).select(branches[0], branches[1])
+            })
+        })
+    }
+}
