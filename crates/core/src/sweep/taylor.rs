@@ -68,8 +68,8 @@ impl<T: Real> Tape<T> {
     /// one or more values `x`, each given with what `f` has given for it. One sweep, in
     /// which every coefficient of `f(x(t))` at once gives the next one of `x(t)`.
     ///
-    /// With it a Taylor series of high degree is a method for integrating the equation: see
-    /// the example `taylor_ode` (G&W, section 13.1).
+    /// With it a Taylor series of high degree is a method for integrating the equation (G&W,
+    /// section 13.1).
     ///
     /// ```
     /// # use wengert_core::Tape;
