@@ -15,6 +15,7 @@ mod einsum;
 mod elementary;
 mod functions;
 mod harness;
+mod linear_algebra;
 mod memory;
 mod messages;
 mod mutation;
