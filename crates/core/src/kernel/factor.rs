@@ -13,8 +13,14 @@ use crate::tensor::View;
 
 type Matrix = DMatrix<f64>;
 
-/// Steps after which an iteration is given up; usual are a few for each row.
-const STEPS: usize = 10_000;
+/// What counts as 0 among singular values, relative to their neighbours: what the library
+/// takes of itself.
+const NEGLIGIBLE: f64 = 5.0 * f64::EPSILON;
+
+/// Steps after which an iteration on so many rows is given up; usual are a few for each.
+fn steps(rows: usize) -> usize {
+    1000 + 100 * rows
+}
 
 /// Computes a result of `size` elements from each matrix of the operands, which have
 /// as many of them as the result. `factor` sees the elements row by row.
@@ -116,7 +122,7 @@ pub(crate) fn cholesky(n: usize, a: &[f64], l: &mut [f64]) -> Option<()> {
 /// and that row of the matrix whose columns are the vectors. The largest component of
 /// each vector is positive.
 pub(crate) fn eigh(n: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
-    let eigen = linalg::SymmetricEigen::try_new(symmetric(n, a)?, f64::EPSILON, STEPS)?;
+    let eigen = linalg::SymmetricEigen::try_new(symmetric(n, a)?, f64::EPSILON, steps(n))?;
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by(|&i, &j| eigen.eigenvalues[i].total_cmp(&eigen.eigenvalues[j]));
     for (place, &own) in order.iter().enumerate() {
@@ -155,7 +161,7 @@ pub(crate) fn qr(m: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
 /// `U` of `m` rows above the row of `s` above `V`, of `U diag(s) V^T = A` with `s`
 /// descending. The largest component of each column of `V` is positive.
 pub(crate) fn svd(m: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
-    let svd = linalg::SVD::try_new(matrix(m, a)?, true, true, f64::EPSILON, STEPS)?;
+    let svd = linalg::SVD::try_new(matrix(m, a)?, true, true, NEGLIGIBLE, steps(m))?;
     let (mut u, mut v) = (svd.u?, svd.v_t?.transpose());
     for i in 0..v.ncols() {
         if sign_of_largest(v.column(i).iter()) < 0.0 {
