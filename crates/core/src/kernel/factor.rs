@@ -13,6 +13,9 @@ use crate::tensor::View;
 
 type Matrix = DMatrix<f64>;
 
+/// Writes the result of one matrix of each operand, if there is one.
+type Factorise<'a> = dyn Fn(&[&[f64]], &mut [f64]) -> Option<()> + 'a;
+
 /// What counts as 0 among singular values, relative to their neighbours: what the library
 /// takes of itself.
 const NEGLIGIBLE: f64 = 5.0 * f64::EPSILON;
@@ -28,7 +31,7 @@ pub(crate) fn for_each_matrix<T: Real>(
     args: &[View<'_, T>],
     size: usize,
     out: &mut [T],
-    factor: &dyn Fn(&[&[f64]], &mut [f64]) -> Option<()>,
+    factor: &Factorise<'_>,
 ) {
     if out.is_empty() {
         return;
