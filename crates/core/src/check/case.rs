@@ -100,12 +100,20 @@ impl<T: Real> Case<T> {
 
 /// Numbers from a domain.
 pub(super) fn numbers<T: Real>(shape: &Shape, domain: Domain, draw: &mut Draw) -> Tensor<T> {
-    let Domain { low, high, is_mask } = domain;
-    Tensor::from_fn(shape, |_| {
-        let x = draw.between(low, high);
+    let Domain { low, high, is_mask, diagonal } = domain;
+    Tensor::from_fn(shape, |at| {
+        let x = draw.between(low, high) + diagonal * diagonal_place(shape, at);
         // Single precision holds them too, so that both precisions see the same.
         T::from_f64(f64::from(if is_mask { x.round() as f32 } else { x as f32 }))
     })
+}
+
+/// `i + 1` for the element `(i, i)` of a matrix over the last two axes, 0 for others.
+fn diagonal_place(shape: &Shape, at: usize) -> f64 {
+    match shape[..] {
+        [.., n, m] if at / m % n == at % m => (at % m + 1) as f64,
+        _ => 0.0,
+    }
 }
 
 /// What one op and its derivatives give.

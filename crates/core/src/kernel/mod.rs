@@ -8,6 +8,7 @@ pub(crate) mod along;
 pub(crate) mod block;
 pub(crate) mod convolution;
 pub(crate) mod elementary;
+pub(crate) mod factor;
 pub(crate) mod map;
 pub(crate) mod order;
 pub(crate) mod pairwise;

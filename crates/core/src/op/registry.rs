@@ -185,5 +185,14 @@ ops! {
         ArgSort,
         TakeAlong,
         ScatterAlong,
+        Solve,
+        SolveTriangular,
+        LogAbsDet: unary log_abs_det "`ln |det|` of square matrices over the last two axes; minus infinity where one is singular.",
+        SignDet: unary sign_det "The sign of the determinant of square matrices over the last two axes, or 0.",
+        Cholesky: unary cholesky "The lower triangular `l` of `l l^T = (self + self^T) / 2`; NaN where that is not positive definite.",
+        Eigh,
+        Qr,
+        Svd,
+        Expm: unary expm "The exponential of square matrices over the last two axes.",
     }
 }

@@ -60,6 +60,9 @@ pub struct Domain {
     /// Whether the operand is one of whole numbers, a mask or places along an axis,
     /// which is not varied.
     pub is_mask: bool,
+    /// What makes matrices well-conditioned: the element `(i, i)` of each has
+    /// `(i + 1) * diagonal` added to it.
+    pub diagonal: f64,
 }
 
 impl Domain {
@@ -75,17 +78,23 @@ impl Domain {
 
     /// Numbers between two others.
     pub const fn between(low: f64, high: f64) -> Self {
-        Self { low, high, is_mask: false }
+        Self { low, high, is_mask: false, diagonal: 0.0 }
+    }
+
+    /// Elements of matrices that are far from singular, with a symmetric part that is
+    /// positive definite, and with eigenvalues and singular values far apart.
+    pub const fn matrix() -> Self {
+        Self { diagonal: 2.0, ..Self::between(-0.5, 0.5) }
     }
 
     /// Zeros and ones, through which no derivative flows.
     pub const fn mask() -> Self {
-        Self { low: 0.0, high: 1.0, is_mask: true }
+        Self { low: 0.0, high: 1.0, is_mask: true, diagonal: 0.0 }
     }
 
     /// Places among a number of elements, through which no derivative flows.
     pub const fn indices(extent: usize) -> Self {
-        Self { low: 0.0, high: extent as f64 - 1.0, is_mask: true }
+        Self { low: 0.0, high: extent as f64 - 1.0, is_mask: true, diagonal: 0.0 }
     }
 }
 

@@ -17,6 +17,7 @@ mod elementary;
 mod functions;
 mod harness;
 mod implicit;
+mod linear_algebra;
 mod memory;
 mod messages;
 mod mutation;

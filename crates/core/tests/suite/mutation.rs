@@ -84,7 +84,10 @@ impl<T: Real> fmt::Debug for Mutant<T> {
 impl<T: Real> Mutant<T> {
     /// The damaged number in place of the right one.
     fn instead<'t>(&self, right: Var<'t, T>, wrong: Var<'t, T>) -> Option<Var<'t, T>> {
-        if right.shape() != wrong.shape() || right.value() != wrong.value() {
+        // Where there is no number, nothing can be damaged.
+        let same = |(a, b): (T, T)| a == b || a.is_nan() && b.is_nan();
+        let (right, damaged) = (right.value(), wrong.value());
+        if right.shape() != damaged.shape() || !right.iter().zip(damaged.iter()).all(same) {
             self.felt.set(true);
         }
         Some(wrong)

@@ -1,0 +1,187 @@
+//! Factorisations of matrices, by the library `nalgebra`.
+//!
+//! They work in double precision for both types of element, so that the library's
+//! generic code is compiled once, and single precision is rounded once, at the end.
+//! A factorisation that does not exist, or that was asked of operands which are not
+//! finite, gives `None`, and its result is filled with NaN. Signs that a
+//! factorisation leaves open are fixed here, so that a result repeats and is smooth.
+
+use nalgebra::{DMatrix, linalg};
+
+use crate::Real;
+use crate::tensor::View;
+
+type Matrix = DMatrix<f64>;
+
+/// Writes the result of one matrix of each operand, if there is one.
+type Factorise<'a> = dyn Fn(&[&[f64]], &mut [f64]) -> Option<()> + 'a;
+
+/// What counts as 0 among singular values, relative to their neighbours: what the library
+/// takes of itself.
+const NEGLIGIBLE: f64 = 5.0 * f64::EPSILON;
+
+/// Steps after which an iteration on so many rows is given up; usual are a few for each.
+fn steps(rows: usize) -> usize {
+    1000 + 100 * rows
+}
+
+/// Computes a result of `size` elements from each matrix of the operands, which have
+/// as many of them as the result. `factor` sees the elements row by row.
+pub(crate) fn for_each_matrix<T: Real>(
+    args: &[View<'_, T>],
+    size: usize,
+    out: &mut [T],
+    factor: &Factorise<'_>,
+) {
+    if out.is_empty() {
+        return;
+    }
+    let count = out.len() / size;
+    let doubles = |view: &View<'_, T>| -> Vec<f64> {
+        let mut elements = vec![T::zero(); view.len()];
+        view.copy_to(&mut elements);
+        elements.into_iter().map(Real::as_f64).collect()
+    };
+    let args: Vec<Vec<f64>> = args.iter().map(doubles).collect();
+    let mut result = vec![0.0; size];
+    for (i, out) in out.chunks_exact_mut(size).enumerate() {
+        let part = |arg: &Vec<f64>| arg.len() / count * i..arg.len() / count * (i + 1);
+        let own: Vec<&[f64]> = args.iter().map(|arg| &arg[part(arg)]).collect();
+        if factor(&own, &mut result).is_none() {
+            result.fill(f64::NAN);
+        }
+        for (y, &x) in out.iter_mut().zip(&result) {
+            *y = T::from_f64(x);
+        }
+    }
+}
+
+/// A matrix of so many rows, if it is finite.
+fn matrix(rows: usize, elements: &[f64]) -> Option<Matrix> {
+    let is_finite = elements.iter().all(|x| x.is_finite());
+    is_finite.then(|| Matrix::from_row_slice(rows, elements.len() / rows, elements))
+}
+
+/// The symmetric part of a matrix of `n` rows.
+fn symmetric(n: usize, elements: &[f64]) -> Option<Matrix> {
+    let a = matrix(n, elements)?;
+    Some((&a + a.transpose()) * 0.5)
+}
+
+/// Writes a matrix row by row.
+fn write(matrix: &Matrix, out: &mut [f64]) {
+    for (row, out) in matrix.row_iter().zip(out.chunks_exact_mut(matrix.ncols().max(1))) {
+        for (y, &x) in out.iter_mut().zip(row.iter()) {
+            *y = x;
+        }
+    }
+}
+
+/// `X` of `A X = B`, for `A` of `n` rows.
+pub(crate) fn solve(n: usize, a: &[f64], b: &[f64], x: &mut [f64]) -> Option<()> {
+    let solution = matrix(n, a)?.lu().solve(&matrix(n, b)?)?;
+    write(&solution, x);
+    Some(())
+}
+
+/// `X` of `A X = B` for a triangular `A` of `n` rows, of which the other triangle is
+/// not read.
+pub(crate) fn solve_triangular(n: usize, upper: bool, a: &[f64], b: &[f64], x: &mut [f64]) {
+    let columns = b.len() / n;
+    x.copy_from_slice(b);
+    for step in 0..n {
+        let i = if upper { n - 1 - step } else { step };
+        let known = if upper { i + 1..n } else { 0..i };
+        for j in 0..columns {
+            let sum: f64 = known.clone().map(|k| a[i * n + k] * x[k * columns + j]).sum();
+            x[i * columns + j] = (x[i * columns + j] - sum) / a[i * n + i];
+        }
+    }
+}
+
+/// `ln |det A|` and the sign of `det A`; of a singular matrix minus infinity and 0, and
+/// of one without rows 0 and 1.
+pub(crate) fn log_det(n: usize, a: &[f64]) -> Option<[f64; 2]> {
+    if n == 0 {
+        return Some([0.0, 1.0]);
+    }
+    let lu = matrix(n, a)?.lu();
+    let permutation: f64 = lu.p().determinant();
+    let pivots = lu.u().diagonal();
+    let sign = |x: f64| if x == 0.0 { 0.0 } else { x.signum() };
+    Some([
+        pivots.iter().map(|x| Real::ln(x.abs())).sum(),
+        pivots.iter().map(|&x| sign(x)).product::<f64>() * permutation,
+    ])
+}
+
+/// The lower `L` of `L L^T = A`, for the symmetric part of `A`.
+pub(crate) fn cholesky(n: usize, a: &[f64], l: &mut [f64]) -> Option<()> {
+    write(&symmetric(n, a)?.cholesky()?.l(), l);
+    Some(())
+}
+
+/// Of the symmetric part of `A`: in each row the eigenvalue of that number, ascending,
+/// and that row of the matrix whose columns are the vectors. The largest component of
+/// each vector is positive.
+pub(crate) fn eigh(n: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
+    let eigen = linalg::SymmetricEigen::try_new(symmetric(n, a)?, f64::EPSILON, steps(n))?;
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|&i, &j| eigen.eigenvalues[i].total_cmp(&eigen.eigenvalues[j]));
+    for (place, &own) in order.iter().enumerate() {
+        let vector = eigen.eigenvectors.column(own);
+        let sign = sign_of_largest(vector.iter());
+        out[place * (n + 1)] = eigen.eigenvalues[own];
+        for (i, x) in vector.iter().enumerate() {
+            out[i * (n + 1) + 1 + place] = sign * x;
+        }
+    }
+    Some(())
+}
+
+/// The sign of the component with the largest magnitude.
+fn sign_of_largest<'a>(vector: impl Iterator<Item = &'a f64>) -> f64 {
+    let largest = vector.fold(0.0, |most: f64, &x| if x.abs() > most.abs() { x } else { most });
+    1.0_f64.copysign(largest)
+}
+
+/// `Q` of `m` rows above `R`, of `Q R = A` with a diagonal of `R` that is not negative.
+pub(crate) fn qr(m: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
+    let qr = matrix(m, a)?.qr();
+    let (mut q, mut r) = (qr.q(), qr.r());
+    for i in 0..r.nrows() {
+        if r[(i, i)] < 0.0 {
+            r.row_mut(i).neg_mut();
+            q.column_mut(i).neg_mut();
+        }
+    }
+    let (above, below) = out.split_at_mut(a.len());
+    write(&q, above);
+    write(&r, below);
+    Some(())
+}
+
+/// `U` of `m` rows above the row of `s` above `V`, of `U diag(s) V^T = A` with `s`
+/// descending. The largest component of each column of `V` is positive.
+pub(crate) fn svd(m: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
+    let svd = linalg::SVD::try_new(matrix(m, a)?, true, true, NEGLIGIBLE, steps(m))?;
+    let (mut u, mut v) = (svd.u?, svd.v_t?.transpose());
+    for i in 0..v.ncols() {
+        if sign_of_largest(v.column(i).iter()) < 0.0 {
+            v.column_mut(i).neg_mut();
+            u.column_mut(i).neg_mut();
+        }
+    }
+    let (above, below) = out.split_at_mut(a.len());
+    let (middle, below) = below.split_at_mut(v.ncols());
+    write(&u, above);
+    middle.copy_from_slice(svd.singular_values.as_slice());
+    write(&v, below);
+    Some(())
+}
+
+/// The exponential of a matrix of `n` rows: scaling, an approximant of Padé, squaring.
+pub(crate) fn expm(n: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
+    write(&matrix(n, a)?.exp(), out);
+    Some(())
+}
