@@ -12,7 +12,7 @@ use crate::transform::sparse::domains::{IndexSets, index_domains};
 use crate::{Shape, Tape, Tensor, Var};
 
 /// What must hold for every sample.
-pub(super) const CHECKS: [(&str, Check); 12] = [
+pub(super) const CHECKS: [(&str, Check); 13] = [
     ("shape rule", shape_rule),
     ("every element is written", every_element_is_written),
     ("scalars", scalars),
