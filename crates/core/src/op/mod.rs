@@ -29,6 +29,7 @@ mod convolution;
 mod dependence;
 mod dimensions;
 mod elementwise;
+mod expm;
 mod exponential;
 mod factorise;
 mod hyperbolic;
@@ -69,8 +70,9 @@ pub use compare::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual, Selec
 pub use convolution::{Conv2d, Conv2dWeights, ConvTranspose2d, Convolution};
 pub use dependence::{Along, Dependence};
 pub use elementwise::Elementwise;
+pub use expm::Expm;
 pub use exponential::{Exp, Exp2, Expm1, Ln, Ln1p, Log2, Log10, LogAddExp, Xlogy};
-pub use factorise::{Cholesky, Eigh, Expm, Qr, Svd};
+pub use factorise::{Cholesky, Eigh, Qr, Svd};
 pub use hyperbolic::{Acosh, Asinh, Atanh, Cosh, Sinh};
 pub use index::{Gather, ScatterAdd};
 pub use linear::{Linear, Shapes};
