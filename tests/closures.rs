@@ -25,7 +25,8 @@ fn every_way_of_writing_a_function() {
     // Kept in a variable, used twice, by value and by reference.
     let f = func(|x| (x.sin() * x).sum());
     let _ = grad(f, &x);
-    let _ = hvp(&f, &x, &w);
+    let borrowed = &f;
+    let _ = hvp(borrowed, &x, &w);
     // A number on either side.
     let _ = grad(|x| (2.0 * x + 1.0).sum(), &x);
 }

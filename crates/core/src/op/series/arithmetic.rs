@@ -57,37 +57,50 @@ impl<'t, T: Real> Series<'_, 't, T> {
     /// It takes `d^3` operations, for functions that solve no equation in simpler ones.
     fn composed(self, derivative: impl Fn(Var<'t, T>, u32) -> Var<'t, T> + 't) -> Self {
         let x = self.id;
-        // Coefficient `k` of the power `j`, from those before it.
-        let powers = RefCell::new(HashMap::new());
-        fn power<'t, T: Real>(
-            powers: &RefCell<HashMap<(usize, usize), Option<Var<'t, T>>>>,
-            at: &dyn Fn(usize) -> Option<Var<'t, T>>,
-            (j, k): (usize, usize),
-        ) -> Option<Var<'t, T>> {
-            if j == 1 {
-                return at(k);
-            }
-            if let Some(&known) = powers.borrow().get(&(j, k)) {
-                return known;
-            }
-            let found =
-                convolution(1..=k + 1 - j, |i| Some(at(i)? * power(powers, at, (j - 1, k - i))?));
-            powers.borrow_mut().insert((j, k), found);
-            found
-        }
+        let powers = Powers::default();
         self.system.defined(move |system, k| {
             if k == 0 {
                 return Some(derivative(system.start(x), 0));
             }
-            let at = |i| system.at(x, i);
             let mut weight = T::one();
             let terms = (1..=k).map(|j| {
-                weight = weight / T::from_f64(j as f64);
+                weight /= T::from_f64(j as f64);
                 let order = u32::try_from(j).expect("a degree is small");
-                Some(power(&powers, &at, (j, k))? * (derivative(system.start(x), order) * weight))
+                let power = powers.coefficient(&|i| system.at(x, i), j, k)?;
+                Some(power * (derivative(system.start(x), order) * weight))
             });
             crate::op::add_terms(terms.collect::<Vec<_>>())
         })
+    }
+}
+
+/// Coefficients of powers of what a series adds to its start, each found once.
+struct Powers<'t, T: Real>(RefCell<HashMap<[usize; 2], Option<Var<'t, T>>>>);
+
+impl<T: Real> Default for Powers<'_, T> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<'t, T: Real> Powers<'t, T> {
+    /// Coefficient `k` of the power `j`, by those of the power before it.
+    fn coefficient(
+        &self,
+        at: &dyn Fn(usize) -> Option<Var<'t, T>>,
+        j: usize,
+        k: usize,
+    ) -> Option<Var<'t, T>> {
+        if j == 1 {
+            return at(k);
+        }
+        if let Some(&known) = self.0.borrow().get(&[j, k]) {
+            return known;
+        }
+        let found =
+            convolution(1..=k + 1 - j, |i| Some(at(i)? * self.coefficient(at, j - 1, k - i)?));
+        self.0.borrow_mut().insert([j, k], found);
+        found
     }
 }
 
@@ -127,6 +140,8 @@ impl<T: Real> Sub for Series<'_, '_, T> {
 impl<T: Real> Mul for Series<'_, '_, T> {
     type Output = Self;
 
+    // Orders are subtracted, not numbers.
+    #[allow(clippy::suspicious_arithmetic_impl)]
     fn mul(self, other: Self) -> Self {
         if self.id == other.id {
             return self.square();
