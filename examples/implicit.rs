@@ -70,7 +70,7 @@ fn main() {
     println!("step   weight      cost of what was held back   derivative");
     let mut s = 2.0;
     for step in 0..12 {
-        let (cost, slope) = value_and_grad(&outer, &Tensor::from(s));
+        let (cost, slope) = value_and_grad(outer, &Tensor::from(s));
         println!("{step:>4}   {:<9.3e}   {cost:<26.8}   {:.3e}", f64::exp(s), slope.item());
         s -= 20.0 * slope.item();
     }

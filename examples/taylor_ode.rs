@@ -135,7 +135,7 @@ fn draw(orbit: &Orbit, out: &Path) -> Result<(), Box<dyn Error>> {
     area.fill(&WHITE)?;
     let mut chart =
         ChartBuilder::on(&area).margin(20).build_cartesian_2d(-2.0..0.5, -0.875..0.875)?;
-    chart.draw_series(LineSeries::new(orbit.line.iter().copied(), BLUE.stroke_width(2)))?;
+    chart.draw_series([PathElement::new(orbit.line.clone(), BLUE.stroke_width(2))])?;
     let dots = orbit.beginnings.iter().map(|&at| Circle::new(at, 4, RED.filled()));
     chart.draw_series(dots)?;
     chart.draw_series([Circle::new((0.0, 0.0), 9, RGBColor(240, 180, 0).filled())])?;
