@@ -6,8 +6,8 @@ use crate::{Real, Shape, Tape, Tensor, Var};
 /// The Jacobian of a function at `x`, one tensor for each input, of the value's
 /// shape followed by the input's: `J[i.., j..] = dy[i..] / dx[j..]`.
 ///
-/// Columns come from forward sweeps if there are fewer input elements than
-/// output elements, else rows from reverse sweeps.
+/// Columns come from forward sweeps if there are no more input elements than output
+/// elements, else rows from reverse sweeps, which cost more each.
 ///
 /// ```
 /// use wengert_core::{Tensor, jacobian};
@@ -25,7 +25,8 @@ pub fn jacobian<T: Real, I: Inputs<T>>(f: impl for<'t> Function<'t, T, I>, x: I)
 
 /// The Hessian of a scalar function at `x`: for each input, a Jacobian of the
 /// gradient with respect to all inputs. For a single tensor this is one tensor of
-/// its shape twice; for `N` tensors, `N` rows of `N` blocks.
+/// its shape twice; for `N` tensors, `N` rows of `N` blocks. The gradient is recorded by a
+/// reverse sweep, and its columns are tangents: forward over reverse (G&W, section 5.2).
 ///
 /// ```
 /// use wengert_core::{Tensor, hessian};
@@ -80,7 +81,7 @@ fn jacobian_of<T: Real>(y: Var<'_, T>, inputs: &[Var<'_, T>]) -> Vec<Tensor<T>> 
     let outputs = y.elements();
     let width: usize = inputs.iter().map(|x| x.elements()).sum();
     y.tape().without_gradients(|| {
-        if width < outputs { by_columns(y, inputs) } else { by_rows(y, inputs) }
+        if width <= outputs { by_columns(y, inputs) } else { by_rows(y, inputs) }
     })
 }
 

@@ -1,4 +1,6 @@
-//! What `#[derive(Module)]` refuses, and what it says.
+//! What `#[derive(Module)]` refuses, and what it says; and what the borrow checker
+//! forbids around a tape. They stand together because each crate with such tests checks all of
+//! its dependencies once more.
 
 #[test]
 fn refusals() {

@@ -1,6 +1,6 @@
 //! Gradients live on their tape.
 
-use wengert::prelude::*;
+use wengert_core::Tape;
 
 fn main() {
     let gradients = {

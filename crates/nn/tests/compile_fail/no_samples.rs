@@ -1,6 +1,7 @@
 //! An op without samples does not compile: it could not be checked.
 
-use wengert::prelude::*;
+use wengert_core::op::Elementwise;
+use wengert_core::{Number, Real};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Cube;

@@ -1,6 +1,6 @@
 //! No handle outlives the recording that it belongs to.
 
-use wengert::prelude::*;
+use wengert_core::Tape;
 
 fn main() {
     let mut tape = Tape::new();

@@ -1,6 +1,6 @@
 //! A variable does not leave the closure that it was given to.
 
-use wengert::prelude::*;
+use wengert_core::{Tensor, grad};
 
 fn main() {
     let mut kept = None;
