@@ -205,7 +205,7 @@ fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: B
                         .offset(b.start + columns.start as isize * b.factor.column_stride),
                     b.factor.column_stride,
                     b.factor.row_stride,
-                    T::one(),
+                    if before == Before::AddedTo { T::one() } else { T::zero() },
                     T::one(),
                     false,
                     false,
