@@ -189,22 +189,24 @@ fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: B
             // row-major order; as a unique borrow it overlaps neither factor, and
             // each of its elements lies in one stripe alone.
             unsafe {
+                // The transposed product, b^T a^T: the library's kernels write columns,
+                // and the rows of the result are those.
                 T::gemm()(
-                    rows.len(),
                     columns.len(),
+                    rows.len(),
                     k,
                     out.pointer().add(rows.start * n + columns.start),
-                    1,
                     n as isize,
+                    1,
                     before == Before::AddedTo,
-                    a.data.as_ptr().offset(a.start + rows.start as isize * a.factor.row_stride),
-                    a.factor.column_stride,
-                    a.factor.row_stride,
                     b.data
                         .as_ptr()
                         .offset(b.start + columns.start as isize * b.factor.column_stride),
-                    b.factor.column_stride,
                     b.factor.row_stride,
+                    b.factor.column_stride,
+                    a.data.as_ptr().offset(a.start + rows.start as isize * a.factor.row_stride),
+                    a.factor.row_stride,
+                    a.factor.column_stride,
                     if before == Before::AddedTo { T::one() } else { T::zero() },
                     T::one(),
                     false,
