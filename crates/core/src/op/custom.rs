@@ -110,7 +110,8 @@ where
         arg: usize,
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
-        Some((self.rule)(inputs(call), call.value(), cotangent)[arg - 1])
+        let adjoints = call.shared(|| (self.rule)(inputs(call), call.value(), cotangent));
+        Some(adjoints[arg - 1])
     }
 }
 
@@ -153,7 +154,7 @@ where
 ///
 /// The rule is linear in the cotangent; forward and Taylor mode are its transpose, and
 /// higher orders differentiate what it records. Variables that `f` uses beside its
-/// inputs count as constants. A sweep asks the rule once for each input that it wants.
+/// inputs count as constants. A sweep asks the rule once.
 ///
 /// ```
 /// use wengert_core::{Tape, custom_vjp};

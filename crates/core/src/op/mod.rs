@@ -100,6 +100,7 @@ pub use window::{PerAxis, PerSide};
 
 use crate::kernel::block::BlockKernel;
 use crate::kernel::product::Factor;
+use crate::tape::Args;
 use crate::tensor::{Layout, Shape, View};
 use crate::{Real, Var};
 
@@ -200,7 +201,7 @@ impl Cost {
 pub struct Call<'a, 't, T: Real> {
     args: &'a [Var<'t, T>],
     value: Var<'t, T>,
-    shared: OnceCell<Var<'t, T>>,
+    shared: OnceCell<Args<Var<'t, T>>>,
 }
 
 impl<'a, 't, T: Real> Call<'a, 't, T> {
@@ -224,9 +225,22 @@ impl<'a, 't, T: Real> Call<'a, 't, T> {
     }
 
     /// What the rules of several operands have in common: recorded when the first one
-    /// asks for it.
-    pub fn shared(&self, record: impl FnOnce() -> Var<'t, T>) -> Var<'t, T> {
-        *self.shared.get_or_init(record)
+    /// asks for it, and the same for all that ask.
+    ///
+    /// # Panics
+    /// If the rules ask for different numbers of variables.
+    pub fn shared<const N: usize>(
+        &self,
+        record: impl FnOnce() -> [Var<'t, T>; N],
+    ) -> [Var<'t, T>; N] {
+        let shared = self.shared.get_or_init(|| record().into_iter().collect());
+        shared[..].try_into().expect("the rules of an op share the same variables")
+    }
+
+    /// Whether rules share a variable: one that a rule gives as its own may be another's
+    /// too.
+    pub(crate) fn is_shared(&self, var: Var<'t, T>) -> bool {
+        self.shared.get().is_some_and(|shared| shared.iter().any(|own| own.id() == var.id()))
     }
 }
 

@@ -116,10 +116,12 @@ impl Op for LinearRecurrence {
         arg: usize,
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
-        // The adjoint of s[i-1] gets a[i] times that of s[i].
-        let coefficients = shifted(call.arg(0), self.axis, self.reverse);
         let back = LinearRecurrence { reverse: !self.reverse, ..*self };
-        let steps = cotangent.tape().apply(back, &[coefficients, cotangent]);
+        let [steps] = call.shared(|| {
+            // The adjoint of s[i-1] gets a[i] times that of s[i].
+            let coefficients = shifted(call.arg(0), self.axis, self.reverse);
+            [cotangent.tape().apply(back, &[coefficients, cotangent])]
+        });
         Some(match arg {
             0 => steps * shifted(call.value(), self.axis, !self.reverse),
             _ => steps,

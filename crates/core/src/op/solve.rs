@@ -49,7 +49,7 @@ impl Op for Solve {
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
         let transposed = || [call.arg(0).matrix_transpose(), cotangent];
-        let right = call.shared(|| cotangent.tape().apply(Solve, &transposed()));
+        let [right] = call.shared(|| [cotangent.tape().apply(Solve, &transposed())]);
         Some(match arg {
             0 => -right.matmul(call.value().matrix_transpose()),
             _ => right,
@@ -124,7 +124,7 @@ impl Op for SolveTriangular {
     ) -> Option<Var<'t, T>> {
         let transposed = || [call.arg(0).matrix_transpose(), cotangent];
         let back = SolveTriangular { upper: !self.upper };
-        let right = call.shared(|| cotangent.tape().apply(back, &transposed()));
+        let [right] = call.shared(|| [cotangent.tape().apply(back, &transposed())]);
         Some(match arg {
             0 => -self.triangle(right.matmul(call.value().matrix_transpose())),
             _ => right,

@@ -291,6 +291,8 @@ fn sweep<'t, T: Real>(
             );
             let after = match before {
                 Some(sum) => tape.accumulate(sum, term),
+                // A rule of another operand may give the same variable.
+                None if call.is_shared(term) => term.id().into(),
                 None => tape.given(term, first),
             };
             *slot = Some(after);

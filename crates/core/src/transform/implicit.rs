@@ -422,7 +422,7 @@ impl<T: Real> DynOp<T> for Root<T> {
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
         let wanted: Vec<bool> = call.args().iter().map(|arg| arg.is_active()).collect();
-        let adjoints = call.shared(|| {
+        let [adjoints] = call.shared(|| {
             let tape = call.value().tape();
             let args: Vec<_> =
                 [call.value()].into_iter().chain(call.args().iter().copied()).collect();
@@ -432,7 +432,7 @@ impl<T: Real> DynOp<T> for Root<T> {
             // The solution is held fixed: what depends on it is in the multiplier.
             let held: Vec<bool> = [false].into_iter().chain(wanted.iter().copied()).collect();
             let flat = (-multiplier).reshape([self.shape.elements()]);
-            self.segment().adjoints(&Call::new(&args, residual), &held, flat)
+            [self.segment().adjoints(&Call::new(&args, residual), &held, flat)]
         });
         part(call.args(), &wanted, arg, adjoints)
     }

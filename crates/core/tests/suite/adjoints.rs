@@ -1,6 +1,7 @@
 //! Adjoints that share memory until one of them grows.
 
-use wengert_core::Tape;
+use wengert_core::op::{Call, Cost, Op, Samples};
+use wengert_core::{Real, Shape, Tape, Tensor, Var, View};
 
 #[test]
 fn a_sum_that_is_passed_on_twice_is_not_added_into() {
@@ -26,4 +27,60 @@ fn large_adjoints_likewise() {
     let gradients = y.backward();
     assert!(gradients.wrt(a).iter().all(|g| g == 29.0));
     assert!(gradients.wrt(b).iter().all(|g| g == 9.0));
+}
+
+/// An op whose rules for both operands give the very same variable.
+#[derive(Clone, Debug, PartialEq)]
+struct Twins;
+
+impl Op for Twins {
+    const NAME: &'static str = "twins";
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        Ok(args[0].clone())
+    }
+
+    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
+        let sums = args[0].iter().zip(args[1].iter()).map(|(a, b)| (a + b) * T::from_f64(2.0));
+        out.iter_mut().zip(sums).for_each(|(y, sum)| *y = sum);
+    }
+
+    fn jvp<'t, T: Real>(
+        &self,
+        _: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        tangents.iter().flatten().map(|&tangent| tangent * T::from_f64(2.0)).reduce(|a, b| a + b)
+    }
+
+    fn vjp<'t, T: Real>(
+        &self,
+        call: &Call<'_, 't, T>,
+        _: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        let [adjoint] = call.shared(|| [cotangent * T::from_f64(2.0)]);
+        Some(adjoint)
+    }
+
+    fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {
+        Cost::adds(1).and(Cost::muls(1)).times(result.elements())
+    }
+
+    fn samples(_: &mut Samples<Self>) {}
+}
+
+#[test]
+fn an_adjoint_that_two_operands_share_is_not_added_into() {
+    for elements in [3, 1000] {
+        let tape = Tape::new();
+        let x = |value: f64| tape.variable(&Tensor::full([elements], value));
+        let (a, b) = (x(1.0), x(2.0));
+        // Recorded first, so that it is added when the twins have given what they have.
+        let early = (a * 3.0).sum();
+        let y = early + tape.apply(Twins, &[a, b]).sum();
+        let gradients = y.backward();
+        assert!(gradients.wrt(a).iter().all(|x| x == 5.0));
+        assert!(gradients.wrt(b).iter().all(|x| x == 2.0));
+    }
 }

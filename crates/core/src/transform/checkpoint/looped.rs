@@ -130,12 +130,12 @@ impl<T: Real> DynOp<T> for Loop<T> {
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
         let wanted: Vec<bool> = call.args().iter().map(|arg| arg.is_active()).collect();
-        let adjoints = call.shared(|| {
+        let [adjoints] = call.shared(|| {
             let args: Vec<_> =
                 call.args().iter().copied().chain([cotangent, call.value()]).collect();
             let elements = wanted_of(call.args(), &wanted).map(|arg| arg.elements()).sum();
             let adjoint = LoopAdjoint { of: self.0.clone(), wanted: wanted.clone(), elements };
-            call.value().tape().record(adjoint, &args)
+            [call.value().tape().record(adjoint, &args)]
         });
         part(call.args(), &wanted, arg, adjoints)
     }

@@ -180,7 +180,7 @@ impl<T: Real> DynOp<T> for Segment<T> {
     ) -> Option<Var<'t, T>> {
         let wanted: Vec<bool> = call.args().iter().map(|arg| arg.is_active()).collect();
         // One recording of the function serves all operands.
-        let adjoints = call.shared(|| self.adjoints(call, &wanted, cotangent));
+        let [adjoints] = call.shared(|| [self.adjoints(call, &wanted, cotangent)]);
         part(call.args(), &wanted, arg, adjoints)
     }
 
