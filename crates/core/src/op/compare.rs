@@ -1,198 +1,61 @@
 //! Comparisons and selection: masks of ones and zeros.
 
+use super::step::step;
 use super::{Cost, Domain, Elementwise, Formula, Samples};
 use crate::Real;
 use crate::number::{Number, indicator};
 
-/// 1 where `a > b`, else 0. No derivative flows through it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Greater;
-
-impl Elementwise<2> for Greater {
-    const NAME: &'static str = "greater";
-    const FORMULA: Formula =
-        Formula::new("1 where a > b, else 0", "dy = 0", r"y = [a > b],\quad \dot y = 0")
-            .with_convention("0 at the steps");
-    const COST: Cost = Cost::adds(1);
-    const DIFFERENTIABLE: bool = false;
-
-    #[inline(always)]
-    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
-        indicator(a > b)
-    }
-
-    #[inline(always)]
-    fn partial<A: Number>(self, _: usize, [a, _]: [A; 2], _: A) -> A {
-        a.constant(0.0)
-    }
-
-    fn kink_distance<T: Real>(self, [a, b]: [T; 2]) -> T {
-        (a - b).abs()
-    }
-
-    #[inline]
-    fn samples(samples: &mut Samples<Self>) {
-        samples.over(Greater, [Domain::reals(), Domain::reals()]);
+step! {
+    /// 1 where `a > b`, else 0. No derivative flows through it.
+    Greater([a, b]: 2) = "greater" {
+        formula: "1 where a > b, else 0", r"y = [a > b]", "0 at the steps";
+        value: indicator(a > b);
+        distance: (a - b).abs();
     }
 }
 
-/// 1 where `a >= b`, else 0. No derivative flows through it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GreaterEqual;
-
-impl Elementwise<2> for GreaterEqual {
-    const NAME: &'static str = "greater_equal";
-    const FORMULA: Formula =
-        Formula::new("1 where a >= b, else 0", "dy = 0", r"y = [a \ge b],\quad \dot y = 0")
-            .with_convention("0 at the steps");
-    const COST: Cost = Cost::adds(1);
-    const DIFFERENTIABLE: bool = false;
-
-    #[inline(always)]
-    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
-        indicator(a >= b)
-    }
-
-    #[inline(always)]
-    fn partial<A: Number>(self, _: usize, [a, _]: [A; 2], _: A) -> A {
-        a.constant(0.0)
-    }
-
-    fn kink_distance<T: Real>(self, [a, b]: [T; 2]) -> T {
-        (a - b).abs()
-    }
-
-    #[inline]
-    fn samples(samples: &mut Samples<Self>) {
-        samples.over(GreaterEqual, [Domain::reals(), Domain::reals()]);
+step! {
+    /// 1 where `a >= b`, else 0. No derivative flows through it.
+    GreaterEqual([a, b]: 2) = "greater_equal" {
+        formula: "1 where a >= b, else 0", r"y = [a \ge b]", "0 at the steps";
+        value: indicator(a >= b);
+        distance: (a - b).abs();
     }
 }
 
-/// 1 where `a < b`, else 0. No derivative flows through it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Less;
-
-impl Elementwise<2> for Less {
-    const NAME: &'static str = "less";
-    const FORMULA: Formula =
-        Formula::new("1 where a < b, else 0", "dy = 0", r"y = [a < b],\quad \dot y = 0")
-            .with_convention("0 at the steps");
-    const COST: Cost = Cost::adds(1);
-    const DIFFERENTIABLE: bool = false;
-
-    #[inline(always)]
-    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
-        indicator(a < b)
-    }
-
-    #[inline(always)]
-    fn partial<A: Number>(self, _: usize, [a, _]: [A; 2], _: A) -> A {
-        a.constant(0.0)
-    }
-
-    fn kink_distance<T: Real>(self, [a, b]: [T; 2]) -> T {
-        (a - b).abs()
-    }
-
-    #[inline]
-    fn samples(samples: &mut Samples<Self>) {
-        samples.over(Less, [Domain::reals(), Domain::reals()]);
+step! {
+    /// 1 where `a < b`, else 0. No derivative flows through it.
+    Less([a, b]: 2) = "less" {
+        formula: "1 where a < b, else 0", r"y = [a < b]", "0 at the steps";
+        value: indicator(a < b);
+        distance: (a - b).abs();
     }
 }
 
-/// 1 where `a <= b`, else 0. No derivative flows through it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LessEqual;
-
-impl Elementwise<2> for LessEqual {
-    const NAME: &'static str = "less_equal";
-    const FORMULA: Formula =
-        Formula::new("1 where a <= b, else 0", "dy = 0", r"y = [a \le b],\quad \dot y = 0")
-            .with_convention("0 at the steps");
-    const COST: Cost = Cost::adds(1);
-    const DIFFERENTIABLE: bool = false;
-
-    #[inline(always)]
-    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
-        indicator(a <= b)
-    }
-
-    #[inline(always)]
-    fn partial<A: Number>(self, _: usize, [a, _]: [A; 2], _: A) -> A {
-        a.constant(0.0)
-    }
-
-    fn kink_distance<T: Real>(self, [a, b]: [T; 2]) -> T {
-        (a - b).abs()
-    }
-
-    #[inline]
-    fn samples(samples: &mut Samples<Self>) {
-        samples.over(LessEqual, [Domain::reals(), Domain::reals()]);
+step! {
+    /// 1 where `a <= b`, else 0. No derivative flows through it.
+    LessEqual([a, b]: 2) = "less_equal" {
+        formula: "1 where a <= b, else 0", r"y = [a \le b]", "0 at the steps";
+        value: indicator(a <= b);
+        distance: (a - b).abs();
     }
 }
 
-/// 1 where `a == b`, else 0. No derivative flows through it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Equal;
-
-impl Elementwise<2> for Equal {
-    const NAME: &'static str = "equal";
-    const FORMULA: Formula =
-        Formula::new("1 where a == b, else 0", "dy = 0", r"y = [a = b],\quad \dot y = 0")
-            .with_convention("0 at the steps");
-    const COST: Cost = Cost::adds(1);
-    const DIFFERENTIABLE: bool = false;
-
-    #[inline(always)]
-    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
-        indicator(a == b)
-    }
-
-    #[inline(always)]
-    fn partial<A: Number>(self, _: usize, [a, _]: [A; 2], _: A) -> A {
-        a.constant(0.0)
-    }
-
-    fn kink_distance<T: Real>(self, [a, b]: [T; 2]) -> T {
-        (a - b).abs()
-    }
-
-    #[inline]
-    fn samples(samples: &mut Samples<Self>) {
-        samples.over(Equal, [Domain::reals(), Domain::reals()]);
+step! {
+    /// 1 where `a == b`, else 0. No derivative flows through it.
+    Equal([a, b]: 2) = "equal" {
+        formula: "1 where a == b, else 0", r"y = [a = b]", "0 at the steps";
+        value: indicator(a == b);
+        distance: (a - b).abs();
     }
 }
 
-/// 1 where `a != b`, else 0. No derivative flows through it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NotEqual;
-
-impl Elementwise<2> for NotEqual {
-    const NAME: &'static str = "not_equal";
-    const FORMULA: Formula =
-        Formula::new("1 where a != b, else 0", "dy = 0", r"y = [a \ne b],\quad \dot y = 0")
-            .with_convention("0 at the steps");
-    const COST: Cost = Cost::adds(1);
-    const DIFFERENTIABLE: bool = false;
-
-    #[inline(always)]
-    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
-        indicator(a != b)
-    }
-
-    #[inline(always)]
-    fn partial<A: Number>(self, _: usize, [a, _]: [A; 2], _: A) -> A {
-        a.constant(0.0)
-    }
-
-    fn kink_distance<T: Real>(self, [a, b]: [T; 2]) -> T {
-        (a - b).abs()
-    }
-
-    #[inline]
-    fn samples(samples: &mut Samples<Self>) {
-        samples.over(NotEqual, [Domain::reals(), Domain::reals()]);
+step! {
+    /// 1 where `a != b`, else 0. No derivative flows through it.
+    NotEqual([a, b]: 2) = "not_equal" {
+        formula: "1 where a != b, else 0", r"y = [a \ne b]", "0 at the steps";
+        value: indicator(a != b);
+        distance: (a - b).abs();
     }
 }
 

@@ -51,6 +51,7 @@ mod scan;
 mod series;
 mod solve;
 mod special;
+mod step;
 mod stop;
 mod sum;
 mod triangle;
@@ -310,8 +311,10 @@ pub trait Op: Clone + PartialEq + Debug + 'static {
 pub trait DynOp<T: Real>: Any + Debug {
     /// The name.
     fn name(&self) -> &'static str;
-    /// The formula.
-    fn formula(&self) -> Formula;
+    /// The formula, of ops that stand in the registry.
+    fn formula(&self) -> Formula {
+        Formula::default()
+    }
     /// The shape of the result, or the reason why there is none.
     ///
     /// # Errors
@@ -364,7 +367,9 @@ pub trait DynOp<T: Real>: Any + Debug {
     /// The scalar operations of one evaluation.
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost;
     /// The distance to the nearest kink.
-    fn kink_distance(&self, args: &[View<'_, T>]) -> T;
+    fn kink_distance(&self, _args: &[View<'_, T>]) -> T {
+        T::infinity()
+    }
     /// The elements of operand `arg` on which an element of the result depends.
     fn dependence(&self, _args: &[&Shape], _arg: usize, _result: &Shape) -> Dependence {
         Dependence::Everything

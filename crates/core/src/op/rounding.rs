@@ -3,185 +3,69 @@
 //! Steps have the derivative 0 everywhere, at the jumps by convention, and are said
 //! not to be differentiable: sweeps do not follow them.
 
+use super::step::step;
 use super::{Cost, Domain, Elementwise, Formula, Samples};
 use crate::Real;
 use crate::number::Number;
 
-/// The greatest whole number up to `x`. No derivative flows through it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Floor;
-
-impl Elementwise<1> for Floor {
-    const NAME: &'static str = "floor";
-    const FORMULA: Formula =
-        Formula::new("floor x", "dy = 0", r"y = \lfloor x \rfloor,\quad \dot y = 0")
-            .with_convention("0 at the steps");
-    const COST: Cost = Cost::adds(1);
-    const DIFFERENTIABLE: bool = false;
-
-    #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.floor()
-    }
-
-    #[inline(always)]
-    fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
-        x.constant(0.0)
-    }
-
-    fn kink_distance<T: Real>(self, [x]: [T; 1]) -> T {
-        (x - x.round()).abs()
-    }
-
-    #[inline]
-    fn samples(samples: &mut Samples<Self>) {
-        samples.over(Floor, [Domain::reals()]);
+step! {
+    /// The greatest whole number up to `x`. No derivative flows through it.
+    Floor([x]: 1) = "floor" {
+        formula: "floor x", r"y = \lfloor x \rfloor", "0 at the steps";
+        value: x.floor();
+        distance: (x - x.round()).abs();
     }
 }
 
-/// The least whole number from `x` on. No derivative flows through it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ceil;
-
-impl Elementwise<1> for Ceil {
-    const NAME: &'static str = "ceil";
-    const FORMULA: Formula =
-        Formula::new("ceil x", "dy = 0", r"y = \lceil x \rceil,\quad \dot y = 0")
-            .with_convention("0 at the steps");
-    const COST: Cost = Cost::adds(1);
-    const DIFFERENTIABLE: bool = false;
-
-    #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.ceil()
-    }
-
-    #[inline(always)]
-    fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
-        x.constant(0.0)
-    }
-
-    fn kink_distance<T: Real>(self, [x]: [T; 1]) -> T {
-        (x - x.round()).abs()
-    }
-
-    #[inline]
-    fn samples(samples: &mut Samples<Self>) {
-        samples.over(Ceil, [Domain::reals()]);
+step! {
+    /// The least whole number from `x` on. No derivative flows through it.
+    Ceil([x]: 1) = "ceil" {
+        formula: "ceil x", r"y = \lceil x \rceil", "0 at the steps";
+        value: x.ceil();
+        distance: (x - x.round()).abs();
     }
 }
 
-/// The nearest whole number, the even one of two, as NumPy, PyTorch and JAX have it.
-/// No derivative flows through it.
-///
-/// ```
-/// use wengert_core::Tape;
-///
-/// let tape = Tape::new();
-/// let y = tape.constant([0.5, 1.5, 2.5]).round();
-/// assert_eq!(y.value().to_vec(), [0.0, 2.0, 2.0]);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Round;
-
-impl Elementwise<1> for Round {
-    const NAME: &'static str = "round";
-    const FORMULA: Formula = Formula::new(
-        "nearest whole number, ties to even",
-        "dy = 0",
-        r"y = \operatorname{round} x,\quad \dot y = 0",
-    )
-    .with_convention("0 at the steps");
-    const COST: Cost = Cost::adds(1);
-    const DIFFERENTIABLE: bool = false;
-
-    #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.round_ties_even()
-    }
-
-    #[inline(always)]
-    fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
-        x.constant(0.0)
-    }
-
-    fn kink_distance<T: Real>(self, [x]: [T; 1]) -> T {
-        (x - x.floor() - T::from_f64(0.5)).abs()
-    }
-
-    #[inline]
-    fn samples(samples: &mut Samples<Self>) {
-        samples.over(Round, [Domain::reals()]);
+step! {
+    /// The nearest whole number, the even one of two, as NumPy, PyTorch and JAX have it.
+    /// No derivative flows through it.
+    ///
+    /// ```
+    /// use wengert_core::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let y = tape.constant([0.5, 1.5, 2.5]).round();
+    /// assert_eq!(y.value().to_vec(), [0.0, 2.0, 2.0]);
+    /// ```
+    Round([x]: 1) = "round" {
+        formula: "nearest whole number, ties to even", r"y = \operatorname{round} x", "0 at the steps";
+        value: x.round_ties_even();
+        distance: (x - x.floor() - T::from_f64(0.5)).abs();
     }
 }
 
-/// The whole part of `x`, towards 0. No derivative flows through it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Trunc;
-
-impl Elementwise<1> for Trunc {
-    const NAME: &'static str = "trunc";
-    const FORMULA: Formula =
-        Formula::new("whole part of x", "dy = 0", r"y = \operatorname{trunc} x,\quad \dot y = 0")
-            .with_convention("0 at the steps");
-    const COST: Cost = Cost::adds(1);
-    const DIFFERENTIABLE: bool = false;
-
-    #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.trunc()
-    }
-
-    #[inline(always)]
-    fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
-        x.constant(0.0)
-    }
-
-    fn kink_distance<T: Real>(self, [x]: [T; 1]) -> T {
-        let size = x.abs();
-        if size < T::one() { T::one() - size } else { (size - size.round()).abs() }
-    }
-
-    #[inline]
-    fn samples(samples: &mut Samples<Self>) {
-        samples.over(Trunc, [Domain::reals()]);
+step! {
+    /// The whole part of `x`, towards 0. No derivative flows through it.
+    Trunc([x]: 1) = "trunc" {
+        formula: "whole part of x", r"y = \operatorname{trunc} x", "0 at the steps";
+        value: x.trunc();
+        distance: {
+            let size = x.abs();
+            if size < T::one() { T::one() - size } else { (size - size.round()).abs() }
+        };
     }
 }
 
-/// 1 for positive numbers, -1 for negative ones, 0 for 0. No derivative flows through
-/// it. NaN stays NaN.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sign;
-
-impl Elementwise<1> for Sign {
-    const NAME: &'static str = "sign";
-    const FORMULA: Formula = Formula::new(
-        "-1, 0 or 1, as x is",
-        "dy = 0",
-        r"y = \operatorname{sign} x,\quad \dot y = 0",
-    )
-    .with_convention("0 at 0");
-    const COST: Cost = Cost::adds(1);
-    const DIFFERENTIABLE: bool = false;
-
-    #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        let below = if x < T::zero() { -T::one() } else { x };
-        if x > T::zero() { T::one() } else { below }
-    }
-
-    #[inline(always)]
-    fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
-        x.constant(0.0)
-    }
-
-    fn kink_distance<T: Real>(self, [x]: [T; 1]) -> T {
-        x.abs()
-    }
-
-    #[inline]
-    fn samples(samples: &mut Samples<Self>) {
-        samples.over(Sign, [Domain::reals()]);
+step! {
+    /// 1 for positive numbers, -1 for negative ones, 0 for 0. No derivative flows through
+    /// it. NaN stays NaN.
+    Sign([x]: 1) = "sign" {
+        formula: "-1, 0 or 1, as x is", r"y = \operatorname{sign} x", "0 at 0";
+        value: {
+            let below = if x < T::zero() { -T::one() } else { x };
+            if x > T::zero() { T::one() } else { below }
+        };
+        distance: x.abs();
     }
 }
 
