@@ -98,7 +98,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         assert!((gradients.wrt(d).item() / expected.1 - 1.0).abs() < 1e-12);
         points.push([c as f64, each, held]);
     }
-    figures::checkpoint_costs(&out, "costs", &points)?;
+    figures::derivatives::checkpoint_costs(&out, "costs", &points)?;
     println!("\nsteps and memory over the states kept: {}", out.display());
     Ok(())
 }

@@ -116,7 +116,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let small = Jacobian::of(f, &Tensor::zeros([8, 8]));
     let (pattern, colours) = (small.pattern(), small.colouring());
-    figures::coloured_matrix(&out, "pattern", 64, pattern.iter(), colours.colours())?;
+    figures::derivatives::coloured_matrix(&out, "pattern", 64, pattern.iter(), colours.colours())?;
     println!("\nthe Jacobian of an 8 x 8 grid, in {} colours: {}", colours.count(), out.display());
     Ok(())
 }

@@ -10,10 +10,10 @@
 //! finds the outline of a shaded area. `derivatives` has the figures that are not the paper's.
 
 // Every example that includes this module draws only some of the figures.
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code)]
 
 mod axes;
-mod derivatives;
+pub mod derivatives;
 mod page;
 mod region;
 
@@ -23,7 +23,6 @@ use std::path::Path;
 use plotters::prelude::*;
 
 use axes::{Axes, Frame, Tick};
-pub use derivatives::{checkpoint_costs, coloured_matrix};
 use page::{Drawn, Figure, Page};
 
 /// The grey of the paper's decision regions: 0.8 of white.
