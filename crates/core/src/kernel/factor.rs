@@ -37,11 +37,8 @@ pub(crate) fn for_each_matrix<T: Real>(
         return;
     }
     let count = out.len() / size;
-    let doubles = |view: &View<'_, T>| -> Vec<f64> {
-        let mut elements = vec![T::zero(); view.len()];
-        view.copy_to(&mut elements);
-        elements.into_iter().map(Real::as_f64).collect()
-    };
+    let doubles =
+        |view: &View<'_, T>| -> Vec<f64> { view.to_vec().into_iter().map(Real::as_f64).collect() };
     let args: Vec<Vec<f64>> = args.iter().map(doubles).collect();
     let mut result = vec![0.0; size];
     for (i, out) in out.chunks_exact_mut(size).enumerate() {

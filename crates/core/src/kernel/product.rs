@@ -292,9 +292,7 @@ pub(crate) fn matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
     let batch = batch_a.shape().broadcast(batch_b.shape()).expect("the shape rule has passed");
     let starts = |layout: &Layout, offset: usize| -> SmallVec<[isize; 16]> {
         let layout = layout.broadcast_to(&batch);
-        Rows::new(&layout, offset)
-            .flat_map(|row| (0..row.count as isize).map(move |i| row.start + i * row.stride))
-            .collect()
+        Rows::new(&layout, offset).places().map(|place| place as isize).collect()
     };
     let (starts_a, starts_b) = (starts(&batch_a, a.offset()), starts(&batch_b, b.offset()));
     let size = left.factor.rows * right.factor.columns;

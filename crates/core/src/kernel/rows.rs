@@ -90,6 +90,13 @@ impl<'a> Rows<'a> {
     }
 }
 
+impl Rows<'_> {
+    /// The place of each element.
+    pub(crate) fn places(self) -> impl Iterator<Item = usize> {
+        self.flat_map(|row| (0..row.count).map(move |i| row.at(i)))
+    }
+}
+
 impl Iterator for Rows<'_> {
     type Item = Row;
 

@@ -8,7 +8,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::{Add, Call, Cost, DynOp, Formula, Operation};
+use super::{Add, Call, Cost, DynOp, Operation};
 use crate::kernel::block::BlockKernel;
 use crate::kernel::map::add_view;
 use crate::kernel::product::add_matmul;
@@ -41,10 +41,6 @@ macro_rules! accumulation {
             $name
         }
 
-        fn formula(&self) -> Formula {
-            Formula::default()
-        }
-
         fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
             Ok(args[0].clone())
         }
@@ -64,10 +60,6 @@ macro_rules! accumulation {
         fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
             let cost: fn(&[&Shape], &Shape) -> Cost = $cost;
             cost(args, result)
-        }
-
-        fn kink_distance(&self, _: &[View<'_, T>]) -> T {
-            T::infinity()
         }
 
         fn equals(&self, other: &dyn Any) -> bool {

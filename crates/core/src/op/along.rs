@@ -147,9 +147,7 @@ impl Op for ScatterAlong {
 
 /// Whether places fit a value beside an axis.
 fn fits(places: &Shape, x: &Shape, axis: usize) -> Result<(), String> {
-    if axis >= x.rank() {
-        return Err(format!("there is no axis {axis} in shape {x}"));
-    }
+    x.check_axis(axis)?;
     if places.rank() != x.rank() {
         return Err(format!("places of shape {places} and {x} have not the same number of axes"));
     }

@@ -174,10 +174,6 @@ impl<T: Real, B: Bilinear> DynOp<T> for BilinearMap<B> {
         self.0.cost(args[0], args[1], result)
     }
 
-    fn kink_distance(&self, _: &[View<'_, T>]) -> T {
-        T::infinity()
-    }
-
     fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
         self.0.dependence(args, arg, result)
     }

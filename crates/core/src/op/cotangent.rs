@@ -69,10 +69,6 @@ impl<T: Real> DynOp<T> for Cotangent {
         Cost::NONE
     }
 
-    fn kink_distance(&self, _: &[View<'_, T>]) -> T {
-        T::infinity()
-    }
-
     fn equals(&self, other: &dyn Any) -> bool {
         other.downcast_ref() == Some(self)
     }

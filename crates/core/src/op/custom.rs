@@ -11,7 +11,7 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::{Call, Cost, DynOp, Formula, add_terms};
+use super::{Call, Cost, DynOp, add_terms};
 use crate::kernel::contiguous;
 use crate::tensor::{Shape, Tensor, View};
 use crate::{Real, Tape, Var};
@@ -56,10 +56,6 @@ macro_rules! given {
             $name
         }
 
-        fn formula(&self) -> Formula {
-            Formula::default()
-        }
-
         fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
             Ok(args[0].clone())
         }
@@ -70,10 +66,6 @@ macro_rules! given {
 
         fn cost(&self, _: &[&Shape], _: &Shape) -> Cost {
             Cost::NONE
-        }
-
-        fn kink_distance(&self, _: &[View<'_, T>]) -> T {
-            T::infinity()
         }
 
         fn equals(&self, other: &dyn Any) -> bool {
@@ -244,10 +236,6 @@ impl<T: Real, F: Fn(&[&[T]], &mut [T]) + 'static> DynOp<T> for External<F> {
         "external"
     }
 
-    fn formula(&self) -> Formula {
-        Formula::default()
-    }
-
     fn shape(&self, _: &[&Shape]) -> Result<Shape, String> {
         Ok(self.shape.clone())
     }
@@ -269,10 +257,6 @@ impl<T: Real, F: Fn(&[&[T]], &mut [T]) + 'static> DynOp<T> for External<F> {
 
     fn cost(&self, _: &[&Shape], _: &Shape) -> Cost {
         Cost::NONE
-    }
-
-    fn kink_distance(&self, _: &[View<'_, T>]) -> T {
-        T::infinity()
     }
 
     fn equals(&self, other: &dyn Any) -> bool {

@@ -382,10 +382,6 @@ impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> DynOp<T>
         E::NAME
     }
 
-    fn formula(&self) -> Formula {
-        Formula::default()
-    }
-
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         broadcast_all(args)
     }
@@ -414,10 +410,6 @@ impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> DynOp<T>
 
     fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {
         E::COST.and(Cost::muls(1)).times(result.elements())
-    }
-
-    fn kink_distance(&self, _: &[View<'_, T>]) -> T {
-        T::infinity()
     }
 
     fn equals(&self, other: &dyn Any) -> bool {

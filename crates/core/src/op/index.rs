@@ -27,9 +27,7 @@ impl Linear for Gather {
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [x] = operands(args)?;
-        if self.axis >= x.rank() {
-            return Err(format!("there is no axis {} in shape {x}", self.axis));
-        }
+        x.check_axis(self.axis)?;
         check(&self.indices, x[self.axis])
             .map_err(|reason| format!("{reason} of axis {} of {x}", self.axis))?;
         Ok(x.with_axis(self.axis, self.indices.len()))
@@ -111,16 +109,12 @@ impl Linear for ScatterAdd {
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [x] = operands(args)?;
         let ScatterAdd { axis, indices, extent } = self;
-        match x.get(*axis) {
-            None => Err(format!("there is no axis {axis} in shape {x}")),
-            Some(&own) if own != indices.len() => {
-                Err(format!("{} indices do not fit axis {axis} of {x}", indices.len()))
-            }
-            Some(_) => {
-                check(indices, *extent).map_err(|reason| format!("{reason} of the result"))?;
-                Ok(x.with_axis(*axis, *extent))
-            }
+        x.check_axis(*axis)?;
+        if x[*axis] != indices.len() {
+            return Err(format!("{} indices do not fit axis {axis} of {x}", indices.len()));
         }
+        check(indices, *extent).map_err(|reason| format!("{reason} of the result"))?;
+        Ok(x.with_axis(*axis, *extent))
     }
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {

@@ -154,10 +154,6 @@ impl<T: Real, L: Linear> DynOp<T> for LinearMap<L> {
         self.0.cost(args, result)
     }
 
-    fn kink_distance(&self, _: &[View<'_, T>]) -> T {
-        T::infinity()
-    }
-
     fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
         self.0.dependence(args, arg, result)
     }

@@ -212,9 +212,7 @@ impl Linear for Slice {
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [x] = operands(args)?;
-        if self.axis >= x.rank() {
-            return Err(format!("there is no axis {} in shape {x}", self.axis));
-        }
+        x.check_axis(self.axis)?;
         let Slice { axis, start, count, step } = *self;
         check_progression(start, count, step, x[axis])
             .map_err(|reason| format!("{reason} of axis {axis} of {x}"))?;
@@ -291,9 +289,7 @@ impl Linear for Pad {
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [x] = operands(args)?;
-        if self.axis >= x.rank() {
-            return Err(format!("there is no axis {} in shape {x}", self.axis));
-        }
+        x.check_axis(self.axis)?;
         let Pad { axis, start, step, extent } = *self;
         check_progression(start, x[axis], step, extent)
             .map_err(|reason| format!("{reason} that axis {axis} of {x} is padded to"))?;
@@ -383,9 +379,7 @@ impl Linear for Concat {
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let (first, rest) = args.split_first().ok_or("takes at least one operand")?;
-        if self.axis >= first.rank() {
-            return Err(format!("there is no axis {} in shape {first}", self.axis));
-        }
+        first.check_axis(self.axis)?;
         let mut total = first[self.axis];
         for next in rest {
             if next.rank() != first.rank() || next.with_axis(self.axis, first[self.axis]) != **first

@@ -499,10 +499,6 @@ impl<T: Real, O: RowMap> DynOp<T> for RowAdjoint<O> {
         O::NAME
     }
 
-    fn formula(&self) -> Formula {
-        Formula::default()
-    }
-
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         Ok(args[0].clone())
     }
@@ -523,10 +519,6 @@ impl<T: Real, O: RowMap> DynOp<T> for RowAdjoint<O> {
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
         self.0.cost(&args[..1], result)
-    }
-
-    fn kink_distance(&self, _: &[View<'_, T>]) -> T {
-        T::infinity()
     }
 
     fn equals(&self, other: &dyn Any) -> bool {

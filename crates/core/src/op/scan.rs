@@ -30,7 +30,7 @@ impl Linear for CumSum {
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [x] = operands(args)?;
-        has_axis(x, self.axis)?;
+        x.check_axis(self.axis)?;
         Ok(x.clone())
     }
 
@@ -87,7 +87,7 @@ impl Op for LinearRecurrence {
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [a, b] = operands(args)?;
-        has_axis(a, self.axis)?;
+        a.check_axis(self.axis)?;
         if a != b {
             return Err(format!("shapes {a} and {b} differ"));
         }
@@ -179,7 +179,7 @@ impl Op for LogCumSumExp {
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [x] = operands(args)?;
-        has_axis(x, self.axis)?;
+        x.check_axis(self.axis)?;
         Ok(x.clone())
     }
 
@@ -233,10 +233,6 @@ fn shifted<'t, T: Real>(x: Var<'t, T>, axis: usize, up: bool) -> Var<'t, T> {
         (_, true) => x.slice(axis, ..count - 1).pad(axis, 1, 0),
         (_, false) => x.slice(axis, 1..).pad(axis, 0, 1),
     }
-}
-
-fn has_axis(shape: &Shape, axis: usize) -> Result<(), String> {
-    if axis < shape.rank() { Ok(()) } else { Err(format!("there is no axis {axis} in {shape}")) }
 }
 
 /// The shapes and axes that all scans are tried on.

@@ -49,10 +49,6 @@ impl<T: Real> DynOp<T> for StopGradient {
         Cost::NONE
     }
 
-    fn kink_distance(&self, _: &[View<'_, T>]) -> T {
-        T::infinity()
-    }
-
     fn equals(&self, other: &dyn Any) -> bool {
         other.downcast_ref() == Some(self)
     }

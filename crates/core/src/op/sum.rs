@@ -218,10 +218,8 @@ fn stretch<'t, T: Real>(cotangent: Var<'t, T>, axes: &[usize], shape: Shape) -> 
 
 fn reduced(args: &[&Shape], axes: &[usize], keep: bool) -> Result<Shape, String> {
     let [x] = operands(args)?;
-    match axes.iter().find(|&&axis| axis >= x.rank()) {
-        Some(axis) => Err(format!("there is no axis {axis} in shape {x}")),
-        None => Ok(x.reduced(axes, keep)),
-    }
+    axes.iter().try_for_each(|&axis| x.check_axis(axis))?;
+    Ok(x.reduced(axes, keep))
 }
 
 /// Which elements a reduction reads.

@@ -319,7 +319,7 @@ impl<T: Real> Program<T> {
                         |view: &View<'_, T>| view.layout().is_contiguous() && view.offset() == 0;
                     *slot = match buffer {
                         Some(buffer) if whole(&view) => Some(buffer.clone()),
-                        _ => Tensor::new(expected.clone(), packed(view)).parts().0.clone().into(),
+                        _ => view.to_tensor().parts().0.clone().into(),
                     };
                 }
             }
@@ -375,10 +375,4 @@ impl<T: Real> Program<T> {
     pub fn with_output<R>(&self, index: usize, read: impl FnOnce(View<'_, T>) -> R) -> R {
         read(self.memory.view(&self.outputs[index]))
     }
-}
-
-fn packed<T: Real>(view: View<'_, T>) -> Vec<T> {
-    let mut elements = vec![T::zero(); view.len()];
-    view.copy_to(&mut elements);
-    elements
 }

@@ -101,12 +101,7 @@ impl<T: Real> Memory<T> {
                 let buffer = self.long[slot].clone().expect("computed before it is read");
                 Tensor::from_parts(buffer, argument.offset as usize, argument.layout.clone())
             }
-            Place::Short(_) => {
-                let view = self.view(argument);
-                let mut elements = vec![T::zero(); view.len()];
-                view.copy_to(&mut elements);
-                Tensor::new(view.shape().clone(), elements)
-            }
+            Place::Short(_) => self.view(argument).to_tensor(),
         }
     }
 }

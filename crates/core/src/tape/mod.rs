@@ -81,9 +81,9 @@ pub(crate) struct Scratch {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Adjoint {
     pub(crate) id: NodeId,
-    /// Whether it is a sum that this sweep has made, so that more may be added in
-    /// place. A rule may hand its cotangent on to several operands as it is; as
-    /// their adjoints it is not owned.
+    /// Whether it is a sum that this sweep has made, or what one rule has computed for
+    /// one operand, so that more may be added in place. A rule may hand its cotangent on
+    /// to several operands as it is; as their adjoints it is not owned.
     pub(crate) owned: bool,
 }
 

@@ -257,11 +257,7 @@ impl<T: Real> Store<T> {
     /// A value as a tensor: shared if large, copied if small.
     pub(crate) fn tensor(&self, place: Place, layout: &Layout) -> Tensor<T> {
         match place.block {
-            0 => {
-                let mut elements = vec![T::zero(); layout.elements()];
-                self.blocks().view(place, layout).copy_to(&mut elements);
-                Tensor::new(layout.shape().clone(), elements)
-            }
+            0 => self.blocks().view(place, layout).to_tensor(),
             block => {
                 let buffer = self.large[block as usize - 1].buffer.clone();
                 let buffer = buffer.expect("a value is written before it is read");

@@ -37,7 +37,8 @@ impl Layout {
         Self::strided(shape, strides)
     }
 
-    fn strided(shape: Shape, strides: Strides) -> Self {
+    /// A shape with any strides.
+    pub(crate) fn strided(shape: Shape, strides: Strides) -> Self {
         let len = shape.elements();
         let mut expected = 1;
         let mut contiguous = true;

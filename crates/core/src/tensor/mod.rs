@@ -123,9 +123,7 @@ impl<T: Real> Tensor<T> {
 
     /// The elements in row-major order, copied.
     pub fn to_vec(&self) -> Vec<T> {
-        let mut elements = vec![T::zero(); self.len()];
-        self.view().copy_to(&mut elements);
-        elements
+        self.view().to_vec()
     }
 
     /// The elements as a slice, if they lie without gaps in row-major order; a

@@ -35,6 +35,18 @@ impl Shape {
         self.0.len()
     }
 
+    /// That there is such an axis.
+    ///
+    /// # Errors
+    /// A sentence that names the axis and the shape.
+    pub(crate) fn check_axis(&self, axis: usize) -> Result<(), String> {
+        if axis < self.rank() {
+            Ok(())
+        } else {
+            Err(format!("there is no axis {axis} in shape {self}"))
+        }
+    }
+
     /// The number of elements: the product of the extents, 1 for a scalar.
     #[inline]
     pub fn elements(&self) -> usize {

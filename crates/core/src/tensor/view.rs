@@ -1,5 +1,6 @@
 //! A borrowed tensor: what kernels read.
 
+use super::Tensor;
 use super::layout::Layout;
 use super::shape::Shape;
 use crate::Real;
@@ -84,6 +85,18 @@ impl<'a, T: Real> View<'a, T> {
             Some(slice) => out.copy_from_slice(slice),
             None => pack(self.data, self.offset, self.layout, out),
         }
+    }
+
+    /// The elements in row-major order, copied.
+    pub fn to_vec(&self) -> Vec<T> {
+        let mut elements = vec![T::zero(); self.len()];
+        self.copy_to(&mut elements);
+        elements
+    }
+
+    /// The elements as a tensor of its own, copied.
+    pub fn to_tensor(&self) -> Tensor<T> {
+        Tensor::new(self.shape().clone(), self.to_vec())
     }
 
     /// A vector as one row.

@@ -15,8 +15,9 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
-use super::checkpoint::segment::{Piece, Segment, Spare, owned, part};
-use crate::op::{Call, Cost, DynOp, Formula};
+use super::checkpoint::segment::{Piece, Segment, Spare, part};
+use crate::kernel::factor;
+use crate::op::{Call, Cost, DynOp};
 use crate::tensor::{Shape, Tensor, View};
 use crate::{Real, Tape, Var};
 
@@ -87,7 +88,7 @@ pub fn fixed_point<'t, T: Real, const N: usize>(
         for _ in 0..MOST {
             let next = spare.with(|tape| {
                 let inputs = inputs.each_ref().map(|input| tape.variable(input));
-                again(tape.variable(&x), inputs).with_value(|next| owned(&next))
+                again(tape.variable(&x), inputs).with_value(|next| next.to_tensor())
             });
             assert_eq!(next.shape(), x.shape(), "a fixed point has the shape of the start");
             let mut pairs = next.iter().zip(x.iter());
@@ -294,44 +295,27 @@ impl<T: Real> Root<T> {
     }
 }
 
-/// Solves a linear system whose matrix is known by its products, by Gaussian elimination
-/// with partial pivoting.
-fn elimination<T: Real>(mut right: Vec<T>, product: impl Fn(&[T]) -> Vec<T>) -> Vec<T> {
+/// Solves a linear system whose matrix is known by its products, by elimination.
+fn elimination<T: Real>(right: Vec<T>, product: impl Fn(&[T]) -> Vec<T>) -> Vec<T> {
     let n = right.len();
-    let unit = |j: usize| -> Vec<T> {
-        (0..n).map(|i| if i == j { T::one() } else { T::zero() }).collect()
-    };
-    // Column by column.
-    let mut columns: Vec<Vec<T>> = (0..n).map(|j| product(&unit(j))).collect();
-    for k in 0..n {
-        let larger = |a: &usize, b: &usize| {
-            columns[k][*a].abs().as_f64().total_cmp(&columns[k][*b].abs().as_f64())
-        };
-        let pivot = (k..n).max_by(larger).expect("a row is left");
-        assert!(
-            columns[k][pivot] != T::zero(),
-            "the residual's Jacobian is singular: the solution has no derivative here"
-        );
-        columns.iter_mut().for_each(|column| column.swap(k, pivot));
-        right.swap(k, pivot);
-        for i in k + 1..n {
-            let factor = columns[k][i] / columns[k][k];
-            for column in &mut columns[k..] {
-                let above = column[k];
-                column[i] -= factor * above;
-            }
-            let above = right[k];
-            right[i] -= factor * above;
-        }
+    if n == 0 {
+        return right;
     }
-    for k in (0..n).rev() {
-        right[k] /= columns[k][k];
-        let solved = right[k];
-        for i in 0..k {
-            right[i] -= columns[k][i] * solved;
+    let mut matrix = vec![0.0; n * n];
+    let mut unit = vec![T::zero(); n];
+    for j in 0..n {
+        unit[j] = T::one();
+        for (i, entry) in product(&unit).into_iter().enumerate() {
+            matrix[i * n + j] = entry.as_f64();
         }
+        unit[j] = T::zero();
     }
-    right
+    let right: Vec<f64> = right.into_iter().map(Real::as_f64).collect();
+    let mut solution = vec![0.0; n];
+    factor::solve(n, &matrix, &right, &mut solution).expect(
+        "the residual's Jacobian is singular or not finite: the solution has no derivative here",
+    );
+    solution.into_iter().map(T::from_f64).collect()
 }
 
 /// Solves a symmetric positive definite system whose matrix is known by its products, to
@@ -383,10 +367,6 @@ impl<T: Real> DynOp<T> for Root<T> {
         }
     }
 
-    fn formula(&self) -> Formula {
-        Formula::default()
-    }
-
     fn shape(&self, _: &[&Shape]) -> Result<Shape, String> {
         Ok(self.shape.clone())
     }
@@ -395,7 +375,7 @@ impl<T: Real> DynOp<T> for Root<T> {
         let solution = self
             .ready
             .take()
-            .unwrap_or_else(|| self.solve(&args.iter().map(owned).collect::<Vec<_>>()));
+            .unwrap_or_else(|| self.solve(&args.iter().map(View::to_tensor).collect::<Vec<_>>()));
         assert_eq!(*solution.shape(), self.shape, "solutions have one shape");
         solution.view().copy_to(out);
     }
@@ -439,10 +419,6 @@ impl<T: Real> DynOp<T> for Root<T> {
 
     fn cost(&self, _: &[&Shape], _: &Shape) -> Cost {
         Cost::NONE
-    }
-
-    fn kink_distance(&self, _: &[View<'_, T>]) -> T {
-        T::infinity()
     }
 
     fn equals(&self, other: &dyn Any) -> bool {

@@ -74,7 +74,7 @@ impl Op for Twins {
 fn an_adjoint_that_two_operands_share_is_not_added_into() {
     for elements in [3, 1000] {
         let tape = Tape::new();
-        let x = |value: f64| tape.variable(&Tensor::full([elements], value));
+        let x = |value: f64| tape.variable(Tensor::full([elements], value));
         let (a, b) = (x(1.0), x(2.0));
         // Recorded first, so that it is added when the twins have given what they have.
         let early = (a * 3.0).sum();

@@ -59,10 +59,15 @@ impl<'t, T: Real> System<'t, T> {
         let rate = of.clone();
         let series = self.defined(move |system, k| match k {
             0 => Some(start),
-            1 => system.at(rate.get(), 0),
-            _ => system.at(rate.get(), k - 1).map(|rate| rate / T::from_f64(k as f64)),
+            _ => system.integrated(rate.get(), k),
         });
         (series, of)
+    }
+
+    /// The coefficient of `t^k`, from the first power on, of a series with this derivative.
+    fn integrated(&self, rate: usize, k: usize) -> Option<Var<'t, T>> {
+        let rate = self.at(rate, k - 1)?;
+        Some(if k == 1 { rate } else { rate / T::from_f64(k as f64) })
     }
 
     pub(crate) fn tape(&self) -> &'t Tape<T> {
@@ -170,8 +175,7 @@ impl<'s, 't, T: Real> Series<'s, 't, T> {
         let rate = rate(y).id;
         y.define(move |system, k| match k {
             0 => Some(start(system)),
-            1 => system.at(rate, 0),
-            _ => system.at(rate, k - 1).map(|rate| rate / T::from_f64(k as f64)),
+            _ => system.integrated(rate, k),
         });
         y
     }
@@ -291,8 +295,7 @@ impl<'s, 't, T: Real> SeriesCall<'s, 't, T> {
                 *rate.borrow_mut() = Some(found);
                 found
             });
-            let rate = system.at(found?, k - 1)?;
-            Some(if k == 1 { rate } else { rate / T::from_f64(k as f64) })
+            system.integrated(found?, k)
         });
         y
     }

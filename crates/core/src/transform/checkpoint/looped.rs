@@ -6,9 +6,9 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::run::{Core, owned_value};
-use super::segment::{Adjoint, Piece, Segment, owned, part, wanted_of};
+use super::segment::{Adjoint, Piece, Segment, part, wanted_of};
 use super::steps::TangentStep;
-use crate::op::{Call, Cost, DynOp, Formula};
+use crate::op::{Call, Cost, DynOp};
 use crate::tensor::{Shape, View};
 use crate::{Real, Var};
 
@@ -57,16 +57,8 @@ macro_rules! steps_op {
             $name
         }
 
-        fn formula(&self) -> Formula {
-            Formula::default()
-        }
-
         fn cost(&self, _: &[&Shape], _: &Shape) -> Cost {
             Cost::NONE
-        }
-
-        fn kink_distance(&self, _: &[View<'_, T>]) -> T {
-            T::infinity()
         }
     };
 }
@@ -85,7 +77,7 @@ impl<T: Real> DynOp<T> for Loop<T> {
     }
 
     fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
-        let (run, end) = self.0.forward(args.iter().map(owned).collect());
+        let (run, end) = self.0.forward(args.iter().map(View::to_tensor).collect());
         let elements = end.iter().flat_map(|end| end.to_vec());
         out.iter_mut().zip(elements).for_each(|(out, element)| *out = element);
         self.0.run.replace(self.0.is_swept.then_some(run));
@@ -180,7 +172,7 @@ impl<T: Real> DynOp<T> for LoopAdjoint<T> {
     fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
         let (args, rest) = args.split_at(self.wanted.len());
         let [cotangent, value] = rest else { unreachable!("cotangent and value") };
-        let args = args.iter().map(owned).collect();
+        let args = args.iter().map(View::to_tensor).collect();
         let [cotangent, value] = [cotangent, value].map(|view| view.iter().collect::<Vec<T>>());
         out.copy_from_slice(&self.of.backward(args, &self.wanted, cotangent, &value));
     }

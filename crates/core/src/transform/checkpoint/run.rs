@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::schedule::{Action, Online, Schedule};
-use super::segment::{CHANGED, Spare, joined, owned, wanted_of};
+use super::segment::{CHANGED, Spare, joined, same, wanted_of};
 use super::steps::{Count, Step};
 use crate::tensor::Tensor;
 use crate::{Real, Tape, Var};
@@ -173,7 +173,8 @@ impl<T: Real> Core<T> {
                     let vars = taken_in(tape, &state);
                     let shared = taken_in(tape, shared);
                     let next = joined(&self.step.record(step, &vars, &shared));
-                    let is_same = next.with_value(|next| same(next.iter(), &expected));
+                    let is_same =
+                        next.with_value(|next| same(next.iter(), expected.iter().copied()));
                     assert!(is_same, "{CHANGED}");
                     expected = state.iter().flat_map(|state| state.to_vec()).collect();
                     let inputs: Vec<_> =
@@ -217,11 +218,7 @@ fn taken_in<'t, T: Real>(tape: &'t Tape<T>, values: &[Tensor<T>]) -> Vec<Var<'t,
 
 /// A value as a tensor that shares no memory with its tape.
 pub(super) fn owned_value<T: Real>(var: Var<'_, T>) -> Tensor<T> {
-    var.with_value(|view| owned(&view))
-}
-
-fn same<T: Real>(a: impl Iterator<Item = T>, b: &[T]) -> bool {
-    a.zip(b).all(|(a, &b)| a == b || a.is_nan() && b.is_nan())
+    var.with_value(|view| view.to_tensor())
 }
 
 fn agree<T: Real>(a: &[Tensor<T>], b: &[Tensor<T>]) -> bool {

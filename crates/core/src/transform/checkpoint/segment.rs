@@ -11,8 +11,8 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::op::{Call, Cost, DynOp, Formula};
-use crate::tensor::{Shape, Tensor, View};
+use crate::op::{Call, Cost, DynOp};
+use crate::tensor::{Shape, View};
 use crate::{Real, Tape, Var, concat};
 
 /// A function that can be recorded on any tape.
@@ -75,13 +75,6 @@ impl<T: Real> fmt::Debug for Segment<T> {
     }
 }
 
-/// A view as a tensor of its own.
-pub(in crate::transform) fn owned<T: Real>(view: &View<'_, T>) -> Tensor<T> {
-    let mut elements = vec![T::zero(); view.len()];
-    view.copy_to(&mut elements);
-    Tensor::new(view.shape().clone(), elements)
-}
-
 /// Writes values one after another.
 fn write<T: Real>(vars: &[Var<'_, T>], mut out: &mut [T]) {
     for var in vars {
@@ -140,10 +133,6 @@ impl<T: Real> DynOp<T> for Segment<T> {
         self.piece.name()
     }
 
-    fn formula(&self) -> Formula {
-        Formula::default()
-    }
-
     fn shape(&self, _: &[&Shape]) -> Result<Shape, String> {
         Ok([self.elements].into())
     }
@@ -154,7 +143,7 @@ impl<T: Real> DynOp<T> for Segment<T> {
             return;
         }
         self.spare.with(|tape| {
-            let vars: Vec<_> = args.iter().map(|arg| tape.variable(owned(arg))).collect();
+            let vars: Vec<_> = args.iter().map(|arg| tape.variable(arg.to_tensor())).collect();
             write(&self.piece.record(&vars, false), out);
         });
     }
@@ -188,10 +177,6 @@ impl<T: Real> DynOp<T> for Segment<T> {
         Cost::NONE
     }
 
-    fn kink_distance(&self, _: &[View<'_, T>]) -> T {
-        T::infinity()
-    }
-
     fn equals(&self, other: &dyn Any) -> bool {
         other.downcast_ref::<Self>().is_some_and(|other| {
             self.elements == other.elements && is_same(&self.piece, &other.piece)
@@ -223,11 +208,13 @@ pub(in crate::transform) fn wanted_of<'a, X: Copy>(
 #[track_caller]
 fn compare<T: Real>(again: Var<'_, T>, before: Var<'_, T>) {
     let before = before.value();
-    let agrees = again.with_value(|again| {
-        let mut pairs = again.iter().zip(before.iter());
-        pairs.all(|(again, before)| again == before || again.is_nan() && before.is_nan())
-    });
+    let agrees = again.with_value(|again| same(again.iter(), before.iter()));
     assert!(agrees, "{CHANGED}");
+}
+
+/// Whether numbers are the same, NaN being the same as NaN.
+pub(super) fn same<T: Real>(a: impl Iterator<Item = T>, b: impl Iterator<Item = T>) -> bool {
+    a.zip(b).all(|(a, b)| a == b || a.is_nan() && b.is_nan())
 }
 
 /// What is wrong with a function that changes.

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use super::plan::{self, Plan};
 use super::{Colouring, Compression, Matrix, Pattern, PatternError};
+use crate::random::{SeedableRng, Xoshiro256PlusPlus, uniform};
 use crate::tape::NodeId;
 use crate::transform::inputs::{Function, Inputs, record};
 use crate::{CompileError, Program, Real, Tape, Tensor, Var};
@@ -344,12 +345,9 @@ pub(super) fn once<K: Kind, T: Real, I: Inputs<T>>(
 /// Compares with a product that needs no pattern.
 fn check<T: Real>(recording: &Recording<'_, T>, matrix: &Matrix<T>) -> Result<(), PatternError> {
     let mut vector = Vec::new();
-    let mut state: u64 = 1;
-    let mut draw = || {
-        // Between 1 and 2, so that terms of one sign do not cancel (Knuth's MMIX).
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        T::from_f64(1.0 + (state >> 11) as f64 / (1_u64 << 53) as f64)
-    };
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    // Between 1 and 2, so that terms of one sign do not cancel.
+    let mut draw = || T::from_f64(1.0 + uniform(&mut rng));
     let directions = recording.inputs.iter().map(|input| {
         let direction = Tensor::from_fn(input.shape(), |_| draw());
         vector.extend(direction.iter());

@@ -7,7 +7,9 @@
 //! the same numbers, and an elementwise function passes its operand's list on.
 
 use indexmap::IndexSet;
+use smallvec::SmallVec;
 
+use crate::kernel::rows::Rows;
 use crate::op::{Along, Dependence, DynOp};
 use crate::tape::NodeId;
 use crate::tensor::{Layout, Shape};
@@ -128,7 +130,8 @@ pub(crate) fn through<T: Real>(
     if let ([shape], [Some(arg)]) = (shapes, args)
         && let Some((layout, first)) = op.view(&Layout::contiguous(shape.clone()))
     {
-        return walk(layout.shape(), layout.strides(), first).map(|at| arg[at]).collect();
+        let first = usize::try_from(first).expect("a view looks into its operand");
+        return Rows::new(&layout, first).places().map(|at| arg[at]).collect();
     }
     let shapes: Vec<&Shape> = shapes.iter().collect();
     let mut domain: Option<Vec<SetId>> = None;
@@ -189,7 +192,7 @@ fn boxes(
         current = joined;
         extents[axis] = lists.len();
     }
-    let mut strides = vec![0; result.rank()];
+    let mut strides = SmallVec::from_elem(0, result.rank());
     let mut stride = 1;
     for (along, extent) in axes.iter().zip(&extents).rev() {
         match along {
@@ -198,25 +201,6 @@ fn boxes(
         }
         stride *= *extent as isize;
     }
-    walk(result, &strides, 0).map(|at| current[at]).collect()
-}
-
-/// The places of all elements, in row-major order.
-fn walk(shape: &[usize], strides: &[isize], first: isize) -> impl Iterator<Item = usize> {
-    let elements: usize = shape.iter().product();
-    let mut index = vec![0; shape.len()];
-    let mut at = first;
-    (0..elements).map(move |_| {
-        let here = at;
-        for axis in (0..shape.len()).rev() {
-            index[axis] += 1;
-            at += strides[axis];
-            if index[axis] < shape[axis] {
-                break;
-            }
-            at -= strides[axis] * shape[axis] as isize;
-            index[axis] = 0;
-        }
-        here as usize
-    })
+    let layout = Layout::strided(result.clone(), strides);
+    Rows::new(&layout, 0).places().map(|at| current[at]).collect()
 }
