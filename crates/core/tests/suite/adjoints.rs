@@ -84,3 +84,32 @@ fn an_adjoint_that_two_operands_share_is_not_added_into() {
         assert!(gradients.wrt(b).iter().all(|x| x == 2.0));
     }
 }
+
+/// A weight that is used again and again gets a sum of products, which a fast sweep adds up
+/// where they are written and a recorded one does not.
+#[test]
+fn products_that_are_added_up_in_place() {
+    for n in [3, 40] {
+        let fill =
+            |shape: &[usize], seed: f64| Tensor::from_fn(shape, |i| (seed * (i + 1) as f64).sin());
+        let tape = Tape::new();
+        let w = tape.variable(fill(&[n, n], 0.7));
+        let x = tape.variable(fill(&[n, n], 1.3));
+        let batch = tape.variable(fill(&[2, 5, n], 0.9));
+        let row = tape.variable(fill(&[n], 2.1));
+        let left = x.matmul(w).tanh().matmul(w) + w.matmul(x);
+        let turned = w.transpose().matmul(x).sin() + w.matmul(w.transpose());
+        let y = (left * turned).sum()
+            + batch.matmul(w).cos().sum()
+            + (row.matmul(w) * w.matmul(row)).sum();
+        let recorded = y.grad([w, x, batch, row]);
+        let fast = y.backward();
+        for (recorded, input) in recorded.into_iter().zip([w, x, batch, row]) {
+            let (expected, found) = (recorded.value(), fast.wrt(input));
+            let largest = expected.iter().fold(1.0, |most: f64, x| most.max(x.abs()));
+            for (found, expected) in found.iter().zip(expected.iter()) {
+                assert!((found - expected).abs() <= 1e-13 * largest, "{found}, not {expected}");
+            }
+        }
+    }
+}
