@@ -2,10 +2,11 @@
 //!
 //! Whatever draws takes a generator of the `rand` crate from its caller, and what is
 //! drawn is data: tensors, which a tape takes in as constants and a program as inputs.
-//! Nothing on a tape draws. So a sample is seen where it is made, a tape that follows
-//! its last recording computes with the new one, and a derivative with respect to the
-//! parameters of a distribution is that of a formula in which the sample stands fixed
-//! (the reparameterisation of Kingma & Welling 2014):
+//! No op draws. So a tape that follows its last recording computes with the new sample,
+//! and a derivative with respect to the parameters of a distribution is that of a formula
+//! in which the sample stands fixed (the reparameterisation of Kingma & Welling 2014).
+//! For layers that draw there is [`Tape::sample`](crate::Tape::sample), which takes a
+//! sample in from a generator that the tape was given.
 //!
 //! ```
 //! use wengert_core::random::{self, SeedableRng, Xoshiro256PlusPlus};
@@ -31,9 +32,8 @@
 //! of a seeded run do not change with its version. For the same reason, seed a
 //! generator that has a name: `StdRng` may become another in any release.
 //!
-//! Where memory matters, fill a tensor that is there: `for x in
-//! noise.as_mut_slice() { *x = random::normal(&mut rng) }` asks for none, once the
-//! tape that shares it has been reset.
+//! Where memory matters, [fill](Distribution::fill) a tensor that is there, which asks
+//! for none once the tape that shares it has been reset.
 
 pub use rand::rngs::Xoshiro256PlusPlus;
 pub use rand::{Rng, SeedableRng};
@@ -106,11 +106,86 @@ pub fn gumbel<R: Rng + ?Sized>(rng: &mut R) -> f64 {
     }
 }
 
+/// How the elements of a sample are distributed: independently of each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Distribution {
+    /// Uniform in [0, 1).
+    Uniform,
+    /// Standard normal.
+    Normal,
+    /// Standard [Gumbel](gumbel).
+    Gumbel,
+    /// 1 with this chance, and else 0.
+    Bernoulli(f64),
+    /// 0 with this chance `p`, and else `1 / (1 - p)`, so that the expectation is 1: what
+    /// elements are multiplied with in dropout (Srivastava et al. 2014).
+    Dropout(f64),
+}
+
+impl Distribution {
+    /// A tensor of such numbers.
+    ///
+    /// # Panics
+    /// If a chance is not between 0 and 1, or a dropout leaves nothing.
+    #[track_caller]
+    pub fn tensor<T: Real, R: Rng + ?Sized>(
+        self,
+        shape: impl Into<Shape>,
+        rng: &mut R,
+    ) -> Tensor<T> {
+        let mut tensor = Tensor::zeros(shape);
+        self.fill(tensor.as_mut_slice(), rng);
+        tensor
+    }
+
+    /// Replaces all elements by such numbers, without asking for memory.
+    ///
+    /// # Panics
+    /// As [`tensor`](Self::tensor).
+    #[track_caller]
+    pub fn fill<T: Real, R: Rng + ?Sized>(self, elements: &mut [T], rng: &mut R) {
+        let each = |elements: &mut [T], mut draw: &mut dyn FnMut() -> T| {
+            elements.fill_with(&mut draw);
+        };
+        match self {
+            Self::Uniform => {
+                // Rounded down, for the nearest number of a shorter type may be 1.
+                let steps = 2.0 / T::epsilon().as_f64();
+                each(elements, &mut || T::from_f64((uniform(rng) * steps).floor() / steps));
+            }
+            Self::Normal => fill_normal(elements, rng),
+            Self::Gumbel => each(elements, &mut || T::from_f64(gumbel(rng))),
+            Self::Bernoulli(p) => {
+                assert!((0.0..=1.0).contains(&p), "{p} is no chance");
+                each(elements, &mut || if uniform(rng) < p { T::one() } else { T::zero() });
+            }
+            Self::Dropout(p) => {
+                assert!((0.0..1.0).contains(&p), "a dropout of {p} leaves nothing");
+                let kept = T::from_f64(1.0 / (1.0 - p));
+                each(elements, &mut || if uniform(rng) < p { T::zero() } else { kept });
+            }
+        }
+    }
+}
+
+fn fill_normal<T: Real, R: Rng + ?Sized>(elements: &mut [T], rng: &mut R) {
+    const PAIRS: usize = 64;
+    let (mut first, mut second) = ([0.0; PAIRS], [0.0; PAIRS]);
+    for chunk in elements.chunks_mut(2 * PAIRS) {
+        let pairs = chunk.len().div_ceil(2);
+        for (first, second) in first.iter_mut().zip(&mut second).take(pairs) {
+            (*first, *second) = (uniform(rng), uniform(rng));
+        }
+        box_muller(&mut first, &mut second);
+        for (i, x) in chunk.iter_mut().enumerate() {
+            *x = T::from_f64(if i % 2 == 0 { first[i / 2] } else { second[i / 2] });
+        }
+    }
+}
+
 /// A tensor of uniform numbers in [0, 1), of which `f32` holds 24 bits.
 pub fn uniforms<T: Real, R: Rng + ?Sized>(shape: impl Into<Shape>, rng: &mut R) -> Tensor<T> {
-    // Rounded down, for the nearest number of a shorter type may be 1.
-    let steps = 2.0 / T::epsilon().as_f64();
-    Tensor::from_fn(shape, |_| T::from_f64((uniform(rng) * steps).floor() / steps))
+    Distribution::Uniform.tensor(shape, rng)
 }
 
 /// A tensor of standard normal numbers.
@@ -124,26 +199,12 @@ pub fn uniforms<T: Real, R: Rng + ?Sized>(shape: impl Into<Shape>, rng: &mut R) 
 /// assert_eq!(noise, draw());
 /// ```
 pub fn normals<T: Real, R: Rng + ?Sized>(shape: impl Into<Shape>, rng: &mut R) -> Tensor<T> {
-    const PAIRS: usize = 64;
-    let shape = shape.into();
-    let mut elements = vec![T::zero(); shape.elements()];
-    let (mut first, mut second) = ([0.0; PAIRS], [0.0; PAIRS]);
-    for chunk in elements.chunks_mut(2 * PAIRS) {
-        let pairs = chunk.len().div_ceil(2);
-        for (first, second) in first.iter_mut().zip(&mut second).take(pairs) {
-            (*first, *second) = (uniform(rng), uniform(rng));
-        }
-        box_muller(&mut first, &mut second);
-        for (i, x) in chunk.iter_mut().enumerate() {
-            *x = T::from_f64(if i % 2 == 0 { first[i / 2] } else { second[i / 2] });
-        }
-    }
-    Tensor::new(shape, elements)
+    Distribution::Normal.tensor(shape, rng)
 }
 
 /// A tensor of standard [Gumbel](gumbel) numbers.
 pub fn gumbels<T: Real, R: Rng + ?Sized>(shape: impl Into<Shape>, rng: &mut R) -> Tensor<T> {
-    Tensor::from_fn(shape, |_| T::from_f64(gumbel(rng)))
+    Distribution::Gumbel.tensor(shape, rng)
 }
 
 /// A mask that is 1 with a chance of `p`, and else 0.
@@ -156,12 +217,11 @@ pub fn bernoulli<T: Real, R: Rng + ?Sized>(
     shape: impl Into<Shape>,
     rng: &mut R,
 ) -> Tensor<T> {
-    assert!((0.0..=1.0).contains(&p), "{p} is no chance");
-    Tensor::from_fn(shape, |_| if uniform(rng) < p { T::one() } else { T::zero() })
+    Distribution::Bernoulli(p).tensor(shape, rng)
 }
 
-/// What elements are multiplied with in dropout (Srivastava et al. 2014): 0 with a
-/// chance of `p`, and else `1 / (1 - p)`, so that the expectation is 1.
+/// What elements are multiplied with in [dropout](Distribution::Dropout): 0 with a
+/// chance of `p`, and else `1 / (1 - p)`.
 ///
 /// # Panics
 /// If `p` is not at least 0 and less than 1.
@@ -171,9 +231,7 @@ pub fn dropout_mask<T: Real, R: Rng + ?Sized>(
     shape: impl Into<Shape>,
     rng: &mut R,
 ) -> Tensor<T> {
-    assert!((0.0..1.0).contains(&p), "a dropout of {p} leaves nothing");
-    let kept = T::from_f64(1.0 / (1.0 - p));
-    Tensor::from_fn(shape, |_| if uniform(rng) < p { T::zero() } else { kept })
+    Distribution::Dropout(p).tensor(shape, rng)
 }
 
 impl<T: Real> Var<'_, T> {

@@ -12,7 +12,7 @@
 use std::marker::PhantomData;
 
 use indexmap::IndexMap;
-use wengert_core::{Gradients, Real, Tensor};
+use wengert_core::{Gradients, Real, Tape, Tensor};
 
 use crate::state::StateError;
 use crate::{Param, Path};
@@ -64,11 +64,9 @@ pub trait Module<T: Real> {
     /// As [`visit`](Self::visit), for changing the parameters; in the same order.
     fn visit_mut<'a>(&'a mut self, path: &Path<'_>, f: &mut dyn FnMut(&Path<'_>, &'a mut Param<T>));
 
-    /// All parameters, in the order of the visit.
+    /// All parameters, in the order of the visit, without buffers.
     fn parameters(&self) -> Vec<&Param<T>> {
-        let mut list = Vec::new();
-        self.visit(&Path::root(), &mut |_, param| list.push(param));
-        list
+        self.named_parameters().into_iter().map(|(_, param)| param).collect()
     }
 
     /// All parameters for changing, in the order of the visit.
@@ -82,23 +80,52 @@ pub trait Module<T: Real> {
     /// ```
     fn parameters_mut(&mut self) -> Vec<&mut Param<T>> {
         let mut list = Vec::new();
-        self.visit_mut(&Path::root(), &mut |_, param| list.push(param));
+        self.visit_mut(&Path::root(), &mut |_, param| {
+            if !param.is_buffer() {
+                list.push(param);
+            }
+        });
         list
     }
 
-    /// All parameters with their names, in the order of the visit.
+    /// All parameters with their names, in the order of the visit, without buffers.
     fn named_parameters(&self) -> Vec<(String, &Param<T>)> {
+        self.named_state().into_iter().filter(|(_, param)| !param.is_buffer()).collect()
+    }
+
+    /// All [buffers](Param::buffer) with their names, in the order of the visit.
+    fn named_buffers(&self) -> Vec<(String, &Param<T>)> {
+        self.named_state().into_iter().filter(|(_, param)| param.is_buffer()).collect()
+    }
+
+    /// All that the model's state consists of, parameters and buffers, with names and in
+    /// the order of the visit.
+    fn named_state(&self) -> Vec<(String, &Param<T>)> {
         let mut list = Vec::new();
         self.visit(&Path::root(), &mut |path, param| list.push((path.to_string(), param)));
         list
     }
 
-    /// The number of elements of all parameters, frozen ones included: the
+    /// The number of elements of all parameters, frozen ones included, buffers not: the
     /// paper's `s`, 23 for its small network.
     fn parameter_count(&self) -> usize {
         let mut count = 0;
-        self.visit(&Path::root(), &mut |_, param| count += param.len());
+        self.visit(&Path::root(), &mut |_, param| {
+            if !param.is_buffer() {
+                count += param.len();
+            }
+        });
         count
+    }
+
+    /// Takes over what a recording has [assigned](Param::assign) to buffers. Optimisers do
+    /// so at each step; this is for training by other means.
+    fn update_buffers(&mut self, tape: &Tape<T>) {
+        self.visit_mut(&Path::root(), &mut |_, param| {
+            if param.is_buffer() {
+                param.take_assigned(tape);
+            }
+        });
     }
 
     /// Excludes all parameters from training: tapes take them in as constants.
@@ -111,15 +138,15 @@ pub trait Module<T: Real> {
         self.visit_mut(&Path::root(), &mut |_, param| param.set_trainable(true));
     }
 
-    /// The values of all parameters by name, in the order of the visit. Cheap: the
-    /// tensors share memory with the parameters until these change.
+    /// The values of all parameters and buffers by name, in the order of the visit.
+    /// Cheap: the tensors share memory with the parameters until these change.
     ///
     /// # Panics
-    /// If two parameters have the same name, which a derived visit rules out.
+    /// If two of them have the same name, which a derived visit rules out.
     #[track_caller]
     fn state_dict(&self) -> IndexMap<String, Tensor<T>> {
         let mut state = IndexMap::new();
-        for (name, param) in self.named_parameters() {
+        for (name, param) in self.named_state() {
             let earlier = state.insert(name, param.value().clone());
             if earlier.is_some() {
                 let name = state.last().map_or("", |(name, _)| name);
@@ -129,7 +156,7 @@ pub trait Module<T: Real> {
         state
     }
 
-    /// Takes over the values of all parameters, by name.
+    /// Takes over the values of all parameters and buffers, by name.
     ///
     /// ```
     /// # use wengert_nn::{Linear, Module, random::MatlabRng};
@@ -145,7 +172,7 @@ pub trait Module<T: Real> {
     /// If names are missing or unexpected, or shapes differ; the error lists them
     /// all, and nothing has changed.
     fn load_state_dict(&mut self, state: &IndexMap<String, Tensor<T>>) -> Result<(), StateError> {
-        StateError::check(&self.named_parameters(), state)?;
+        StateError::check(&self.named_state(), state)?;
         self.visit_mut(&Path::root(), &mut |path, param| param.set(&state[&path.to_string()]));
         Ok(())
     }
@@ -154,7 +181,11 @@ pub trait Module<T: Real> {
     /// order of the visit, each in row-major order.
     fn parameter_vector(&self) -> Vec<T> {
         let mut vector = Vec::with_capacity(self.parameter_count());
-        self.visit(&Path::root(), &mut |_, param| vector.extend_from_slice(param.elements()));
+        self.visit(&Path::root(), &mut |_, param| {
+            if !param.is_buffer() {
+                vector.extend_from_slice(param.elements());
+            }
+        });
         vector
     }
 
@@ -169,6 +200,9 @@ pub trait Module<T: Real> {
         assert_eq!(vector.len(), count, "the parameters are {count} numbers");
         let mut rest = vector;
         self.visit_mut(&Path::root(), &mut |_, param| {
+            if param.is_buffer() {
+                return;
+            }
             let (own, after) = rest.split_at(param.len());
             param.elements_mut().copy_from_slice(own);
             rest = after;
@@ -192,6 +226,9 @@ pub trait Module<T: Real> {
         let mut vector = vec![T::zero(); self.parameter_count()];
         let mut start = 0;
         self.visit(&Path::root(), &mut |_, param| {
+            if param.is_buffer() {
+                return;
+            }
             let own = &mut vector[start..start + param.len()];
             start += param.len();
             gradients.with_parameter(param.key(), |gradient| gradient.copy_to(own));

@@ -14,8 +14,8 @@ use wengert_core::{Real, Shape, Tape, Tensor, Var, vectorised};
 
 /// A tensor of a model that training changes.
 ///
-/// Besides the elements it has a key, unique in the process; a flag that says
-/// whether it is trained; and two multipliers, of the learning rate and of the
+/// Besides the elements it has a key, unique in the process; a role, which says whether
+/// it is trained, frozen, or a [buffer](Self::buffer); and two multipliers, of the learning rate and of the
 /// weight decay, 1 unless set (MatConvNet gives filters and biases different
 /// ones).
 ///
@@ -40,9 +40,20 @@ pub struct Param<T: Real> {
     value: Tensor<T>,
     /// Where the next elements go while a tape still reads the present ones.
     spare: Option<Tensor<T>>,
-    trainable: bool,
+    role: Role,
     rate: f64,
     decay: f64,
+}
+
+/// What becomes of a parameter in a training step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// It moves along its gradient.
+    Trained,
+    /// It stays.
+    Frozen,
+    /// It takes the value that the recording assigns to it.
+    Buffer,
 }
 
 impl<T: Real> Param<T> {
@@ -52,10 +63,30 @@ impl<T: Real> Param<T> {
             key: next_key(),
             value: value.into().contiguous(),
             spare: None,
-            trainable: true,
+            role: Role::Trained,
             rate: 1.0,
             decay: 1.0,
         }
+    }
+
+    /// A buffer: numbers that belong to a model's state and that no gradient moves,
+    /// such as a running mean. Saved and loaded with the parameters, and not counted
+    /// among them.
+    ///
+    /// ```
+    /// use wengert_core::Tape;
+    /// use wengert_nn::{Module, Param, Sgd};
+    ///
+    /// let mut net = (Param::new(1.0), Param::buffer(0.0));
+    /// assert_eq!((net.parameter_count(), net.state_dict().len()), (1, 2));
+    /// let tape = Tape::new();
+    /// let (weight, seen) = (net.0.on(&tape), net.1.on(&tape));
+    /// net.1.assign(seen + 1.0); // recorded: the buffer has it after the step
+    /// Sgd::new(0.5).step(&mut net, &weight.square().backward());
+    /// assert_eq!((net.0.value().item(), net.1.value().item()), (0.0, 1.0));
+    /// ```
+    pub fn buffer(value: impl Into<Tensor<T>>) -> Self {
+        Self { role: Role::Buffer, ..Self::new(value) }
     }
 
     /// The parameter with a multiplier of the learning rate.
@@ -72,13 +103,36 @@ impl<T: Real> Param<T> {
     }
 
     /// The variable that stands for the parameter on a tape: always the same one
-    /// until the tape is reset. A frozen parameter is a constant.
+    /// until the tape is reset. A frozen parameter is a constant, and so is a buffer: what
+    /// was last [assigned](Self::assign) to it.
     #[track_caller]
     pub fn on<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T> {
-        if self.trainable {
-            tape.parameter(self.key, &self.value)
-        } else {
-            tape.constant(&self.value)
+        match self.role {
+            Role::Trained => tape.parameter(self.key, &self.value),
+            Role::Frozen => tape.constant(&self.value),
+            Role::Buffer => tape.state(self.key, &self.value),
+        }
+    }
+
+    /// Records the value that a buffer has after the step: an optimiser moves it there
+    /// along with the parameters, and so does a compiled step
+    /// ([`Module::update_buffers`](crate::Module::update_buffers) does so by hand). The
+    /// model itself is not changed, so evaluating leaves no trace.
+    ///
+    /// # Panics
+    /// If it is no buffer, or the shape is another one.
+    #[track_caller]
+    pub fn assign(&self, value: Var<'_, T>) {
+        assert!(self.is_buffer(), "a parameter is moved by its gradient; assign to buffers");
+        let (own, given) = (self.shape(), value.shape());
+        assert!(own == &given, "a buffer of shape {own} cannot take {}", value.describe());
+        value.tape().assign(self.key, value);
+    }
+
+    /// Takes over what a tape has assigned, if anything.
+    pub(crate) fn take_assigned(&mut self, tape: &Tape<T>) {
+        if let Some(value) = tape.assigned(self.key) {
+            value.with_value(|value| value.copy_to(self.elements_mut()));
         }
     }
 
@@ -206,12 +260,20 @@ impl<T: Real> Param<T> {
 
     /// Whether training changes it.
     pub fn is_trainable(&self) -> bool {
-        self.trainable
+        self.role == Role::Trained
     }
 
-    /// Says whether training changes it. Takes effect when a tape takes it in.
+    /// Says whether training changes it. Takes effect when a tape takes it in. A buffer
+    /// stays one.
     pub fn set_trainable(&mut self, trainable: bool) {
-        self.trainable = trainable;
+        if !self.is_buffer() {
+            self.role = if trainable { Role::Trained } else { Role::Frozen };
+        }
+    }
+
+    /// Whether it is a [buffer](Self::buffer).
+    pub fn is_buffer(&self) -> bool {
+        self.role == Role::Buffer
     }
 
     /// The multiplier of the learning rate.

@@ -46,6 +46,8 @@ pub struct TrainStep<T: Real, R = Momentum> {
     multipliers: Vec<f64>,
     /// Keys of the trained parameters, and where their values are among the inputs.
     parameters: Vec<(u64, usize)>,
+    /// The same of the buffers that a step moves.
+    buffers: Vec<(u64, usize)>,
     rule: R,
     rate: f64,
     steps: u64,
@@ -58,7 +60,8 @@ impl<T: Real, R: Rule + Clone> TrainStep<T, R> {
     /// to come have their shapes.
     ///
     /// Inputs that change from step to step, targets included, must come in as
-    /// inputs; everything else is taken as fixed.
+    /// inputs; everything else is taken as fixed, but for samples that layers draw and
+    /// buffers that they assign to: the recording is one of [training](Tape::train).
     ///
     /// # Errors
     /// As [`wengert_core::compile`].
@@ -104,6 +107,12 @@ impl<T: Real, R: Rule + Clone> TrainStep<T, R> {
         monitor: impl for<'t> Fn(&'t Tape<T>) -> Option<Var<'t, T>>,
     ) -> Result<Self, CompileError> {
         let tape = Tape::new();
+        tape.train(0);
+        let before: Vec<(u64, Var<'_, T>)> = net
+            .named_buffers()
+            .iter()
+            .map(|(_, buffer)| (buffer.key(), buffer.on(&tape)))
+            .collect();
         let mut values = Vec::new();
         inputs.values(&mut values);
         let mut program_inputs: Vec<Var<'_, T>> =
@@ -156,14 +165,24 @@ impl<T: Real, R: Rule + Clone> TrainStep<T, R> {
             for (param, &(_, moved)) in
                 trained.iter().zip(updates.iter().step_by(1 + rule.states()))
             {
-                tape.replace_parameter(param.key(), moved);
+                tape.assign(param.key(), moved);
             }
+            tape.evaluate();
             outputs.extend(monitor(&tape));
         });
+        let mut buffers = Vec::new();
+        for (key, buffer) in before {
+            if let Some(next) = tape.assigned(key) {
+                buffers.push((key, program_inputs.len()));
+                program_inputs.push(buffer);
+                updates.push((buffer, next));
+            }
+        }
         let program = tape.compile_updating(&program_inputs, &outputs, &updates)?;
         let steps = optimiser.steps();
         let settings = rule.settings(rate, steps + 1);
-        Ok(Self { program, inputs: batch, multipliers, parameters, rule, rate, steps, settings })
+        let inputs = batch;
+        Ok(Self { program, inputs, multipliers, parameters, buffers, rule, rate, steps, settings })
     }
 
     /// Takes a step on new inputs, in the arrangement of the recording, and gives the
@@ -232,10 +251,19 @@ impl<T: Real, R: Rule + Clone> TrainStep<T, R> {
         self.rate = rate;
     }
 
-    /// Gives parameters and memory back to the model and the optimiser.
+    /// Draws the samples of the steps to come from a seed, as a tape in
+    /// [training](Tape::train) with that seed would. The seed is 0 at first.
+    pub fn seed(&mut self, seed: u64) {
+        self.program.seed(seed);
+    }
+
+    /// Gives parameters, buffers and memory back to the model and the optimiser.
     pub fn store<M: Module<T> + ?Sized>(&self, net: &mut M, optimiser: &mut Optimiser<T, R>) {
         optimiser.set_steps(self.steps);
         net.visit_mut(&Path::root(), &mut |_, param| {
+            if let Some(&(_, index)) = self.buffers.iter().find(|(key, _)| *key == param.key()) {
+                param.set(self.program.input(index));
+            }
             let Some(&(_, index)) = self.parameters.iter().find(|(key, _)| *key == param.key())
             else {
                 return;

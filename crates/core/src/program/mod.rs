@@ -26,6 +26,7 @@ use std::panic::Location;
 
 use thiserror::Error;
 
+use crate::random::{Distribution, SeedableRng, Xoshiro256PlusPlus};
 use crate::tape::Leaf;
 use crate::tensor::{Layout, Tensor, View};
 use crate::transform::Inputs;
@@ -94,11 +95,19 @@ pub enum CompileError {
 pub struct Program<T: Real> {
     instructions: Vec<Instruction<T>>,
     memory: Memory<T>,
+    /// Those that are given, and behind them those that are drawn.
     inputs: Vec<Input>,
+    /// What each run draws, in this order.
+    samples: Vec<Distribution>,
+    rng: Xoshiro256PlusPlus,
     outputs: Vec<Argument>,
     /// Inputs that take over a computed value at the end of each run.
     updates: Vec<Update>,
     report: Report,
+}
+
+fn seeded(seed: u64) -> Xoshiro256PlusPlus {
+    Xoshiro256PlusPlus::seed_from_u64(seed)
 }
 
 struct Input {
@@ -205,6 +214,13 @@ impl<T: Real> Tape<T> {
         outputs: &[Var<'_, T>],
         updates: &[(Var<'_, T>, Var<'_, T>)],
     ) -> Result<Program<T>, CompileError> {
+        let samples = self.samples();
+        let given = inputs;
+        // A sample that is an input is given.
+        let drawn = samples.iter().flat_map(|samples| &samples.drawn);
+        let drawn = drawn.filter(|(sample, _)| given.iter().all(|input| input.id() != *sample));
+        let sampled = drawn.clone().map(|&(sample, _)| self.var(sample));
+        let inputs: Vec<Var<'_, T>> = given.iter().copied().chain(sampled).collect();
         let results: Vec<Var<'_, T>> =
             outputs.iter().copied().chain(updates.iter().map(|&(_, next)| next)).collect();
         for var in inputs.iter().chain(&results) {
@@ -216,22 +232,26 @@ impl<T: Real> Tape<T> {
                 return Err(CompileError::NoInput { value: input.describe() });
             }
         }
-        if let Some((value, line)) = self.fateful_read(inputs, &results) {
+        if let Some((value, line)) = self.fateful_read(&inputs, &results) {
             return Err(CompileError::ValueRead { value, line });
         }
         let updated: Vec<usize> = updates
             .iter()
             .map(|(state, next)| {
                 assert_eq!(state.shape(), next.shape(), "an update keeps the shape of its input");
-                let position = inputs.iter().position(|input| input.id() == state.id());
+                let position = given.iter().position(|input| input.id() == state.id());
                 position.unwrap_or_else(|| panic!("{} is updated, and no input", state.describe()))
             })
             .collect();
-        let mut graph = Graph::new(self, inputs, &results)?;
+        let mut graph = Graph::new(self, &inputs, &results)?;
         graph.separate(outputs.len(), &updated);
         let mut program = Program::new(&graph, outputs.len(), &updated);
         for (index, input) in inputs.iter().enumerate() {
             program.set_input(index, input.value());
+        }
+        program.samples = drawn.map(|&(_, distribution)| distribution).collect();
+        if let Some(samples) = &samples {
+            program.rng = samples.start.clone();
         }
         Ok(program)
     }
@@ -268,8 +288,15 @@ impl<T: Real> Program<T> {
             updates: updates.filter(|update| update.input != update.next).collect(),
             instructions: lowered.instructions,
             memory: lowered.memory,
+            samples: Vec::new(),
+            rng: seeded(0),
             report,
         }
+    }
+
+    /// The number of inputs that are given.
+    fn given(&self) -> usize {
+        self.inputs.len() - self.samples.len()
     }
 
     /// Runs on new inputs, in the arrangement in which they were recorded, and gives
@@ -281,7 +308,7 @@ impl<T: Real> Program<T> {
     pub fn run<I: Inputs<T>>(&mut self, inputs: I) -> Vec<Tensor<T>> {
         let mut values = Vec::new();
         inputs.values(&mut values);
-        assert_eq!(values.len(), self.inputs.len(), "the program has another number of inputs");
+        assert_eq!(values.len(), self.given(), "the program has another number of inputs");
         for (index, value) in values.into_iter().enumerate() {
             self.set_input(index, value);
         }
@@ -297,7 +324,7 @@ impl<T: Real> Program<T> {
     /// hold for their shapes.
     #[track_caller]
     pub fn set_input(&mut self, index: usize, value: impl Leaf<T>) {
-        let count = self.inputs.len();
+        let count = self.given();
         assert!(index < count, "there is no input {index}; the program has {count}");
         let input = &self.inputs[index];
         value.with(|view, buffer| {
@@ -336,8 +363,20 @@ impl<T: Real> Program<T> {
         self.memory.tensor(&Argument { place: *place, offset: 0, layout: layout.clone() })
     }
 
+    /// Draws [samples](Tape::sample) anew from this seed, from the next run on. Else a
+    /// program goes through those that the tape would have drawn, from the recording's
+    /// own on.
+    pub fn seed(&mut self, seed: u64) {
+        self.rng = seeded(seed);
+    }
+
     /// Runs on the inputs as they stand. In steady state nothing is allocated.
     pub fn execute(&mut self) {
+        let first = self.given();
+        for (input, distribution) in self.inputs[first..].iter().zip(&self.samples) {
+            let elements = self.memory.elements_mut(input.place, input.layout.elements());
+            distribution.fill(elements, &mut self.rng);
+        }
         for instruction in &mut self.instructions {
             instruction.run(&mut self.memory);
         }

@@ -90,6 +90,17 @@ impl<T: Real> Memory<T> {
         buffer
     }
 
+    /// The elements of an input, to be written over.
+    pub(super) fn elements_mut(&mut self, place: Place, len: usize) -> &mut [T] {
+        match place {
+            Place::Short(start) => &mut self.short[start..start + len],
+            Place::Long(slot) => {
+                self.long[slot] = Some(self.take(slot));
+                &mut exclusive(self.long[slot].as_mut().expect("put there"))[..len]
+            }
+        }
+    }
+
     pub(super) fn view<'a>(&'a self, argument: &'a Argument) -> View<'a, T> {
         Readable { short: &self.short, long: &self.long }.view(argument)
     }

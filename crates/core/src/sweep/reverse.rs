@@ -25,6 +25,11 @@ pub struct Gradients<'t, T: Real> {
 }
 
 impl<'t, T: Real> Gradients<'t, T> {
+    /// The tape that they lie on.
+    pub fn tape(&self) -> &'t Tape<T> {
+        self.tape
+    }
+
     /// The gradient with respect to a variable or parameter, in its shape; zeros if
     /// the output does not depend on it.
     ///

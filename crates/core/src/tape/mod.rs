@@ -20,6 +20,7 @@ mod parameters;
 mod recorder;
 mod store;
 mod sweeps;
+mod training;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -145,8 +146,8 @@ impl<T: Real> Tape<T> {
         self.var(id)
     }
 
-    /// The variable that stands for the parameter of a key, if the tape has taken
-    /// it in.
+    /// The variable that stands for the parameter or state of a key, if the tape has
+    /// taken it in.
     pub fn parameter_variable(&self, key: u64) -> Option<Var<'_, T>> {
         let inner = self.inner.borrow();
         let id = inner.parameters.get(inner.parameters.find(key)?)?;
@@ -158,13 +159,9 @@ impl<T: Real> Tape<T> {
         self.inner.borrow().parameters.keys().collect()
     }
 
-    /// Lets another value stand for the parameter of a key from now on, such as the
-    /// parameter after an update that was computed on the tape.
-    ///
-    /// # Panics
-    /// If the value lies on another tape.
+    /// Lets another value stand for the parameter of a key from now on.
     #[track_caller]
-    pub fn replace_parameter(&self, key: u64, value: Var<'_, T>) {
+    pub(crate) fn replace_parameter(&self, key: u64, value: Var<'_, T>) {
         assert!(std::ptr::eq(self, value.tape()), "{self} and {} are two tapes", value.tape());
         let mut inner = self.inner.borrow_mut();
         let position = inner.parameters.position(key);

@@ -24,6 +24,7 @@ use super::node::{INLINE_ARGS, Kind, Node, NodeId, Ops, Origin};
 use super::parameters::Parameters;
 use super::store::Store;
 use super::sweeps::{Adjoints, Sweep, Sweeps};
+use super::training::Mode;
 use super::{Args, Scratch};
 use crate::op::DynOp;
 use crate::tensor::{Buffer, Layout, Shape, Tensor, View};
@@ -51,6 +52,8 @@ pub(super) struct Recorder<T: Real> {
     /// While a sweep records, the line of the operation that it differentiates.
     pub(super) on_behalf: Option<&'static Location<'static>>,
     pub(super) scratch: Scratch,
+    /// What the tape records for.
+    pub(super) mode: Mode,
     /// Who looked at which value, and how many nodes there were then.
     pub(super) reads: Vec<(NodeId, usize, &'static Location<'static>)>,
 }
@@ -121,6 +124,7 @@ impl<T: Real> Recorder<T> {
             records_derivatives: true,
             on_behalf: None,
             scratch: Scratch::default(),
+            mode: Mode::default(),
             reads: Vec::new(),
         }
     }
@@ -135,6 +139,7 @@ impl<T: Real> Recorder<T> {
         self.sweeps.reset();
         self.moved = false;
         self.reads.clear();
+        self.mode.reset();
         // A program whose shapes never repeat would otherwise grow without bound.
         const PLENTY: usize = 1 << 14;
         if self.layouts.len() > PLENTY {
@@ -266,6 +271,27 @@ impl<T: Real> Recorder<T> {
             self.push(Node::new(Origin::Leaf, Kind::Given, SCALAR, place, location));
         }
         self.store.write_scalar(self.nodes[self.len].place, value);
+        self.advance(location)
+    }
+
+    /// A constant whose elements are written here.
+    pub(super) fn filled(
+        &mut self,
+        shape: &Shape,
+        location: &'static Location<'static>,
+        fill: impl FnOnce(&mut [T]),
+    ) -> NodeId {
+        let layout = self.layouts.intern(&Layout::contiguous(shape.clone()));
+        let agrees = self.nodes.get(self.len).is_some_and(|node| {
+            let is_own = node.place.slot().is_none_or(|slot| self.store.is_own(slot));
+            !node.active && node.layout == layout && matches!(node.origin, Origin::Leaf) && is_own
+        });
+        if !agrees {
+            self.diverge();
+            let place = self.store.room(shape.elements());
+            self.push(Node::new(Origin::Leaf, Kind::Given, layout, place, location));
+        }
+        self.store.write(self.nodes[self.len].place, shape.elements(), |_, out| fill(out));
         self.advance(location)
     }
 

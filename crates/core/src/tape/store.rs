@@ -156,6 +156,11 @@ impl<T: Real> Store<T> {
         foreign == buffer.is_some() && (!foreign || place.offset as usize == view.offset())
     }
 
+    /// Whether the buffer of a slot is the tape's own.
+    pub(crate) fn is_own(&self, slot: usize) -> bool {
+        !self.large[slot].foreign
+    }
+
     /// Takes a value in: copied, in row-major order, if small or without a buffer
     /// of its own; else the buffer is shared.
     #[inline]

@@ -1,7 +1,7 @@
 //! The elementary functions of `Real`, measured: `f32` against double precision,
 //! `f64` against 256 bits, in ulp of the exact value.
 
-use astro_float::{BigFloat, Consts, RoundingMode};
+use astro_float_num::{BigFloat, Consts, RoundingMode};
 use wengert_core::{Real, Tape, Tensor};
 
 /// The distance to the exact value in units of its last place, with `digits` bits

@@ -1,5 +1,6 @@
 //! Samples: their distributions, and that each step and each run sees its own.
 
+use wengert_core::random::Distribution::{Dropout, Normal};
 use wengert_core::random::{self, Rng, SeedableRng, Xoshiro256PlusPlus};
 use wengert_core::{Real, Tape, Tensor, compile};
 
@@ -130,4 +131,81 @@ fn a_program_takes_samples_as_inputs() {
         let [dx] = y.square().sum().grad([var]);
         assert_eq!(found, [y.value(), dx.value(), (var + noise).argmax(-1).value()]);
     }
+}
+
+/// What a layer with a sample and a state records: noise on the operand, and how often
+/// it was asked.
+fn noisy<'t>(x: wengert_core::Var<'t, f64>, count: &Tensor<f64>) -> wengert_core::Var<'t, f64> {
+    let tape = x.tape();
+    if !tape.is_training() {
+        return x;
+    }
+    tape.assign(1, tape.state(1, count) + 1.0);
+    x * tape.sample(Dropout(0.5), x.shape()) + tape.sample(Normal, x.shape())
+}
+
+#[test]
+fn a_tape_and_its_program_draw_the_same() {
+    for len in [3, 500] {
+        let x = Tensor::from_fn([len], |i| 1.0 + i as f64);
+        let count = Tensor::from(0.0);
+        let mut tape = Tape::new();
+        tape.train(7);
+        let mut eager = Vec::new();
+        for _ in 0..4 {
+            tape.reset();
+            let var = tape.variable(&x);
+            let y = noisy(noisy(var, &count), &count);
+            let gradients = y.square().sum().backward();
+            eager.push((y.value().to_vec(), gradients.wrt(var).to_vec()));
+            assert_eq!(tape.assigned(1).expect("assigned").item(), 2.0);
+        }
+        assert!(eager.windows(2).all(|pair| pair[0] != pair[1]), "another sample each time");
+
+        let tape = Tape::new();
+        tape.train(7);
+        let (var, held) = (tape.variable(&x), tape.state(1, &count));
+        let y = noisy(noisy(var, &count), &count);
+        let [dx] = y.square().sum().grad([var]);
+        let next = tape.assigned(1).expect("assigned");
+        let mut program = tape.compile_updating(&[var, held], &[y, dx], &[(held, next)]).unwrap();
+        for (step, (y, dx)) in eager.iter().enumerate() {
+            program.execute();
+            assert_eq!(
+                (program.output(0).to_vec(), program.output(1).to_vec()),
+                (y.clone(), dx.clone())
+            );
+            assert_eq!(program.input(1).item(), 2.0 * (step + 1) as f64);
+        }
+        program.seed(7);
+        program.execute();
+        assert_eq!(program.output(0).to_vec(), eager[0].0);
+    }
+}
+
+#[test]
+fn a_tape_evaluates_unless_it_trains() {
+    let tape = Tape::new();
+    let (x, count) = (tape.constant([1.0, 2.0]), Tensor::from(0.0));
+    assert_eq!(noisy(x, &count).value().to_vec(), [1.0, 2.0]);
+    assert!(tape.assigned(1).is_none());
+    tape.train(1);
+    assert_ne!(noisy(x, &count).value().to_vec(), [1.0, 2.0]);
+    tape.evaluate();
+    assert_eq!(noisy(x, &count).value().to_vec(), [1.0, 2.0]);
+}
+
+#[test]
+#[should_panic(expected = "call `train` with a seed first")]
+fn an_evaluation_draws_nothing() {
+    Tape::<f64>::new().sample(Normal, [3]);
+}
+
+#[test]
+#[should_panic(expected = "asks whether its tape is training; hand in")]
+fn what_is_recorded_again_cannot_depend_on_the_mode() {
+    let tape = Tape::new();
+    tape.train(1);
+    let x = tape.variable([1.0, 2.0]);
+    wengert_core::checkpoint(|[x]| [noisy(x, &Tensor::from(0.0))], [x]);
 }

@@ -64,6 +64,7 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
 
     /// Moves all parameters of a model by one step.
     ///
+    /// Buffers take the values that the recording has [assigned](Param::assign) to them.
     /// All gradients are known before the first parameter changes, and the tape
     /// keeps the earlier values. Once each parameter has been seen, a step
     /// allocates nothing.
@@ -71,7 +72,9 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
         self.steps += 1;
         let mut position = 0;
         net.visit_mut(&Path::root(), &mut |_, param| {
-            if param.is_trainable() {
+            if param.is_buffer() {
+                param.take_assigned(gradients.tape());
+            } else if param.is_trainable() {
                 gradients.with_parameter(param.key(), |gradient| {
                     self.update(position, param, gradient);
                 });

@@ -1,6 +1,7 @@
 //! Steps of the optimisers against plain loops.
 
 use indexmap::IndexMap;
+use wengert_core::random::Distribution;
 use wengert_core::{Tape, Tensor, Var};
 use wengert_nn::loss::quadratic_cost;
 use wengert_nn::optim::{Descent, Optimiser, Rule, StopReason};
@@ -271,4 +272,47 @@ fn adam_is_the_loop_of_its_paper() {
             assert!((moved - expected).abs() < 1e-13, "step {t}: {moved}, not {expected}");
         }
     }
+}
+
+/// A weight behind noise, and a running mean of what comes out.
+fn noisy<'t>((weight, mean): &(Param<f64>, Param<f64>), x: Var<'t, f64>) -> Var<'t, f64> {
+    let tape = x.tape();
+    let y = x * weight.on(tape);
+    if !tape.is_training() {
+        return y - mean.on(tape);
+    }
+    mean.assign(mean.on(tape) * 0.9 + y.mean() * 0.1);
+    y * tape.sample(Distribution::Dropout(0.5), x.shape())
+}
+
+#[test]
+fn compiled_steps_draw_samples_and_move_buffers_as_recorded_ones_do() {
+    let mut net = (Param::new(1.0), Param::buffer(0.0));
+    let mut sgd = Sgd::new(0.01).momentum(0.9);
+    let (x, start) = (Tensor::from([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), net.state_dict());
+    let mut step = TrainStep::compile(&net, &sgd, |x| noisy(&net, x).square().sum(), &x).unwrap();
+    step.seed(5);
+    for _ in 0..4 {
+        step.step();
+    }
+    step.store(&mut net, &mut sgd);
+    let compiled = net.state_dict();
+    assert_ne!(compiled["1"], start["1"]);
+
+    net.load_state_dict(&start).unwrap();
+    let mut sgd = Sgd::new(0.01).momentum(0.9);
+    let mut tape = Tape::new();
+    tape.train(5);
+    for _ in 0..4 {
+        tape.reset();
+        let loss = noisy(&net, tape.constant(&x)).square().sum();
+        sgd.step(&mut net, &loss.backward());
+    }
+    assert_eq!(net.state_dict(), compiled);
+    // An evaluation leaves no trace.
+    let tape = Tape::new();
+    noisy(&net, tape.constant(&x));
+    net.update_buffers(&tape);
+    assert_eq!(net.state_dict(), compiled);
+    assert_eq!(net.parameter_vector().len(), 1);
 }

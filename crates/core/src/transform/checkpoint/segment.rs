@@ -47,6 +47,7 @@ impl<T: Real> Spare<T> {
     pub(in crate::transform) fn with<R>(&self, body: impl FnOnce(&Tape<T>) -> R) -> R {
         // A function that applies itself finds none, and gets another.
         let mut tape = self.0.take().unwrap_or_default();
+        tape.recompute();
         let result = body(&tape);
         tape.reset();
         self.0.replace(Some(tape));
