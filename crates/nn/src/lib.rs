@@ -13,7 +13,7 @@
 //! - [`optim`]: how: [`Sgd`], [`Adam`], rules of one's own, steepest [`Descent`](optim::Descent)
 //! - [`TrainStep`]: a whole step, compiled
 //! - [`data`]: files, batches, and what is done to them
-//! - [`weights`]: parameters as files
+//! - [`weights`]: parameters as files; [`Summary`]: a model as a table
 //! - [`train`]: a loop with all that belongs to it, and the parts of it
 //! - [`sample`]: which samples a step looks at
 //! - [`random`]: uniform and normal numbers, and a generator that equals MATLAB's
@@ -68,7 +68,8 @@ mod path;
 pub mod random;
 pub mod sample;
 mod state;
-mod train;
+mod summary;
+pub mod train;
 mod train_step;
 pub mod weights;
 
@@ -79,6 +80,7 @@ pub use optim::{Adam, Sgd};
 pub use param::Param;
 pub use path::Path;
 pub use state::{Mismatch, StateError};
+pub use summary::{Row, Summary};
 pub use train_step::TrainStep;
 pub use wengert_derive::Module;
 

@@ -111,7 +111,7 @@ pub fn load_matching<T: Real, M: Module<T> + ?Sized>(
     net: &mut M,
     state: &IndexMap<String, Tensor<T>>,
 ) -> Option<StateError> {
-    let report = StateError::check(&net.named_parameters(), state).err();
+    let report = StateError::check(&net.named_state(), state).err();
     net.visit_mut(&Place::root(), &mut |path, param| {
         if let Some(value) = state.get(&path.to_string())
             && value.shape() == param.shape()
