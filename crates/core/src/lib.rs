@@ -51,3 +51,4 @@ pub use tape::{Leaf, Memory, Tape};
 pub use tensor::{Layout, Shape, Tensor, View};
 pub use transform::*;
 pub use var::{Var, concat, einsum, stack};
+pub use wengert_derive::Inputs;

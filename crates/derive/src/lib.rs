@@ -1,6 +1,7 @@
-//! `#[derive(Module)]` for `wengert-nn`: the visit over a model's parameters.
+//! `#[derive(Module)]` for `wengert-nn`, the visit over a model's parameters, and
+//! `#[derive(Inputs)]` for `wengert-core`, a structure of tensors as a function's inputs.
 //!
-//! For each field the derived code calls the field's own visit with its name
+//! For each field of a module the derived code calls the field's own visit with its name
 //! added to the path. The impl is generic over the element type and asks of each
 //! field that it be a module of that type,
 //!
@@ -12,15 +13,16 @@
 //! `T = f32` fits, or, for `Net<T>` with a `Linear<T>`, that every `T` does.
 //!
 //! Generated code has to name the crate that holds the trait, and a program may
-//! know it as `wengert_nn` or as a part of `wengert`. Each of these two re-exports
+//! know it as `wengert_nn`, say, or as a part of `wengert`. Each of these two re-exports
 //! the macro that writes its own name; `#[module(crate = path)]` serves renamed
 //! dependencies.
 
-mod expand;
+mod inputs;
+mod module;
 
 use proc_macro::TokenStream;
 use quote::quote;
-use syn::{DeriveInput, parse_macro_input};
+use syn::{Attribute, DeriveInput, Path, Result, parse_macro_input};
 
 /// Derives the visit over the parameters of a struct or enum.
 ///
@@ -34,17 +36,57 @@ use syn::{DeriveInput, parse_macro_input};
 ///   the dependency was renamed: `#[module(crate = my_ad::nn)]`.
 #[proc_macro_derive(Module, attributes(module))]
 pub fn module(input: TokenStream) -> TokenStream {
-    derive(input, quote!(::wengert_nn))
+    derive(input, |input| module::expand(input, quote!(::wengert_nn)))
 }
 
 /// [`macro@Module`] for programs that depend on `wengert`, which re-exports it
 /// under that name.
 #[proc_macro_derive(FaceModule, attributes(module))]
 pub fn face_module(input: TokenStream) -> TokenStream {
-    derive(input, quote!(::wengert::nn))
+    derive(input, |input| module::expand(input, quote!(::wengert::nn)))
 }
 
-fn derive(input: TokenStream, nn: proc_macro2::TokenStream) -> TokenStream {
+/// Lets a structure of tensors be the inputs of a function that is differentiated, and
+/// derivatives come back in the same structure.
+///
+/// The structure has one type parameter, for what it holds: tensors, and on a tape
+/// variables. It has to be `Copy`, as variables are. Fields are of that type, or further
+/// structures and arrays of it.
+///
+/// - `#[inputs(crate = path)]` says where the core crate is found if the dependency was
+///   renamed.
+#[proc_macro_derive(Inputs, attributes(inputs))]
+pub fn inputs(input: TokenStream) -> TokenStream {
+    derive(input, |input| inputs::expand(input, quote!(::wengert_core)))
+}
+
+/// [`macro@Inputs`] for programs that depend on `wengert`, which re-exports it under that
+/// name.
+#[proc_macro_derive(FaceInputs, attributes(inputs))]
+pub fn face_inputs(input: TokenStream) -> TokenStream {
+    derive(input, |input| inputs::expand(input, quote!(::wengert)))
+}
+
+fn derive(
+    input: TokenStream,
+    expand: impl Fn(&DeriveInput) -> Result<proc_macro2::TokenStream>,
+) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    expand::expand(&input, nn).unwrap_or_else(syn::Error::into_compile_error).into()
+    expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// The path in `#[module(crate = path)]`, or with another name for `module`.
+fn crate_path(attributes: &[Attribute], name: &str) -> Result<Option<Path>> {
+    let mut path = None;
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident(name)) {
+        attribute.parse_nested_meta(|meta| {
+            if meta.path.is_ident("crate") {
+                path = Some(meta.value()?.call(Path::parse_mod_style)?);
+                Ok(())
+            } else {
+                Err(meta.error(format!("this type has one option: `{name}(crate = path)`")))
+            }
+        })?;
+    }
+    Ok(path)
 }

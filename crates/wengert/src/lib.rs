@@ -12,6 +12,23 @@
 //! ```
 
 pub use wengert_core::*;
+/// Lets a structure of tensors be the inputs of a function that is differentiated.
+///
+/// ```
+/// use wengert::prelude::*;
+///
+/// #[derive(Clone, Copy, Inputs)]
+/// struct Line<X> {
+///     slope: X,
+///     height: X,
+/// }
+///
+/// let line = Line { slope: Tensor::from(2.0), height: Tensor::from(1.0) };
+/// let gradient = grad(|line: Line<Var<f64>>| line.slope.square() * line.height, &line);
+/// assert_eq!((gradient.slope.item(), gradient.height.item()), (4.0, 4.0));
+/// ```
+// In place of the macro that writes `::wengert_core`.
+pub use wengert_derive::FaceInputs as Inputs;
 
 /// Networks: modules, layers, losses, optimisers, random numbers.
 ///
@@ -54,9 +71,11 @@ pub mod nn {
 pub mod prelude {
     pub use wengert_core::op::{Domain, Elementwise, Samples};
     pub use wengert_core::{
-        Number, Program, Real, Tape, Tensor, Var, check, compile, concat, func, grad, hessian, hvp,
-        jacobian, jvp, stack, taylor, value_and_grad, vjp,
+        Number, Program, Real, Tape, Tensor, Var, check, compile, concat, func, func_n, grad,
+        hessian, hvp, jacobian, jvp, stack, taylor, value_and_grad, vjp,
     };
+
+    pub use crate::Inputs;
 
     pub use crate::nn::loss::{cross_entropy, mse, quadratic_cost};
     pub use crate::nn::{

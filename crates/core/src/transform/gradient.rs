@@ -59,3 +59,18 @@ pub fn value_and_grad<T: Real, I: Inputs<T>>(
 pub fn func<T: Real, F: for<'t> Fn(Var<'t, T>) -> Var<'t, T>>(f: F) -> F {
     f
 }
+
+/// As [`func`], for a closure of several inputs, given as an array.
+///
+/// ```
+/// use wengert_core::{Tensor, func_n, grad, hvp};
+///
+/// let f = func_n(|[w, b]| (w * w).sum() * b);
+/// let (w, b) = (Tensor::from([1.0, 2.0]), Tensor::from(0.5));
+/// let [gw, _] = grad(f, [&w, &b]);
+/// let [hw, _] = hvp(f, [&w, &b], [&w, &Tensor::from(0.0)]);
+/// assert_eq!(gw, hw); // quadratic in w
+/// ```
+pub fn func_n<T: Real, const N: usize, F: for<'t> Fn([Var<'t, T>; N]) -> Var<'t, T>>(f: F) -> F {
+    f
+}

@@ -2,10 +2,43 @@
 
 use crate::{Real, Tape, Tensor, Var};
 
-/// Inputs of a function: a tensor, an array of tensors, or a tuple of such.
+/// Inputs of a function: a tensor, an array of tensors, a tuple of such, or a
+/// structure of one's own.
 ///
 /// The closure receives variables in the same arrangement, and derivatives come
 /// back in it.
+///
+/// ```
+/// use wengert_core::{Inputs, Tensor, Var, grad};
+///
+/// /// `X` is a tensor, or a variable on a tape.
+/// #[derive(Clone, Copy, Debug, PartialEq, Inputs)]
+/// struct Affine<X> {
+///     weight: X,
+///     bias: X,
+/// }
+///
+/// #[derive(Clone, Copy, Debug, PartialEq, Inputs)]
+/// struct Net<X> {
+///     layers: [Affine<X>; 2],
+///     scale: X,
+/// }
+///
+/// fn net<'t>(net: Net<Var<'t, f64>>, mut x: Var<'t, f64>) -> Var<'t, f64> {
+///     for layer in net.layers {
+///         x = (layer.weight.matmul(x) + layer.bias).tanh();
+///     }
+///     x * net.scale
+/// }
+///
+/// let affine = || Affine { weight: Tensor::full([2, 2], 0.5), bias: Tensor::full([2], 0.1) };
+/// let weights = Net { layers: [affine(), affine()], scale: Tensor::from(3.0) };
+/// let x = Tensor::from([1.0, -1.0]);
+/// let gradient: Net<Tensor<f64>> =
+///     grad(|w: Net<Var<f64>>| net(w, w.scale.tape().constant(&x)).sum(), &weights);
+/// assert_eq!(gradient.layers[1].bias.shape(), weights.layers[1].bias.shape());
+/// assert!((gradient.scale.item() - 2.0 * (0.1_f64.tanh() + 0.1).tanh()).abs() < 1e-15);
+/// ```
 pub trait Inputs<T: Real> {
     /// The variables that stand for the inputs on a tape.
     type Vars<'t>: Copy
@@ -101,6 +134,43 @@ impl<T: Real, I: Inputs<T>, const N: usize> Inputs<T> for [I; N] {
         for tensors in tensors {
             I::flatten_tensors(tensors, list);
         }
+    }
+}
+
+/// An array within a structure.
+impl<'a, T: Real, X, const N: usize> Inputs<T> for &'a [X; N]
+where
+    &'a X: Inputs<T>,
+{
+    type Vars<'t>
+        = [<&'a X as Inputs<T>>::Vars<'t>; N]
+    where
+        T: 't;
+    type Tensors = [<&'a X as Inputs<T>>::Tensors; N];
+
+    #[track_caller]
+    fn record<'t>(&self, tape: &'t Tape<T>) -> Self::Vars<'t> {
+        self.each_ref().record(tape)
+    }
+
+    fn flatten<'t>(vars: Self::Vars<'t>, list: &mut Vec<Var<'t, T>>) {
+        <[&'a X; N]>::flatten(vars, list);
+    }
+
+    fn values(&self, list: &mut Vec<Tensor<T>>) {
+        self.each_ref().values(list);
+    }
+
+    fn collect(&self, tensors: &mut impl Iterator<Item = Tensor<T>>) -> Self::Tensors {
+        self.each_ref().collect(tensors)
+    }
+
+    fn unflatten<'t>(vars: &mut impl Iterator<Item = Var<'t, T>>) -> Self::Vars<'t> {
+        <[&'a X; N]>::unflatten(vars)
+    }
+
+    fn flatten_tensors(tensors: Self::Tensors, list: &mut Vec<Tensor<T>>) {
+        <[&'a X; N]>::flatten_tensors(tensors, list);
     }
 }
 

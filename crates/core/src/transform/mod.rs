@@ -1,8 +1,8 @@
 //! Derivatives of closures: tape and lifetimes stay inside.
 //!
 //! Every transform takes a function of variables and tensors to evaluate it at:
-//! one tensor, an array of them, or a tuple of such. The function is a closure,
-//! written in place or kept with [`func`], or a `fn`.
+//! one tensor, an array of them, a tuple of such, or a structure ([`Inputs`]). The
+//! function is a closure, written in place or kept with [`func`], or a `fn`.
 
 pub mod checkpoint;
 mod gradient;
@@ -14,7 +14,7 @@ pub mod sparse;
 mod taylor;
 
 pub use checkpoint::checkpoint;
-pub use gradient::{func, grad, value_and_grad};
+pub use gradient::{func, func_n, grad, value_and_grad};
 pub use implicit::{fixed_point, minimiser, root};
 pub use inputs::{Function, Inputs};
 pub use jacobian::{hessian, jacobian};

@@ -4,13 +4,13 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Data, DeriveInput, Error, Fields, GenericParam, Path, Result, parse_quote,
+    Attribute, Data, DeriveInput, Error, Fields, GenericParam, Result, parse_quote,
     parse_quote_spanned,
 };
 
 /// The derived impl, with `nn` as the path of the nn crate.
 pub(crate) fn expand(input: &DeriveInput, nn: TokenStream) -> Result<TokenStream> {
-    let nn = crate_path(&input.attrs)?.map_or(nn, ToTokens::into_token_stream);
+    let nn = crate::crate_path(&input.attrs, "module")?.map_or(nn, ToTokens::into_token_stream);
     let variants = match &input.data {
         Data::Struct(data) => vec![Variant::new(quote!(Self), &data.fields)?],
         Data::Enum(data) => data
@@ -144,20 +144,4 @@ fn is_skipped(attributes: &[Attribute]) -> Result<bool> {
         })?;
     }
     Ok(skip)
-}
-
-/// The path in `#[module(crate = path)]`.
-fn crate_path(attributes: &[Attribute]) -> Result<Option<Path>> {
-    let mut path = None;
-    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("module")) {
-        attribute.parse_nested_meta(|meta| {
-            if meta.path.is_ident("crate") {
-                path = Some(meta.value()?.call(Path::parse_mod_style)?);
-                Ok(())
-            } else {
-                Err(meta.error("a module has one option: `crate = path`"))
-            }
-        })?;
-    }
-    Ok(path)
 }
