@@ -14,6 +14,8 @@ use crate::file::Source;
 
 /// What a PNG file begins with.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+/// Bytes that one byte of a deflated stream can stand for, at most.
+const LARGEST_RATIO: usize = 1032;
 /// The endings of the names of images in a folder.
 const ENDINGS: [&str; 4] = ["png", "ppm", "pgm", "pnm"];
 
@@ -61,12 +63,32 @@ fn planes<T: Real>(pixels: &[u8], [height, width, channels]: [usize; 3]) -> Tens
     })
 }
 
+/// Why a PNG image cannot be read.
+enum Refused {
+    Png(png::DecodingError),
+    /// No file of its length could hold it: reserving memory for it would be a trap.
+    Extents(String),
+}
+
+impl From<png::DecodingError> for Refused {
+    fn from(error: png::DecodingError) -> Self {
+        Self::Png(error)
+    }
+}
+
 fn decode_png<T: Real>(source: &Source) -> Result<Tensor<T>, FileError> {
     let mut cursor = Cursor::new(source.bytes());
     let decoded = (|| {
         let mut decoder = Decoder::new(&mut cursor);
         decoder.set_transformations(Transformations::normalize_to_color8());
         let mut reader = decoder.read_info()?;
+        let info = reader.info();
+        let (height, width) = (info.height as usize, info.width as usize);
+        let bits = height.checked_mul(width).and_then(|n| n.checked_mul(info.bits_per_pixel()));
+        if bits.is_none_or(|bits| bits / 8 > source.bytes().len().saturating_mul(LARGEST_RATIO)) {
+            let found = format!("a head that says {width} x {height} pixels");
+            return Err(Refused::Extents(found));
+        }
         let mut pixels = vec![0; reader.output_buffer_size()];
         let frame = reader.next_frame(&mut pixels)?;
         let channels = match frame.color_type {
@@ -79,8 +101,8 @@ fn decode_png<T: Real>(source: &Source) -> Result<Tensor<T>, FileError> {
     })();
     match decoded {
         Ok((pixels, extents)) => Ok(planes(&pixels, extents)),
-        Err(error) => {
-            let error: png::DecodingError = error;
+        Err(Refused::Extents(found)) => Err(source.error_at(16, "extents of a PNG image", found)),
+        Err(Refused::Png(error)) => {
             let offset = (cursor.position() as usize).min(source.bytes().len());
             Err(source.error_at(offset, "more of a PNG image", error))
         }
