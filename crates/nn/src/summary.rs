@@ -138,7 +138,11 @@ impl fmt::Display for Summary {
             writeln!(f, "{name:<a$}  {shape:<b$}  {parameters:>c$}  {operations:>d$}")?;
         }
         let kept = self.bytes as f64 / 1024.0;
-        write!(f, "{} of the parameters are trained; the state takes {kept:.1} KiB", grouped(self.trained as u64))
+        write!(
+            f,
+            "{} of the parameters are trained; the state takes {kept:.1} KiB",
+            grouped(self.trained as u64)
+        )
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use wengert_core::{Real, Tensor};
 
-use crate::file::Source;
 use crate::FileError;
+use crate::file::Source;
 
 /// Bytes of an image.
 const PIXELS: usize = 3 * 32 * 32;

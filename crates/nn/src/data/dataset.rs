@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use wengert_core::random::Xoshiro256PlusPlus;
+use wengert_core::random::{SeedableRng, Xoshiro256PlusPlus};
 use wengert_core::{Real, Tensor};
 
 use crate::FileError;
@@ -69,6 +69,16 @@ pub trait Dataset: Send + Sync + 'static {
     /// Whether there is no sample.
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// All samples, in their order, as one batch; what is random about them is drawn from
+    /// the seed 0.
+    ///
+    /// # Errors
+    /// As [`batch`](Self::batch).
+    fn all(&self) -> Result<Self::Batch, FileError> {
+        let indices: Vec<usize> = (0..self.len()).collect();
+        self.batch(&indices, &mut Xoshiro256PlusPlus::seed_from_u64(0))
     }
 
     /// The dataset with a function applied to each batch, which may draw: flips, crops,

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use wengert_core::{Real, Tensor};
 
-use crate::file::Source;
 use crate::FileError;
+use crate::file::Source;
 
 /// How a number is stored.
 struct Kind {
@@ -48,8 +48,7 @@ pub fn read_idx<T: Real>(path: impl AsRef<Path>) -> Result<Tensor<T>, FileError>
         return Err(source.error("extents of a file", format!("the extents {shape:?}")));
     };
     let elements = source.take(bytes, format_args!("numbers of shape {shape:?}"))?;
-    let elements =
-        elements.chunks_exact(kind.bytes).map(|x| T::from_f64((kind.read)(x))).collect();
+    let elements = elements.chunks_exact(kind.bytes).map(|x| T::from_f64((kind.read)(x))).collect();
     source.end()?;
     Ok(Tensor::new(shape, elements))
 }
@@ -101,7 +100,8 @@ fn open(path: &Path) -> Result<(Source, Kind, Vec<usize>), FileError> {
             return Err(source.error_at(2, expected, format!("{other:#04x}")));
         }
     };
-    let extent = |axis| Ok(u32::from_be_bytes(source.array(format_args!("extent {axis}"))?) as usize);
+    let extent =
+        |axis| Ok(u32::from_be_bytes(source.array(format_args!("extent {axis}"))?) as usize);
     let shape = (0..rank).map(extent).collect::<Result<_, FileError>>()?;
     Ok((source, kind, shape))
 }

@@ -46,7 +46,8 @@ impl Table {
     /// more or fewer cells than that.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let source = Source::open(path.as_ref())?;
-        let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(source.bytes());
+        let mut reader =
+            ReaderBuilder::new().has_headers(false).flexible(true).from_reader(source.bytes());
         let (mut record, mut rows) = (ByteRecord::new(), Vec::<Row>::new());
         loop {
             let (offset, line) = (reader.position().byte() as usize, reader.position().line());
@@ -162,7 +163,8 @@ impl Table {
     ) -> Result<X, FileError> {
         let cell = row.cells[index].trim();
         cell.parse().ok().filter(is_valid).ok_or_else(|| {
-            let expected = format!("{expected} in line {}, column `{}`", row.line, self.columns[index]);
+            let expected =
+                format!("{expected} in line {}, column `{}`", row.line, self.columns[index]);
             FileError::content(&self.path, row.offset, expected, format!("`{cell}`"))
         })
     }

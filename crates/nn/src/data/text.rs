@@ -129,7 +129,8 @@ impl Dataset for Windows {
         _: &mut Xoshiro256PlusPlus,
     ) -> Result<Self::Batch, FileError> {
         let from = |shift: usize| {
-            let piece = |&index: &usize| &self.sequence[index * self.stride + shift..][..self.length];
+            let piece =
+                |&index: &usize| &self.sequence[index * self.stride + shift..][..self.length];
             indices.iter().flat_map(piece).copied().collect()
         };
         Ok((from(0), from(1)))

@@ -116,7 +116,8 @@ impl<T: Real> Standardising<T> {
     #[track_caller]
     pub fn undo(&self, samples: &Tensor<T>) -> Tensor<T> {
         let shape = samples.shape();
-        let scaled = samples.zip_map(&self.deviation.broadcast_to(shape), |x, deviation| x * deviation);
+        let scaled =
+            samples.zip_map(&self.deviation.broadcast_to(shape), |x, deviation| x * deviation);
         scaled.zip_map(&self.mean.broadcast_to(shape), |x, mean| x + mean)
     }
 }

@@ -98,7 +98,9 @@ impl<T: Real> Checkpoint<T> {
     /// If it cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
         let of = |kind: &'static str, state: &IndexMap<String, Tensor<T>>| {
-            let named = |(name, tensor): (&String, &Tensor<T>)| (format!("{kind}{name}"), Array::of(tensor));
+            let named = |(name, tensor): (&String, &Tensor<T>)| {
+                (format!("{kind}{name}"), Array::of(tensor))
+            };
             state.iter().map(named).collect::<Vec<_>>()
         };
         let mut arrays = of(MODEL, &self.model);
@@ -150,7 +152,8 @@ impl<T: Real> Checkpoint<T> {
             };
             arrays.iter().filter_map(named).collect::<IndexMap<String, Tensor<T>>>()
         };
-        let names: Vec<&str> = text("columns").split('\t').filter(|name| !name.is_empty()).collect();
+        let names: Vec<&str> =
+            text("columns").split('\t').filter(|name| !name.is_empty()).collect();
         let table = arrays.get(HISTORY).map(Array::tensor::<f64>);
         let table = table.filter(|table| table.shape().first() == Some(&names.len()));
         let table = table.ok_or_else(|| refused("columns", "a row of `history` for each"))?;

@@ -46,7 +46,8 @@ impl Confusion {
     pub fn add<T: Real>(&mut self, outputs: &Tensor<T>, labels: &[usize]) {
         let scores = scores_of(outputs, labels);
         for (scores, &label) in scores.chunks_exact(self.classes.max(1)).zip(labels) {
-            let answer = (1..scores.len()).fold(0, |best, i| if scores[i] > scores[best] { i } else { best });
+            let answer = (1..scores.len())
+                .fold(0, |best, i| if scores[i] > scores[best] { i } else { best });
             self.counts[label * self.classes + answer] += 1;
         }
     }
@@ -69,7 +70,11 @@ impl Confusion {
     /// If there is no such class.
     #[track_caller]
     pub fn count(&self, class: usize, answer: usize) -> u64 {
-        assert!(class < self.classes && answer < self.classes, "there are {} classes", self.classes);
+        assert!(
+            class < self.classes && answer < self.classes,
+            "there are {} classes",
+            self.classes
+        );
         self.counts[class * self.classes + answer]
     }
 

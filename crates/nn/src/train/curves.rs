@@ -24,7 +24,8 @@ const PHASES: [(&str, &str); 2] = [("train", "#1f6fb2"), ("validation", "#d1562b
 pub(super) fn svg(history: &History) -> String {
     let mut metrics: Vec<&str> = Vec::new();
     for (name, _) in history.columns() {
-        let metric = PHASES.iter().find_map(|(phase, _)| name.strip_prefix(phase)?.strip_prefix(' '));
+        let metric =
+            PHASES.iter().find_map(|(phase, _)| name.strip_prefix(phase)?.strip_prefix(' '));
         metrics.extend(metric.filter(|metric| !metrics.contains(metric)));
     }
     let panel = LEFT + WIDTH + RIGHT;
@@ -51,7 +52,8 @@ pub(super) fn svg(history: &History) -> String {
 /// Draws a panel whose plot has its upper left corner at the origin.
 fn draw(out: &mut String, metric: &str, epochs: usize, curves: &[(&str, &str, &[f64])]) {
     let finite = || curves.iter().flat_map(|(_, _, ys)| *ys).copied().filter(|y| y.is_finite());
-    let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), y| (l.min(y), h.max(y)));
+    let (low, high) =
+        finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), y| (l.min(y), h.max(y)));
     let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
     // A curve that stays where it is runs through the middle.
     let margin = if high > low { 0.05 * (high - low) } else { high.abs().max(1.0) / 2.0 };

@@ -130,9 +130,9 @@ impl Best {
         }
         let better = |x: f64, y: f64| if self.lowest { x < y } else { x > y };
         let values = column.unwrap_or_default().iter().copied().enumerate();
-        let best = values.filter(|(_, x)| !x.is_nan()).reduce(|best, next| {
-            if better(next.1, best.1) { next } else { best }
-        });
+        let best = values
+            .filter(|(_, x)| !x.is_nan())
+            .reduce(|best, next| if better(next.1, best.1) { next } else { best });
         best.map(|(epoch, _)| epoch)
     }
 

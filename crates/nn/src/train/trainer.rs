@@ -308,7 +308,8 @@ impl<'a, M> Trainer<'a, M> {
             let mut metrics = Metrics::default();
             for (batch, content) in training.epoch(epoch as u64).enumerate() {
                 let content = content?;
-                let progress = Progress { epoch, batch, batches: training.len(), history: &history };
+                let progress =
+                    Progress { epoch, batch, batches: training.len(), history: &history };
                 if let Some(schedule) = &mut self.schedule {
                     optimiser.set_rate(schedule(&progress));
                 }
@@ -329,7 +330,8 @@ impl<'a, M> Trainer<'a, M> {
             };
             let rate = [("rate".to_owned(), optimiser.rate())].into_iter();
             let columns = rate.chain(self::columns("train", &metrics));
-            let columns = columns.chain(validated.iter().flat_map(|metrics| self::columns("validation", metrics)));
+            let columns = columns
+                .chain(validated.iter().flat_map(|metrics| self::columns("validation", metrics)));
             let columns: Vec<(String, f64)> = columns.collect();
             history.push(columns.iter().map(|(name, value)| (&**name, *value)));
             self.tell(&bar, &history);

@@ -30,7 +30,8 @@ pub(super) fn encode(array: &Array) -> Vec<u8> {
     let known = KINDS.iter().find(|(kind, _)| *kind == array.kind);
     let descr = known.expect("tensors are floats").1;
     let extents: String = array.shape.iter().map(|extent| format!("{extent}, ")).collect();
-    let mut head = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({extents}), }}");
+    let mut head =
+        format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({extents}), }}");
     // Magic, version and length of the head before it, a line end behind it.
     let before = MAGIC.len() + 4;
     let size = (before + head.len() + 1).next_multiple_of(ALIGNMENT) - before;
@@ -45,7 +46,11 @@ pub(super) fn decode(mut source: Source) -> Result<Array, FileError> {
     let magic: [u8; 6] = source.array("the beginning of an array of NumPy")?;
     if magic != *MAGIC {
         let found = magic.escape_ascii();
-        return Err(source.error_at(0, format!("`{}`", MAGIC.escape_ascii()), format!("`{found}`")));
+        return Err(source.error_at(
+            0,
+            format!("`{}`", MAGIC.escape_ascii()),
+            format!("`{found}`"),
+        ));
     }
     let [major, _minor] = source.array("a version")?;
     let length = if major == 1 {
@@ -64,7 +69,8 @@ pub(super) fn decode(mut source: Source) -> Result<Array, FileError> {
             .then(|| KINDS.iter().find(|(_, name)| same(name)))
             .flatten()
     });
-    let &(kind, _) = kind.ok_or_else(|| refused("a kind of real numbers, the lowest byte first"))?;
+    let &(kind, _) =
+        kind.ok_or_else(|| refused("a kind of real numbers, the lowest byte first"))?;
     let by_columns = match value(&head, "fortran_order") {
         Some(text) if text.starts_with("False") => false,
         Some(text) if text.starts_with("True") => true,

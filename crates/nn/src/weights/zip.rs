@@ -54,7 +54,8 @@ pub(super) fn read(source: &Source) -> Result<Vec<(String, Source)>, FileError> 
         offset = start + name + extra + comment;
 
         let [size, packed, head] = sizes.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
-        let fields = part(source, head, HEAD, HEAD_BYTES, format_args!("the head of `{name_text}`"))?;
+        let fields =
+            part(source, head, HEAD, HEAD_BYTES, format_args!("the head of `{name_text}`"))?;
         let data = head + HEAD_BYTES + (fields.at(26, 2) + fields.at(28, 2)) as usize;
         let packed = source.at(data, packed, format_args!("`{name_text}`"))?;
         let bytes = match method {

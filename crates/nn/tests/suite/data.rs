@@ -99,7 +99,10 @@ fn random_parts_are_disjoint_and_all_of_it() {
     all.sort_unstable();
     assert!(all.into_iter().eq(0..9));
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-    assert_eq!(second.batch(&[3, 0], &mut rng).unwrap(), [second.indices()[3], second.indices()[0]]);
+    assert_eq!(
+        second.batch(&[3, 0], &mut rng).unwrap(),
+        [second.indices()[3], second.indices()[0]]
+    );
 }
 
 fn close(a: &Tensor<f64>, b: &Tensor<f64>, tolerance: f64) {
@@ -121,7 +124,8 @@ fn samples(shape: [usize; 4]) -> Tensor<f64> {
 #[test]
 fn centring_and_standardising_are_plain_loops() {
     let x = samples([7, 1, 2, 2]);
-    let mean: [f64; 4] = std::array::from_fn(|j| (0..7).map(|i| x.to_vec()[4 * i + j]).sum::<f64>() / 7.0);
+    let mean: [f64; 4] =
+        std::array::from_fn(|j| (0..7).map(|i| x.to_vec()[4 * i + j]).sum::<f64>() / 7.0);
     let centred = Tensor::from_fn([7, 1, 2, 2], |i| x.to_vec()[i] - mean[i % 4]);
     close(&Centring::fit(&x).apply(&x), &centred, 1e-12);
 
@@ -161,7 +165,9 @@ fn whitened_samples_are_uncorrelated_with_one_variance() {
     let x = Centring::fit(&x).apply(&x);
     let covariance = |x: &Tensor<f64>| {
         let x = x.to_vec();
-        Tensor::from_fn([6, 6], |k| (0..40).map(|i| x[6 * i + k / 6] * x[6 * i + k % 6]).sum::<f64>() / 40.0)
+        Tensor::from_fn([6, 6], |k| {
+            (0..40).map(|i| x[6 * i + k / 6] * x[6 * i + k % 6]).sum::<f64>() / 40.0
+        })
     };
     let before = covariance(&x);
     let variance = (0..6).map(|i| before.at(&[i, i])).sum::<f64>() / 6.0;
@@ -205,7 +211,8 @@ fn flips_and_crops_move_pixels() {
                 cropped.at(&[n, c, i / 4 % 3, i % 4]) == from
             })
         };
-        let moved = (-1..=1).flat_map(|down| (-1..=1).map(move |right| (down, right))).find(matches);
+        let moved =
+            (-1..=1).flat_map(|down| (-1..=1).map(move |right| (down, right))).find(matches);
         moves.insert(moved.expect("it is the image, moved by up to a pixel"));
     }
     assert_eq!(moves.len(), 9);

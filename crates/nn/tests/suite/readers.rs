@@ -17,18 +17,19 @@ use wengert_nn::{Adam, Param, weights};
 use crate::files::{file, message, packed, place};
 
 /// Two images of 2 x 3 pixels.
-const IDX: &[u8] = &[
-    0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 255,
-];
+const IDX: &[u8] =
+    &[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 255];
 const LABELS: &[u8] = &[0, 0, 8, 1, 0, 0, 0, 3, 2, 0, 9];
 
 #[test]
 fn idx() {
-    let expected = Tensor::from([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [[7.0, 8.0, 9.0], [10.0, 11.0, 255.0]]]);
+    let expected =
+        Tensor::from([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [[7.0, 8.0, 9.0], [10.0, 11.0, 255.0]]]);
     for content in [IDX.to_vec(), packed(IDX)] {
         assert_eq!(read_idx::<f64>(file("idx", &content)).unwrap(), expected);
     }
-    let numbers = [&[0, 0, 0x0d, 1, 0, 0, 0, 2][..], &1.5_f32.to_be_bytes(), &(-2.0_f32).to_be_bytes()];
+    let numbers =
+        [&[0, 0, 0x0d, 1, 0, 0, 0, 2][..], &1.5_f32.to_be_bytes(), &(-2.0_f32).to_be_bytes()];
     assert_eq!(read_idx::<f32>(file("idx-f32", &numbers.concat())).unwrap().to_vec(), [1.5, -2.0]);
     assert_eq!(read_idx_labels(file("idx-labels", LABELS), 10).unwrap(), [2, 0, 9]);
 }
@@ -40,7 +41,10 @@ fn idx_files_that_are_wrong() {
         read(&IDX[..20]),
         "at byte 16: expected 12 bytes of numbers of shape [2, 2, 3], found the end of the file after 4"
     );
-    assert_eq!(read(&[IDX, &[0]].concat()), "at byte 28: expected the end of the file, found 1 more bytes");
+    assert_eq!(
+        read(&[IDX, &[0]].concat()),
+        "at byte 28: expected the end of the file, found 1 more bytes"
+    );
     assert_eq!(
         read(b"P6 1 2"),
         "at byte 0: expected the two zeros that an IDX file begins with, found 0x50 0x36"
@@ -56,7 +60,10 @@ fn idx_files_that_are_wrong() {
     );
     let packed = packed(&[0; 5000]);
     let cut = read(&packed[..packed.len() / 2]);
-    assert!(cut.contains("expected more of what gzip has packed, found the end of the file"), "{cut}");
+    assert!(
+        cut.contains("expected more of what gzip has packed, found the end of the file"),
+        "{cut}"
+    );
     let path = file("idx-labels-wrong", LABELS);
     let error = read_idx_labels(&path, 9).unwrap_err().to_string();
     assert_eq!(
@@ -81,7 +88,8 @@ fn cifar() {
     let hundred: Vec<u8> = [19, 99].into_iter().chain(image()).collect();
     assert_eq!(read_cifar100::<f32>(file("cifar100", &hundred)).unwrap().1, [99]);
 
-    let wrong = |content: &[u8], classes| message(read_cifar::<f32>(file("cifar-wrong", content), classes));
+    let wrong =
+        |content: &[u8], classes| message(read_cifar::<f32>(file("cifar-wrong", content), classes));
     assert_eq!(wrong(&ten, 8), "at byte 3073: expected a label below 8 for image 1, found 8");
     assert_eq!(
         wrong(&ten[..4000], 10),
@@ -146,7 +154,10 @@ fn images() {
         "at byte 0: expected an image: PNG, PPM (P6) or PGM (P5), found `GI`"
     );
     assert_eq!(wrong(b"P6 2 x"), "at byte 5: expected a height, found `x`");
-    assert_eq!(wrong(b"P6 2 1 65535 "), "at byte 6: expected the largest value, up to 255, found 65535");
+    assert_eq!(
+        wrong(b"P6 2 1 65535 "),
+        "at byte 6: expected the largest value, up to 255, found 65535"
+    );
     assert_eq!(
         wrong(b"P6 2 1 255 \x01"),
         "at byte 11: expected 6 bytes of an image of 2 x 1 pixels, found the end of the file after 1"
@@ -195,8 +206,11 @@ fn folders_of_images() {
 
 /// Valid files of all kinds.
 fn valid() -> Vec<Vec<u8>> {
-    let state: IndexMap<String, Tensor<f32>> =
-        [("a.weight".into(), Tensor::from([[1.0, 2.0], [3.0, 4.0]])), ("b".into(), Tensor::from(5.0))].into();
+    let state: IndexMap<String, Tensor<f32>> = [
+        ("a.weight".into(), Tensor::from([[1.0, 2.0], [3.0, 4.0]])),
+        ("b".into(), Tensor::from(5.0)),
+    ]
+    .into();
     let [tensors, npz, checkpoint] =
         ["valid.safetensors", "valid.npz", "valid-checkpoint"].map(place);
     weights::save(&tensors, &state).unwrap();

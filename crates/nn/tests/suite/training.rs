@@ -65,7 +65,12 @@ fn loaders() -> (DataLoader<impl Dataset<Batch = Batch>>, DataLoader<Batch>) {
     (DataLoader::new(noisy, 8).shuffled(3), DataLoader::new(samples(20), 7))
 }
 
-fn loss<'t>(net: &Net, tape: &'t Tape<f64>, (x, labels): &Batch, metrics: &mut Metrics) -> Var<'t, f64> {
+fn loss<'t>(
+    net: &Net,
+    tape: &'t Tape<f64>,
+    (x, labels): &Batch,
+    metrics: &mut Metrics,
+) -> Var<'t, f64> {
     let logits = net.forward(tape.constant(x));
     metrics.top_k(1, logits, labels);
     metrics.confusion(logits, labels);
@@ -146,6 +151,9 @@ fn a_run_that_is_resumed_ends_with_the_same_bits() {
     assert_eq!(bits(run(6).0.state_dict()), bits(whole.state_dict()));
 }
 
+/// The epochs of the run that is killed: more than can be done before the last time.
+const KILLED_EPOCHS: usize = 9;
+
 /// The process that [`kill_9_at_any_moment_changes_no_bit`] kills: it trains, and waits
 /// for a line before each step.
 #[test]
@@ -158,7 +166,7 @@ fn child() {
         writeln!(io::stdout(), "child: {what}").unwrap();
         io::stdout().flush().unwrap();
     };
-    trainer(5)
+    trainer(KILLED_EPOCHS)
         .checkpoint(Path::new(&path))
         .resume()
         .on_step(|_, progress, _| {
@@ -178,7 +186,9 @@ fn child() {
 fn kill_9_at_any_moment_changes_no_bit() {
     let path = place("killed.safetensors");
     let _ = fs::remove_file(&path);
-    let expected = format!("{:?}", bits(trained(5).0.state_dict()));
+    // Left by an earlier run that was killed while it wrote.
+    fs::write(place("killed.safetensors.partial"), "half of a file").unwrap();
+    let expected = format!("{:?}", bits(trained(KILLED_EPOCHS).0.state_dict()));
     // Runs the child until it says something for the n-th time, and kills it; gives all
     // that it has said.
     let run = |what: &str, mut count: usize| -> Vec<String> {
@@ -212,15 +222,23 @@ fn kill_9_at_any_moment_changes_no_bit() {
     };
     // In the first epoch, later on, at once, and three times while a checkpoint is being
     // written, or has just been.
-    for (what, count) in
-        [("step", 3), ("step", 9), ("saving", 0), ("step", 0), ("saving", 1), ("step", 10), ("saving", 0)]
-    {
+    for (what, count) in [
+        ("step", 3),
+        ("step", 9),
+        ("saving", 0),
+        ("step", 0),
+        ("saving", 1),
+        ("step", 10),
+        ("saving", 0),
+    ] {
         assert!(run(what, count).last().unwrap().starts_with(what), "it was killed there");
     }
     let said = run("nothing", 0);
     assert_eq!(said.last(), Some(&expected));
-    // Three epochs of seven steps were done by then, or four if the last kill came late.
-    assert!(["step 21", "step 28"].contains(&&*said[0]), "{}", said[0]);
+    // It went on from an epoch, of seven steps. Three were done at least; how many more depends
+    // on whether a checkpoint was written before the kill came.
+    let first: usize = said[0].strip_prefix("step ").unwrap().parse().unwrap();
+    assert!(first >= 21 && first % 7 == 0, "{first}");
 }
 
 #[test]
@@ -265,15 +283,22 @@ fn a_hook_stops_and_a_loss_that_is_not_finite_is_named() {
         2 => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };
-    let report = Trainer::new(9).quiet().on_epoch(stop).fit(&mut net, &mut sgd, &train, loss).unwrap();
+    let report =
+        Trainer::new(9).quiet().on_epoch(stop).fit(&mut net, &mut sgd, &train, loss).unwrap();
     assert_eq!((report.reason, report.history.epochs()), (StopReason::Hook, 2));
 
     let before = bits(net.state_dict());
     let mut broken = |shards: usize| {
         let mut trainer = Trainer::new(1).quiet();
-        let result = trainer.fit_parallel(shards, &mut net, &mut sgd, &train, |net, tape, batch, metrics| {
-            loss(net, tape, batch, metrics) + (net.out.weight.on(tape).sum() * 0.0 - 1.0).ln()
-        });
+        let result = trainer.fit_parallel(
+            shards,
+            &mut net,
+            &mut sgd,
+            &train,
+            |net, tape, batch, metrics| {
+                loss(net, tape, batch, metrics) + (net.out.weight.on(tape).sum() * 0.0 - 1.0).ln()
+            },
+        );
         result.unwrap_err().to_string()
     };
     let said = broken(2);
@@ -287,12 +312,16 @@ fn checkpoints_of_other_runs_are_refused() {
     let path = place("others.safetensors");
     let (mut net, mut adam, (train, _)) = (Net::new(), Adam::new(0.1), loaders());
     trainer(1).checkpoint(&path).fit(&mut net, &mut adam, &train, loss).unwrap();
-    let resumed = trainer(2).seed(4).checkpoint(&path).resume().fit(&mut net, &mut adam, &train, loss);
+    let resumed =
+        trainer(2).seed(4).checkpoint(&path).resume().fit(&mut net, &mut adam, &train, loss);
     assert!(matches!(resumed, Err(TrainError::Seed { expected: 4, found: 9, .. })));
     let mut other = Linear::<f64>::new(2, 3, &mut MatlabRng::new(1));
     let restored = Checkpoint::load(&path).unwrap().restore(&mut other, &mut adam);
     assert!(matches!(restored, Err(TrainError::State(_))));
-    assert_eq!(message(Checkpoint::<f32>::load(&path)), "at byte 0: expected precision: f32, found `f64`");
+    assert_eq!(
+        message(Checkpoint::<f32>::load(&path)),
+        "at byte 0: expected precision: f32, found `f64`"
+    );
 }
 
 /// The gradient of a batch in shards, as the change of a step of rate 1.
@@ -360,12 +389,8 @@ fn a_trainer_with_one_shard_is_a_trainer() {
 
 #[test]
 fn metrics_are_plain_counts() {
-    let outputs = Tensor::from([
-        [0.5, 0.2, 0.2],
-        [0.1, 0.8, 0.9],
-        [0.3, 0.3, 0.3],
-        [0.0, 1.0, f64::NAN],
-    ]);
+    let outputs =
+        Tensor::from([[0.5, 0.2, 0.2], [0.1, 0.8, 0.9], [0.3, 0.3, 0.3], [0.0, 1.0, f64::NAN]]);
     let labels = [0, 1, 2, 2];
     let right = [1, 2, 3].map(|k| in_top(k, &outputs, &labels));
     assert_eq!(right, [1, 2, 3]);
@@ -376,7 +401,10 @@ fn metrics_are_plain_counts() {
     for (class, row) in counts.iter().enumerate() {
         assert!((0..3).all(|answer| confusion.count(class, answer) == row[answer]));
     }
-    assert_eq!((confusion.accuracy(), confusion.precision(0), confusion.recall(2)), (0.25, 0.5, 0.0));
+    assert_eq!(
+        (confusion.accuracy(), confusion.precision(0), confusion.recall(2)),
+        (0.25, 0.5, 0.0)
+    );
     assert_eq!([0, 1, 2].map(|class| confusion.f1(class)), [2.0 / 3.0, 0.0, 0.0]);
     assert_eq!(confusion.macro_f1(), 2.0 / 9.0);
     let mut unused = Confusion::new(4);
@@ -391,9 +419,8 @@ fn metrics_are_plain_counts() {
     let each = |column: usize| {
         let y: Vec<f64> = (0..40).map(|i| targets.at(&[i, column]) - 1e8).collect();
         let mean = y.iter().sum::<f64>() / 40.0;
-        let errors: f64 = (0..40)
-            .map(|i| (targets.at(&[i, column]) - outputs.at(&[i, column])).powi(2))
-            .sum();
+        let errors: f64 =
+            (0..40).map(|i| (targets.at(&[i, column]) - outputs.at(&[i, column])).powi(2)).sum();
         1.0 - errors / y.iter().map(|y| (y - mean).powi(2)).sum::<f64>()
     };
     assert!((r_squared.value() - (each(0) + each(1)) / 2.0).abs() < 1e-9);

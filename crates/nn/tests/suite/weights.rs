@@ -36,7 +36,10 @@ fn both_formats_give_back_what_they_were_given() {
     }
     // Numbers that text would lose.
     let odd = [0.1 + 0.2, f64::MIN_POSITIVE / 4.0, -0.0, f64::INFINITY];
-    let state = IndexMap::from([("x".to_owned(), Tensor::from(odd)), ("none".to_owned(), Tensor::zeros([0, 2]))]);
+    let state = IndexMap::from([
+        ("x".to_owned(), Tensor::from(odd)),
+        ("none".to_owned(), Tensor::zeros([0, 2])),
+    ]);
     for name in ["odd.safetensors", "odd.npz"] {
         weights::save(place(name), &state).unwrap();
         let back = weights::load::<f64>(place(name)).unwrap();
@@ -54,7 +57,10 @@ fn a_state_dict_of_pytorch_loads_unchanged() {
     // The same in bfloat16 and float16, with a whole number beside them.
     let state = weights::load::<f64>(given("halves.safetensors")).unwrap();
     assert_eq!(state["0.steps"].item(), 7.0);
-    assert_eq!([&state["0.weight"], &state["0.bias"]].map(Tensor::to_vec).concat(), net.parameter_vector());
+    assert_eq!(
+        [&state["0.weight"], &state["0.bias"]].map(Tensor::to_vec).concat(),
+        net.parameter_vector()
+    );
 }
 
 #[test]
@@ -75,9 +81,14 @@ fn archives_of_numpy() {
 fn files_that_are_wrong_say_where() {
     let load = |content: &[u8]| message(weights::load::<f32>(file("weights-wrong", content)));
     let text = load(b"this is a text, and no weights");
-    assert!(text.starts_with("at byte 0: expected a file in the format safetensors, found"), "{text}");
+    assert!(
+        text.starts_with("at byte 0: expected a file in the format safetensors, found"),
+        "{text}"
+    );
     let mut archive = fs::read(given("stored.npz")).unwrap();
-    assert!(load(&archive[..500]).contains("expected the directory's record at the end of an archive"));
+    assert!(
+        load(&archive[..500]).contains("expected the directory's record at the end of an archive")
+    );
     let place = archive.windows(4).position(|bytes| bytes == 0.25_f32.to_le_bytes()).unwrap();
     archive[place] ^= 1;
     let changed = load(&archive);
@@ -93,7 +104,10 @@ fn a_part_of_a_state_is_taken_over() {
     state.insert("2.weight".into(), Tensor::zeros([5, 5]));
     state.insert("head".into(), Tensor::zeros([1]));
     let report = weights::load_matching(&mut net, &state).unwrap();
-    assert_eq!((&report.missing[..], &report.unexpected[..]), (&["0.bias".into()][..], &["head".into()][..]));
+    assert_eq!(
+        (&report.missing[..], &report.unexpected[..]),
+        (&["0.bias".into()][..], &["head".into()][..])
+    );
     assert_eq!(report.mismatched[0].name, "2.weight");
     let after = net.state_dict();
     let same = |name: &str, other: &IndexMap<String, Tensor<f32>>| after[name] == other[name];
@@ -122,8 +136,11 @@ fn a_summary_follows_the_recording() {
     };
     assert_eq!(of(&net, &Tape::new()), [4, 1]);
     let summary = Summary::of(&net, |net, tape| net.forward(tape.constant(Tensor::ones([4, 3]))));
-    let rows: Vec<(&str, &[usize], usize)> =
-        summary.rows().iter().map(|row| (&*row.name, row.shape.as_deref().unwrap(), row.parameters)).collect();
+    let rows: Vec<(&str, &[usize], usize)> = summary
+        .rows()
+        .iter()
+        .map(|row| (&*row.name, row.shape.as_deref().unwrap(), row.parameters))
+        .collect();
     assert_eq!(rows, [("0", &[4, 2][..], 8), ("2", &[4, 1][..], 3)]);
     // Products of 4 x 3 by 3 x 2 and a tanh; products of 4 x 2 by 2 x 1.
     let costs = summary.rows().iter().map(|row| (row.cost.muls, row.cost.nonlinear));
