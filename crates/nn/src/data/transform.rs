@@ -182,7 +182,7 @@ impl<T: Real> Whitening<T> {
     pub fn fit_divided_by(samples: &Tensor<T>, floor: f64, divisor: usize) -> Self {
         let size = row_length(samples.shape());
         let tape = Tape::<f64>::new();
-        let z = tape.constant(&samples.cast::<f64>().reshape([samples.len() / size.max(1), size]));
+        let z = tape.constant(samples.cast::<f64>().reshape([samples.len() / size.max(1), size]));
         let covariance = z.transpose().matmul(z) / divisor as f64;
         let (values, vectors) = covariance.eigh();
         let scale = values.mean().item().sqrt();
@@ -207,7 +207,7 @@ impl<T: Real> Whitening<T> {
         let own = row_length(samples.shape());
         assert_eq!(own, size, "a whitening of {size} elements a sample");
         let tape = Tape::new();
-        let z = tape.constant(&samples.reshape([samples.len() / size.max(1), size]));
+        let z = tape.constant(samples.reshape([samples.len() / size.max(1), size]));
         // The matrix is symmetric.
         z.matmul(tape.constant(&self.matrix)).value().reshape(samples.shape())
     }

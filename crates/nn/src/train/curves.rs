@@ -14,8 +14,8 @@ const LEFT: f64 = 64.0;
 const TOP: f64 = 34.0;
 const RIGHT: f64 = 20.0;
 const BOTTOM: f64 = 46.0;
-/// Intervals between marks on an axis, about.
-const INTERVALS: f64 = 5.0;
+/// Intervals between marks on an axis, at most.
+const INTERVALS: f64 = 8.0;
 
 /// The phases of an epoch, as columns name them, and their colours.
 const PHASES: [(&str, &str); 2] = [("train", "#1f6fb2"), ("validation", "#d1562b")];

@@ -120,11 +120,11 @@ impl Best {
     /// The best epoch so far, counted from 0: of equal ones the first. NaN is never best.
     ///
     /// # Panics
-    /// If the history has epochs and no such column.
+    /// If the history has columns, but not this one.
     #[track_caller]
     pub fn epoch(&self, history: &History) -> Option<usize> {
         let column = history.column(&self.column);
-        if column.is_none() && history.epochs() > 0 {
+        if column.is_none() && !history.columns.is_empty() {
             let names: Vec<&str> = history.columns().map(|(name, _)| name).collect();
             panic!("there is no `{}` in the history, which has {}", self.column, names.join(", "));
         }

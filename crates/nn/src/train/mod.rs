@@ -40,6 +40,7 @@ mod history;
 mod loaders;
 mod metrics;
 mod parallel;
+mod steps;
 mod trainer;
 
 pub use checkpoint::Checkpoint;

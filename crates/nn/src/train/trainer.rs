@@ -7,7 +7,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use thiserror::Error;
 use wengert_core::{Real, Tape, Var};
 
-use super::{Best, Checkpoint, DataParallel, History, Loaders, Metrics};
+use super::steps::{OneTape, Shards, Steps};
+use super::{Best, Checkpoint, History, Loaders, Metrics};
 use crate::data::{DataLoader, Dataset};
 use crate::optim::{Optimiser, Rule};
 use crate::random::derived_seed;
@@ -52,11 +53,12 @@ pub struct Trainer<'a, M> {
     checkpoint: Option<PathBuf>,
     resumes: bool,
     quiet: bool,
-    schedule: Option<Box<dyn FnMut(&Progress<'_>) -> f64 + 'a>>,
+    schedule: Option<Box<Schedule<'a>>>,
     on_step: Option<Box<StepHook<'a, M>>>,
     on_epoch: Option<Box<EpochHook<'a, M>>>,
 }
 
+type Schedule<'a> = dyn FnMut(&Progress<'_>) -> f64 + 'a;
 type StepHook<'a, M> = dyn FnMut(&M, &Progress<'_>, f64) + 'a;
 type EpochHook<'a, M> = dyn FnMut(&mut M, &History) -> ControlFlow<()> + 'a;
 
@@ -242,7 +244,7 @@ impl<'a, M> Trainer<'a, M> {
     where
         M: Module<T>,
     {
-        let steps = OneTape { tape: Tape::new(), loss: &loss };
+        let steps = OneTape::new(&loss);
         self.run(net, optimiser, &loaders, &loss, steps)
     }
 
@@ -266,7 +268,7 @@ impl<'a, M> Trainer<'a, M> {
         M: Module<T> + Sync,
         L::Batch: Dataset<Batch = L::Batch>,
     {
-        let steps = Shards { parallel: DataParallel::new(shards), loss: &loss };
+        let steps = Shards::new(shards, &loss);
         self.run(net, optimiser, &loaders, &loss, steps)
     }
 
@@ -292,6 +294,10 @@ impl<'a, M> Trainer<'a, M> {
             }
             checkpoint.restore(net, optimiser)?;
             (history, best_state) = (checkpoint.history, checkpoint.best);
+            // A loop of one's own need not have kept a history.
+            while history.epochs() < checkpoint.epochs {
+                history.push([]);
+            }
         }
         let mut evaluation = Tape::new();
         let mut validated = None;
@@ -442,93 +448,4 @@ fn measure_on<T: Real, M, D: Dataset>(
         metrics.mean(LOSS, loss.as_f64(), loader.batch_len(index) as f64);
     }
     Ok(metrics)
-}
-
-/// A way to take steps.
-trait Steps<T: Real, M, B> {
-    /// Begins an epoch.
-    fn begin(&mut self, seed: u64);
-
-    /// Takes a step, and gives the loss before it; none if the loss is not finite.
-    fn step<R: Rule>(
-        &mut self,
-        net: &mut M,
-        optimiser: &mut Optimiser<T, R>,
-        batch: &B,
-        metrics: &mut Metrics,
-    ) -> Result<f64, FileError>;
-
-    /// The first value of the last step that is not finite.
-    fn first_non_finite(&self) -> Option<String>;
-}
-
-/// Steps on one tape: the plain loop.
-struct OneTape<'f, T: Real, F> {
-    tape: Tape<T>,
-    loss: &'f F,
-}
-
-impl<T, M, B, F> Steps<T, M, B> for OneTape<'_, T, F>
-where
-    T: Real,
-    M: Module<T>,
-    F: for<'t> Fn(&M, &'t Tape<T>, &B, &mut Metrics) -> Var<'t, T>,
-{
-    fn begin(&mut self, seed: u64) {
-        self.tape.train(seed);
-    }
-
-    fn step<R: Rule>(
-        &mut self,
-        net: &mut M,
-        optimiser: &mut Optimiser<T, R>,
-        batch: &B,
-        metrics: &mut Metrics,
-    ) -> Result<f64, FileError> {
-        self.tape.reset();
-        let loss = (self.loss)(net, &self.tape, batch, metrics);
-        let value = loss.item().as_f64();
-        if value.is_finite() {
-            optimiser.step(net, &loss.backward());
-        }
-        Ok(value)
-    }
-
-    fn first_non_finite(&self) -> Option<String> {
-        self.tape.first_non_finite()
-    }
-}
-
-/// Steps on shards.
-struct Shards<'f, T: Real, F> {
-    parallel: DataParallel<T>,
-    loss: &'f F,
-}
-
-impl<T, M, B, F> Steps<T, M, B> for Shards<'_, T, F>
-where
-    T: Real,
-    M: Module<T> + Sync,
-    B: Dataset<Batch = B>,
-    F: for<'t> Fn(&M, &'t Tape<T>, &B, &mut Metrics) -> Var<'t, T> + Sync,
-{
-    fn begin(&mut self, seed: u64) {
-        self.parallel.train(seed);
-    }
-
-    fn step<R: Rule>(
-        &mut self,
-        net: &mut M,
-        optimiser: &mut Optimiser<T, R>,
-        batch: &B,
-        metrics: &mut Metrics,
-    ) -> Result<f64, FileError> {
-        let loss = self.parallel.step(net, optimiser, batch, self.loss)?;
-        metrics.merge(self.parallel.metrics());
-        Ok(loss)
-    }
-
-    fn first_non_finite(&self) -> Option<String> {
-        self.parallel.first_non_finite()
-    }
 }

@@ -234,7 +234,7 @@ fn valid() -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
     /// Whatever becomes of a file, each reader gives a value or an error.
     #[test]
     fn mangled_files_make_nothing_panic(
