@@ -345,6 +345,14 @@ impl<T: Real> Tape<T> {
         self.inner.borrow().node(id).location
     }
 
+    /// The key of a node that stands for a parameter or state.
+    pub(crate) fn key_of(&self, id: NodeId) -> Option<u64> {
+        match self.inner.borrow().node(id).origin {
+            Origin::Parameter(key) => Some(key),
+            _ => None,
+        }
+    }
+
     pub(crate) fn shape_of(&self, id: NodeId) -> Shape {
         self.inner.borrow().shape(id).clone()
     }

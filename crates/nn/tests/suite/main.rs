@@ -2,7 +2,12 @@
 //! that several take.
 
 mod compile_fail;
+mod data;
 mod derive;
+mod files;
 mod gradients;
 mod module;
 mod optim;
+mod readers;
+mod training;
+mod weights;
