@@ -2,7 +2,8 @@
 //!
 //! What is learnt from the training set, such as a mean, is a value that is fitted once
 //! and applied to every set. The statistics are taken in double precision, and samples
-//! stand along axis 0.
+//! stand along axis 0. What was fitted can be read and made again from its numbers, so that a
+//! model's weights and what its inputs went through may stand in one file.
 //!
 //! The preprocessing of MatConvNet's CIFAR example, with which the paper trains its large
 //! network, is three of them in a row: [`Centring`], [`Contrast`] with a floor of 40 and
@@ -40,6 +41,11 @@ impl<T: Real> Centring<T> {
     #[track_caller]
     pub fn fit(samples: &Tensor<T>) -> Self {
         Self { mean: moments(samples).0.cast() }
+    }
+
+    /// A mean that was [fitted](Self::fit) before.
+    pub fn from_mean(mean: impl Into<Tensor<T>>) -> Self {
+        Self { mean: mean.into() }
     }
 
     /// The mean, in the shape of a sample.
@@ -85,6 +91,17 @@ impl<T: Real> Standardising<T> {
         let (mean, deviation) = moments(samples);
         let deviation = deviation.map(|x| if x == 0.0 { 1.0 } else { x });
         Self { mean: mean.cast(), deviation: deviation.cast() }
+    }
+
+    /// Mean and deviation that were [fitted](Self::fit) before.
+    ///
+    /// # Panics
+    /// If their shapes differ.
+    #[track_caller]
+    pub fn from_parts(mean: impl Into<Tensor<T>>, deviation: impl Into<Tensor<T>>) -> Self {
+        let (mean, deviation) = (mean.into(), deviation.into());
+        assert_eq!(mean.shape(), deviation.shape(), "a deviation for each mean");
+        Self { mean, deviation }
     }
 
     /// The mean of each feature.
@@ -142,6 +159,16 @@ impl Contrast {
         Self { floor, deviation: deviations.sum::<f64>() / count as f64 }
     }
 
+    /// A mean deviation that was [fitted](Self::fit) before, and the floor.
+    pub fn from_parts(deviation: f64, floor: f64) -> Self {
+        Self { floor, deviation }
+    }
+
+    /// The mean deviation of the samples that it was fitted to.
+    pub fn deviation(&self) -> f64 {
+        self.deviation
+    }
+
     /// The samples at the same contrast.
     pub fn apply<T: Real>(&self, samples: &Tensor<T>) -> Tensor<T> {
         let mut elements = samples.to_vec();
@@ -165,7 +192,9 @@ impl Contrast {
 /// MatConvNet's CIFAR example does this with a floor of 10; there, `N` is 60,000 where
 /// 50,000 images are summed up, which [`fit_divided_by`](Self::fit_divided_by) repeats.
 ///
-/// For `n` elements a sample, fitting takes the eigenvectors of an `n x n` matrix.
+/// For `n` elements a sample, fitting takes the eigenvectors of an `n x n` matrix, by
+/// [`Var::eigh`](wengert_core::Var::eigh): a matter of minutes for the 3072 of a small image in
+/// colour. So keep the [matrix](Self::matrix).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Whitening<T: Real> {
     matrix: Tensor<T>,
@@ -190,6 +219,18 @@ impl<T: Real> Whitening<T> {
         let scales = values.value().map(|d| scale / d.max(0.0).sqrt().max(floor));
         let matrix = (vectors * tape.constant(scales)).matmul(vectors.transpose());
         Self { matrix: matrix.value().cast() }
+    }
+
+    /// A matrix that was [fitted](Self::fit) before.
+    ///
+    /// # Panics
+    /// If it is not square.
+    #[track_caller]
+    pub fn from_matrix(matrix: impl Into<Tensor<T>>) -> Self {
+        let matrix = matrix.into();
+        let is_square = matches!(matrix.shape()[..], [rows, columns] if rows == columns);
+        assert!(is_square, "a whitening is a square matrix, not {}", matrix.shape());
+        Self { matrix }
     }
 
     /// The matrix that a sample, as a vector, is multiplied by.

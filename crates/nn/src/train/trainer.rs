@@ -249,7 +249,7 @@ impl<'a, M> Trainer<'a, M> {
     }
 
     /// As [`fit`](Self::fit), with batches that are cut into shards whose gradients are
-    /// computed on several threads: see [`DataParallel`].
+    /// computed on several threads: see [`DataParallel`](super::DataParallel).
     ///
     /// # Errors
     /// As [`fit`](Self::fit).

@@ -184,6 +184,17 @@ fn whitened_samples_are_uncorrelated_with_one_variance() {
 }
 
 #[test]
+fn what_was_fitted_is_made_again_from_its_numbers() {
+    let x = samples([9, 1, 2, 2]);
+    let (a, b) = (Centring::fit(&x), Standardising::fit(&x));
+    let (c, d) = (Contrast::fit(&x, 10.0), Whitening::fit(&x, 0.5));
+    assert_eq!(Centring::from_mean(a.mean()), a);
+    assert_eq!(Standardising::from_parts(b.mean(), b.deviation()), b);
+    assert_eq!(Contrast::from_parts(c.deviation(), 10.0), c);
+    assert_eq!(Whitening::from_matrix(d.matrix()), d);
+}
+
+#[test]
 fn flips_and_crops_move_pixels() {
     let images = Tensor::from_fn([60, 2, 3, 4], |i| (i + 1) as f64);
     let flipped = flip(&images);

@@ -2,6 +2,7 @@
 //! be, and that nothing makes them panic.
 
 use std::fs;
+use std::sync::LazyLock;
 
 use indexmap::IndexMap;
 use proptest::prelude::*;
@@ -205,7 +206,7 @@ fn folders_of_images() {
 }
 
 /// Valid files of all kinds.
-fn valid() -> Vec<Vec<u8>> {
+static VALID: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let state: IndexMap<String, Tensor<f32>> = [
         ("a.weight".into(), Tensor::from([[1.0, 2.0], [3.0, 4.0]])),
         ("b".into(), Tensor::from(5.0)),
@@ -231,7 +232,7 @@ fn valid() -> Vec<Vec<u8>> {
         include_bytes!("../data/stored.npz").to_vec(),
         include_bytes!("../data/deflated.npz").to_vec(),
     ]
-}
+});
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
@@ -241,7 +242,8 @@ proptest! {
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4), 0..6),
         cut in prop::option::of(any::<prop::sample::Index>()),
     ) {
-        for mut content in valid() {
+        for content in &*VALID {
+            let mut content = content.clone();
             for (place, byte, kind) in &changes {
                 let place = place.index(content.len());
                 match kind {
