@@ -99,12 +99,11 @@ impl<T: Real> MultiHeadAttention<T> {
     pub fn attend_self<'t>(&self, x: Var<'t, T>, mask: Option<Var<'t, T>>) -> Var<'t, T> {
         let [batch, time, width] = self.sequence("x", x);
         let tape = x.tape();
-        let projected = x.matmul(self.in_proj_weight.on(tape).transpose())
-            + self.in_proj_bias.on(tape);
+        let projected =
+            x.matmul(self.in_proj_weight.on(tape).transpose()) + self.in_proj_bias.on(tape);
         let head = width / self.heads;
         // One product and one view serve all three.
-        let parts =
-            projected.reshape([batch, time, 3, self.heads, head]).permute([2, 0, 3, 1, 4]);
+        let parts = projected.reshape([batch, time, 3, self.heads, head]).permute([2, 0, 3, 1, 4]);
         let [q, k, v] = [0, 1, 2].map(|i| parts.slice(0, i..i + 1).squeeze(0));
         self.mix(q, k, v, mask)
     }

@@ -198,7 +198,8 @@ impl<T: Real> Layer<T> for GroupNorm<T> {
             "a normalisation of {channels} channels takes [batch, {channels}, ..], not {}",
             x.describe()
         );
-        let rows = x.reshape([shape[0], self.groups, shape[1..].iter().product::<usize>() / self.groups]);
+        let rows =
+            x.reshape([shape[0], self.groups, shape[1..].iter().product::<usize>() / self.groups]);
         let normal = rows.layer_norm(self.epsilon).reshape(shape);
         let [weight, bias] =
             [&self.weight, &self.bias].map(|param| per_channel(param.on(tape), x.rank()));

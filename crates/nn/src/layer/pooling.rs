@@ -171,9 +171,8 @@ fn maxima<'t, T: Real>(x: Var<'t, T>, axis: isize, parts: usize) -> Var<'t, T> {
     let extent = shape[shape.rank().checked_add_signed(axis).expect("the axis exists")];
     assert!(parts > 0 && extent > 0, "{parts} parts of {extent} elements: {}", x.describe());
     let part = |i: usize| i * extent / parts..((i + 1) * extent).div_ceil(parts);
-    let largest: Vec<Var<'t, T>> = (0..parts)
-        .map(|i| x.slice(axis, part(i)).max_over(axis).unsqueeze(axis))
-        .collect();
+    let largest: Vec<Var<'t, T>> =
+        (0..parts).map(|i| x.slice(axis, part(i)).max_over(axis).unsqueeze(axis)).collect();
     concat(&largest, axis)
 }
 

@@ -187,12 +187,7 @@ impl<T: Real> TransformerEncoderLayer<T> {
     /// # Panics
     /// If the width does not divide into the heads.
     #[track_caller]
-    pub fn new<R: Rng + ?Sized>(
-        width: usize,
-        heads: usize,
-        hidden: usize,
-        rng: &mut R,
-    ) -> Self {
+    pub fn new<R: Rng + ?Sized>(width: usize, heads: usize, hidden: usize, rng: &mut R) -> Self {
         Self {
             self_attn: MultiHeadAttention::new(width, heads, rng),
             linear1: Linear::new(width, hidden, rng),

@@ -1,8 +1,11 @@
 //! The tests of the crate, in one program, which is built in a fraction of the time
 //! that several take.
 
+mod agreement;
 mod compile_fail;
 mod derive;
 mod gradients;
+mod layers;
+mod losses;
 mod module;
 mod optim;

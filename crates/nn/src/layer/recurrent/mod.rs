@@ -185,11 +185,7 @@ impl<T: Real, C: Cell<S>, const S: usize> Recurrent<T, C, S> {
     /// # Panics
     /// As [`run`](Self::run).
     #[track_caller]
-    pub fn last<'t>(
-        &self,
-        x: Var<'t, T>,
-        states: Option<[Var<'t, T>; S]>,
-    ) -> [Var<'t, T>; S] {
+    pub fn last<'t>(&self, x: Var<'t, T>, states: Option<[Var<'t, T>; S]>) -> [Var<'t, T>; S] {
         self.walk(x, states, false).1
     }
 
@@ -219,9 +215,7 @@ impl<T: Real, C: Cell<S>, const S: usize> Recurrent<T, C, S> {
         }
         let zeros = || x.tape().constant(Tensor::zeros(&state_shape[1..]));
         let first = |direction: usize| match &states {
-            Some(states) => {
-                states.map(|state| state.slice(0, direction..direction + 1).squeeze(0))
-            }
+            Some(states) => states.map(|state| state.slice(0, direction..direction + 1).squeeze(0)),
             None => array::from_fn(|_| zeros()),
         };
 
