@@ -12,6 +12,7 @@
 //! - [`loss`]: what training makes small
 //! - [`optim`]: how: [`Sgd`], [`Adam`], rules of one's own, steepest [`Descent`](optim::Descent)
 //! - [`TrainStep`]: a whole step, compiled
+//! - [`check`]: are a model's derivatives right, parameter by parameter
 //! - [`sample`]: which samples a step looks at
 //! - [`random`]: uniform and normal numbers, and a generator that equals MATLAB's
 //!
@@ -53,6 +54,7 @@
 // The derive macro writes `::wengert_nn`, in this crate as elsewhere.
 extern crate self as wengert_nn;
 
+pub mod check;
 pub mod init;
 mod layer;
 pub mod loss;

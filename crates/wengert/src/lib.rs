@@ -13,6 +13,13 @@
 
 pub use wengert_core::*;
 
+/// Is a derivative right? Functions on a tape, functions of slices, ops, whole models.
+pub mod check {
+    pub use wengert_core::check::*;
+    // Its `diagnose` takes a model, and is found beside the model.
+    pub use wengert_nn::check::{module, module_with};
+}
+
 /// Networks: modules, layers, losses, optimisers, random numbers.
 ///
 /// ```
@@ -54,10 +61,11 @@ pub mod nn {
 pub mod prelude {
     pub use wengert_core::op::{Domain, Elementwise, Samples};
     pub use wengert_core::{
-        Number, Program, Real, Tape, Tensor, Var, check, compile, concat, func, grad, hessian, hvp,
-        jacobian, jvp, stack, taylor, value_and_grad, vjp,
+        Number, Program, Real, Tape, Tensor, Var, assert_gradient, compile, concat, func, grad,
+        hessian, hvp, jacobian, jvp, stack, taylor, value_and_grad, vjp,
     };
 
+    pub use crate::check;
     pub use crate::nn::loss::{cross_entropy, mse, quadratic_cost};
     pub use crate::nn::{
         Adam, Layer, LeakyRelu, Linear, Module, Param, Relu, Sequential, Sgd, Sigmoid, Softmax,

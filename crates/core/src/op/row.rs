@@ -98,6 +98,7 @@ impl Op for FirstMax {
         r"y_i = [i = \min \arg\max_j x_j],\quad \dot y = 0",
     )
     .with_convention("0 where several are largest");
+    const DIFFERENTIABLE: bool = false;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         row_shape(args)?;

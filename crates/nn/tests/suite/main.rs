@@ -1,6 +1,7 @@
 //! The tests of the crate, in one program, which is built in a fraction of the time
 //! that several take.
 
+mod check;
 mod compile_fail;
 mod derive;
 mod gradients;
