@@ -17,6 +17,9 @@ pub(super) type Adjoint<'a, T> = &'a dyn Fn(&Tensor<T>) -> Vec<Tensor<T>>;
 /// A claim of the tangent `J v`.
 pub(super) type Tangent<'a, T> = &'a dyn Fn(&[Tensor<T>]) -> Tensor<T>;
 
+/// A comparison of single entries: from the largest step, a cotangent and a direction.
+pub(super) type Compare<'a, T> = &'a dyn Fn(f64, &Tensor<T>, &[Tensor<T>]) -> Comparison;
+
 /// What is in question.
 pub(super) struct Question<'a, T: Real> {
     pub(super) function: &'a dyn Evaluate<T>,
@@ -28,7 +31,7 @@ pub(super) struct Question<'a, T: Real> {
     /// Another adjoint, whose own rate is told as well.
     pub(super) tape: Option<Adjoint<'a, T>>,
     /// Compares single entries. Steps may be no larger than the first number.
-    pub(super) compare: &'a dyn Fn(f64, &Tensor<T>, &[Tensor<T>]) -> Comparison,
+    pub(super) compare: Compare<'a, T>,
     /// Whether single entries are compared even if no direction shows an error.
     pub(super) always_compares: bool,
     /// The names of what is compared.

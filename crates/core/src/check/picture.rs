@@ -12,7 +12,7 @@ use super::taylor::{Rate, Rung};
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 420.0;
 /// Left, right, top and bottom of the plot.
-const FRAME: [f64; 4] = [70.0, 620.0, 58.0, 366.0];
+const FRAME: [f64; 4] = [70.0, 620.0, 66.0, 366.0];
 
 /// The plane of powers of ten: step and error.
 struct Plane {
@@ -101,8 +101,8 @@ text {{ font: 12px sans-serif; fill: #333 }}
             r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" class="{class}">{text}</text>"#
         );
     };
-    let title: String = format!("{}: {subject}", verdict.headline()).chars().take(84).collect();
-    text(&mut out, left, 22.0, "start", "title", &title);
+    text(&mut out, left, 20.0, "start", "title", verdict.headline());
+    text(&mut out, left, 36.0, "start", "", &subject.chars().take(90).collect::<String>());
     for (range, is_step) in [(plane.h, true), (plane.error, false)] {
         let each = if range[1] - range[0] > 12.0 { 4 } else { 2 };
         for exponent in (range[0] as i32..=range[1] as i32).step_by(each) {
@@ -136,7 +136,7 @@ text {{ font: 12px sans-serif; fill: #333 }}
         "",
         "step h, relative to the size of x",
     );
-    text(&mut out, left, top - 10.0, "start", "", "relative error of the difference quotient");
+    text(&mut out, left, top - 6.0, "start", "", "relative error of the difference quotient");
     let finest = rate.rungs.iter().rfind(|rung| rung.counts());
     let is_wrong = verdict == Verdict::Wrong && rate.verdict == Verdict::Wrong;
     if let Some(finest) = finest.filter(|_| !is_wrong && rate.verdict == Verdict::Right) {
@@ -145,7 +145,7 @@ text {{ font: 12px sans-serif; fill: #333 }}
     if is_wrong {
         plane.line(&mut out, "wrong", (1.0, rate.error), 0.0);
         let label = format!("the derivative is off by {:.1e}", rate.error);
-        text(&mut out, left + 10.0, plane.y(rate.error) - 7.0, "start", "", &label);
+        text(&mut out, right - 10.0, plane.y(rate.error) + 20.0, "end", "", &label);
     }
     let noise = rate.noise / rate.natural;
     plane.line(&mut out, "rounding", (1.0, noise), 1.0 - f64::from(order));
@@ -163,13 +163,13 @@ text {{ font: 12px sans-serif; fill: #333 }}
         );
         text(&mut out, x + 6.0, top + 16.0, "start", "", &format!("best h = {best:.0e}"));
     }
-    // What the lines are, on the side where the other axis has room.
+    // What the lines are, where none of them comes: small errors at large steps.
     let mut legend = vec![("rounding", "rounding, as 1/h")];
     if rate.verdict == Verdict::Right {
         legend.insert(0, ("truncation", "truncation, as h"));
     }
     for (i, (class, label)) in legend.into_iter().enumerate() {
-        let y = 42.0 - 16.0 * i as f64 + 6.0;
+        let y = bottom - 14.0 - 16.0 * i as f64;
         let _ = writeln!(
             out,
             r#"<line class="{class}" x1="{}" y1="{y}" x2="{}" y2="{y}"/>"#,

@@ -179,12 +179,15 @@ fn joined<T: Real>(parts: &[Tensor<T>]) -> Vec<T> {
 /// Products with a Jacobian.
 type Product<'a, T> = &'a RefCell<dyn FnMut(&[T], &[T]) -> Vec<T> + 'a>;
 
+/// A Jacobian, row by row.
+type Matrix<'a, T> = &'a RefCell<dyn FnMut(&[T]) -> Vec<T> + 'a>;
+
 /// What is claimed.
 struct Claim<'a, T: Real> {
     subject: &'static str,
     jvp: Option<Product<'a, T>>,
     vjp: Option<Product<'a, T>>,
-    matrix: Option<&'a RefCell<dyn FnMut(&[T]) -> Vec<T> + 'a>>,
+    matrix: Option<Matrix<'a, T>>,
     /// Numbers that entries of a gradient are compared with, if not difference quotients.
     exact: Option<(&'static str, &'a dyn Fn() -> Vec<T>)>,
 }
