@@ -15,6 +15,7 @@
 //! - [`data`]: files, batches, and what is done to them
 //! - [`weights`]: parameters as files; [`Summary`]: a model as a table
 //! - [`train`]: a loop with all that belongs to it, and the parts of it
+//! - [`check`]: are a model's derivatives right, parameter by parameter
 //! - [`sample`]: which samples a step looks at
 //! - [`random`]: uniform and normal numbers, and a generator that equals MATLAB's
 //!
@@ -56,6 +57,7 @@
 // The derive macro writes `::wengert_nn`, in this crate as elsewhere.
 extern crate self as wengert_nn;
 
+pub mod check;
 pub mod data;
 mod file;
 pub mod init;

@@ -30,6 +30,13 @@ pub use wengert_core::*;
 // In place of the macro that writes `::wengert_core`.
 pub use wengert_derive::FaceInputs as Inputs;
 
+/// Is a derivative right? Functions on a tape, functions of slices, ops, whole models.
+pub mod check {
+    pub use wengert_core::check::*;
+    // Its `diagnose` takes a model, and is found beside the model.
+    pub use wengert_nn::check::{module, module_with};
+}
+
 /// Networks: modules, layers, losses, optimisers, random numbers.
 ///
 /// ```
@@ -71,17 +78,16 @@ pub mod nn {
 pub mod prelude {
     pub use wengert_core::op::{Domain, Elementwise, Samples};
     pub use wengert_core::{
-        Number, Program, Real, Tape, Tensor, Var, check, compile, concat, func, func_n, grad,
-        hessian, hvp, jacobian, jvp, stack, taylor, value_and_grad, vjp, vmap,
+        Number, Program, Real, Tape, Tensor, Var, assert_gradient, compile, concat, func, func_n,
+        grad, hessian, hvp, jacobian, jvp, stack, taylor, value_and_grad, vjp, vmap,
     };
-
-    pub use crate::Inputs;
 
     pub use crate::nn::loss::{cross_entropy, mse, quadratic_cost};
     pub use crate::nn::{
         Adam, Layer, LeakyRelu, Linear, Module, Param, Relu, Sequential, Sgd, Sigmoid, Softmax,
         Softplus, Tanh, TrainStep, sequential,
     };
+    pub use crate::{Inputs, check};
 }
 
 // The snippets of the README are compiled and run with the other examples.

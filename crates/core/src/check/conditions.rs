@@ -1,19 +1,20 @@
 //! What must hold for an op at given operands.
 
+use super::Identity;
 use super::case::{Case, Sweeps, close};
+use super::derivatives::Derivatives;
 use super::layouts::views;
-use super::problem::{Draw, Kinks, Problem, inner, record_op};
+use super::problem::{Draw, Problem, Recorded, inner, record_op, recorder};
 use super::report::Verdict;
 use super::stacked::many_at_once;
 use super::taylor::{Candidate, Walk};
-use super::{Derivatives, Identity, recorder};
 use crate::op::samples::Sample;
 use crate::trace::number;
 use crate::transform::sparse::domains::{IndexSets, index_domains};
 use crate::{Shape, Tape, Tensor, Var};
 
 /// What must hold for every sample.
-pub(super) const CHECKS: [(&str, Check); 14] = [
+pub(super) const CHECKS: [(&str, Check); 16] = [
     ("shape rule", shape_rule),
     ("every element is written", every_element_is_written),
     ("scalars", scalars),
@@ -23,8 +24,10 @@ pub(super) const CHECKS: [(&str, Check); 14] = [
     ("adjoint identity and first order", first_order),
     ("second order", second_order),
     ("four orders of the modes", four_orders),
+    ("linear in direction and cotangent", linear_maps),
     ("Taylor mode", taylor_mode),
     ("fast and recorded sweeps", fast_and_recorded),
+    ("adjoints added up in place", added_up_in_place),
     ("one operand twice", one_operand_twice),
     ("views", views),
     ("many at once", many_at_once),
@@ -160,15 +163,16 @@ fn first_order(case: &Case<f64>) -> Result<(), String> {
         return Ok(());
     }
     let candidates = [Candidate::Gradient(&gradient), Candidate::Slope(across.0)];
-    let (kinks, y) = (&Kinks::of(y), &y.value());
+    let (function, y) = (&Recorded::new(&problem, y), &y.value());
     let line = Walk {
-        problem: &problem,
-        tape: &tape,
-        kinks,
+        function,
+        x: &problem.x,
         y,
         v: &case.v,
         w: &case.w,
         candidates: &candidates,
+        tolerance: 0.0,
+        whole: false,
     }
     .descend();
     for (candidate, mode) in ["vjp", "jvp"].into_iter().enumerate() {
@@ -210,19 +214,48 @@ fn second_order(case: &Case<f64>) -> Result<(), String> {
         Derivatives::of(&vars, y, &one, [&case.v, &case.v], true);
     let bend = bend.expect("second order was asked for");
     let candidates = [Candidate::Gradient(&gradient)];
-    let (kinks, y) = (&Kinks::of(y), &y.value());
+    let (function, y) = (&Recorded::new(&problem, y), &y.value());
     let line = Walk {
-        problem: &problem,
-        tape: &tape,
-        kinks,
+        function,
+        x: &problem.x,
         y,
         v: &case.v,
         w: &one,
         candidates: &candidates,
+        tolerance: 0.0,
+        whole: false,
     }
     .descend();
     judged("gradient of <w, y> + |y|^2 / 2", &line.rate::<f64>(0, None))?;
     judged("Hessian", &line.rate::<f64>(0, Some((bend.along, bend.scale))))
+}
+
+/// The tangent is a recorded function of the direction, and the adjoint of the cotangent: linear
+/// ones, whose derivatives are each other.
+fn linear_maps(case: &Case<f64>) -> Result<(), String> {
+    if !case.is_finite() {
+        return Ok(());
+    }
+    let tape = Tape::new();
+    let vars: Vec<_> = case.varied().iter().map(|x| tape.variable(x)).collect();
+    let y = record_op(&case.op, &tape, &vars, &case.masks());
+    if !y.is_active() {
+        return Ok(());
+    }
+    let v: Vec<_> = case.v.iter().map(|v| tape.variable(v)).collect();
+    let w = tape.variable(&case.w);
+    let tangents: Vec<_> = vars.iter().copied().zip(v.iter().copied()).collect();
+    let (tangent, adjoints) = (y.jvp(&tangents), y.vjp(w, &vars));
+    let terms = adjoints.iter().zip(&v).map(|(&adjoint, &v)| (adjoint * v).sum());
+    let Some(along) = terms.reduce(|a, b| a + b) else { return Ok(()) };
+    let [by_cotangent] = along.grad([w]);
+    close("tangent, and adjoint by cotangent", &tangent.value(), &by_cotangent.value(), ROUNDING)?;
+    let by_direction = tangent.vjp(w, &v);
+    for (adjoint, by_direction) in adjoints.iter().zip(by_direction) {
+        let what = "adjoint, and tangent by direction";
+        close(what, &adjoint.value(), &by_direction.value(), ROUNDING)?;
+    }
+    Ok(())
 }
 
 /// `k! y_k` by Taylor mode and by forward mode nested `k` times, along a line.
@@ -309,6 +342,27 @@ fn fast_and_recorded(case: &Case<f64>) -> Result<(), String> {
         for (var, adjoint) in vars.iter().zip(&recorded.adjoints) {
             close("backward and recorded", &gradients.wrt(*var), adjoint, ROUNDING)?;
         }
+    }
+    Ok(())
+}
+
+/// An op that is recorded three times on the same operands: a fast sweep adds the later adjoints
+/// to the first where it lies, and may have a rule of its own for that.
+fn added_up_in_place(case: &Case<f64>) -> Result<(), String> {
+    let tape = Tape::new();
+    let vars: Vec<_> = case.varied().iter().map(|x| tape.variable(x)).collect();
+    let w = tape.constant(&case.w);
+    let masks = case.masks();
+    let terms = [1.0, -0.5, 2.0]
+        .map(|factor| (record_op(&case.op, &tape, &vars, &masks) * w * factor).sum());
+    let sum = terms[0] + terms[1] + terms[2];
+    if !sum.is_active() || !case.is_finite() {
+        return Ok(());
+    }
+    let recorded = sum.vjp(tape.constant(1.0), &vars);
+    let gradients = sum.backward();
+    for (&var, adjoint) in vars.iter().zip(recorded) {
+        close("backward and recorded", &gradients.wrt(var), &adjoint.value(), ROUNDING)?;
     }
     Ok(())
 }

@@ -75,18 +75,23 @@ impl fmt::Display for OpReport {
     }
 }
 
+/// Checks an op on its samples, all of them or until something is found.
 pub(super) fn run(
     samples: &SampleSet<f64>,
     singles: Option<&SampleSet<f32>>,
     seed: u64,
+    until_found: bool,
 ) -> OpReport {
     let name = samples.cases.first().map_or("without samples", |sample| sample.op.name());
     let mut report = OpReport { name, samples: samples.cases.len(), checks: 0, findings: vec![] };
-    let mut note = |sample: String, check: &'static str, outcome: Result<(), String>| {
+    let note = |report: &mut OpReport, sample, check, outcome: Result<(), String>| {
         report.checks += 1;
         report.findings.extend(outcome.err().map(|message| Finding { sample, check, message }));
+        until_found && !report.findings.is_empty()
     };
-    note(name.to_owned(), "classes of shapes", classes(samples));
+    if note(&mut report, name.to_owned(), "classes of shapes", classes(samples)) {
+        return report;
+    }
     for error in &samples.errors {
         let shapes: Vec<&Shape> = error.args.iter().collect();
         let outcome = match error.op.shape(&shapes) {
@@ -94,7 +99,9 @@ pub(super) fn run(
             Err(reason) if reason.contains(error.message) => Ok(()),
             Err(reason) => Err(format!("`{reason}` does not say `{}`", error.message)),
         };
-        note(describe(&*error.op, &error.args), "error samples", outcome);
+        if note(&mut report, describe(&*error.op, &error.args), "error samples", outcome) {
+            return report;
+        }
     }
     let mut draw = Draw::new(seed);
     for (i, sample) in samples.cases.iter().enumerate() {
@@ -103,15 +110,22 @@ pub(super) fn run(
         let case = match guarded(|| Case::draw(sample, &mut draw)) {
             Ok(case) => case,
             Err(reason) => {
-                note(title, "drawing operands", Err(reason));
+                if note(&mut report, title, "drawing operands", Err(reason)) {
+                    return report;
+                }
                 continue;
             }
         };
         for (check, holds) in CHECKS {
-            note(title.clone(), check, guarded(|| holds(&case)));
+            if note(&mut report, title.clone(), check, guarded(|| holds(&case))) {
+                return report;
+            }
         }
         if let Some(single) = singles.and_then(|singles| singles.cases.get(i)) {
-            note(title, "f32 against f64", guarded(|| single_precision(&case, single)));
+            let outcome = guarded(|| single_precision(&case, single));
+            if note(&mut report, title, "f32 against f64", outcome) {
+                return report;
+            }
         }
     }
     report

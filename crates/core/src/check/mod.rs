@@ -7,10 +7,19 @@
 //! reverse mode must give the same number, and so must two ways to the second
 //! derivative. All directions and cotangents are random, and repeat.
 //!
-//! - [`gradient`]: the tape's derivatives of a function
-//! - [`against`]: a gradient written by hand
-//! - [`op`]: an op of one's own, on all of its samples
-//! - [`ops`]: all ops of the [registry](crate::op::registry)
+//! Of a function on a tape:
+//!
+//! - [`gradient`]: the tape's derivatives
+//! - [`against`], [`jvp`], [`vjp`], [`jacobian`], [`hessian`]: one written by hand
+//! - [`through_double`]: those of a function in single precision, through double precision
+//! - [`parameters`]: those of a model, parameter by parameter (`check::module` of the crate of
+//!   networks)
+//! - [`op`] and [`ops`]: an op of one's own on all of its samples, or all of the
+//!   [registry](crate::op::registry)
+//! - [`diagnose`]: what is unhealthy about a recording, whether its derivatives are right or not
+//!
+//! Of a function of slices, which knows no tape: [`plain`]. References to compare with:
+//! [`reference`](mod@reference).
 //!
 //! ```
 //! use wengert_core::{Tensor, check};
@@ -28,11 +37,25 @@
 
 mod adjoint;
 mod case;
+mod cause;
+mod complex;
 mod conditions;
+mod derivatives;
 mod diagnosis;
+mod differences;
+mod examine;
+mod function;
 mod harness;
+mod health;
+mod json;
 mod layouts;
+mod locate;
+mod options;
+mod parameters;
+mod picture;
+pub mod plain;
 mod problem;
+pub mod reference;
 mod report;
 mod stacked;
 mod taylor;
@@ -42,20 +65,21 @@ use crate::transform::{Function, Inputs};
 use crate::{Real, Tape, Tensor, Var};
 
 pub use adjoint::Identity;
-pub use diagnosis::{Cause, Comparison, Entry};
+pub use diagnosis::{Cause, Comparison, Entry, Part};
 pub use harness::{Finding, OpReport};
+pub use health::{Diagnosis, Symptom, SymptomKind, diagnose};
+pub use options::Options;
+pub use parameters::{ParameterReport, ParametersReport};
 pub use report::{Report, Verdict};
 pub use taylor::{Rate, Rung};
-
-use problem::{Draw, Kinks, Problem, inner};
-use taylor::{Candidate, Walk};
 
 /// Checks the tape's derivatives of a function at `x`: the gradient by its rate,
 /// forward against reverse mode, and the second derivative.
 ///
 /// The function's value may have any shape; it is contracted with a random
 /// cotangent. For `f32` the differences are taken in `f32`, and a report says how
-/// small an error they can show.
+/// small an error they can show; [`through_double`] shows smaller ones. If the derivatives are
+/// wrong, the report names the operation whose rule is.
 ///
 /// ```
 /// use wengert_core::{Tensor, check};
@@ -81,12 +105,187 @@ pub fn gradient<T: Real, I: Inputs<T>>(f: impl for<'t> Function<'t, T, I>, x: I)
 /// If the gradient has another shape than `x`, or the function's value more than
 /// one element.
 #[track_caller]
-pub fn against<T: Real, I: Inputs<T>>(
+pub fn against<T: Real, I: Inputs<T> + Copy>(
     f: impl for<'t> Function<'t, T, I>,
-    by_hand: impl FnOnce(I) -> I::Tensors,
+    by_hand: impl Fn(I) -> I::Tensors,
     x: I,
 ) -> Report {
     Options::default().against(f, by_hand, x)
+}
+
+/// Checks a product with a Jacobian that was written by hand: `by_hand(x, v)` gives `J v`.
+///
+/// ```
+/// use wengert_core::{Tensor, check};
+///
+/// let x = Tensor::from([1.0, 2.0]);
+/// check::jvp(|x| x * x, |x, v| x.zip_map(v, |x, v| 2.0 * x * v), &x).assert();
+/// ```
+///
+/// # Panics
+/// If the tangent has another shape than the value.
+#[track_caller]
+pub fn jvp<T: Real, I: Inputs<T> + Copy>(
+    f: impl for<'t> Function<'t, T, I>,
+    by_hand: impl Fn(I, &I::Tensors) -> Tensor<T>,
+    x: I,
+) -> Report {
+    Options::default().jvp(f, by_hand, x)
+}
+
+/// Checks a product with a transposed Jacobian that was written by hand: `by_hand(x, w)` gives
+/// `J' w`.
+///
+/// ```
+/// use wengert_core::{Tensor, check};
+///
+/// let x = Tensor::from([1.0, 2.0]);
+/// check::vjp(|x| x * x, |x, w| x.zip_map(w, |x, w| 2.0 * x * w), &x).assert();
+/// ```
+///
+/// # Panics
+/// If an adjoint has another shape than its input.
+#[track_caller]
+pub fn vjp<T: Real, I: Inputs<T> + Copy>(
+    f: impl for<'t> Function<'t, T, I>,
+    by_hand: impl Fn(I, &Tensor<T>) -> I::Tensors,
+    x: I,
+) -> Report {
+    Options::default().vjp(f, by_hand, x)
+}
+
+/// Checks a Jacobian that was written by hand, one block for each input, as
+/// [`jacobian`](crate::jacobian) gives it.
+///
+/// ```
+/// use wengert_core::{Tensor, check, concat};
+///
+/// let x = Tensor::from([1.0, 2.0]);
+/// let by_hand = |x: &Tensor<f64>| {
+///     let x = x.to_vec();
+///     Tensor::from([[x[1], x[0]], [1.0, 1.0]])
+/// };
+/// check::jacobian(
+///     |x| {
+///         let (a, b) = (x.slice(0, ..1), x.slice(0, 1..));
+///         concat(&[a * b, a + b], 0)
+///     },
+///     by_hand,
+///     &x,
+/// )
+/// .assert();
+/// ```
+///
+/// # Panics
+/// If a block has not the value's shape followed by its input's.
+#[track_caller]
+pub fn jacobian<T: Real, I: Inputs<T> + Copy>(
+    f: impl for<'t> Function<'t, T, I>,
+    by_hand: impl Fn(I) -> I::Tensors,
+    x: I,
+) -> Report {
+    Options::default().jacobian(f, by_hand, x)
+}
+
+/// Checks a Hessian that was written by hand, of the input's shape twice.
+///
+/// ```
+/// use wengert_core::{Tensor, check};
+///
+/// let x = Tensor::from([1.0, 2.0]);
+/// let by_hand = |x: &Tensor<f64>| {
+///     let x = x.to_vec();
+///     Tensor::from([[6.0 * x[0], 0.0], [0.0, 6.0 * x[1]]])
+/// };
+/// check::hessian(|x| (x * x * x).sum(), by_hand, &x).assert();
+/// ```
+///
+/// # Panics
+/// If it has another shape, or the function's value more than one element.
+#[track_caller]
+pub fn hessian<T: Real>(
+    f: impl for<'t> Fn(Var<'t, T>) -> Var<'t, T>,
+    by_hand: impl Fn(&Tensor<T>) -> Tensor<T>,
+    x: &Tensor<T>,
+) -> Report {
+    Options::default().hessian(f, by_hand, x)
+}
+
+/// Checks the tape's gradient of a function in single precision through the same function in
+/// double precision, at the same point: differences in double precision show errors that those in
+/// single precision drown. The gradient may be off by a thousand roundings.
+///
+/// ```
+/// use wengert_core::{Real, Tensor, Var, check};
+///
+/// fn f<T: Real>(x: Var<'_, T>) -> Var<'_, T> {
+///     (x.sin() * x).sum()
+/// }
+/// let x = Tensor::from([0.5_f32, -1.0]);
+/// check::through_double(f::<f32>, f::<f64>, &x, &x.cast()).assert();
+/// ```
+///
+/// # Panics
+/// If the inputs differ in number or shape.
+#[track_caller]
+pub fn through_double<I: Inputs<f32>, J: Inputs<f64>>(
+    single: impl for<'t> Function<'t, f32, I>,
+    double: impl for<'t> Function<'t, f64, J>,
+    x: I,
+    wide: J,
+) -> Report {
+    Options::default().through_double(single, double, x, wide)
+}
+
+/// Checks the tape's derivatives of a model with respect to each of its parameters, which are kept
+/// outside of tapes under [keys](Tape::parameter): a name, a key and the value of each.
+/// `loss` records the model.
+///
+/// ```
+/// use wengert_core::{Tensor, check};
+///
+/// let (w, b) = (Tensor::from([1.0, 2.0]), Tensor::from(0.5));
+/// let report = check::parameters(
+///     &[("weight".to_owned(), 1, w.clone()), ("bias".to_owned(), 2, b.clone())],
+///     |tape| (tape.parameter(1, &w).square().sum() + tape.parameter(2, &b)).exp(),
+/// );
+/// assert!(report.is_right(), "{report}");
+/// ```
+pub fn parameters<T: Real>(
+    named: &[(String, u64, Tensor<T>)],
+    loss: impl for<'t> Fn(&'t Tape<T>) -> Var<'t, T>,
+) -> ParametersReport {
+    Options::default().parameters(named, loss)
+}
+
+/// Stops unless a gradient is right: that of a tape, or one that is written by hand for a function
+/// of slices.
+///
+/// ```
+/// use wengert_core::{Tensor, assert_gradient};
+///
+/// // The tape's.
+/// assert_gradient!(|x| (x.sin() * x).sum(), &Tensor::from([0.5, -1.0]));
+/// // One's own.
+/// fn cost(x: &[f64]) -> f64 {
+///     x.iter().map(|x| x * x).sum()
+/// }
+/// fn gradient(x: &[f64]) -> Vec<f64> {
+///     x.iter().map(|x| 2.0 * x).collect()
+/// }
+/// assert_gradient!(cost, gradient, &[0.5, -1.0]);
+/// ```
+///
+/// # Panics
+/// With the report, if the gradient is not right.
+#[macro_export]
+macro_rules! assert_gradient {
+    ($f:expr, $x:expr $(,)?) => {
+        $crate::check::gradient($f, $x).assert()
+    };
+    ($f:expr, $gradient:expr, $x:expr $(,)?) => {
+        $crate::check::plain::gradient($f, $gradient, $x).assert()
+    };
 }
 
 /// Checks an op of any family on all of its samples. The parameters are those of
@@ -115,7 +314,16 @@ where
 /// Checks an op, as [`op`] does, on given samples; with the same
 /// samples in single precision, also `f32` against `f64`.
 pub fn samples(samples: &SampleSet<f64>, singles: Option<&SampleSet<f32>>) -> OpReport {
-    harness::run(samples, singles, Options::default().seed)
+    harness::run(samples, singles, Options::default().seed, false)
+}
+
+/// As [`samples`], up to the first finding: for tests of the harness, which want to know whether
+/// it objects and not how often.
+pub fn first_finding(
+    samples: &SampleSet<f64>,
+    singles: Option<&SampleSet<f32>>,
+) -> Option<Finding> {
+    harness::run(samples, singles, Options::default().seed, true).findings.pop()
 }
 
 /// Checks all ops of the [registry](crate::op::registry).
@@ -126,245 +334,4 @@ pub fn ops() -> Vec<OpReport> {
     let singles = crate::op::registry::ops::<f32>();
     let entries = crate::op::registry::ops::<f64>().into_iter().zip(&singles);
     entries.map(|(entry, single)| samples(&entry.samples, Some(&single.samples))).collect()
-}
-
-/// How to check.
-///
-/// ```
-/// use wengert_core::{Tensor, check};
-///
-/// let x = Tensor::from([1.0_f32, 2.0]);
-/// check::Options::default().seed(7).gradient(|x| x.exp().sum(), &x).assert();
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    seed: u64,
-    second_order: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { seed: 1964, second_order: true }
-    }
-}
-
-impl Options {
-    /// The seed of all random directions and cotangents.
-    pub fn seed(self, seed: u64) -> Self {
-        Self { seed, ..self }
-    }
-
-    /// Leaves out the second derivative, which costs a few gradients.
-    pub fn first_order(self) -> Self {
-        Self { second_order: false, ..self }
-    }
-
-    /// As [`check::gradient`](gradient).
-    pub fn gradient<T: Real, I: Inputs<T>>(
-        self,
-        f: impl for<'t> Function<'t, T, I>,
-        x: I,
-    ) -> Report {
-        let mut values = Vec::new();
-        x.values(&mut values);
-        let record = recorder(|_, vars| f(I::unflatten(&mut vars.iter().copied())));
-        self.examine(&Problem::new(&record, values), None)
-    }
-
-    /// As [`check::against`](against).
-    ///
-    /// # Panics
-    /// If the gradient has another shape than `x`, or the function's value more
-    /// than one element.
-    #[track_caller]
-    pub fn against<T: Real, I: Inputs<T>>(
-        self,
-        f: impl for<'t> Function<'t, T, I>,
-        by_hand: impl FnOnce(I) -> I::Tensors,
-        x: I,
-    ) -> Report {
-        let mut values = Vec::new();
-        x.values(&mut values);
-        let mut gradient = Vec::new();
-        I::flatten_tensors(by_hand(x), &mut gradient);
-        for (i, (g, x)) in gradient.iter().zip(&values).enumerate() {
-            let (own, given) = (g.shape(), x.shape());
-            assert!(
-                own == given,
-                "the hand-written gradient of input {} has shape {own}, the input {given}",
-                i + 1
-            );
-        }
-        let record = recorder(|_, vars| f(I::unflatten(&mut vars.iter().copied())));
-        self.examine(&Problem::new(&record, values), Some(&gradient))
-    }
-
-    /// Checks the tape's derivatives, and a gradient by hand if there is one.
-    #[track_caller]
-    fn examine<T: Real>(self, problem: &Problem<'_, T>, by_hand: Option<&[Tensor<T>]>) -> Report {
-        let mut draw = Draw::new(self.seed);
-        let tape = Tape::new();
-        let (vars, y) = problem.record(&tape);
-        assert!(
-            by_hand.is_none() || y.elements() == 1,
-            "a gradient belongs to a single number, and the function's value is {}",
-            y.describe()
-        );
-        let (value, kinks) = (y.value(), Kinks::of(y));
-        let (v, u) = (draw.direction(&problem.x), draw.direction(&problem.x));
-        let w = match y.elements() {
-            1 => Tensor::ones(y.shape()),
-            _ => draw.signed(&y.shape(), 1.0),
-        };
-        let derivatives = Derivatives::of(&vars, y, &w, [&v, &u], self.second_order);
-        let Derivatives { gradient, tangent, .. } = &derivatives;
-
-        let suspect = by_hand.unwrap_or(gradient);
-        let mut report = Report {
-            subject: subject(&problem.x, &value, by_hand.is_some()),
-            suspect: if by_hand.is_some() { "hand-written" } else { "tape" },
-            trusted: if by_hand.is_some() { "tape" } else { "difference quotient" },
-            verdict: Verdict::NotFinite,
-            first: None,
-            second: None,
-            tape: None,
-            identities: Vec::new(),
-            comparison: None,
-            cause: None,
-            note: None,
-            seed: self.seed,
-        };
-        let mut numbers = value.iter().chain(suspect.iter().flat_map(Tensor::iter));
-        if !numbers.all(|x| x.is_finite()) {
-            report.note = tape.first_non_finite();
-            return report;
-        }
-        let across = inner(std::slice::from_ref(&w), std::slice::from_ref(tangent));
-        let back = inner(gradient, &v);
-        // Steps are relative to the size of x, so a value, its slope and its
-        // curvature are numbers of one kind, and what rounding leaves of the larger
-        // is no error of the smaller.
-        let size = inner(std::slice::from_ref(&w), std::slice::from_ref(&value)).1;
-        report.identities.push(Identity::new::<T>(
-            ("<w, J v> forward ", across.0),
-            ("<J' w, v> reverse", back.0),
-            across.1 + back.1 + size,
-        ));
-
-        let candidates = [Candidate::Gradient(suspect), Candidate::Gradient(gradient)];
-        let (kinks, y) = (&kinks, &value);
-        let walk = Walk { problem, tape: &tape, kinks, y, v: &v, w: &w, candidates: &candidates };
-        let line = walk.descend();
-        let first = line.rate::<T>(0, None);
-        let own = line.rate::<T>(1, None);
-        if first.verdict == Verdict::Kink {
-            report.note.clone_from(&line.obstacle);
-        }
-        report.verdict = first.verdict;
-        if by_hand.is_some() {
-            let comparison = Comparison::of(suspect, gradient);
-            if comparison.differing > 0 && own.verdict != Verdict::Wrong {
-                report.verdict = Verdict::Wrong;
-                report.cause.clone_from(&comparison.cause);
-            }
-            report.comparison = Some(comparison);
-            report.tape = Some(own.clone());
-        } else if first.verdict == Verdict::Wrong {
-            let comparison = Comparison::with_differences(problem, &w, gradient, line.largest);
-            report.cause.clone_from(&comparison.cause);
-            report.comparison = Some(comparison);
-        }
-        report.first = Some(first);
-        if !report.identities[0].holds() {
-            report.verdict = Verdict::Wrong;
-            report.cause = report.cause.take().or(Some(Cause::Modes));
-        }
-        if let Some(bend) =
-            derivatives.bend.filter(|_| report.is_right() && own.verdict != Verdict::Wrong)
-        {
-            let second = line.rate::<T>(1, Some((bend.along, bend.scale)));
-            let ways = Identity::new::<T>(
-                ("<u, H v> forward over reverse", bend.across),
-                ("<v, H u> reverse over reverse", bend.back),
-                bend.scale + back.1 + size,
-            );
-            if second.verdict == Verdict::Wrong || !ways.holds() {
-                report.verdict = Verdict::Wrong;
-                report.cause = Some(Cause::SecondOrder);
-            }
-            report.second = Some(second);
-            report.identities.push(ways);
-        }
-        report
-    }
-}
-
-/// What the tape says about a function contracted with a cotangent `w`.
-struct Derivatives<T> {
-    gradient: Vec<Tensor<T>>,
-    tangent: Tensor<T>,
-    bend: Option<Bend>,
-}
-
-/// Products with the Hessian of `<w, f>`.
-#[derive(Clone, Copy)]
-struct Bend {
-    /// `<v, H v>`.
-    along: f64,
-    /// `<u, H v>`, by the forward sweep of a reverse one.
-    across: f64,
-    /// `<v, H u>`, by the reverse sweep of a reverse one.
-    back: f64,
-    /// The sum of the absolute terms.
-    scale: f64,
-}
-
-impl<T: Real> Derivatives<T> {
-    fn of<'t>(
-        vars: &[Var<'t, T>],
-        y: Var<'t, T>,
-        w: &Tensor<T>,
-        [v, u]: [&[Tensor<T>]; 2],
-        second_order: bool,
-    ) -> Self {
-        let tape = y.tape();
-        let constants =
-            |xs: &[Tensor<T>]| -> Vec<Var<'t, T>> { xs.iter().map(|x| tape.constant(x)).collect() };
-        let values = |vars: &[Var<'t, T>]| vars.iter().map(|var| var.value()).collect::<Vec<_>>();
-        let tangents: Vec<_> = vars.iter().copied().zip(constants(v)).collect();
-        let gradient = y.vjp(tape.constant(w), vars);
-        let tangent = tape.without_gradients(|| y.jvp(&tangents)).value();
-        let bend = second_order.then(|| {
-            let forward: Vec<Tensor<T>> = tape
-                .without_gradients(|| gradient.iter().map(|g| g.jvp(&tangents).value()).collect());
-            let products = gradient.iter().zip(constants(u)).map(|(&g, u)| (g * u).sum());
-            let back = match products.reduce(|a, b| a + b) {
-                Some(slope) => {
-                    tape.without_gradients(|| values(&slope.vjp(tape.constant(T::one()), vars)))
-                }
-                None => Vec::new(),
-            };
-            let (along, size) = inner(&forward, v);
-            let (across, across_size) = inner(&forward, u);
-            let (back, back_size) = inner(&back, v);
-            Bend { along, across, back, scale: size + across_size + back_size }
-        });
-        Self { gradient: values(&gradient), tangent, bend }
-    }
-}
-
-/// What is checked, in words.
-fn subject<T: Real>(x: &[Tensor<T>], y: &Tensor<T>, by_hand: bool) -> String {
-    let shapes: Vec<_> = x.iter().map(|x| x.shape().to_string()).collect();
-    let of = if by_hand { "hand-written gradient" } else { "derivatives" };
-    let to = if y.len() == 1 { "a number".to_owned() } else { y.shape().to_string() };
-    format!("{of} of a function from {} to {to}, in {}", shapes.join(", "), T::NAME)
-}
-
-/// Tells the compiler that a closure works for tapes of any lifetime.
-fn recorder<T: Real, F>(f: F) -> F
-where
-    F: for<'t> Fn(&'t Tape<T>, &[Var<'t, T>]) -> Var<'t, T>,
-{
-    f
 }

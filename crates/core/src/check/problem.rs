@@ -43,6 +43,85 @@ impl<'f, T: Real> Problem<'f, T> {
     }
 }
 
+/// A function that a check evaluates: on a tape, or of plain numbers.
+pub(super) trait Evaluate<T: Real> {
+    /// The value at a point.
+    fn value(&self, x: &[Tensor<T>]) -> Tensor<T>;
+
+    /// The value at a point, and what lies between there and the point in question:
+    /// a kink, or another course of the program.
+    fn at(&self, x: &[Tensor<T>]) -> (Tensor<T>, Option<String>) {
+        (self.value(x), None)
+    }
+
+    /// Whether [`at`](Self::at) tells of every kink.
+    fn tells_kinks(&self) -> bool {
+        false
+    }
+
+    /// What is not the same when the function is evaluated again where it was.
+    fn unrepeated(&self, x: &[Tensor<T>], y: &Tensor<T>) -> Option<String> {
+        let again = self.value(x);
+        let differs = first_difference(y, &again)?;
+        Some(format!("the function gave {} and then {} at the same point", differs.0, differs.1))
+    }
+}
+
+/// A function of which there is a recording at the point in question.
+pub(super) struct Recorded<'a, 'f, T: Real> {
+    problem: &'a Problem<'f, T>,
+    y: Var<'a, T>,
+    kinks: Kinks,
+}
+
+impl<'a, 'f, T: Real> Recorded<'a, 'f, T> {
+    pub(super) fn new(problem: &'a Problem<'f, T>, y: Var<'a, T>) -> Self {
+        Self { problem, y, kinks: Kinks::of(y) }
+    }
+}
+
+impl<T: Real> Evaluate<T> for Recorded<'_, '_, T> {
+    fn value(&self, x: &[Tensor<T>]) -> Tensor<T> {
+        self.problem.record_at(&Tape::new(), x).1.value()
+    }
+
+    fn at(&self, x: &[Tensor<T>]) -> (Tensor<T>, Option<String>) {
+        let tape = Tape::new();
+        let (_, y) = self.problem.record_at(&tape, x);
+        (y.value(), self.kinks.between(self.y.tape(), y))
+    }
+
+    fn tells_kinks(&self) -> bool {
+        true
+    }
+
+    fn unrepeated(&self, x: &[Tensor<T>], _: &Tensor<T>) -> Option<String> {
+        let elsewhere = Tape::new();
+        let (_, again) = self.problem.record_at(&elsewhere, x);
+        let here = self.y.tape();
+        if again.id() != self.y.id() {
+            return Some("two recordings at the same point have other operations".to_owned());
+        }
+        (0..=again.id().index()).map(NodeId::new).find_map(|id| {
+            let (a, b) = (here.value_of(id), elsewhere.value_of(id));
+            let numbers = match a.shape() == b.shape() {
+                true => first_difference(&a, &b).map(|(a, b)| format!("{a} and then {b}"))?,
+                false => format!("shape {} and then {}", a.shape(), b.shape()),
+            };
+            Some(format!(
+                "two recordings at the same point differ, first in {}\n  which gave {numbers}",
+                elsewhere.describe(id)
+            ))
+        })
+    }
+}
+
+/// The first two elements that are not the same.
+pub(super) fn first_difference<T: Real>(a: &Tensor<T>, b: &Tensor<T>) -> Option<(T, T)> {
+    let same = |(a, b): &(T, T)| a == b || a.is_nan() && b.is_nan();
+    a.iter().zip(b.iter()).find(|pair| !same(pair))
+}
+
 /// The nodes of a recording at which the function may have kinks.
 pub(super) struct Kinks {
     output: NodeId,
@@ -104,6 +183,14 @@ impl Kinks {
             format!("a kink lies {distance:.1e} from the argument of {}", here.describe(id))
         })
     }
+}
+
+/// Tells the compiler that a closure works for tapes of any lifetime.
+pub(super) fn recorder<T: Real, F>(f: F) -> F
+where
+    F: for<'t> Fn(&'t Tape<T>, &[Var<'t, T>]) -> Var<'t, T>,
+{
+    f
 }
 
 /// Records an op on its operands, of which masks are held fixed.

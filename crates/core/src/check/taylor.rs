@@ -13,9 +13,9 @@
 //! Noise, 2011): third differences of the function over steps so small that
 //! nothing but noise is left of them.
 
-use super::problem::{Kinks, Problem, inner};
+use super::problem::{Evaluate, inner};
 use super::report::Verdict;
-use crate::{Real, Tape, Tensor, Var};
+use crate::{Real, Tensor};
 
 /// The first step to try, relative to the size of `x`.
 const FIRST_STEP: f64 = 0.125;
@@ -49,6 +49,8 @@ struct Step {
 /// A function along a line through `x`: what all rates are computed from.
 pub(super) struct Line {
     steps: Vec<Step>,
+    /// Finer steps, for the eye: rounding grows there as `1 / h`.
+    tail: Vec<Step>,
     /// The noise of one difference.
     noise: f64,
     /// The natural size of `<g, v>`: the sum of the absolute terms.
@@ -63,33 +65,34 @@ pub(super) struct Line {
     pub(super) largest: f64,
 }
 
-/// The line that starts at a recorded point.
-pub(super) struct Walk<'a, 'f, T: Real> {
-    pub(super) problem: &'a Problem<'f, T>,
-    pub(super) tape: &'a Tape<T>,
-    pub(super) kinks: &'a Kinks,
+/// The line that starts at the point in question.
+pub(super) struct Walk<'a, T: Real> {
+    pub(super) function: &'a dyn Evaluate<T>,
+    pub(super) x: &'a [Tensor<T>],
     pub(super) y: &'a Tensor<T>,
     pub(super) v: &'a [Tensor<T>],
     pub(super) w: &'a Tensor<T>,
     pub(super) candidates: &'a [Candidate<'a, T>],
+    /// A relative error that is no mistake; precision sets a least one.
+    pub(super) tolerance: f64,
+    /// Whether to go on where only rounding is left, for the picture.
+    pub(super) whole: bool,
 }
 
-impl<T: Real> Walk<'_, '_, T> {
+impl<T: Real> Walk<'_, T> {
     /// The step of length `h`, and what lies between here and there.
     fn step(&self, h: f64) -> (Step, Option<String>) {
-        let x = &self.problem.x;
-        let there: Vec<Tensor<T>> = x
+        let there: Vec<Tensor<T>> = self
+            .x
             .iter()
             .zip(self.v)
             .map(|(x, v)| x.zip_map(v, |x, v| T::from_f64(x.as_f64() + h * v.as_f64())))
             .collect();
-        let tape = Tape::new();
-        let (_, y) = self.problem.record_at(&tape, &there);
-        let obstacle = self.kinks.between(self.tape, y);
-        let difference = if y.shape() == *self.y.shape() { self.contract(y) } else { f64::NAN };
+        let (y, obstacle) = self.function.at(&there);
+        let difference = if y.shape() == self.y.shape() { self.contract(&y) } else { f64::NAN };
         // The step that was taken, after rounding, and not the one asked for.
         let moved = |g: &[Tensor<T>]| {
-            let terms = g.iter().zip(x).zip(&there).flat_map(|((g, x), there)| {
+            let terms = g.iter().zip(self.x).zip(&there).flat_map(|((g, x), there)| {
                 let moved = there.iter().zip(x.iter()).map(|(b, a)| b.as_f64() - a.as_f64());
                 g.iter().zip(moved).map(|(g, moved)| g.as_f64() * moved)
             });
@@ -103,11 +106,29 @@ impl<T: Real> Walk<'_, '_, T> {
     }
 
     /// `<w, y - f(x)>`, differences first.
-    fn contract(&self, y: Var<'_, T>) -> f64 {
-        y.with_value(|y| {
-            let terms = y.iter().zip(self.y.iter()).zip(self.w.iter());
-            terms.map(|((b, a), w)| (b.as_f64() - a.as_f64()) * w.as_f64()).sum()
-        })
+    fn contract(&self, y: &Tensor<T>) -> f64 {
+        let terms = y.iter().zip(self.y.iter()).zip(self.w.iter());
+        terms.map(|((b, a), w)| (b.as_f64() - a.as_f64()) * w.as_f64()).sum()
+    }
+
+    /// Whether the function has another slope on the other side of the point: the second
+    /// difference, which knows no derivative, falls as `h^2` if it has not, and as `h`
+    /// or not at all if it has.
+    pub(super) fn is_bent(&self, line: &Line) -> bool {
+        let epsilon = T::epsilon().as_f64();
+        let bends = line.steps.iter().rev().map(|step| Rung {
+            h: step.h,
+            remainder: (step.difference + self.step(-step.h).0.difference).abs(),
+            floor: 2.0 * line.floor(step.h, epsilon),
+        });
+        let finest: Vec<Rung> = bends.filter(Rung::counts).take(FITTED).collect();
+        // Where terms cancel, noise may be more than was estimated: it is no change of slope that
+        // a rate would show.
+        let slopes = line.steps.iter().map(|step| (step.difference / step.h).abs());
+        let natural = slopes.fold(line.scale, f64::max);
+        finest.len() >= LEAST
+            && finest.iter().all(|rung| rung.remainder > line.precision * natural * rung.h)
+            && fit(&finest).is_some_and(|slope| slope < 1.5)
     }
 
     /// Third differences over tiny steps, scaled to the deviation of one value.
@@ -136,9 +157,10 @@ impl<T: Real> Walk<'_, '_, T> {
             self.y.iter().zip(self.w.iter()).map(|(y, w)| (y.as_f64() * w.as_f64()).abs()).sum();
         let mut line = Line {
             steps: Vec::new(),
+            tail: Vec::new(),
             noise: self.noise(epsilon).max(epsilon * size),
             scale: scale.fold(0.0, f64::max),
-            precision: 8.0 * epsilon.sqrt(),
+            precision: self.tolerance.max(8.0 * epsilon.sqrt()),
             obstacle: None,
             is_blocked: false,
             largest: FIRST_STEP,
@@ -159,6 +181,11 @@ impl<T: Real> Walk<'_, '_, T> {
         while line.steps.len() < RUNGS && !line.has_drowned(epsilon) {
             let h = line.steps[line.steps.len() - 1].h / ratio;
             line.steps.push(self.step(h).0);
+        }
+        let mut h = line.steps[line.steps.len() - 1].h / ratio;
+        while self.whole && h > 2.0 * epsilon {
+            line.tail.push(self.step(h).0);
+            h /= ratio;
         }
         line
     }
@@ -194,16 +221,14 @@ impl Line {
         let epsilon = T::epsilon().as_f64();
         let order = if curvature.is_some() { 3 } else { 2 };
         let (bend, bend_scale) = curvature.unwrap_or_default();
-        let rungs: Vec<Rung> = self
-            .steps
-            .iter()
-            .map(|step| {
-                let h = step.h;
-                let remainder = step.difference - step.predicted[candidate] - 0.5 * h * h * bend;
-                let floor = self.floor(h, epsilon) + ABOVE_NOISE * epsilon * h * h * bend_scale;
-                Rung { h, remainder: remainder.abs(), floor }
-            })
-            .collect();
+        let rung = |step: &Step| {
+            let h = step.h;
+            let remainder = step.difference - step.predicted[candidate] - 0.5 * h * h * bend;
+            let floor = self.floor(h, epsilon) + ABOVE_NOISE * epsilon * h * h * bend_scale;
+            Rung { h, remainder: remainder.abs(), floor }
+        };
+        let rungs: Vec<Rung> = self.steps.iter().map(rung).collect();
+        let tail = self.tail.iter().map(rung).collect();
         let power = order as i32 - 1;
         let factor = if order == 3 { 2.0 } else { 1.0 };
         // The finest rungs that count, without a gap between them.
@@ -224,7 +249,8 @@ impl Line {
             .iter()
             .map(|rung| relative(rung.remainder.max(rung.floor), rung.h))
             .fold(f64::INFINITY, f64::min);
-        let tolerance = if order == 3 { 8.0 * epsilon.cbrt() } else { self.precision };
+        let tolerance =
+            if order == 3 { self.precision.max(8.0 * epsilon.cbrt()) } else { self.precision };
         let verdict = if self.is_blocked {
             if self.obstacle.is_some() { Verdict::Kink } else { Verdict::NotFinite }
         } else if fitted.is_empty() {
@@ -239,7 +265,7 @@ impl Line {
         } else {
             Verdict::Wrong
         };
-        Rate { order, rungs, slope, error, resolution, verdict }
+        Rate { order, rungs, tail, slope, error, resolution, verdict, natural, noise: self.noise }
     }
 
     /// The curvature that the largest steps show.
@@ -315,4 +341,22 @@ pub struct Rate {
     pub resolution: f64,
     /// What follows.
     pub verdict: Verdict,
+    /// Finer steps than were judged: nothing but rounding shows there.
+    pub tail: Vec<Rung>,
+    /// What the error is relative to: the slope along the line, its terms without signs.
+    pub natural: f64,
+    /// The noise of one difference of values.
+    pub noise: f64,
+}
+
+impl Rate {
+    /// The step at which a difference quotient is most accurate: there its two errors,
+    /// truncation which falls with the step and rounding which grows, are equal.
+    pub fn best_step(&self) -> Option<f64> {
+        let power = self.order as i32;
+        let finest = self.rungs.iter().rfind(|rung| rung.counts())?;
+        let steepness = finest.remainder / finest.h.powi(power);
+        (self.verdict != Verdict::Wrong && steepness > 0.0)
+            .then(|| (self.noise / steepness).powf(1.0 / f64::from(power)))
+    }
 }

@@ -102,6 +102,7 @@ impl Op for FirstMax {
     )
     .with_convention("0 where several are largest");
     const LEADING_AXES: bool = true;
+    const DIFFERENTIABLE: bool = false;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         row_shape(args)?;

@@ -321,9 +321,14 @@ impl<T: Real> Tape<T> {
     /// assert!(tape.first_non_finite().unwrap().contains("ln"));
     /// ```
     pub fn first_non_finite(&self) -> Option<String> {
+        self.first_non_finite_until(NodeId::new(self.len().checked_sub(1)?))
+    }
+
+    /// The same, among the nodes up to one of them.
+    pub(crate) fn first_non_finite_until(&self, last: NodeId) -> Option<String> {
         let inner = self.inner.borrow();
         let kept = inner.kept_values();
-        let id = (0..inner.len())
+        let id = (0..=last.index())
             .filter(|&index| kept[index])
             .map(NodeId::new)
             .find(|&id| inner.view(id).iter().any(|x| !x.is_finite()))?;
@@ -378,6 +383,14 @@ impl<T: Real> Tape<T> {
     #[inline]
     pub(crate) fn is_active(&self, id: NodeId) -> bool {
         self.inner.borrow().node(id).active
+    }
+
+    /// Whether a node passes no derivative on, though it was recorded in a mode in which it might.
+    pub(crate) fn is_cut(&self, id: NodeId) -> bool {
+        let inner = self.inner.borrow();
+        let node = inner.node(id);
+        let feeds = inner.args(id).iter().any(|&arg| inner.node(arg).active);
+        !node.active && node.records_derivatives && feeds
     }
 
     #[inline]

@@ -2,6 +2,7 @@
 //!
 //! *Invariant*: a trace reads the tape and records nothing.
 
+mod dot;
 mod line;
 mod table;
 

@@ -78,7 +78,7 @@ impl<T: Real, const N: usize> Blocks<T> for [&Tensor<T>; N] {
 }
 
 /// The blocks `dy / dx`, one for each of the inputs.
-fn jacobian_of<T: Real>(y: Var<'_, T>, inputs: &[Var<'_, T>]) -> Vec<Tensor<T>> {
+pub(crate) fn jacobian_of<T: Real>(y: Var<'_, T>, inputs: &[Var<'_, T>]) -> Vec<Tensor<T>> {
     let outputs = y.elements();
     let width: usize = inputs.iter().map(|x| x.elements()).sum();
     y.tape().without_gradients(|| {

@@ -18,6 +18,7 @@ pub use checkpoint::checkpoint;
 pub use gradient::{func, func_n, grad, value_and_grad};
 pub use implicit::{fixed_point, minimiser, root};
 pub use inputs::{Function, Inputs};
+pub(crate) use jacobian::jacobian_of;
 pub use jacobian::{hessian, jacobian};
 pub use product::{fisher_product, gauss_newton_product, hvp, jvp, vjp};
 pub use taylor::{taylor, taylor_along};

@@ -31,4 +31,5 @@ mod sparse;
 mod table;
 mod taylor;
 mod threads;
+mod verification;
 mod vmap;

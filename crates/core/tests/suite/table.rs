@@ -26,3 +26,26 @@ fn a_tape_reads_as_a_list() {
     let first = tape.table().to_string().lines().nth(1).map(str::to_owned).unwrap_or_default();
     assert!(first.trim_end().ends_with("table.rs:9"), "{first}");
 }
+
+#[test]
+fn a_tape_is_a_graph() {
+    let tape = Tape::new();
+    let x = tape.variable([1.0, 2.0]);
+    let y = (x * 2.0).sum();
+    assert_eq!(y.item(), 6.0);
+    let lines = line!() - 2;
+    let graph = tape.to_dot().replace(&format!("table.rs:{lines}"), "here");
+    let graph = graph.replace(&format!("table.rs:{}", lines - 1), ".");
+    assert_snapshot!(graph, @r#"
+    digraph tape {
+      node [shape=box, fontname=sans];
+      v0 [style=filled, label="v0 = variable [2]\n."];
+      v1 [style=dashed, label="v1 = constant []\nhere"];
+      v2 [style=rounded, label="v2 = mul [2]\nhere"];
+      v0 -> v2;
+      v1 -> v2 [style=dashed];
+      v3 [style=rounded, label="v3 = sum []\nhere"];
+      v2 -> v3;
+    }
+    "#);
+}

@@ -2,6 +2,7 @@
 //! that several take.
 
 mod agreement;
+mod check;
 mod compile_fail;
 mod data;
 mod derive;

@@ -138,6 +138,17 @@ impl<'s, 't, T: Real> Series<'s, 't, T> {
         self.system.at(self.id, order)
     }
 
+    /// The series with all coefficients but the first times a factor: for tests that damage
+    /// rules.
+    #[doc(hidden)]
+    pub fn stretched(self, factor: f64) -> Self {
+        let own = self.id;
+        self.system.defined(move |system, k| {
+            let found = system.at(own, k)?;
+            Some(if k == 0 { found } else { found * T::from_f64(factor) })
+        })
+    }
+
     /// Whether it is known not to depend on `t`.
     fn is_constant(self) -> bool {
         let unknown = &self.system.unknowns.borrow()[self.id];

@@ -1,0 +1,258 @@
+//! Complex numbers, as a reading of [`Number`] for the complex step.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use crate::number::indicator;
+use crate::{Number, Plain};
+
+/// A complex number in double precision.
+///
+/// Functions of [`Number`]s can be evaluated at it. Arithmetic and elementary functions are those of
+/// complex analysis, with the principal branches. What has no complex derivative, absolute values,
+/// comparisons, clamping, goes by the real part, so that the imaginary part carries the derivative
+/// on whichever side of the kink the number lies. The special functions (`erfc`, `polygamma`,
+/// `sinc_derivative`) are taken to first order in the imaginary part, which is all that a
+/// [complex step](super::reference::complex_step) has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Complex {
+    /// The real part.
+    pub re: f64,
+    /// The imaginary part.
+    pub im: f64,
+}
+
+impl From<f64> for Complex {
+    fn from(re: f64) -> Self {
+        Self { re, im: 0.0 }
+    }
+}
+
+impl Complex {
+    /// A number from its parts.
+    pub const fn new(re: f64, im: f64) -> Self {
+        Self { re, im }
+    }
+
+    /// A function of which value and derivative at the real part are known.
+    fn to_first_order(self, value: f64, slope: f64) -> Self {
+        Self::new(value, self.im * slope)
+    }
+
+    fn times_i(self) -> Self {
+        Self::new(-self.im, self.re)
+    }
+
+    /// A function of the real part without a derivative.
+    fn flat(value: f64) -> Self {
+        Self::from(value)
+    }
+}
+
+impl Add for Complex {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self::new(self.re + other.re, self.im + other.im)
+    }
+}
+
+impl Sub for Complex {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self::new(self.re - other.re, self.im - other.im)
+    }
+}
+
+impl Mul for Complex {
+    type Output = Self;
+
+    fn mul(self, other: Self) -> Self {
+        Self::new(self.re * other.re - self.im * other.im, self.re * other.im + self.im * other.re)
+    }
+}
+
+impl Div for Complex {
+    type Output = Self;
+
+    /// By Smith's method, without overflow on the way.
+    fn div(self, other: Self) -> Self {
+        if other.re.abs() >= other.im.abs() {
+            let ratio = other.im / other.re;
+            let scale = other.re + other.im * ratio;
+            Self::new((self.re + self.im * ratio) / scale, (self.im - self.re * ratio) / scale)
+        } else {
+            let ratio = other.re / other.im;
+            let scale = other.re * ratio + other.im;
+            Self::new((self.re * ratio + self.im) / scale, (self.im * ratio - self.re) / scale)
+        }
+    }
+}
+
+impl Neg for Complex {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self::new(-self.re, -self.im)
+    }
+}
+
+impl Number for Complex {
+    fn constant(self, value: f64) -> Self {
+        Self::from(value)
+    }
+
+    fn exp(self) -> Self {
+        let (sin, cos) = self.im.sin_cos();
+        let size = self.re.exp();
+        Self::new(size * cos, size * sin)
+    }
+
+    fn ln(self) -> Self {
+        Self::new(self.re.hypot(self.im).ln(), self.im.atan2(self.re))
+    }
+
+    fn sin(self) -> Self {
+        let (sin, cos) = self.re.sin_cos();
+        Self::new(sin * self.im.cosh(), cos * self.im.sinh())
+    }
+
+    fn cos(self) -> Self {
+        let (sin, cos) = self.re.sin_cos();
+        Self::new(cos * self.im.cosh(), -sin * self.im.sinh())
+    }
+
+    fn tanh(self) -> Self {
+        let (real, imaginary) = (self.re.tanh(), self.im.tan());
+        Self::new(real, imaginary) / Self::new(1.0, real * imaginary)
+    }
+
+    fn sigmoid(self) -> Self {
+        // The exponential that does not overflow.
+        let one = Self::from(1.0);
+        if self.re >= 0.0 {
+            one / (one + (-self).exp())
+        } else {
+            let exp = self.exp();
+            exp / (one + exp)
+        }
+    }
+
+    fn sinh(self) -> Self {
+        -self.times_i().sin().times_i()
+    }
+
+    fn cosh(self) -> Self {
+        self.times_i().cos()
+    }
+
+    fn erfc(self) -> Self {
+        let slope = -std::f64::consts::FRAC_2_SQRT_PI * (-self.re * self.re).exp();
+        self.to_first_order(Plain(self.re).erfc().0, slope)
+    }
+
+    fn polygamma(self, n: u32) -> Self {
+        let at = |n| Plain(self.re).polygamma(n).0;
+        self.to_first_order(at(n), at(n + 1))
+    }
+
+    fn sinc_derivative(self, n: u32) -> Self {
+        let at = |n| Plain(self.re).sinc_derivative(n).0;
+        self.to_first_order(at(n), at(n + 1))
+    }
+
+    fn sqrt(self) -> Self {
+        let size = self.re.hypot(self.im);
+        if self.re >= 0.0 {
+            let re = ((size + self.re) / 2.0).sqrt();
+            Self::new(re, if re == 0.0 { 0.0 } else { self.im / (2.0 * re) })
+        } else {
+            let im = ((size - self.re) / 2.0).sqrt().copysign(self.im);
+            Self::new(self.im / (2.0 * im), im)
+        }
+    }
+
+    fn abs(self) -> Self {
+        match self.re.partial_cmp(&0.0) {
+            Some(std::cmp::Ordering::Less) => -self,
+            Some(std::cmp::Ordering::Equal) => Self::flat(0.0),
+            _ => self,
+        }
+    }
+
+    fn square(self) -> Self {
+        self * self
+    }
+
+    fn reciprocal(self) -> Self {
+        Self::from(1.0) / self
+    }
+
+    fn powi(self, exponent: i32) -> Self {
+        let (mut power, mut square) = (Self::from(1.0), self);
+        let mut rest = exponent.unsigned_abs();
+        while rest > 0 {
+            if rest % 2 == 1 {
+                power = power * square;
+            }
+            square = square * square;
+            rest /= 2;
+        }
+        if exponent < 0 { power.reciprocal() } else { power }
+    }
+
+    fn powf(self, exponent: f64) -> Self {
+        self.pow(Self::from(exponent))
+    }
+
+    fn pow(self, exponent: Self) -> Self {
+        if self == Self::from(0.0) {
+            return Self::flat(0.0_f64.powf(exponent.re));
+        }
+        (exponent * self.ln()).exp()
+    }
+
+    fn hypot(self, other: Self) -> Self {
+        let scale = self.re.abs().max(other.re.abs());
+        if scale == 0.0 {
+            return (self * self + other * other).sqrt();
+        }
+        let scale = Self::from(scale);
+        let (a, b) = (self / scale, other / scale);
+        scale * (a * a + b * b).sqrt()
+    }
+
+    fn clamp(self, low: f64, high: f64) -> Self {
+        if self.re < low {
+            Self::flat(low)
+        } else if self.re > high {
+            Self::flat(high)
+        } else {
+            self
+        }
+    }
+
+    fn greater(self, other: Self) -> Self {
+        Self::flat(indicator(self.re > other.re))
+    }
+
+    fn greater_equal(self, other: Self) -> Self {
+        Self::flat(indicator(self.re >= other.re))
+    }
+
+    fn less(self, other: Self) -> Self {
+        Self::flat(indicator(self.re < other.re))
+    }
+
+    fn less_equal(self, other: Self) -> Self {
+        Self::flat(indicator(self.re <= other.re))
+    }
+
+    fn equal(self, other: Self) -> Self {
+        Self::flat(indicator(self.re == other.re))
+    }
+
+    fn select(self, yes: Self, no: Self) -> Self {
+        if self.re == 0.0 { no } else { yes }
+    }
+}

@@ -1,0 +1,294 @@
+//! The one procedure by which every derivative is judged.
+//!
+//! A gradient, a Jacobian, a product with either: each claims how a function moves along a
+//! direction, perhaps after contraction with a cotangent. So the question is always the same, and what differs
+//! is where the claim comes from and how single entries are compared once it is found wrong.
+
+use super::adjoint::Identity;
+use super::diagnosis::{Cause, Comparison};
+use super::options::Options;
+use super::problem::{Draw, Evaluate, first_difference, inner};
+use super::report::{Report, Verdict};
+use super::taylor::{Candidate, Rate, Walk};
+use crate::{Real, Shape, Tensor};
+
+/// A claim of the adjoint `J' w`, one tensor for each input.
+pub(super) type Adjoint<'a, T> = &'a dyn Fn(&Tensor<T>) -> Vec<Tensor<T>>;
+/// A claim of the tangent `J v`.
+pub(super) type Tangent<'a, T> = &'a dyn Fn(&[Tensor<T>]) -> Tensor<T>;
+
+/// A comparison of single entries: from the largest step, a cotangent and a direction.
+pub(super) type Compare<'a, T> = &'a dyn Fn(f64, &Tensor<T>, &[Tensor<T>]) -> Comparison;
+
+/// What is in question.
+pub(super) struct Question<'a, T: Real> {
+    pub(super) function: &'a dyn Evaluate<T>,
+    pub(super) x: &'a [Tensor<T>],
+    /// The value at `x`.
+    pub(super) y: &'a Tensor<T>,
+    pub(super) adjoint: Option<Adjoint<'a, T>>,
+    pub(super) tangent: Option<Tangent<'a, T>>,
+    /// Another adjoint, whose own rate is told as well.
+    pub(super) tape: Option<Adjoint<'a, T>>,
+    /// Compares single entries. Steps may be no larger than the first number.
+    pub(super) compare: Compare<'a, T>,
+    /// Whether single entries are compared even if no direction shows an error.
+    pub(super) always_compares: bool,
+    /// The names of what is compared.
+    pub(super) names: Vec<String>,
+    /// What it is, as "hand-written gradient".
+    pub(super) subject: &'static str,
+    /// Whose derivative is in question.
+    pub(super) suspect: &'static str,
+    /// What entries are compared with.
+    pub(super) trusted: &'static str,
+}
+
+/// What directions found beside the report, for those who ask on.
+pub(super) struct Found<T> {
+    pub(super) report: Report,
+    pub(super) w: Tensor<T>,
+}
+
+impl<T: Real> Question<'_, T> {
+    fn report(&self, options: &Options<'_>) -> Report {
+        let shapes: Vec<_> = self.x.iter().map(|x| x.shape().to_string()).collect();
+        let shapes = match &shapes[..] {
+            [.., _, _, _, _] => format!(
+                "{} tensors of {} elements",
+                shapes.len(),
+                self.x.iter().map(Tensor::len).sum::<usize>()
+            ),
+            _ => shapes.join(", "),
+        };
+        let to = if self.y.len() == 1 { "a number".to_owned() } else { self.y.shape().to_string() };
+        Report {
+            subject: format!(
+                "{} of a function from {shapes} to {to}, in {}",
+                self.subject,
+                T::NAME
+            ),
+            suspect: self.suspect,
+            trusted: self.trusted,
+            names: self.names.clone(),
+            verdict: Verdict::NotFinite,
+            first: None,
+            second: None,
+            tape: None,
+            identities: Vec::new(),
+            comparison: None,
+            cause: None,
+            culprit: None,
+            note: None,
+            entries: self.x.iter().map(Tensor::len).sum(),
+            directions: options.directions,
+            seed: options.seed,
+        }
+    }
+
+    /// Judges along random directions, and entry by entry where that is called for.
+    pub(super) fn examine(&self, options: &Options<'_>) -> Found<T> {
+        let mut draw = Draw::new(options.seed);
+        let mut report = self.report(options);
+        let mut found = Tensor::ones(self.y.shape());
+        if let Some(note) = self.function.unrepeated(self.x, self.y) {
+            report.verdict = Verdict::NotRepeatable;
+            report.note = Some(note);
+            return Found { report, w: found };
+        }
+        if let Some(y) = self.y.iter().find(|y| !y.is_finite()) {
+            report.note = Some(format!("the function's value is {y}"));
+            return Found { report, w: found };
+        }
+        let mut largest = f64::INFINITY;
+        for direction in 0..options.directions {
+            let v = draw.direction(self.x);
+            let w = match self.y.len() {
+                1 => Tensor::ones(self.y.shape()),
+                _ => draw.signed(self.y.shape(), 1.0),
+            };
+            let adjoint = self.adjoint.map(|adjoint| adjoint(&w));
+            let tangent = self.tangent.map(|tangent| tangent(&v));
+            if direction == 0
+                && let Some(note) = self.unusable(adjoint.as_deref(), tangent.as_ref(), &w, &v)
+            {
+                (report.verdict, report.note) = note;
+                return Found { report, w };
+            }
+            let size = inner(std::slice::from_ref(&w), std::slice::from_ref(self.y)).1;
+            let across = tangent.map(|t| inner(std::slice::from_ref(&w), &[t]));
+            if let (Some(across), Some(adjoint)) = (across, &adjoint) {
+                let back = inner(adjoint, &v);
+                // Steps are relative to the size of x, so a value, its slope and its
+                // curvature are numbers of one kind, and what rounding leaves of the larger
+                // is no error of the smaller.
+                let identity = Identity::new::<T>(
+                    ("<w, J v> forward ", across.0),
+                    ("<J' w, v> reverse", back.0),
+                    across.1 + back.1 + size,
+                );
+                let holds = identity.error() <= identity.tolerance.max(options.tolerance);
+                if direction == 0 || !holds {
+                    report.identities = vec![identity];
+                }
+                if !holds {
+                    report.cause = Some(Cause::Modes);
+                }
+            }
+            let tape = self.tape.map(|tape| tape(&w));
+            let mut candidates = Vec::new();
+            candidates.extend(adjoint.as_deref().map(Candidate::Gradient));
+            candidates.extend(across.map(|across| Candidate::Slope(across.0)));
+            let own = candidates.len();
+            candidates.extend(tape.as_deref().map(Candidate::Gradient));
+            let walk = Walk {
+                function: self.function,
+                x: self.x,
+                y: self.y,
+                v: &v,
+                w: &w,
+                candidates: &candidates,
+                tolerance: options.tolerance,
+                whole: true,
+            };
+            let line = walk.descend();
+            let rates: Vec<Rate> =
+                (0..own).map(|candidate| line.rate::<T>(candidate, None)).collect();
+            let is_wrong = |rate: &Rate| rate.verdict == Verdict::Wrong;
+            let is_bent = (!self.function.tells_kinks() || rates.iter().any(is_wrong))
+                && !line.is_blocked
+                && walk.is_bent(&line);
+            // What is worse of the claims' rates and of the directions'.
+            for mut rate in rates {
+                if is_bent {
+                    rate.verdict = Verdict::Kink;
+                    report.note =
+                        Some("the function has another slope on each side of the point".to_owned());
+                } else if rate.verdict == Verdict::Kink {
+                    report.note.clone_from(&line.obstacle);
+                }
+                if report.first.as_ref().is_none_or(|first| severity(&rate) > severity(first)) {
+                    report.first = Some(rate);
+                    found.clone_from(&w);
+                    largest = line.largest;
+                    report.tape = tape.as_ref().map(|_| line.rate::<T>(own, None));
+                }
+            }
+        }
+        let Some(first) = &report.first else { return Found { report, w: found } };
+        report.verdict = match first.verdict {
+            Verdict::Right | Verdict::RoundingFloor if report.cause.is_some() => Verdict::Wrong,
+            verdict => verdict,
+        };
+        let is_judged = !matches!(first.verdict, Verdict::Kink | Verdict::NotFinite);
+        if is_judged && (self.always_compares || options.full || report.verdict == Verdict::Wrong) {
+            let v = Draw::new(options.seed).direction(self.x);
+            let comparison = (self.compare)(largest, &found, &v);
+            let trusts = report.tape.as_ref().is_none_or(|tape| tape.verdict != Verdict::Wrong);
+            if comparison.differing > 0 && trusts {
+                report.verdict = Verdict::Wrong;
+            }
+            if report.verdict == Verdict::Wrong && comparison.cause.is_some() {
+                report.cause.clone_from(&comparison.cause);
+            }
+            report.comparison = Some(comparison);
+        }
+        Found { report, w: found }
+    }
+
+    /// Why there is nothing to judge: a claim that is not finite, or not the same when it is
+    /// asked again.
+    fn unusable(
+        &self,
+        adjoint: Option<&[Tensor<T>]>,
+        tangent: Option<&Tensor<T>>,
+        w: &Tensor<T>,
+        v: &[Tensor<T>],
+    ) -> Option<(Verdict, Option<String>)> {
+        let entries = |tensors: &[Tensor<T>], what: &dyn Fn(usize) -> String| {
+            tensors.iter().enumerate().find_map(|(i, tensor)| {
+                let at = tensor.iter().position(|x| !x.is_finite())?;
+                let value = tensor.iter().nth(at)?;
+                let index = super::diagnosis::index_of(at, tensor.shape());
+                Some(format!("the derivative at {} {index:?} is {value}", what(i)))
+            })
+        };
+        let name = |i: usize| self.names.get(i).cloned().unwrap_or_default();
+        let not_finite = adjoint
+            .and_then(|adjoint| entries(adjoint, &name))
+            .or_else(|| entries(std::slice::from_ref(tangent?), &|_| "the tangent".to_owned()));
+        if let Some(note) = not_finite {
+            return Some((Verdict::NotFinite, Some(note)));
+        }
+        let again = match (self.adjoint, self.tangent) {
+            (Some(claim), _) => claim(w),
+            (None, Some(claim)) => vec![claim(v)],
+            (None, None) => return None,
+        };
+        let before = adjoint.unwrap_or_else(|| std::slice::from_ref(tangent.expect("one claim")));
+        let (a, b) = before.iter().zip(&again).find_map(|(a, b)| first_difference(a, b))?;
+        let third = match (self.adjoint, self.tangent) {
+            (Some(claim), _) => claim(w),
+            (None, Some(claim)) => vec![claim(v)],
+            (None, None) => return None,
+        };
+        let sums = before
+            .iter()
+            .zip(&again)
+            .zip(&third)
+            .flat_map(|((a, b), c)| a.iter().zip(b.iter()).zip(c.iter()).collect::<Vec<_>>());
+        let grows = |((a, b), c): ((T, T), T)| {
+            let (first, second) = ((b - a).as_f64(), (c - b).as_f64());
+            (first - second).abs() <= 1e3 * T::epsilon().as_f64() * c.as_f64().abs()
+        };
+        let hint = match sums.into_iter().all(grows) {
+            true => ": every call adds as much, as to a sum that is not cleared between calls",
+            false => "",
+        };
+        let note = format!("the derivative was {a} and, asked again at the same point, {b}{hint}");
+        Some((Verdict::NotRepeatable, Some(note)))
+    }
+}
+
+/// What of two findings is told.
+fn severity(rate: &Rate) -> (u8, f64) {
+    let rank = match rate.verdict {
+        Verdict::Right => 1,
+        Verdict::RoundingFloor => 0,
+        Verdict::Kink | Verdict::NotFinite | Verdict::NotRepeatable => 2,
+        Verdict::Wrong => 3,
+    };
+    (rank, if rate.verdict == Verdict::Wrong { rate.error } else { 0.0 })
+}
+
+/// `J' w` of a matrix: of the value's shape followed by the input's.
+pub(super) fn against_matrix<T: Real>(
+    w: &Tensor<T>,
+    matrix: &Tensor<T>,
+    x: &Tensor<T>,
+) -> Tensor<T> {
+    let (columns, rows) = (x.len(), matrix.to_vec());
+    let mut sums = vec![0.0; columns];
+    for (w, row) in w.iter().zip(rows.chunks(columns.max(1))) {
+        for (sum, entry) in sums.iter_mut().zip(row) {
+            *sum += w.as_f64() * entry.as_f64();
+        }
+    }
+    Tensor::from_fn(x.shape(), |i| T::from_f64(sums[i]))
+}
+
+/// `J v` of one matrix for each input.
+pub(super) fn along_matrix<T: Real>(
+    matrices: &[Tensor<T>],
+    v: &[Tensor<T>],
+    shape: &Shape,
+) -> Tensor<T> {
+    let mut sums = vec![0.0; shape.elements()];
+    for (matrix, v) in matrices.iter().zip(v) {
+        let (rows, v) = (matrix.to_vec(), v.to_vec());
+        for (sum, row) in sums.iter_mut().zip(rows.chunks(v.len().max(1))) {
+            *sum += row.iter().zip(&v).map(|(a, b)| a.as_f64() * b.as_f64()).sum::<f64>();
+        }
+    }
+    Tensor::from_fn(shape, |i| T::from_f64(sums[i]))
+}

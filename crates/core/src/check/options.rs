@@ -1,0 +1,119 @@
+//! How to check: one struct for every kind of check.
+
+use std::fmt;
+
+use super::plain::Plain;
+
+/// How to check. Every function of this module that checks a derivative is also a method of this
+/// struct, and the function is that method of `Options::default()`.
+///
+/// ```
+/// use wengert_core::{Tensor, check};
+///
+/// let x = Tensor::from([1.0_f32, 2.0]);
+/// let options = check::Options::default().seed(7).directions(3);
+/// options.gradient(|x| x.exp().sum(), &x).assert();
+/// ```
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    pub(super) seed: u64,
+    pub(super) second_order: bool,
+    pub(super) directions: usize,
+    pub(super) full: bool,
+    pub(super) tolerance: f64,
+    pub(super) names: &'a [&'a str],
+    pub(super) progress: Option<&'a dyn Fn(usize, usize)>,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self {
+            seed: 1964,
+            second_order: true,
+            directions: 1,
+            full: false,
+            tolerance: 0.0,
+            names: &[],
+            progress: None,
+        }
+    }
+}
+
+impl<'a> Options<'a> {
+    /// The seed of all random directions and cotangents.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Leaves out the second derivative, which costs a few gradients.
+    #[must_use]
+    pub fn first_order(self) -> Self {
+        Self { second_order: false, ..self }
+    }
+
+    /// The number of random directions, 1 unless set. No entry of a direction is small, so one shows
+    /// every error that is large beside what rounding leaves of the sum over all entries.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[must_use]
+    #[track_caller]
+    pub fn directions(self, directions: usize) -> Self {
+        assert!(directions > 0, "a check takes at least one direction");
+        Self { directions, ..self }
+    }
+
+    /// Compares every entry by itself with a difference quotient (or with the tape, where another
+    /// gradient is in question), whatever the random directions show: two evaluations for each
+    /// entry. Without this, entries are compared only if something is wrong, and 600 of them at
+    /// most.
+    #[must_use]
+    pub fn full(self) -> Self {
+        Self { full: true, ..self }
+    }
+
+    /// A relative error that is no mistake, for derivatives that are approximations. What the
+    /// precision of the numbers cannot show is never one.
+    #[must_use]
+    pub fn tolerance(self, relative: f64) -> Self {
+        Self { tolerance: relative, ..self }
+    }
+
+    /// Names for the inputs, in their order, in place of `input 1` and so on.
+    #[must_use]
+    pub fn names(self, names: &'a [&'a str]) -> Self {
+        Self { names, ..self }
+    }
+
+    /// Is called with the number of entries compared so far and that of all, so that a
+    /// [full](Self::full) check of many parameters can show how far it is.
+    #[must_use]
+    pub fn progress(self, progress: &'a dyn Fn(usize, usize)) -> Self {
+        Self { progress: Some(progress), ..self }
+    }
+
+    /// Checks of functions of slices, which know no tape: see [`plain`](super::plain).
+    pub fn plain(self) -> Plain<'a> {
+        Plain::new(self)
+    }
+
+    /// The name of an input, counted from 0.
+    pub(super) fn name(&self, input: usize) -> String {
+        self.names.get(input).map_or_else(|| format!("input {}", input + 1), ToString::to_string)
+    }
+}
+
+impl fmt::Debug for Options<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, second_order, directions, full, tolerance, names, .. } = self;
+        f.debug_struct("Options")
+            .field("seed", seed)
+            .field("second_order", second_order)
+            .field("directions", directions)
+            .field("full", full)
+            .field("tolerance", tolerance)
+            .field("names", names)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,275 @@
+//! The derivatives of a model, parameter by parameter.
+//!
+//! One direction through all parameters of a large model would drown a mistake in a small one. So each
+//! parameter has directions of its own, and the cost is that of some dozens of evaluations a
+//! parameter, however many elements it has. The tape takes parameters in by their keys, so that
+//! others can stand for them while the model records itself: it is not touched.
+
+use std::fmt;
+
+use super::json::Json;
+use super::locate::culprit_node;
+use super::options::Options;
+use super::problem::{Problem, recorder};
+use super::report::{Report, Verdict};
+use crate::{Real, Shape, Tape, Tensor, Var};
+
+/// What a check found of one parameter.
+#[derive(Clone, Debug)]
+pub struct ParameterReport {
+    /// Its name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Shape,
+    /// What was found: of the model as a function of this parameter. `None` if the model does not depend
+    /// on it.
+    pub report: Option<Report>,
+}
+
+/// What a check of a model found.
+#[derive(Clone, Debug)]
+pub struct ParametersReport {
+    verdict: Verdict,
+    precision: &'static str,
+    parameters: Vec<ParameterReport>,
+    /// The report on all parameters together, which has the second derivative.
+    together: Report,
+    culprit: Option<String>,
+    unchecked: Vec<String>,
+}
+
+impl Options<'_> {
+    /// As [`check::parameters`](super::parameters).
+    pub fn parameters<T: Real>(
+        self,
+        named: &[(String, u64, Tensor<T>)],
+        loss: impl for<'t> Fn(&'t Tape<T>) -> Var<'t, T>,
+    ) -> ParametersReport {
+        let names = |chosen: &[usize]| chosen.iter().map(|&i| named[i].0.clone()).collect();
+        let tape = Tape::new();
+        let y = loss(&tape);
+        let places: Vec<Option<usize>> = named
+            .iter()
+            .map(|(_, key, _)| {
+                let var = tape.parameter_variable(*key)?;
+                (var.is_active() && y.is_active()).then(|| var.id().index())
+            })
+            .collect();
+        let used: Vec<usize> = (0..named.len()).filter(|&i| places[i].is_some()).collect();
+        let check = |chosen: &[usize], options: Self| {
+            let record = recorder(|tape, vars| {
+                for (&i, &var) in chosen.iter().zip(vars) {
+                    // Taken in first, under its key, so that the model finds it there.
+                    tape.parameter(named[i].1, &named[i].2);
+                    tape.replace_parameter(named[i].1, var);
+                }
+                loss(tape)
+            });
+            let x = chosen.iter().map(|&i| named[i].2.clone()).collect();
+            options.own(&Problem::new(&record, x), names(chosen))
+        };
+        // Entries are compared parameter by parameter.
+        let together = check(&used, Self { full: false, ..self });
+        let is_judged = !matches!(together.verdict, Verdict::NotFinite | Verdict::NotRepeatable);
+        let parameters: Vec<ParameterReport> = (0..named.len())
+            .map(|i| {
+                let is_used = used.contains(&i) && is_judged;
+                let report = is_used.then(|| check(&[i], self.first_order()));
+                ParameterReport {
+                    name: named[i].0.clone(),
+                    shape: named[i].2.shape().clone(),
+                    report,
+                }
+            })
+            .collect();
+        let verdicts = parameters.iter().filter_map(|p| Some(p.report.as_ref()?.verdict));
+        let worst = |verdict: Verdict| match verdict {
+            Verdict::RoundingFloor => 0,
+            Verdict::Right => 1,
+            Verdict::Kink => 2,
+            Verdict::NotFinite => 3,
+            Verdict::NotRepeatable => 4,
+            Verdict::Wrong => 5,
+        };
+        let verdict = verdicts.chain([together.verdict]).max_by_key(|&verdict| worst(verdict));
+        let verdict = verdict.unwrap_or(together.verdict);
+        let culprit = (verdict == Verdict::Wrong)
+            .then(|| culprit_node(y, &Tensor::ones(y.shape()), self.seed))
+            .flatten()
+            .map(|(node, what)| {
+                // Where in the model: parameters are taken in as they are used.
+                let order = |i: &&usize| places[**i].unwrap_or_default();
+                let before = used.iter().filter(|i| order(i) < node).max_by_key(order);
+                let after = used.iter().filter(|i| order(i) > node).min_by_key(order);
+                let place = match (before, after) {
+                    (Some(&a), Some(&b)) => format!(
+                        "\n  after the first use of {}, before that of {}",
+                        named[a].0, named[b].0
+                    ),
+                    (Some(&a), None) => format!("\n  after the first use of {}", named[a].0),
+                    (None, Some(&b)) => format!("\n  before the first use of {}", named[b].0),
+                    (None, None) => String::new(),
+                };
+                what + &place
+            });
+        let mut unchecked = Vec::new();
+        if is_judged && !self.full {
+            let reports = parameters.iter().filter_map(|p| p.report.as_ref());
+            let entries: usize = reports
+                .filter(|report| report.comparison.is_none())
+                .map(|report| report.entries)
+                .sum();
+            unchecked.push(format!("{entries} entries one by one"));
+        }
+        if is_judged && together.second.is_none() {
+            unchecked.push("the second derivative".to_owned());
+        }
+        for parameter in parameters.iter().filter(|_| is_judged) {
+            if parameter.report.is_none() {
+                unchecked.push(format!("{}, which is frozen or not used", parameter.name));
+            }
+        }
+        ParametersReport { verdict, precision: T::NAME, parameters, together, culprit, unchecked }
+    }
+}
+
+impl ParametersReport {
+    /// What the check concludes: the worst of what it found.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// Whether all derivatives are right, as far as rounding can tell.
+    pub fn is_right(&self) -> bool {
+        self.verdict.is_right()
+    }
+
+    /// What was found of each parameter.
+    pub fn parameters(&self) -> &[ParameterReport] {
+        &self.parameters
+    }
+
+    /// What was found of all of them together.
+    pub fn together(&self) -> &Report {
+        &self.together
+    }
+
+    /// The operation whose rule is wrong, with the line that recorded it and the parameters
+    /// between whose uses it stands.
+    pub fn culprit(&self) -> Option<&str> {
+        self.culprit.as_deref()
+    }
+
+    /// What the check did not look at, in words.
+    pub fn unchecked(&self) -> &[String] {
+        &self.unchecked
+    }
+
+    /// The names of the parameters of which a report says something.
+    fn named(&self, holds: impl Fn(&Report) -> bool) -> Vec<&str> {
+        let named = self.parameters.iter().filter(|p| p.report.as_ref().is_some_and(&holds));
+        named.map(|p| p.name.as_str()).collect()
+    }
+
+    /// Stops with the report unless all derivatives are right.
+    ///
+    /// # Panics
+    /// If one is wrong or could not be judged.
+    #[track_caller]
+    pub fn assert(&self) {
+        assert!(self.is_right(), "{self}");
+    }
+
+    /// The report as a line of JSON.
+    pub fn to_json(&self) -> String {
+        let parameter = |parameter: &ParameterReport| {
+            Json::Object(vec![
+                ("name", Json::text(&parameter.name)),
+                ("shape", Json::list(parameter.shape.iter().copied(), Json::Count)),
+                ("report", Json::option(parameter.report.as_ref(), Report::json)),
+            ])
+        };
+        Json::Object(vec![
+            ("verdict", Json::text(self.verdict.headline())),
+            ("culprit", Json::option(self.culprit.as_ref(), Json::text)),
+            ("parameters", Json::list(&self.parameters, parameter)),
+            ("together", self.together.json()),
+            ("not_checked", Json::list(&self.unchecked, Json::text)),
+        ])
+        .write()
+    }
+}
+
+impl fmt::Display for ParametersReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { verdict, precision, parameters, together, .. } = self;
+        let elements: usize = parameters.iter().map(|p| p.shape.elements()).sum();
+        write!(
+            f,
+            "{}: derivatives of a model of {} parameters, {elements} elements, in {precision}",
+            verdict.headline(),
+            parameters.len()
+        )?;
+        if let Some(note) = together.note.as_ref().filter(|_| !verdict.is_right()) {
+            write!(f, "\n  {note}")?;
+        }
+        if let Some(culprit) = &self.culprit {
+            write!(f, "\n  wrong rule: {culprit}")?;
+        }
+        let wrong = self.named(|report| report.verdict == Verdict::Wrong);
+        let right = self.named(Report::is_right);
+        if !wrong.is_empty() {
+            write!(f, "\n  wrong: {}; right: {}", wrong.join(", "), right.join(", "))?;
+        } else if let Some(cause) = &together.cause {
+            write!(f, "\n  likely cause: {cause}")?;
+        }
+        let rows: Vec<[String; 5]> = parameters
+            .iter()
+            .map(|p| {
+                let (verdict, rate, error) = match &p.report {
+                    None => ("not checked", String::new(), String::new()),
+                    Some(report) => {
+                        let rate = report.first.as_ref();
+                        let slope = rate.and_then(|rate| rate.slope);
+                        let verdict = match report.verdict {
+                            Verdict::RoundingFloor => "right, to rounding",
+                            Verdict::Kink => "kink",
+                            verdict => verdict.headline(),
+                        };
+                        let error = rate.map_or_else(String::new, |rate| match report.is_right() {
+                            true => format!("below {:.0e}", rate.resolution),
+                            false => format!("{:.1e}", rate.error),
+                        });
+                        (verdict, slope.map_or_else(String::new, |s| format!("{s:.2}")), error)
+                    }
+                };
+                [p.name.clone(), p.shape.to_string(), verdict.to_owned(), rate, error]
+            })
+            .collect();
+        let heads = ["parameter", "shape", "verdict", "rate", "relative error"].map(str::to_owned);
+        let width = |column: usize| {
+            let cells = rows.iter().chain([&heads]).map(|row| row[column].chars().count());
+            cells.max().unwrap_or(0)
+        };
+        f.write_str("\n")?;
+        for row in [&heads].into_iter().chain(&rows) {
+            let cells: Vec<String> = row
+                .iter()
+                .enumerate()
+                .map(|(i, cell)| format!("{cell:<w$}", w = width(i)))
+                .collect();
+            write!(f, "\n  {}", cells.join("  ").trim_end())?;
+        }
+        for parameter in parameters {
+            if let Some(report) = parameter.report.as_ref().filter(|r| r.verdict == Verdict::Wrong)
+            {
+                write!(f, "\n\n{}: {}", parameter.name, report)?;
+                break;
+            }
+        }
+        if !self.unchecked.is_empty() {
+            write!(f, "\n\n  not checked: {}", self.unchecked.join("; "))?;
+        }
+        Ok(())
+    }
+}
