@@ -12,6 +12,9 @@
 //! - [`loss`]: what training makes small
 //! - [`optim`]: how: [`Sgd`], [`Adam`], rules of one's own, steepest [`Descent`](optim::Descent)
 //! - [`TrainStep`]: a whole step, compiled
+//! - [`data`]: files, batches, and what is done to them
+//! - [`weights`]: parameters as files; [`Summary`]: a model as a table
+//! - [`train`]: a loop with all that belongs to it, and the parts of it
 //! - [`sample`]: which samples a step looks at
 //! - [`random`]: uniform and normal numbers, and a generator that equals MATLAB's
 //!
@@ -53,6 +56,8 @@
 // The derive macro writes `::wengert_nn`, in this crate as elsewhere.
 extern crate self as wengert_nn;
 
+pub mod data;
+mod file;
 pub mod init;
 mod layer;
 pub mod loss;
@@ -63,14 +68,19 @@ mod path;
 pub mod random;
 pub mod sample;
 mod state;
+mod summary;
+pub mod train;
 mod train_step;
+pub mod weights;
 
+pub use file::FileError;
 pub use layer::*;
 pub use module::Module;
 pub use optim::{Adam, Sgd};
 pub use param::Param;
 pub use path::Path;
 pub use state::{Mismatch, StateError};
+pub use summary::{Row, Summary};
 pub use train_step::TrainStep;
 pub use wengert_derive::Module;
 

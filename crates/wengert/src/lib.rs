@@ -72,7 +72,7 @@ pub mod prelude {
     pub use wengert_core::op::{Domain, Elementwise, Samples};
     pub use wengert_core::{
         Number, Program, Real, Tape, Tensor, Var, check, compile, concat, func, func_n, grad,
-        hessian, hvp, jacobian, jvp, stack, taylor, value_and_grad, vjp,
+        hessian, hvp, jacobian, jvp, stack, taylor, value_and_grad, vjp, vmap,
     };
 
     pub use crate::Inputs;

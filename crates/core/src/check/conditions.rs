@@ -4,6 +4,7 @@ use super::case::{Case, Sweeps, close};
 use super::layouts::views;
 use super::problem::{Draw, Kinks, Problem, inner, record_op};
 use super::report::Verdict;
+use super::stacked::many_at_once;
 use super::taylor::{Candidate, Walk};
 use super::{Derivatives, Identity, recorder};
 use crate::op::samples::Sample;
@@ -12,7 +13,7 @@ use crate::transform::sparse::domains::{IndexSets, index_domains};
 use crate::{Shape, Tape, Tensor, Var};
 
 /// What must hold for every sample.
-pub(super) const CHECKS: [(&str, Check); 13] = [
+pub(super) const CHECKS: [(&str, Check); 14] = [
     ("shape rule", shape_rule),
     ("every element is written", every_element_is_written),
     ("scalars", scalars),
@@ -26,6 +27,7 @@ pub(super) const CHECKS: [(&str, Check); 13] = [
     ("fast and recorded sweeps", fast_and_recorded),
     ("one operand twice", one_operand_twice),
     ("views", views),
+    ("many at once", many_at_once),
 ];
 
 pub(super) type Check = fn(&Case<f64>) -> Result<(), String>;

@@ -34,6 +34,7 @@ mod harness;
 mod layouts;
 mod problem;
 mod report;
+mod stacked;
 mod taylor;
 
 use crate::op::{Operation, SampleSet};

@@ -5,7 +5,7 @@
 //! [`argsort`](Var::argsort) gives them: a program that is run again reads elsewhere.
 //! The two ops are linear in their second operand, and each other's transposes.
 
-use super::{Call, Cost, Domain, Formula, Op, Samples, ShapeClass, operands};
+use super::{Call, Cost, Domain, Formula, Op, Samples, ShapeClass, Stacked, operands};
 use crate::kernel::along as kernel;
 use crate::tensor::{Shape, View};
 use crate::{Real, Var};
@@ -58,6 +58,11 @@ impl Op for TakeAlong {
 
     fn cost(&self, _: &[&Shape], _: &Shape) -> Cost {
         Cost::NONE
+    }
+
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        let args = operands.all_whole();
+        Some(args[0].tape().apply(TakeAlong { axis: self.axis + 1 }, &args))
     }
 
     #[inline]
@@ -131,6 +136,11 @@ impl Op for ScatterAlong {
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
         Cost::adds(args[1].elements() as u64)
+    }
+
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        let args = operands.all_whole();
+        Some(args[0].tape().apply(ScatterAlong { axis: self.axis + 1, ..*self }, &args))
     }
 
     #[inline]

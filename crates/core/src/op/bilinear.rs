@@ -9,7 +9,7 @@ use std::fmt::Debug;
 
 use super::{
     Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Series, SeriesCall,
-    add_terms, family, operands,
+    Stacked, add_terms, family, operands,
 };
 use crate::kernel::product::Factor;
 use crate::tensor::{Layout, Shape, View};
@@ -74,6 +74,11 @@ pub trait Bilinear: Clone + PartialEq + Debug + 'static {
     /// For products of two matrices: how their elements lie.
     #[doc(hidden)]
     fn factors(&self, _a: &Layout, _b: &Layout) -> Option<[Factor; 2]> {
+        None
+    }
+
+    /// The op applied to many operands at once. `None` for one after the other.
+    fn stacked<'t, T: Real>(&self, _operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
         None
     }
 
@@ -168,6 +173,10 @@ impl<T: Real, B: Bilinear> DynOp<T> for BilinearMap<B> {
     fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
         let op = self.clone();
         call.bilinear(move |a, b| a.tape().record(op.clone(), &[a, b]))
+    }
+
+    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        self.0.stacked(operands)
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {

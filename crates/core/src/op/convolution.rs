@@ -17,7 +17,7 @@
 
 use super::dependence::{listed, places, reads, transposed, windows};
 use super::window::{PerAxis, PerSide, slides};
-use super::{Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass};
+use super::{Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked};
 use crate::kernel::convolution::{self as kernel, Geometry};
 use crate::kernel::window::Slide;
 use crate::tensor::{Shape, View};
@@ -118,6 +118,21 @@ fn result(geometry: &Geometry) -> Shape {
     [images, groups * features, down.positions, across.positions].into()
 }
 
+/// A stack of images is more images. Filters go one by one.
+fn more_images<'t, T: Real, O: Bilinear>(
+    op: O,
+    operands: &Stacked<'_, 't, T>,
+) -> Option<Var<'t, T>> {
+    let (x, filters) = (operands.arg(0), operands.arg(1));
+    if !operands.is_stacked(0) || operands.is_stacked(1) {
+        return None;
+    }
+    let y = x.tape().apply(op, &[x.flatten(0, 1), filters]);
+    let shape = y.shape();
+    let lead = [operands.extent(), shape[0] / operands.extent()];
+    Some(y.reshape(lead.iter().chain(&shape[1..]).copied().collect::<Shape>()))
+}
+
 /// For each of the channels on one side, of which a group has `own`, the `others` of
 /// its group on the other side.
 fn in_group(geometry: &Geometry, own: usize, others: usize) -> Vec<Vec<usize>> {
@@ -191,6 +206,10 @@ impl Bilinear for Conv2d {
             ],
             _ => vec![Along::Same(1), Along::All, Along::All, Along::All],
         })
+    }
+
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        more_images(*self, operands)
     }
 
     #[inline]
@@ -314,6 +333,10 @@ impl Bilinear for ConvTranspose2d {
             ],
             _ => vec![features, Along::Listed(1, channels), Along::All, Along::All],
         })
+    }
+
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        more_images(*self, operands)
     }
 
     #[inline]

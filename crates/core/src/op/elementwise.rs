@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::{
     Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Series, SeriesCall,
-    add_terms, family, operands,
+    Stacked, add_terms, family, operands,
 };
 use crate::kernel::block::BlockKernel;
 use crate::kernel::map::{MAX_OPERANDS, Pointwise, alone, map};
@@ -288,6 +288,12 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
         }
     }
 
+    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        // Broadcasting does it all.
+        let args = operands.aligned();
+        Some(args[0].tape().record(*self, &args))
+    }
+
     fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {
         E::COST.times(result.elements())
     }
@@ -406,6 +412,12 @@ impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> DynOp<T>
 
     fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
         unreachable!("recorded only where no derivatives are recorded")
+    }
+
+    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        // Broadcasting does it all.
+        let args = operands.aligned();
+        Some(args[0].tape().record(*self, &args))
     }
 
     fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {

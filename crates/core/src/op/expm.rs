@@ -22,6 +22,7 @@ impl Op for Expm {
         "dY = the upper right block of exp([[A, dA], [0, A]])",
         r"Y = e^A,\quad \exp \begin{pmatrix} A & \dot A \\ 0 & A \end{pmatrix} = \begin{pmatrix} Y & \dot Y \\ 0 & Y \end{pmatrix},\quad \bar A = \int_0^1 e^{s A^T} \bar Y e^{(1 - s) A^T} ds",
     );
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [a] = operands(args)?;

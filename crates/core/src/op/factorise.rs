@@ -40,6 +40,7 @@ impl Op for Cholesky {
         r"L L^T = A,\quad \dot L = L \Phi(L^{-1} \dot A L^{-T}),\quad \bar A = L^{-T} \Phi(L^T \bar L) L^{-1}",
     )
     .with_convention("of the symmetric part; NaN where it is not positive definite");
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [a] = operands(args)?;
@@ -103,6 +104,7 @@ impl Op for Eigh {
         r"A V = V \Lambda,\quad \bar A = V (\operatorname{diag} \bar\lambda + F \circ V^T \bar V) V^T,\quad F_{ij} = \frac{1}{\lambda_j - \lambda_i}",
     )
     .with_convention("of the symmetric part; where two eigenvalues are equal, their F is 0");
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [a] = operands(args)?;
@@ -195,6 +197,7 @@ impl Op for Qr {
         r"Q R = A,\quad \bar A = (\bar Q + Q \operatorname{copyltu}(M)) R^{-T},\quad M = R \bar R^T - \bar Q^T Q",
     )
     .with_convention("where the columns are dependent, the derivative is infinite or NaN");
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [a] = operands(args)?;
@@ -271,6 +274,7 @@ impl Op for Svd {
         r"\bar A = U \left[ (F \circ (U^T \bar U - \bar U^T U)) S + S (F \circ (V^T \bar V - \bar V^T V)) + \operatorname{diag} \bar s \right] V^T + (I - U U^T) \bar U S^{-1} V^T",
     )
     .with_convention("where two singular values are equal, their F is 0; where one is 0, so is its 1 / s");
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [a] = operands(args)?;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::dependence::transposed;
-use super::{Cost, Dependence, Domain, Formula, Linear, Samples, ShapeClass, Shapes, operands};
+use super::{
+    Cost, Dependence, Domain, Formula, Linear, Samples, ShapeClass, Shapes, Stacked, operands,
+};
 use crate::tensor::{Shape, View};
 use crate::{Real, Var};
 
@@ -65,6 +67,10 @@ impl Linear for Gather {
     fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
         let positions = self.indices.iter().map(|&index| vec![index]).collect();
         Dependence::along(args[0], self.axis, positions)
+    }
+
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        Some(operands.arg(0).apply(Gather { axis: self.axis + 1, ..self.clone() }))
     }
 
     #[inline]
@@ -150,6 +156,10 @@ impl Linear for ScatterAdd {
     fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
         let places: Vec<Vec<usize>> = self.indices.iter().map(|&index| vec![index]).collect();
         Dependence::along(args[0], self.axis, transposed(&places, self.extent))
+    }
+
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        Some(operands.arg(0).apply(ScatterAdd { axis: self.axis + 1, ..self.clone() }))
     }
 
     #[inline]

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 
 use super::{
     Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Series, SeriesCall,
-    family,
+    Stacked, family,
 };
 use crate::tensor::{Layout, Shape, View};
 use crate::{Real, Var};
@@ -50,6 +50,11 @@ pub trait Linear: Clone + PartialEq + Debug + 'static {
         arg: usize,
         cotangent: Var<'t, T>,
     ) -> Var<'t, T>;
+
+    /// The op applied to many operands at once. `None` for one after the other.
+    fn stacked<'t, T: Real>(&self, _operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        None
+    }
 
     /// The elements of operand `arg` on which an element of the result depends.
     fn dependence(&self, _args: &[&Shape], _arg: usize, _result: &Shape) -> Dependence {
@@ -148,6 +153,10 @@ impl<T: Real, L: Linear> DynOp<T> for LinearMap<L> {
 
     fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
         call.linear()
+    }
+
+    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        self.0.stacked(operands)
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {

@@ -51,6 +51,7 @@ mod scan;
 mod series;
 mod solve;
 mod special;
+mod stacked;
 mod step;
 mod stop;
 mod sum;
@@ -94,6 +95,7 @@ pub use scan::{CumSum, LinearRecurrence, LogCumSumExp};
 pub use series::{Series, SeriesCall, System};
 pub use solve::{LogAbsDet, SignDet, Solve, SolveTriangular};
 pub use special::{Erf, ErfInv, Erfc, LnGamma, Polygamma, Sinc};
+pub use stacked::Stacked;
 pub use sum::{Mean, Sum, SumTo};
 pub use triangle::Triangle;
 pub use trigonometric::{Acos, Asin, Atan, Atan2, Cos, Sin, Tan};
@@ -256,6 +258,9 @@ pub trait Op: Clone + PartialEq + Debug + 'static {
     const FORMULA: Formula = Formula::new("", "", "");
     /// Whether a derivative can differ from zero.
     const DIFFERENTIABLE: bool = true;
+    /// Whether each row or matrix counts for itself, so that all operands may have further
+    /// leading axes.
+    const LEADING_AXES: bool = false;
 
     /// The shape of the result.
     ///
@@ -286,6 +291,11 @@ pub trait Op: Clone + PartialEq + Debug + 'static {
         arg: usize,
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>>;
+
+    /// The op applied to many operands at once. `None` for one after the other.
+    fn stacked<'t, T: Real>(&self, _operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        None
+    }
 
     /// The scalar operations of one evaluation.
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost;
@@ -363,6 +373,10 @@ pub trait DynOp<T: Real>: Any + Debug {
     /// The Taylor coefficients of the result. Every op has them by its forward rule.
     fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
         call.by_jvp()
+    }
+    /// The op applied to many operands at once. `None` for one after the other.
+    fn stacked<'t>(&self, _operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        None
     }
     /// The scalar operations of one evaluation.
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost;
@@ -468,6 +482,10 @@ impl<T: Real> DynOp<T> for Rc<dyn DynOp<T>> {
 
     fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
         (**self).taylor(call)
+    }
+
+    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        (**self).stacked(operands)
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
@@ -601,6 +619,14 @@ impl<T: Real, O: Op> DynOp<T> for General<O> {
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
         self.0.vjp(call, arg, cotangent)
+    }
+
+    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        if const { O::LEADING_AXES } {
+            let args = operands.all_whole();
+            return Some(args[0].tape().record(self.clone(), &args));
+        }
+        self.0.stacked(operands)
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {

@@ -4,7 +4,9 @@
 //! they copy nothing.
 
 use super::dependence::{listed, transposed};
-use super::{Along, Dependence, Domain, Formula, Linear, Samples, ShapeClass, Shapes, operands};
+use super::{
+    Along, Dependence, Domain, Formula, Linear, Samples, ShapeClass, Shapes, Stacked, operands,
+};
 use crate::Real;
 use crate::kernel::map::Walk;
 use crate::kernel::rows::pack;
@@ -49,6 +51,11 @@ impl Linear for BroadcastTo {
         cotangent: Var<'t, T>,
     ) -> Var<'t, T> {
         cotangent.sum_to(&args.of(0))
+    }
+
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        let rank = self.shape.rank();
+        Some(operands.filled_up(0, rank).broadcast_to(operands.shape(&self.shape)))
     }
 
     #[inline]
@@ -112,6 +119,10 @@ impl Linear for Reshape {
         cotangent.reshape(args.of(0))
     }
 
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        Some(operands.arg(0).reshape(operands.shape(&self.shape)))
+    }
+
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
         let mut reshape = |from: Shape, to: Shape| {
@@ -171,6 +182,11 @@ impl Linear for Permute {
             order[axis] = position;
         }
         cotangent.apply(Permute { order })
+    }
+
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        let moved = self.order.iter().map(|axis| axis + 1);
+        Some(operands.arg(0).permute_axes([0].into_iter().chain(moved).collect()))
     }
 
     #[inline]
@@ -240,6 +256,10 @@ impl Linear for Slice {
             return cotangent.apply(self.clone());
         }
         cotangent.apply(Pad { axis, start, step, extent })
+    }
+
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        Some(operands.arg(0).apply(Slice { axis: self.axis + 1, ..*self }))
     }
 
     #[inline]
@@ -335,6 +355,10 @@ impl Linear for Pad {
         Dependence::along(args[0], axis, transposed(&places, extent))
     }
 
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        Some(operands.arg(0).apply(Pad { axis: self.axis + 1, ..*self }))
+    }
+
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.absent(ShapeClass::Scalar, "a scalar has no axis to pad");
@@ -414,6 +438,11 @@ impl Linear for Concat {
         Dependence::along(args[arg], axis, listed(result[axis], own))
     }
 
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        let args = operands.all_whole();
+        Some(args[0].tape().apply(Concat { axis: self.axis + 1 }, &args))
+    }
+
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.absent(ShapeClass::Scalar, "a scalar has no axis to join along");
@@ -477,6 +506,11 @@ impl Linear for Stack {
             (0..args[arg].rank()).map(|axis| Along::Same(axis + usize::from(axis >= self.axis)));
         let place = listed(args.len(), |i| (i == arg).then_some(0));
         Dependence::Axes(own.chain([Along::Listed(self.axis, place)]).collect())
+    }
+
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        let args = operands.all_whole();
+        Some(args[0].tape().apply(Stack { axis: self.axis + 1 }, &args))
     }
 
     #[inline]

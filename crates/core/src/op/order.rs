@@ -34,6 +34,7 @@ impl Op for ArgSort {
     )
     .with_convention("equal elements stay in their order; a NaN is the largest");
     const DIFFERENTIABLE: bool = false;
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let (lead, extent) = row_shape(args)?;

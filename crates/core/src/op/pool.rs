@@ -13,7 +13,7 @@ use super::dependence::{transposed, windows};
 use super::window::{PerAxis, PerSide, slides};
 use super::{
     Along, Call, Cost, Dependence, Domain, Formula, Linear, Op, Samples, ShapeClass, Shapes,
-    operands,
+    Stacked, operands,
 };
 use crate::kernel::window::Slide;
 use crate::kernel::{contiguous, pool as kernel};
@@ -155,6 +155,10 @@ impl Linear for AvgPool2d {
         self.0.dependence(args[0], windows)
     }
 
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        Some(operands.arg(0).apply(*self))
+    }
+
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, pooling, x, _| {
@@ -208,6 +212,10 @@ impl Linear for AvgUnpool2d {
         self.pooling.dependence(result, |slide| transposed(&windows(slide), slide.extent))
     }
 
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        Some(operands.arg(0).apply(*self))
+    }
+
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, pooling, x, y| {
@@ -232,6 +240,7 @@ impl Op for MaxPool2d {
         r"y_p = \max_{i \in W_p} x_i,\quad \dot y_p = \dot x_{i^*},\; i^* = \min \arg\max_{i \in W_p} x_i",
     )
     .with_convention("all to the first of several largest");
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [x] = operands(args)?;
@@ -297,6 +306,7 @@ impl Op for GatherMax2d {
         r"y_p = v_{i^*},\quad \dot y_p = \dot v_{i^*},\; i^* = \min \arg\max_{i \in W_p} x_i",
     )
     .with_convention("all to the first of several largest");
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [x, v] = operands(args)?;
@@ -370,6 +380,7 @@ impl Op for ScatterMax2d {
         r"y_i = \sum_{p: i = i^*(p)} u_p,\quad \dot y_i = \sum_{p: i = i^*(p)} \dot u_p",
     )
     .with_convention("all to the first of several largest");
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [x, u] = operands(args)?;

@@ -22,6 +22,7 @@ impl Op for Prod {
         "dy = sum over i of (product of x[j], j != i) dx[i]",
         r"y = \prod_i x_i,\quad \dot y = \sum_i \dot x_i \prod_{j \ne i} x_j",
     );
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         Ok(row_shape(args)?.0)

@@ -1,6 +1,6 @@
 //! Products of matrices and vectors.
 
-use super::{Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass};
+use super::{Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked};
 use crate::kernel::product::Factor;
 use crate::kernel::product::matmul;
 use crate::tensor::{Layout, Shape, View};
@@ -137,6 +137,33 @@ impl Bilinear for Matmul {
         Cost::adds(products as u64).and(Cost::muls(products as u64))
     }
 
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        let (a, b) = (operands.arg(0), operands.arg(1));
+        let each = [operands.rank(0), operands.rank(1)];
+        let is_stacked = [operands.is_stacked(0), operands.is_stacked(1)];
+        // A stack of vectors is a matrix.
+        match (each, is_stacked) {
+            ([1, 1], [true, true]) => return Some((a * b).sum_over(-1)),
+            ([1, 1 | 2], [true, false]) => return Some(a.matmul(b)),
+            ([1, 1], [false, true]) => return Some(b.matmul(a)),
+            ([2, 1], [false, true]) => return Some(b.matmul(a.transpose())),
+            _ => {}
+        }
+        // Vectors become matrices of one row or column, and leading axes broadcast.
+        let a = if each[0] == 1 { a.unsqueeze(-2) } else { a };
+        let b = if each[1] == 1 { b.unsqueeze(-1) } else { b };
+        let args = [a, b];
+        let matrices = Stacked::new(&args, &is_stacked, operands.extent()).aligned();
+        let mut y = matrices[0].matmul(matrices[1]);
+        if each[0] == 1 {
+            y = y.squeeze(-2);
+        }
+        if each[1] == 1 {
+            y = y.squeeze(-1);
+        }
+        Some(y)
+    }
+
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
         samples.absent(ShapeClass::Scalar, "a scalar is no matrix");
@@ -236,6 +263,10 @@ impl Bilinear for Outer {
 
     fn cost(&self, _: &Shape, _: &Shape, result: &Shape) -> Cost {
         Cost::muls(result.elements() as u64)
+    }
+
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        Some(operands.arg(0).unsqueeze(-1) * operands.arg(1).unsqueeze(-2))
     }
 
     #[inline]

@@ -6,7 +6,9 @@
 
 use std::any::Any;
 
-use super::{Call, Cost, Dependence, Domain, DynOp, Formula, Op, Samples, ShapeClass, operands};
+use super::{
+    Call, Cost, Dependence, Domain, DynOp, Formula, Op, Samples, ShapeClass, Stacked, operands,
+};
 use crate::axes::{Axes, AxisList};
 use crate::kernel::row;
 use crate::kernel::rows::{for_each_row, for_each_row_of};
@@ -26,6 +28,7 @@ impl Op for Max {
         r"y = \max_i x_i,\quad \dot y = \dot x_{i^*},\; i^* = \min \arg\max_i x_i",
     )
     .with_convention("all to the first of several largest");
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let (lead, count) = row_shape(args)?;
@@ -98,6 +101,7 @@ impl Op for FirstMax {
         r"y_i = [i = \min \arg\max_j x_j],\quad \dot y = 0",
     )
     .with_convention("0 where several are largest");
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         row_shape(args)?;
@@ -148,6 +152,7 @@ impl Op for LogSumExp {
         "dy = sum of softmax(x)[i] dx[i]",
         r"y = \ln \sum_i e^{x_i},\quad \dot y = \sum_i e^{x_i - y}\,\dot x_i",
     );
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         Ok(row_shape(args)?.0)
@@ -203,6 +208,7 @@ impl Op for Softmax {
         "dy = y (dx - sum of y dx)",
         r"y_i = e^{x_i} / \textstyle\sum_j e^{x_j},\quad \dot y_i = y_i (\dot x_i - \textstyle\sum_j y_j \dot x_j)",
     );
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         row_shape(args)?;
@@ -261,6 +267,7 @@ impl Op for LogSoftmax {
         "dy = dx - sum of e^y dx",
         r"y_i = x_i - \ln \textstyle\sum_j e^{x_j},\quad \dot y_i = \dot x_i - \textstyle\sum_j e^{y_j} \dot x_j",
     );
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         row_shape(args)?;
@@ -322,6 +329,7 @@ impl Op for LayerNorm {
         "dy = (dx - mean dx - y mean(y dx)) / sqrt(var x + epsilon)",
         r"y = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}},\quad \dot y = \frac{\dot x - \overline{\dot x} - y\,\overline{y \dot x}}{\sqrt{\sigma^2 + \epsilon}}",
     );
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         row_shape(args)?;
@@ -400,6 +408,7 @@ impl Op for Norm {
         r"y = \sqrt{\textstyle\sum_i x_i^2},\quad \dot y = \textstyle\sum_i x_i \dot x_i / y",
     )
     .with_convention("0 at 0");
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         Ok(row_shape(args)?.0)
@@ -515,6 +524,11 @@ impl<T: Real, O: RowMap> DynOp<T> for RowAdjoint<O> {
 
     fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
         unreachable!("recorded only where no derivatives are recorded")
+    }
+
+    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        let args = operands.all_whole();
+        Some(args[0].tape().record(self.clone(), &args))
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {

@@ -5,7 +5,7 @@
 //! one again, forwards for tangents and backwards for adjoints. So zeros among the
 //! elements are numbers like any other, to every order.
 
-use super::{Call, Cost, Domain, Formula, Linear, Op, Samples, ShapeClass, Shapes};
+use super::{Call, Cost, Domain, Formula, Linear, Op, Samples, ShapeClass, Shapes, Stacked};
 use super::{add_terms, operands};
 use crate::kernel::scan as kernel;
 use crate::tensor::{Shape, View};
@@ -49,6 +49,10 @@ impl Linear for CumSum {
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
         Cost::adds(args[0].elements() as u64)
+    }
+
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        Some(operands.arg(0).apply(CumSum { axis: self.axis + 1, ..*self }))
     }
 
     #[inline]
@@ -132,6 +136,11 @@ impl Op for LinearRecurrence {
         Cost::adds(1).and(Cost::muls(1)).times(result.elements())
     }
 
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        let args = operands.all_whole();
+        Some(args[0].tape().apply(LinearRecurrence { axis: self.axis + 1, ..*self }, &args))
+    }
+
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
         for_each_case(samples, |samples, shape, axis| {
@@ -212,6 +221,10 @@ impl Op for LogCumSumExp {
 
     fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {
         Cost::adds(3).and(Cost::nonlinear(2)).times(result.elements())
+    }
+
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        Some(operands.arg(0).apply(LogCumSumExp { axis: self.axis + 1 }))
     }
 
     #[inline]

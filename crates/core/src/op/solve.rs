@@ -23,6 +23,7 @@ impl Op for Solve {
         r"A X = B,\quad \bar B = A^{-T} \bar X,\quad \bar A = -\bar B X^T",
     )
     .with_convention("where A is singular, all is NaN");
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         system(args)
@@ -93,6 +94,7 @@ impl Op for SolveTriangular {
         r"A X = B,\quad \bar B = A^{-T} \bar X,\quad \bar A = -\mathrm{tri}(\bar B X^T)",
     )
     .with_convention("where A has a 0 on its diagonal, X is infinite or NaN");
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         system(args)
@@ -158,6 +160,7 @@ impl Op for LogAbsDet {
         r"y = \ln |\det A|,\quad \dot y = \operatorname{tr}(A^{-1} \dot A),\quad \bar A = \bar y A^{-T}",
     )
     .with_convention("where A is singular, the derivative is NaN");
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [a] = operands(args)?;
@@ -214,6 +217,7 @@ impl Op for SignDet {
         Formula::new("sign of det A", "dy = 0", r"y = \operatorname{sign} \det A,\quad \dot y = 0")
             .with_convention("no derivative flows through it, not even where A is singular");
     const DIFFERENTIABLE: bool = false;
+    const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         LogAbsDet.shape(args)

@@ -1,6 +1,6 @@
 //! Sums and means over axes, and the adjoint of broadcasting.
 
-use super::{Along, Cost, Dependence, Domain, Formula, Linear, Samples, Shapes, operands};
+use super::{Along, Cost, Dependence, Domain, Formula, Linear, Samples, Shapes, Stacked, operands};
 use crate::axes::{Axes, AxisList};
 use crate::kernel::reduce::sum_axes;
 use crate::tensor::{Shape, View};
@@ -52,10 +52,19 @@ impl Linear for Sum {
         reduction(args[0], &self.axes, self.keep)
     }
 
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        Some(operands.arg(0).apply(Sum { axes: moved_on(&self.axes), keep: self.keep }))
+    }
+
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
         over_axes(samples, |axes, keep| Sum { axes, keep });
     }
+}
+
+/// The axes behind a new leading one.
+fn moved_on(axes: &AxisList) -> AxisList {
+    axes.iter().map(|axis| axis + 1).collect()
 }
 
 /// The mean over axes. The mean of no elements is NaN.
@@ -113,6 +122,10 @@ impl Linear for Mean {
 
     fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
         reduction(args[0], &self.axes, self.keep)
+    }
+
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        Some(operands.arg(0).apply(Mean { axes: moved_on(&self.axes), keep: self.keep }))
     }
 
     #[inline]
@@ -187,6 +200,12 @@ impl Linear for SumTo {
             false => Along::Same(axis - lead),
         };
         Dependence::Axes((0..args[0].rank()).map(along).collect())
+    }
+
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        let x = operands.arg(0);
+        let axes = moved_on(&self.axes(&x.shape()[1..].into()));
+        Some(x.apply(Sum { axes, keep: false }).reshape(operands.shape(&self.shape)))
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 //! The triangles of matrices.
 
-use super::{Domain, Formula, Linear, Samples, ShapeClass, Shapes, operands};
+use super::{Domain, Formula, Linear, Samples, ShapeClass, Shapes, Stacked, operands};
 use crate::tensor::{Shape, View};
 use crate::{Real, Var};
 
@@ -55,6 +55,10 @@ impl Linear for Triangle {
         cotangent: Var<'t, T>,
     ) -> Var<'t, T> {
         cotangent.apply(*self)
+    }
+
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        Some(operands.arg(0).apply(*self))
     }
 
     #[inline]

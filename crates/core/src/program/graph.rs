@@ -69,7 +69,7 @@ impl<T: Real> Graph<T> {
         inputs: &[Var<'_, T>],
         outputs: &[Var<'_, T>],
     ) -> Result<Self, CompileError> {
-        let needed = needed(tape, outputs);
+        let needed = tape.needed_for(outputs);
         let kept = tape.kept_values();
         let mut builder = Builder {
             graph: Self {
@@ -196,25 +196,6 @@ impl Elementwise<1> for Copied {
     fn samples(samples: &mut Samples<Self>) {
         samples.over(Copied, [Domain::reals()]);
     }
-}
-
-/// Marks the nodes that the outputs depend on.
-fn needed<T: Real>(tape: &Tape<T>, outputs: &[Var<'_, T>]) -> Vec<bool> {
-    let count = outputs.iter().map(|output| output.id().index() + 1).max().unwrap_or(0);
-    let mut needed = vec![false; count];
-    for output in outputs {
-        needed[output.id().index()] = true;
-    }
-    for index in (0..count).rev() {
-        if needed[index]
-            && let Some((_, args)) = tape.call(NodeId::new(index))
-        {
-            for arg in &args {
-                needed[arg.id().index()] = true;
-            }
-        }
-    }
-    needed
 }
 
 struct Builder<T: Real> {

@@ -8,5 +8,6 @@
 mod forward;
 mod reverse;
 mod taylor;
+mod vmap;
 
 pub use reverse::Gradients;

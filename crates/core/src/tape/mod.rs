@@ -345,6 +345,14 @@ impl<T: Real> Tape<T> {
         self.inner.borrow().node(id).location
     }
 
+    /// The key of a node that stands for a parameter or state.
+    pub(crate) fn key_of(&self, id: NodeId) -> Option<u64> {
+        match self.inner.borrow().node(id).origin {
+            Origin::Parameter(key) => Some(key),
+            _ => None,
+        }
+    }
+
     pub(crate) fn shape_of(&self, id: NodeId) -> Shape {
         self.inner.borrow().shape(id).clone()
     }
@@ -449,6 +457,33 @@ impl<T: Real> Tape<T> {
                 inner.node(id).active && inner.args(id).iter().any(|arg| marks[arg.index()]);
         }
         marks
+    }
+
+    /// Of each node up to the last output whether some output depends on it.
+    pub(crate) fn needed_for(&self, outputs: &[Var<'_, T>]) -> Vec<bool> {
+        let inner = self.inner.borrow();
+        let count = outputs.iter().map(|output| output.id().index() + 1).max().unwrap_or(0);
+        let mut needed = vec![false; count];
+        for output in outputs {
+            needed[output.id().index()] = true;
+        }
+        for index in (0..count).rev() {
+            if needed[index] {
+                for arg in inner.args(NodeId::new(index)) {
+                    needed[arg.index()] = true;
+                }
+            }
+        }
+        needed
+    }
+
+    /// Records an op that the tape has already, on other operands.
+    #[track_caller]
+    pub(crate) fn record_again<'t>(&'t self, op: &OpHandle<T>, args: &[Var<'t, T>]) -> Var<'t, T> {
+        let location = Location::caller();
+        let id = self.follow(op.get(), args, location);
+        let record = || self.inner.borrow_mut().record_again(op, args, location);
+        self.var(id.unwrap_or_else(record))
     }
 
     /// What a node is and where it was recorded.

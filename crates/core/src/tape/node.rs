@@ -187,6 +187,16 @@ impl<T: Real> Ops<T> {
         Origin::Stored(u32::try_from(self.0.len() - 1).expect("fewer than 2^32 ops"))
     }
 
+    pub(super) fn insert_again(&mut self, op: &OpHandle<T>) -> Origin<T> {
+        match op {
+            OpHandle::Unit(op) => Origin::Unit(*op),
+            OpHandle::Stored(op) => {
+                self.0.push(op.clone());
+                Origin::Stored(u32::try_from(self.0.len() - 1).expect("fewer than 2^32 ops"))
+            }
+        }
+    }
+
     #[inline]
     pub(crate) fn get(&self, origin: Origin<T>) -> Option<&dyn DynOp<T>> {
         match origin {

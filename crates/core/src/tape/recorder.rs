@@ -14,13 +14,13 @@
 //! *Invariant*: `nodes[..len]` is the recording, and everything in the nodes
 //! behind it is what the earlier recording had there *after the same beginning*.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::hash::{Hash, Hasher};
 use std::panic::Location;
 
 use super::layouts::{LayoutId, Layouts, SCALAR, WordHasher};
 use super::leaf::Leaf;
-use super::node::{INLINE_ARGS, Kind, Node, NodeId, Ops, Origin};
+use super::node::{INLINE_ARGS, Kind, Node, NodeId, OpHandle, Ops, Origin};
 use super::parameters::Parameters;
 use super::store::Store;
 use super::sweeps::{Adjoints, Sweep, Sweeps};
@@ -324,6 +324,19 @@ impl<T: Real> Recorder<T> {
         let origin = self.ops.insert(op);
         let args: Args<NodeId> = args.iter().map(|arg| arg.id()).collect();
         self.record_new(origin, TypeId::of::<O>(), &args, location)
+    }
+
+    /// As [`record`](Self::record), for an op that the tape has already.
+    pub(super) fn record_again(
+        &mut self,
+        op: &OpHandle<T>,
+        args: &[Var<'_, T>],
+        location: &'static Location<'static>,
+    ) -> NodeId {
+        self.diverge();
+        let origin = self.ops.insert_again(op);
+        let args: Args<NodeId> = args.iter().map(|arg| arg.id()).collect();
+        self.record_new(origin, (op.get() as &dyn Any).type_id(), &args, location)
     }
 
     fn record_new(

@@ -2,8 +2,10 @@
 //!
 //! *Invariant*: a trace reads the tape and records nothing.
 
+mod line;
 mod table;
 
+pub use line::Line;
 pub use table::Table;
 
 /// A number with so many significant digits, as short as they allow.

@@ -7,7 +7,8 @@ use crate::{Real, Shape, Tape, Tensor, Var};
 /// shape followed by the input's: `J[i.., j..] = dy[i..] / dx[j..]`.
 ///
 /// Columns come from forward sweeps if there are no more input elements than output
-/// elements, else rows from reverse sweeps, which cost more each.
+/// elements, else rows from reverse sweeps, which cost more each. Either goes by bundles: many
+/// directions or cotangents in one pass over the tape ([`Var::vmap`]).
 ///
 /// ```
 /// use wengert_core::{Tensor, jacobian};
@@ -89,38 +90,57 @@ fn block_shape<T: Real>(y: Var<'_, T>, x: Var<'_, T>) -> Shape {
     y.shape().iter().chain(x.shape().iter()).copied().collect()
 }
 
-/// One forward sweep for each input element.
+/// So many directions or cotangents go through one sweep: enough for products to be
+/// products of matrices, and few enough for what is kept beside the values.
+const BUNDLE: usize = 32;
+
+/// Forward sweeps, each for a bundle of input elements.
 fn by_columns<T: Real>(y: Var<'_, T>, inputs: &[Var<'_, T>]) -> Vec<Tensor<T>> {
     let block = |&x: &Var<'_, T>| {
         let (rows, columns) = (y.elements(), x.elements());
         let mut elements = vec![T::zero(); rows * columns];
-        for column in 0..columns {
-            let direction = y.tape().constant(unit(x.shape(), column));
-            y.jvp(&[(x, direction)]).with_value(|tangent| {
-                for (row, derivative) in tangent.iter().enumerate() {
-                    elements[row * columns + column] = derivative;
-                }
-            });
-        }
+        let direction = y.tape().constant(Tensor::zeros(x.shape()));
+        let tangent = y.jvp(&[(x, direction)]);
+        for_each_bundle(tangent, direction, |column, tangent| {
+            for (row, derivative) in tangent.iter().enumerate() {
+                elements[row * columns + column] = *derivative;
+            }
+        });
         Tensor::new(block_shape(y, x), elements)
     };
     inputs.iter().map(block).collect()
 }
 
-/// One reverse sweep for each output element.
+/// Reverse sweeps, each for a bundle of output elements.
 fn by_rows<T: Real>(y: Var<'_, T>, inputs: &[Var<'_, T>]) -> Vec<Tensor<T>> {
-    let mut blocks: Vec<Vec<T>> = vec![Vec::new(); inputs.len()];
-    for row in 0..y.elements() {
-        let adjoints = y.vjp(y.tape().constant(unit(y.shape(), row)), inputs);
-        for (block, adjoint) in blocks.iter_mut().zip(adjoints) {
-            adjoint.with_value(|adjoint| block.extend(adjoint.iter()));
-        }
-    }
-    let shaped = blocks.into_iter().zip(inputs);
-    shaped.map(|(elements, &x)| Tensor::new(block_shape(y, x), elements)).collect()
+    let cotangent = y.tape().constant(Tensor::zeros(y.shape()));
+    let adjoints = y.vjp(cotangent, inputs);
+    let block = |(adjoint, &x): (Var<'_, T>, &Var<'_, T>)| {
+        let mut elements = Vec::with_capacity(y.elements() * x.elements());
+        for_each_bundle(adjoint, cotangent, |_, adjoint| elements.extend_from_slice(adjoint));
+        Tensor::new(block_shape(y, x), elements)
+    };
+    adjoints.into_iter().zip(inputs).map(block).collect()
 }
 
-/// The Cartesian basis vector of a shape: 1 at one position, else 0.
-fn unit<T: Real>(shape: Shape, position: usize) -> Tensor<T> {
-    Tensor::from_fn(shape, |i| if i == position { T::one() } else { T::zero() })
+/// The values of a linear function of `seed` at each vector of the Cartesian basis.
+fn for_each_bundle<'t, T: Real>(
+    value: Var<'t, T>,
+    seed: Var<'t, T>,
+    mut read: impl FnMut(usize, &[T]),
+) {
+    let (count, width) = (seed.elements(), value.elements());
+    for first in (0..count).step_by(BUNDLE) {
+        let extent = BUNDLE.min(count - first);
+        let basis = Tensor::from_fn(seed.shape().inserting(0, extent), |i| {
+            if i / count + first == i % count { T::one() } else { T::zero() }
+        });
+        let values = value.vmap(&[(seed, seed.tape().constant(basis))]);
+        values.with_value(|values| {
+            let values: Vec<T> = values.iter().collect();
+            for k in 0..extent {
+                read(first + k, &values[k * width..(k + 1) * width]);
+            }
+        });
+    }
 }

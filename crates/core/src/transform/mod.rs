@@ -12,6 +12,7 @@ mod jacobian;
 mod product;
 pub mod sparse;
 mod taylor;
+mod vmap;
 
 pub use checkpoint::checkpoint;
 pub use gradient::{func, func_n, grad, value_and_grad};
@@ -20,3 +21,4 @@ pub use inputs::{Function, Inputs};
 pub use jacobian::{hessian, jacobian};
 pub use product::{fisher_product, gauss_newton_product, hvp, jvp, vjp};
 pub use taylor::{taylor, taylor_along};
+pub use vmap::vmap;

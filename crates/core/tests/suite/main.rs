@@ -31,3 +31,4 @@ mod sparse;
 mod table;
 mod taylor;
 mod threads;
+mod vmap;

@@ -48,6 +48,26 @@ pub fn shuffle<X, R: Rng + ?Sized>(list: &mut [X], rng: &mut R) {
     }
 }
 
+/// A seed for one of the parts that something seeded consists of, such as an epoch of
+/// a run: the `part`-th number of the generator SplitMix64 (Steele, Lea & Flood 2014) at
+/// `seed`, so that neighbouring seeds and parts have nothing in common.
+///
+/// What is drawn for a part then does not depend on how much was drawn before it, and a
+/// run that goes on from an epoch draws as one that came from the beginning.
+///
+/// ```
+/// use wengert_nn::random::derived_seed;
+///
+/// let (run, epoch) = (7, 3);
+/// assert_ne!(derived_seed(run, epoch), derived_seed(run, epoch + 1));
+/// ```
+pub fn derived_seed(seed: u64, part: u64) -> u64 {
+    let state = seed.wrapping_add(part.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +76,12 @@ mod tests {
     fn uniform_numbers_are_those_of_matlab() {
         let (mut a, mut b) = (MatlabRng::new(1), MatlabRng::new(1));
         assert!((0..100).all(|_| uniform(&mut a) == b.rand()));
+    }
+
+    /// The first numbers of the published generator, from the state 1234567.
+    #[test]
+    fn derived_seeds_are_those_of_splitmix() {
+        let expected = [6457827717110365317, 3203168211198807973, 9817491932198370423];
+        assert!((0..).zip(expected).all(|(part, seed)| derived_seed(1_234_567, part) == seed));
     }
 }

@@ -3,9 +3,14 @@
 
 mod agreement;
 mod compile_fail;
+mod data;
 mod derive;
+mod files;
 mod gradients;
 mod layers;
 mod losses;
 mod module;
 mod optim;
+mod readers;
+mod training;
+mod weights;

@@ -10,10 +10,11 @@ use super::segment::{Adjoint, Piece, Segment, part, wanted_of};
 use super::steps::TangentStep;
 use crate::op::{Call, Cost, DynOp};
 use crate::tensor::{Shape, View};
-use crate::{Real, Var};
+use crate::{Real, Var, concat, stack};
 
-/// A loop as an op. Its arguments are the first state and the shared values, its value
-/// is the last state, in one vector.
+/// A loop as an op. Its arguments are the first state, the inputs of which each step has
+/// its own part, and the shared values; its value is the last state and each output of all
+/// steps, in one vector.
 pub(super) struct Loop<T: Real>(pub(super) Rc<Core<T>>);
 
 /// The loop's adjoint, as [`Adjoint`] of a piece.
@@ -32,16 +33,25 @@ impl<T: Real> Piece<T> for Unrolled<T> {
     }
 
     fn record<'t>(&self, args: &[Var<'t, T>], _: bool) -> Vec<Var<'t, T>> {
-        let (state, shared) = args.split_at(self.0.states);
+        let core = &self.0;
+        let (state, rest) = args.split_at(core.states);
+        let (inputs, shared) = rest.split_at(core.inputs);
         let mut state = state.to_vec();
+        let mut outputs: Vec<Vec<Var<'t, T>>> = vec![Vec::new(); core.outputs.len()];
         let mut k = 0;
         loop {
             let values: Vec<_> = state.iter().map(|state| owned_value(*state)).collect();
-            let goes_on = self.0.count.goes_on(k, &values);
+            let goes_on = core.count.goes_on(k, &values);
             if !goes_on {
+                state.extend(outputs.iter().map(|own| stack(own, 0)));
                 return state;
             }
-            state = self.0.step.record(k, &state, shared);
+            let inputs: Vec<_> =
+                inputs.iter().map(|input| input.slice(0, k..=k).squeeze(0)).collect();
+            state = core.step.record(k, &state, &inputs, shared);
+            for (all, own) in outputs.iter_mut().zip(state.split_off(core.states)) {
+                all.push(own);
+            }
             k += 1;
         }
     }
@@ -73,13 +83,12 @@ impl<T: Real> DynOp<T> for Loop<T> {
     steps_op!("steps");
 
     fn shape(&self, _: &[&Shape]) -> Result<Shape, String> {
-        Ok([self.0.elements].into())
+        Ok([self.0.total()].into())
     }
 
     fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
-        let (run, end) = self.0.forward(args.iter().map(View::to_tensor).collect());
-        let elements = end.iter().flat_map(|end| end.to_vec());
-        out.iter_mut().zip(elements).for_each(|(out, element)| *out = element);
+        let (run, value) = self.0.forward(args.iter().map(View::to_tensor).collect());
+        out.copy_from_slice(&value);
         self.0.run.replace(self.0.is_swept.then_some(run));
     }
 
@@ -89,20 +98,30 @@ impl<T: Real> DynOp<T> for Loop<T> {
         tangents: &[Option<Var<'t, T>>],
     ) -> Option<Var<'t, T>> {
         let core = &self.0;
-        let (state, shared) = call.args().split_at(core.states);
+        let (state, rest) = call.args().split_at(core.states);
+        let (inputs, shared) = rest.split_at(core.inputs);
         let (directions, moved) = tangents.split_at(core.states);
+        let (moved_inputs, moved_shared) = moved.split_at(core.inputs);
         let directions = directions.iter().zip(state);
         let args: Vec<_> = state
             .iter()
             .copied()
             .chain(directions.map(|(direction, of)| direction.unwrap_or_else(|| of.zeros_like())))
+            .chain(inputs.iter().copied())
+            .chain(moved_inputs.iter().copied().flatten())
             .chain(shared.iter().copied())
-            .chain(moved.iter().copied().flatten())
+            .chain(moved_shared.iter().copied().flatten())
             .collect();
+        let moves =
+            |tangents: &[Option<Var<'t, T>>]| tangents.iter().map(Option::is_some).collect();
         let step = TangentStep {
             of: core.step.clone(),
-            moves: moved.iter().map(Option::is_some).collect(),
+            states: core.states,
+            moved_inputs: moves(moved_inputs),
+            moved_shared: moves(moved_shared),
         };
+        let inputs = inputs.len() + moved_inputs.iter().flatten().count();
+        let outputs = [&core.outputs[..], &core.outputs].concat();
         let tape = call.value().tape();
         let doubled = Core::new(
             Rc::new(step),
@@ -111,8 +130,16 @@ impl<T: Real> DynOp<T> for Loop<T> {
             &args[..2 * core.states],
             tape.records_derivatives(),
         );
+        let doubled = doubled.scanning(inputs, outputs);
         let doubled = Loop(Rc::new(doubled.sharing(core.spare.clone(), core.most.clone())));
-        Some(tape.record(doubled, &args).slice(0, core.elements..))
+        // State, its tangent, outputs, their tangents.
+        let value = tape.record(doubled, &args);
+        let [state, outputs] = [core.elements, core.total() - core.elements];
+        let tangent = value.slice(0, state..2 * state);
+        Some(match outputs {
+            0 => tangent,
+            _ => concat(&[tangent, value.slice(0, 2 * state + outputs..)], 0),
+        })
     }
 
     fn vjp<'t>(
@@ -138,8 +165,8 @@ impl<T: Real> DynOp<T> for Loop<T> {
         Rc::ptr_eq(own, other)
             || Rc::ptr_eq(&own.step, &other.step)
                 && own.count.equals(&other.count)
-                && (own.keep, own.elements, own.is_swept)
-                    == (other.keep, other.elements, other.is_swept)
+                && (own.keep, own.elements, own.is_swept, own.inputs, &own.outputs)
+                    == (other.keep, other.elements, other.is_swept, other.inputs, &other.outputs)
     }
 }
 

@@ -3,7 +3,7 @@
 //! A reverse sweep reads the values of the forward one in reverse order, so a tape
 //! keeps them all. A *checkpoint* keeps the inputs of a function instead, and records
 //! it again when the sweep arrives: [`checkpoint()`] for one function, at the price of
-//! one more evaluation. [`Steps`] is for loops: of `n` states it keeps `c` and repeats
+//! one more evaluation. [`Steps`] and [`Scan`] are for loops: of `n` states it keeps `c` and repeats
 //! steps by the binomial schedule, of which no state is repeated more often than
 //! the `c`-th root of `n` or so.
 //!
@@ -15,6 +15,7 @@
 
 mod looped;
 mod run;
+mod scan;
 mod schedule;
 pub(super) mod segment;
 mod steps;
@@ -24,6 +25,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
+pub use scan::Scan;
 pub use schedule::{Action, Schedule, forward_steps, reach};
 pub use steps::Steps;
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::schedule::{Action, Online, Schedule};
 use super::segment::{CHANGED, Spare, joined, same, wanted_of};
 use super::steps::{Count, Step};
-use crate::tensor::Tensor;
+use crate::tensor::{Shape, Tensor};
 use crate::{Real, Tape, Var};
 
 /// The state of a loop that was run forwards, to be swept back over.
@@ -26,6 +26,10 @@ pub(super) struct Core<T: Real> {
     pub(super) keep: usize,
     /// How many of the arguments are the state.
     pub(super) states: usize,
+    /// How many of those behind are inputs of which each step has its own part.
+    pub(super) inputs: usize,
+    /// The shapes of what each step gives beside the state.
+    pub(super) outputs: Vec<Shape>,
     /// The elements of the state.
     pub(super) elements: usize,
     /// Whether a reverse sweep may follow.
@@ -48,6 +52,8 @@ impl<T: Real> Core<T> {
             count,
             keep,
             states: state.len(),
+            inputs: 0,
+            outputs: Vec::new(),
             elements: state.iter().map(|state| state.elements()).sum(),
             is_swept,
             run: RefCell::new(None),
@@ -61,12 +67,37 @@ impl<T: Real> Core<T> {
         Self { spare, most, ..self }
     }
 
-    /// One step, values only.
-    fn next(&self, k: usize, state: &[Tensor<T>], shared: &[Tensor<T>]) -> Vec<Tensor<T>> {
+    /// With inputs of which each step has its own part, and results of each step.
+    pub(super) fn scanning(self, inputs: usize, outputs: Vec<Shape>) -> Self {
+        Self { inputs, outputs, ..self }
+    }
+
+    /// The elements of the last state and of all outputs.
+    pub(super) fn total(&self) -> usize {
+        let each: usize = self.outputs.iter().map(Shape::elements).sum();
+        match self.count {
+            Count::Known(n) => self.elements + n * each,
+            Count::While(_) => self.elements,
+        }
+    }
+
+    /// Where in the loop's value the output of a step lies.
+    fn place(&self, output: usize, k: usize) -> std::ops::Range<usize> {
+        let Count::Known(n) = self.count else { unreachable!("a scan knows its length") };
+        let before: usize = self.outputs[..output].iter().map(Shape::elements).sum();
+        let own = self.outputs[output].elements();
+        let start = self.elements + n * before + k * own;
+        start..start + own
+    }
+
+    /// One step, values only: the next state, and outputs.
+    fn next(&self, k: usize, state: &[Tensor<T>], rest: &[Tensor<T>]) -> Vec<Tensor<T>> {
+        let (inputs, shared) = rest.split_at(self.inputs);
         self.spare.with(|tape| {
             let state = taken_in(tape, state);
+            let inputs = taken_in(tape, &parts_of(inputs, k));
             let shared = taken_in(tape, shared);
-            let next = self.step.record(k, &state, &shared);
+            let next = self.step.record(k, &state, &inputs, &shared);
             next.iter().map(|next| owned_value(*next)).collect()
         })
     }
@@ -75,17 +106,23 @@ impl<T: Real> Core<T> {
         &self,
         mut state: Vec<Tensor<T>>,
         steps: std::ops::Range<usize>,
-        shared: &[Tensor<T>],
+        rest: &[Tensor<T>],
+        mut outputs: Option<&mut [Vec<T>]>,
     ) -> Vec<Tensor<T>> {
         for k in steps {
-            state = self.next(k, &state, shared);
+            state = self.next(k, &state, rest);
+            let own = state.split_off(self.states);
+            for (all, own) in outputs.iter_mut().flat_map(|all| all.iter_mut()).zip(own) {
+                all.extend(own.iter());
+            }
         }
         state
     }
 
-    /// The whole loop, with states kept for a sweep back.
-    pub(super) fn forward(&self, args: Vec<Tensor<T>>) -> (Run<T>, Vec<Tensor<T>>) {
-        let (first, shared) = args.split_at(self.states);
+    /// The whole loop, with states kept for a sweep back: the value as one vector.
+    pub(super) fn forward(&self, args: Vec<Tensor<T>>) -> (Run<T>, Vec<T>) {
+        let (first, rest) = args.split_at(self.states);
+        let mut outputs: Vec<Vec<T>> = vec![Vec::new(); self.outputs.len()];
         let mut state = first.to_vec();
         let mut kept = vec![(0, state.clone())];
         let mut last = None;
@@ -95,7 +132,7 @@ impl<T: Real> Core<T> {
                 for action in Schedule::new(*n, self.keep) {
                     match action {
                         Action::Advance(steps) => {
-                            state = self.advance(state, k..k + steps, shared);
+                            state = self.advance(state, k..k + steps, rest, Some(&mut outputs));
                             k += steps;
                         }
                         Action::Keep(step) => kept.push((step, state.clone())),
@@ -104,7 +141,7 @@ impl<T: Real> Core<T> {
                     }
                 }
                 if k < *n {
-                    let end = self.next(k, &state, shared);
+                    let end = self.advance(state.clone(), k..k + 1, rest, Some(&mut outputs));
                     last = Some(std::mem::replace(&mut state, end));
                 }
                 *n
@@ -119,14 +156,16 @@ impl<T: Real> Core<T> {
                         gone.inspect(|&gone| drop(kept.remove(gone)));
                         kept.push((k, state.clone()));
                     }
-                    state = self.next(k, &state, shared);
+                    state = self.next(k, &state, rest);
                     k += 1;
                 }
                 k
             }
         };
         self.note(kept.len() + usize::from(last.is_some()));
-        (Run { args, steps, kept, last }, state)
+        let value = state.iter().flat_map(Tensor::to_vec).chain(outputs.into_iter().flatten());
+        let value = value.collect();
+        (Run { args, steps, kept, last }, value)
     }
 
     /// Remembers how many states were held.
@@ -144,20 +183,23 @@ impl<T: Real> Core<T> {
     ) -> Vec<T> {
         let run = self.run.take().filter(|run| agree(&run.args, &args));
         let Run { args, steps, mut kept, last } = run.unwrap_or_else(|| self.forward(args).0);
-        let (first, shared) = args.split_at(self.states);
-        let wanted_shared = &wanted[self.states..];
-        let sizes: Vec<usize> = shared.iter().map(Tensor::len).collect();
-        let mut shared_adjoints = vec![T::zero(); wanted_of(&sizes, wanted_shared).sum()];
-        let mut adjoint = cotangent;
+        let (first, rest) = args.split_at(self.states);
+        let (inputs, shared) = rest.split_at(self.inputs);
+        let (wanted_inputs, wanted_shared) = wanted[self.states..].split_at(self.inputs);
+        let sizes = |args: &[Tensor<T>]| args.iter().map(Tensor::len).collect::<Vec<_>>();
+        let mut shared_adjoints = vec![T::zero(); wanted_of(&sizes(shared), wanted_shared).sum()];
+        let mut input_adjoints: Vec<Vec<T>> =
+            wanted_of(&sizes(inputs), wanted_inputs).map(|size| vec![T::zero(); size]).collect();
+        let mut adjoint = cotangent[..self.elements].to_vec();
         let stack: Vec<usize> = kept.iter().map(|&(step, _)| step).collect();
         let at_hand = last.as_ref().map(|_| steps - 1);
         let (mut state, mut k) = (last.unwrap_or_default(), at_hand.unwrap_or(0));
         // What the step to be reversed next has to give.
-        let mut expected = value.to_vec();
+        let mut expected = value[..self.elements].to_vec();
         for action in Schedule::from_end(steps, stack, self.keep, at_hand) {
             match action {
                 Action::Advance(steps) => {
-                    state = self.advance(state, k..k + steps, shared);
+                    state = self.advance(state, k..k + steps, rest, None);
                     k += steps;
                 }
                 Action::Keep(step) => {
@@ -171,17 +213,33 @@ impl<T: Real> Core<T> {
                 Action::Drop => drop(kept.pop()),
                 Action::Reverse(step) => self.spare.with(|tape| {
                     let vars = taken_in(tape, &state);
+                    let inputs = taken_in(tape, &parts_of(inputs, step));
                     let shared = taken_in(tape, shared);
-                    let next = joined(&self.step.record(step, &vars, &shared));
+                    let next = joined(&self.step.record(step, &vars, &inputs, &shared));
+                    for output in 0..self.outputs.len() {
+                        let place = self.place(output, step);
+                        adjoint.extend_from_slice(&cotangent[place.clone()]);
+                        expected.extend_from_slice(&value[place]);
+                    }
                     let is_same =
                         next.with_value(|next| same(next.iter(), expected.iter().copied()));
                     assert!(is_same, "{CHANGED}");
                     expected = state.iter().flat_map(|state| state.to_vec()).collect();
-                    let inputs: Vec<_> =
-                        vars.iter().copied().chain(wanted_of(&shared, wanted_shared)).collect();
+                    let wanted: Vec<_> = vars
+                        .iter()
+                        .copied()
+                        .chain(wanted_of(&inputs, wanted_inputs))
+                        .chain(wanted_of(&shared, wanted_shared))
+                        .collect();
                     tape.without_gradients(|| {
-                        let adjoints = next.vjp(tape.constant(&adjoint[..]), &inputs);
+                        let adjoints = next.vjp(tape.constant(&adjoint[..]), &wanted);
                         let (own, rest) = adjoints.split_at(vars.len());
+                        let (parts, rest) = rest.split_at(input_adjoints.len());
+                        for (part, whole) in parts.iter().zip(&mut input_adjoints) {
+                            let start = step * part.elements();
+                            let place = &mut whole[start..start + part.elements()];
+                            part.with_value(|part| part.copy_to(place));
+                        }
                         adjoint.clear();
                         for own in own {
                             own.with_value(|own| adjoint.extend(own.iter()));
@@ -207,9 +265,21 @@ impl<T: Real> Core<T> {
                 result.extend_from_slice(&adjoint[own]);
             }
         }
+        result.extend(input_adjoints.into_iter().flatten());
         result.extend(shared_adjoints);
         result
     }
+}
+
+/// What a step has of each input.
+fn parts_of<T: Real>(inputs: &[Tensor<T>], k: usize) -> Vec<Tensor<T>> {
+    let part = |input: &Tensor<T>| {
+        let (buffer, offset, layout) = input.parts();
+        let (layout, moved) = layout.sliced(0, k, 1, 1);
+        let layout = layout.reshaped(&input.shape()[1..].into()).expect("an axis of extent 1");
+        Tensor::from_parts(buffer.clone(), (offset as isize + moved) as usize, layout)
+    };
+    inputs.iter().map(part).collect()
 }
 
 fn taken_in<'t, T: Real>(tape: &'t Tape<T>, values: &[Tensor<T>]) -> Vec<Var<'t, T>> {

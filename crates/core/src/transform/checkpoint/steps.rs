@@ -82,7 +82,7 @@ where
         self.record(Count::Known(n), state, shared)
     }
 
-    /// The state before the first step for which `goes_on`, of the step's number and
+    /// A `while` loop: the state before the first step for which `goes_on`, of the step's number and
     /// the state, does not hold. How many steps that takes need not be known: states are
     /// kept as the loop goes (online checkpointing). The number of steps is taken as
     /// fixed by derivatives.
@@ -187,7 +187,27 @@ impl<T: Real> Count<T> {
 
 /// A step that can be recorded on any tape.
 pub(super) trait Step<T: Real> {
-    fn record<'t>(&self, k: usize, state: &[Var<'t, T>], shared: &[Var<'t, T>]) -> Vec<Var<'t, T>>;
+    /// The next state, and behind it what the step gives beside.
+    fn record<'t>(
+        &self,
+        k: usize,
+        state: &[Var<'t, T>],
+        inputs: &[Var<'t, T>],
+        shared: &[Var<'t, T>],
+    ) -> Vec<Var<'t, T>>;
+}
+
+/// What holds for every step.
+pub(super) fn check_step<T: Real>(k: usize, next: &[Var<'_, T>], state: &[Var<'_, T>]) {
+    assert!(
+        state[0].tape().parameter_keys().is_empty(),
+        "steps: step {k} takes in a parameter, whose gradient would be lost; take it in before \
+         the loop, and give it as one of the values that steps share"
+    );
+    for (next, before) in next.iter().zip(state) {
+        let [next, before] = [next.shape(), before.shape()];
+        assert_eq!(next, before, "steps: step {k} gives a state of another shape");
+    }
 }
 
 struct Function<F, const N: usize, const K: usize>(F);
@@ -196,42 +216,54 @@ impl<T: Real, F, const N: usize, const K: usize> Step<T> for Function<F, N, K>
 where
     F: for<'s> Fn(usize, [Var<'s, T>; N], [Var<'s, T>; K]) -> [Var<'s, T>; N],
 {
-    fn record<'t>(&self, k: usize, state: &[Var<'t, T>], shared: &[Var<'t, T>]) -> Vec<Var<'t, T>> {
+    fn record<'t>(
+        &self,
+        k: usize,
+        state: &[Var<'t, T>],
+        _: &[Var<'t, T>],
+        shared: &[Var<'t, T>],
+    ) -> Vec<Var<'t, T>> {
         let own = std::array::from_fn(|i| state[i]);
         let next = (self.0)(k, own, std::array::from_fn(|i| shared[i]));
-        assert!(
-            state[0].tape().parameter_keys().is_empty(),
-            "steps: step {k} takes in a parameter, whose gradient would be lost; take it in before \
-             the loop, and give it as one of the values that steps share"
-        );
-        for (next, before) in next.iter().zip(state) {
-            let [next, before] = [next.shape(), before.shape()];
-            assert_eq!(next, before, "steps: step {k} gives a state of another shape");
-        }
+        check_step(k, &next, state);
         next.to_vec()
     }
 }
 
-/// A step with its tangent: the state is followed by its tangents, and the shared values
-/// by the tangents of those that have one.
+/// A step with its tangent: state and outputs are followed by their tangents, inputs and
+/// shared values by the tangents of those that have one.
 pub(super) struct TangentStep<T: Real> {
     pub(super) of: Rc<dyn Step<T>>,
-    pub(super) moves: Vec<bool>,
+    pub(super) states: usize,
+    pub(super) moved_inputs: Vec<bool>,
+    pub(super) moved_shared: Vec<bool>,
 }
 
 impl<T: Real> Step<T> for TangentStep<T> {
-    fn record<'t>(&self, k: usize, state: &[Var<'t, T>], shared: &[Var<'t, T>]) -> Vec<Var<'t, T>> {
-        let (state, directions) = state.split_at(state.len() / 2);
-        let (shared, moved) = shared.split_at(self.moves.len());
-        let mut next = self.of.record(k, state, shared);
+    fn record<'t>(
+        &self,
+        k: usize,
+        state: &[Var<'t, T>],
+        inputs: &[Var<'t, T>],
+        shared: &[Var<'t, T>],
+    ) -> Vec<Var<'t, T>> {
+        let (state, directions) = state.split_at(self.states);
+        let (inputs, input_directions) = inputs.split_at(self.moved_inputs.len());
+        let (shared, shared_directions) = shared.split_at(self.moved_shared.len());
+        let mut next = self.of.record(k, state, inputs, shared);
         let tangents: Vec<_> = state
             .iter()
             .copied()
             .zip(directions.iter().copied())
-            .chain(wanted_of(shared, &self.moves).zip(moved.iter().copied()))
+            .chain(wanted_of(inputs, &self.moved_inputs).zip(input_directions.iter().copied()))
+            .chain(wanted_of(shared, &self.moved_shared).zip(shared_directions.iter().copied()))
             .collect();
         let derivative = state[0].tape().tangents_of(&next, &tangents);
-        next.extend(derivative);
+        let (derivative, output_derivative) = derivative.split_at(self.states);
+        let outputs = next.split_off(self.states);
+        next.extend_from_slice(derivative);
+        next.extend(outputs);
+        next.extend_from_slice(output_derivative);
         next
     }
 }

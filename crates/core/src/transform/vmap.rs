@@ -1,0 +1,43 @@
+//! Functions mapped over leading axes.
+
+use super::inputs::{Function, Inputs};
+use crate::{Real, Tape, Tensor, Var};
+
+/// The values of a function for many inputs at once: each tensor has one more leading
+/// axis than the function takes, of the same extent, and so has the result.
+///
+/// The function is called once, with the first of the inputs, and what it records is mapped
+/// ([`Var::vmap`]): loops over many small values become few over large ones.
+///
+/// ```
+/// use wengert_core::{Tensor, vmap};
+///
+/// let (x, a) = (Tensor::from([[1.0, 2.0], [3.0, 4.0]]), Tensor::from([10.0, 100.0]));
+/// let y = vmap(|(x, a)| x.sum() * a, (&x, &a));
+/// assert_eq!(y, Tensor::from([30.0, 700.0]));
+/// ```
+///
+/// # Panics
+/// If an input has no leading axis, an empty one, or one of another extent; or if the
+/// function decides by a value: what was recorded would hold for the first input only.
+#[track_caller]
+pub fn vmap<T: Real, I: Inputs<T>>(f: impl for<'t> Function<'t, T, I>, x: I) -> Tensor<T> {
+    let tape = Tape::new();
+    let mut values = Vec::new();
+    x.values(&mut values);
+    tape.without_gradients(|| {
+        let all: Vec<Var<'_, T>> = values.iter().map(|value| tape.constant(value)).collect();
+        let first: Vec<Var<'_, T>> = all
+            .iter()
+            .map(|all| {
+                let extent = all.shape().first().copied().unwrap_or(0);
+                assert!(extent > 0, "a map wants a leading axis, and was given {}", all.describe());
+                let first = all.slice(0, 0..1).squeeze(0);
+                tape.constant(first.with_value(|first| first.to_tensor()))
+            })
+            .collect();
+        let y = f(I::unflatten(&mut first.iter().copied()));
+        let inputs: Vec<_> = first.into_iter().zip(all).collect();
+        y.vmap(&inputs).value()
+    })
+}

@@ -1,0 +1,177 @@
+//! Checkpoints: all that a run needs to go on as if it had not been interrupted, in one
+//! file.
+
+use std::path::Path;
+
+use indexmap::IndexMap;
+use wengert_core::{Real, Tensor};
+
+use super::{History, TrainError};
+use crate::file::Source;
+use crate::optim::{Optimiser, Rule};
+use crate::weights::{Array, read_safetensors, write_safetensors};
+use crate::{FileError, Module};
+
+/// The note under which a file says what is no tensor.
+const NOTE: &str = "wengert checkpoint";
+/// The kinds of tensors in a file, as the beginnings of their names.
+const MODEL: &str = "model.";
+const OPTIMISER: &str = "optimiser.";
+const BEST: &str = "best.";
+const HISTORY: &str = "history";
+
+/// The state of a run after some epochs.
+///
+/// The file is one of safetensors. The model's tensors stand there under their names
+/// behind `model.`, and what the optimiser remembers of them behind `optimiser.`.
+///
+/// ```
+/// # let path = std::env::temp_dir().join("wengert-doc-checkpoint.safetensors");
+/// use wengert_nn::train::Checkpoint;
+/// use wengert_nn::{Adam, Param};
+///
+/// let (mut net, mut adam) = (Param::new([1.0, 2.0]), Adam::new(0.1));
+/// let mut checkpoint = Checkpoint::of(&net, &adam);
+/// checkpoint.epochs = 3;
+/// checkpoint.save(&path)?;
+///
+/// let checkpoint = Checkpoint::load(&path)?;
+/// checkpoint.restore(&mut net, &mut adam)?;
+/// assert_eq!(checkpoint.epochs, 3);
+/// # Ok::<(), wengert_nn::train::TrainError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Checkpoint<T: Real> {
+    /// The model's [state](Module::state_dict).
+    pub model: IndexMap<String, Tensor<T>>,
+    /// What the optimiser [remembers](Optimiser::state_dict).
+    pub optimiser: IndexMap<String, Tensor<T>>,
+    /// The steps that it has taken.
+    pub steps: u64,
+    /// Its learning rate.
+    pub rate: f64,
+    /// The model's state after the best epoch, if that is kept.
+    pub best: Option<IndexMap<String, Tensor<T>>>,
+    /// The epochs that are done.
+    pub epochs: usize,
+    /// The seed of the run.
+    pub seed: u64,
+    /// What the epochs came to.
+    pub history: History,
+}
+
+impl<T: Real> Checkpoint<T> {
+    /// The state of a model and an optimiser, before the first epoch of a run with the
+    /// seed 0.
+    pub fn of<M: Module<T> + ?Sized, R: Rule>(net: &M, optimiser: &Optimiser<T, R>) -> Self {
+        Self {
+            model: net.state_dict(),
+            optimiser: optimiser.state_dict(net),
+            steps: optimiser.steps(),
+            rate: optimiser.rate(),
+            best: None,
+            epochs: 0,
+            seed: 0,
+            history: History::default(),
+        }
+    }
+
+    /// Gives model and optimiser their state back.
+    ///
+    /// # Errors
+    /// If they are others than those of the checkpoint. What is wrong with the model leaves
+    /// both as they are.
+    pub fn restore<M: Module<T> + ?Sized, R: Rule>(
+        &self,
+        net: &mut M,
+        optimiser: &mut Optimiser<T, R>,
+    ) -> Result<(), TrainError> {
+        net.load_state_dict(&self.model)?;
+        optimiser.load_state_dict(net, &self.optimiser, self.steps)?;
+        optimiser.set_rate(self.rate);
+        Ok(())
+    }
+
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
+        let of = |kind: &'static str, state: &IndexMap<String, Tensor<T>>| {
+            let named = |(name, tensor): (&String, &Tensor<T>)| {
+                (format!("{kind}{name}"), Array::of(tensor))
+            };
+            state.iter().map(named).collect::<Vec<_>>()
+        };
+        let mut arrays = of(MODEL, &self.model);
+        arrays.extend(of(OPTIMISER, &self.optimiser));
+        arrays.extend(self.best.iter().flat_map(|best| of(BEST, best)));
+        let (names, columns): (Vec<&str>, Vec<&[f64]>) = self.history.columns().unzip();
+        let shape = [columns.len(), self.history.epochs()];
+        arrays.push((HISTORY.to_owned(), Array::of(&Tensor::new(shape, columns.concat()))));
+        // Rust writes a float with the digits that give it back exactly.
+        let note = format!(
+            "version=1\nprecision={}\nepochs={}\nsteps={}\nrate={}\nseed={}\ncolumns={}",
+            T::NAME,
+            self.epochs,
+            self.steps,
+            self.rate,
+            self.seed,
+            names.join("\t")
+        );
+        write_safetensors(path.as_ref(), arrays, (NOTE, &note))
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// If there is no such file, it is no checkpoint, it is cut short, or it is of a model
+    /// of another precision.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, FileError> {
+        let source = Source::open(path.as_ref())?;
+        let (arrays, notes) = read_safetensors(&source)?;
+        let note = notes.get(NOTE).ok_or_else(|| {
+            source.error_at(0, format!("a file with the note `{NOTE}`"), "one without it")
+        })?;
+        let notes: IndexMap<&str, &str> =
+            note.lines().filter_map(|line| line.split_once('=')).collect();
+        let text = |key: &str| notes.get(key).copied().unwrap_or_default();
+        let refused = |key: &str, expected: &str| {
+            source.error_at(0, format!("{key}: {expected}"), format!("`{}`", text(key)))
+        };
+        if text("version") != "1" {
+            return Err(refused("version", "1"));
+        }
+        if text("precision") != T::NAME {
+            return Err(refused("precision", T::NAME));
+        }
+        let number = |key: &str| text(key).parse::<u64>().map_err(|_| refused(key, "a number"));
+        let of = |kind: &str| {
+            let named = |(name, array): (&String, &Array)| {
+                Some((name.strip_prefix(kind)?.to_owned(), array.tensor()))
+            };
+            arrays.iter().filter_map(named).collect::<IndexMap<String, Tensor<T>>>()
+        };
+        let names: Vec<&str> =
+            text("columns").split('\t').filter(|name| !name.is_empty()).collect();
+        let table = arrays.get(HISTORY).map(Array::tensor::<f64>);
+        let table = table.filter(|table| table.shape().first() == Some(&names.len()));
+        let table = table.ok_or_else(|| refused("columns", "a row of `history` for each"))?;
+        let mut history = History::default();
+        for epoch in 0..table.shape().get(1).copied().unwrap_or(0) {
+            let row = names.iter().enumerate();
+            history.push(row.map(|(column, name)| (*name, table.at(&[column, epoch]))));
+        }
+        let best = of(BEST);
+        Ok(Self {
+            model: of(MODEL),
+            optimiser: of(OPTIMISER),
+            steps: number("steps")?,
+            rate: text("rate").parse().map_err(|_| refused("rate", "a number"))?,
+            best: (!best.is_empty()).then_some(best),
+            epochs: number("epochs")? as usize,
+            seed: number("seed")?,
+            history,
+        })
+    }
+}

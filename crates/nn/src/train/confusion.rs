@@ -1,0 +1,163 @@
+//! Confusion matrices: which class was taken for which.
+
+use std::fmt;
+
+use wengert_core::{Real, Tensor};
+
+use super::metrics::scores_of;
+
+/// How often each class was taken for each, and what follows from it.
+///
+/// ```
+/// use wengert_core::Tensor;
+/// use wengert_nn::train::Confusion;
+///
+/// let outputs = Tensor::from([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]);
+/// let mut confusion = Confusion::new(2);
+/// confusion.add(&outputs, &[0, 1, 1]);
+/// assert_eq!(confusion.count(1, 0), 1); // a sample of class 1 was taken for class 0
+/// assert_eq!((confusion.accuracy(), confusion.recall(1)), (2.0 / 3.0, 0.5));
+/// println!("{confusion}");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confusion {
+    classes: usize,
+    /// By class and by what it was taken for.
+    counts: Vec<u64>,
+}
+
+impl Confusion {
+    /// An empty matrix of so many classes.
+    pub fn new(classes: usize) -> Self {
+        Self { classes, counts: vec![0; classes * classes] }
+    }
+
+    /// The number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Counts a batch: outputs of shape `[N, classes]`, the first of the largest of which
+    /// is the answer, and labels.
+    ///
+    /// # Panics
+    /// If shape or number do not fit, or a label is no class.
+    #[track_caller]
+    pub fn add<T: Real>(&mut self, outputs: &Tensor<T>, labels: &[usize]) {
+        let scores = scores_of(outputs, labels);
+        for (scores, &label) in scores.chunks_exact(self.classes.max(1)).zip(labels) {
+            let answer = (1..scores.len())
+                .fold(0, |best, i| if scores[i] > scores[best] { i } else { best });
+            self.counts[label * self.classes + answer] += 1;
+        }
+    }
+
+    /// Counts what another matrix has counted.
+    ///
+    /// # Panics
+    /// If it has another number of classes.
+    #[track_caller]
+    pub fn merge(&mut self, other: &Self) {
+        assert_eq!(self.classes, other.classes, "matrices of different classes");
+        for (count, other) in self.counts.iter_mut().zip(&other.counts) {
+            *count += other;
+        }
+    }
+
+    /// How many samples of a class were taken for another, or for itself.
+    ///
+    /// # Panics
+    /// If there is no such class.
+    #[track_caller]
+    pub fn count(&self, class: usize, answer: usize) -> u64 {
+        assert!(
+            class < self.classes && answer < self.classes,
+            "there are {} classes",
+            self.classes
+        );
+        self.counts[class * self.classes + answer]
+    }
+
+    /// The number of samples.
+    pub fn samples(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// The share of samples that were recognised; NaN if there are none.
+    pub fn accuracy(&self) -> f64 {
+        let right: u64 = (0..self.classes).map(|class| self.count(class, class)).sum();
+        right as f64 / self.samples() as f64
+    }
+
+    /// The share of a class that was recognised; NaN if it does not occur.
+    ///
+    /// # Panics
+    /// If there is no such class.
+    #[track_caller]
+    pub fn recall(&self, class: usize) -> f64 {
+        self.count(class, class) as f64 / self.of(class) as f64
+    }
+
+    /// The share of what was taken for a class that was of it; NaN if nothing was.
+    ///
+    /// # Panics
+    /// If there is no such class.
+    #[track_caller]
+    pub fn precision(&self, class: usize) -> f64 {
+        self.count(class, class) as f64 / self.taken_for(class) as f64
+    }
+
+    /// The harmonic mean of precision and recall of a class: `2 r / (n + m)`, where `n`
+    /// samples are of it, `m` were taken for it, and `r` are both. NaN if `n + m` is 0.
+    ///
+    /// # Panics
+    /// If there is no such class.
+    #[track_caller]
+    pub fn f1(&self, class: usize) -> f64 {
+        2.0 * self.count(class, class) as f64 / (self.of(class) + self.taken_for(class)) as f64
+    }
+
+    /// The mean of [`f1`](Self::f1) over the classes that occur, as labels or as answers.
+    pub fn macro_f1(&self) -> f64 {
+        let f1 = (0..self.classes).map(|class| self.f1(class)).filter(|f1| !f1.is_nan());
+        let (sum, count) = f1.fold((0.0, 0.0), |(sum, count), f1| (sum + f1, count + 1.0));
+        sum / count
+    }
+
+    fn of(&self, class: usize) -> u64 {
+        self.counts[class * self.classes..][..self.classes].iter().sum()
+    }
+
+    fn taken_for(&self, answer: usize) -> u64 {
+        self.counts.iter().skip(answer).step_by(self.classes).sum()
+    }
+}
+
+impl fmt::Display for Confusion {
+    /// A row for each class, with its recall; a column for each answer, with its
+    /// precision; the accuracy where they meet.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widest = self.counts.iter().max().map_or(1, |count| count.to_string().len());
+        let width = widest.max(6) + 1;
+        let percent = |share: f64| {
+            if share.is_nan() { "-".to_owned() } else { format!("{:.1}%", 100.0 * share) }
+        };
+        write!(f, "{:>7}", "class")?;
+        for answer in 0..self.classes {
+            write!(f, "{answer:>width$}")?;
+        }
+        writeln!(f, "{:>width$}", "recall")?;
+        for class in 0..self.classes {
+            write!(f, "{class:>7}")?;
+            for answer in 0..self.classes {
+                write!(f, "{:>width$}", self.count(class, answer))?;
+            }
+            writeln!(f, "{:>width$}", percent(self.recall(class)))?;
+        }
+        write!(f, "{:>7}", "prec.")?;
+        for answer in 0..self.classes {
+            write!(f, "{:>width$}", percent(self.precision(answer)))?;
+        }
+        write!(f, "{:>width$}", percent(self.accuracy()))
+    }
+}

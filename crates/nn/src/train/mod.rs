@@ -1,0 +1,52 @@
+//! Training: a loop with all that belongs to it, and the parts of it.
+//!
+//! The loop itself is six lines, and whoever wants another one writes them:
+//!
+//! ```
+//! use wengert_core::{Tape, Tensor};
+//! use wengert_nn::data::DataLoader;
+//! use wengert_nn::loss::cross_entropy;
+//! use wengert_nn::random::{MatlabRng, derived_seed};
+//! use wengert_nn::{Adam, Layer, Linear};
+//!
+//! let (x, labels) = (Tensor::from([[0.0_f32], [1.0], [2.0], [3.0]]), vec![0, 0, 1, 1]);
+//! let loader = DataLoader::new((x, labels), 2).shuffled(1);
+//! let mut net = Linear::new(1, 2, &mut MatlabRng::new(1));
+//! let (mut adam, mut tape) = (Adam::new(0.1), Tape::new());
+//! for epoch in 0..10 {
+//!     tape.train(derived_seed(1, epoch));
+//!     for batch in loader.epoch(epoch) {
+//!         let (x, labels) = batch?;
+//!         tape.reset();
+//!         let loss = cross_entropy(net.forward(tape.constant(&x)), &labels);
+//!         adam.step(&mut net, &loss.backward());
+//!     }
+//! }
+//! # Ok::<(), wengert_nn::FileError>(())
+//! ```
+//!
+//! A [`Trainer`] does the same, to the last bit, and around it what a long run wants:
+//! validation, [`Metrics`], a progress bar, early stopping, a [`Checkpoint`] after each epoch
+//! from which it goes on as if nothing had happened, and a [`History`] that becomes a
+//! picture. [`DataParallel`] computes the gradient of a batch on several threads.
+//!
+//! *Invariant*: what a run draws follows from seed and epoch. Nothing depends on what
+//! was drawn before, on threads or on time.
+
+mod checkpoint;
+mod confusion;
+mod curves;
+mod history;
+mod loaders;
+mod metrics;
+mod parallel;
+mod steps;
+mod trainer;
+
+pub use checkpoint::Checkpoint;
+pub use confusion::Confusion;
+pub use history::{Best, History};
+pub use loaders::Loaders;
+pub use metrics::{Metrics, RSquared, in_top};
+pub use parallel::DataParallel;
+pub use trainer::{Progress, Report, StopReason, TrainError, Trainer, measure};

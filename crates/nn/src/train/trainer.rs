@@ -1,0 +1,451 @@
+//! A training loop with all that belongs to it.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use thiserror::Error;
+use wengert_core::{Real, Tape, Var};
+
+use super::steps::{OneTape, Shards, Steps};
+use super::{Best, Checkpoint, History, Loaders, Metrics};
+use crate::data::{DataLoader, Dataset};
+use crate::optim::{Optimiser, Rule};
+use crate::random::derived_seed;
+use crate::{FileError, Module, StateError};
+
+/// Trains a model for some epochs.
+///
+/// Loss and metrics are recorded by one function, for training and validation.
+/// With a [checkpoint](Self::checkpoint), a run that was interrupted at any moment goes on and
+/// ends with the bits of one that was not.
+///
+/// ```
+/// use wengert_core::Tensor;
+/// use wengert_nn::data::{DataLoader, Dataset};
+/// use wengert_nn::loss::cross_entropy;
+/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::train::{Best, Trainer};
+/// use wengert_nn::{Adam, Layer, Linear};
+///
+/// let x = Tensor::from_fn([40, 1], |i| i as f32 / 40.0);
+/// let labels: Vec<usize> = (0..40).map(|i| usize::from(i >= 20)).collect();
+/// let rng = &mut MatlabRng::new(1);
+/// let (train, validation) = (x, labels).random_split(32, rng);
+/// let train = DataLoader::new(train, 8).shuffled(1);
+/// let validation = DataLoader::new(validation, 8);
+///
+/// let (mut net, mut adam) = (Linear::new(1, 2, rng), Adam::new(0.1));
+/// let report = Trainer::new(60)
+///     .keep_best(Best::lowest("validation loss").patience(20))
+///     .fit(&mut net, &mut adam, (&train, &validation), |net, tape, (x, labels), metrics| {
+///         let logits = net.forward(tape.constant(x));
+///         metrics.top_k(1, logits, labels);
+///         cross_entropy(logits, labels)
+///     })?;
+/// assert!(report.history.last("validation accuracy").unwrap() > 0.8);
+/// # Ok::<(), wengert_nn::train::TrainError>(())
+/// ```
+pub struct Trainer<'a, M> {
+    epochs: usize,
+    seed: u64,
+    best: Option<Best>,
+    checkpoint: Option<PathBuf>,
+    resumes: bool,
+    quiet: bool,
+    schedule: Option<Box<Schedule<'a>>>,
+    on_step: Option<Box<StepHook<'a, M>>>,
+    on_epoch: Option<Box<EpochHook<'a, M>>>,
+}
+
+type Schedule<'a> = dyn FnMut(&Progress<'_>) -> f64 + 'a;
+type StepHook<'a, M> = dyn FnMut(&M, &Progress<'_>, f64) + 'a;
+type EpochHook<'a, M> = dyn FnMut(&mut M, &History) -> ControlFlow<()> + 'a;
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// The epoch, from 0.
+    pub epoch: usize,
+    /// The batch in it, from 0.
+    pub batch: usize,
+    /// The batches of an epoch.
+    pub batches: usize,
+    /// What the epochs before came to.
+    pub history: &'a History,
+}
+
+impl Progress<'_> {
+    /// The step in the run, from 0.
+    pub fn step(&self) -> usize {
+        self.epoch * self.batches + self.batch
+    }
+}
+
+/// How a run has ended.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What its epochs came to, those before an interruption included.
+    pub history: History,
+    /// Why it stopped.
+    pub reason: StopReason,
+    /// The epoch whose parameters the model has, from 0: the best one if that was asked
+    /// for, else the last.
+    pub epoch: Option<usize>,
+    /// The metrics of the last epoch's validation, if there was any.
+    pub validation: Option<Metrics>,
+}
+
+/// Why a run has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// All epochs are done.
+    Epochs,
+    /// There was no better epoch for as long as the [patience](Best::patience) is.
+    Patience,
+    /// The hook said so.
+    Hook,
+}
+
+/// Why a run could not go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// Data or a checkpoint could not be read, or a checkpoint not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A checkpoint is of another model or optimiser.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A checkpoint is of a run with another seed.
+    #[error("{}: a run with the seed {found}, not {expected}", path.display())]
+    Seed {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The seed of the trainer.
+        expected: u64,
+        /// That of the checkpoint.
+        found: u64,
+    },
+    /// The loss is no finite number.
+    #[error("epoch {epoch}, batch {batch}: the loss is {loss}{}", first(.cause))]
+    NotFinite {
+        /// The epoch, from 0.
+        epoch: usize,
+        /// The batch, from 0.
+        batch: usize,
+        /// The loss.
+        loss: f64,
+        /// The first value on the tape that is not finite.
+        cause: Option<String>,
+    },
+}
+
+fn first(cause: &Option<String>) -> String {
+    cause.as_ref().map_or_else(String::new, |cause| format!("; first of all: {cause}"))
+}
+
+impl<'a, M> Trainer<'a, M> {
+    /// A trainer for so many epochs, with the seed 0.
+    pub fn new(epochs: usize) -> Self {
+        Self {
+            epochs,
+            seed: 0,
+            best: None,
+            checkpoint: None,
+            resumes: false,
+            quiet: false,
+            schedule: None,
+            on_step: None,
+            on_epoch: None,
+        }
+    }
+
+    /// With another seed of what layers draw. (A loader has its own.)
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Keeps the parameters of the best epoch, which the model has at the end, and stops
+    /// when there was no better one for long enough.
+    #[must_use]
+    pub fn keep_best(self, best: Best) -> Self {
+        Self { best: Some(best), ..self }
+    }
+
+    /// Writes a [`Checkpoint`] after each epoch, whole or not at all.
+    #[must_use]
+    pub fn checkpoint(self, path: impl AsRef<Path>) -> Self {
+        Self { checkpoint: Some(path.as_ref().to_owned()), ..self }
+    }
+
+    /// Goes on from the checkpoint, if there is one.
+    #[must_use]
+    pub fn resume(self) -> Self {
+        Self { resumes: true, ..self }
+    }
+
+    /// Without a progress bar; if standard error is no terminal, there is none anyway.
+    #[must_use]
+    pub fn quiet(self) -> Self {
+        Self { quiet: true, ..self }
+    }
+
+    /// Sets the learning rate before each step.
+    ///
+    /// A schedule that looks at losses finds them in the history, so that it says the same
+    /// after an interruption:
+    ///
+    /// ```
+    /// # use wengert_nn::train::Trainer;
+    /// # type Net = wengert_nn::Param<f32>;
+    /// let trainer: Trainer<'_, Net> = Trainer::new(45).schedule(|progress| match progress.epoch {
+    ///     0..30 => 0.05,
+    ///     30..40 => 0.005,
+    ///     _ => 0.0005,
+    /// });
+    /// ```
+    #[must_use]
+    pub fn schedule(self, schedule: impl FnMut(&Progress<'_>) -> f64 + 'a) -> Self {
+        Self { schedule: Some(Box::new(schedule)), ..self }
+    }
+
+    /// Calls a function after each step, with the loss before it.
+    #[must_use]
+    pub fn on_step(self, hook: impl FnMut(&M, &Progress<'_>, f64) + 'a) -> Self {
+        Self { on_step: Some(Box::new(hook)), ..self }
+    }
+
+    /// Calls a function after each epoch, before the checkpoint is written; it may stop the
+    /// run.
+    #[must_use]
+    pub fn on_epoch(self, hook: impl FnMut(&mut M, &History) -> ControlFlow<()> + 'a) -> Self {
+        Self { on_epoch: Some(Box::new(hook)), ..self }
+    }
+
+    /// Trains the model. `loss` records the mean loss of a batch, and says what else to
+    /// measure.
+    ///
+    /// # Errors
+    /// If data cannot be read, a checkpoint cannot be read or written or is of another
+    /// run, or a loss is not finite.
+    ///
+    /// # Panics
+    /// If a loss has more than one element or depends on no trainable parameter, or the
+    /// history has no column by which the best epoch is to be told.
+    pub fn fit<T: Real, R: Rule, L: Loaders>(
+        &mut self,
+        net: &mut M,
+        optimiser: &mut Optimiser<T, R>,
+        loaders: L,
+        loss: impl for<'t> Fn(&M, &'t Tape<T>, &L::Batch, &mut Metrics) -> Var<'t, T>,
+    ) -> Result<Report, TrainError>
+    where
+        M: Module<T>,
+    {
+        let steps = OneTape::new(&loss);
+        self.run(net, optimiser, &loaders, &loss, steps)
+    }
+
+    /// As [`fit`](Self::fit), with batches that are cut into shards whose gradients are
+    /// computed on several threads: see [`DataParallel`].
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    ///
+    /// # Panics
+    /// As [`fit`](Self::fit), and if there are no shards.
+    pub fn fit_parallel<T: Real, R: Rule, L: Loaders>(
+        &mut self,
+        shards: usize,
+        net: &mut M,
+        optimiser: &mut Optimiser<T, R>,
+        loaders: L,
+        loss: impl for<'t> Fn(&M, &'t Tape<T>, &L::Batch, &mut Metrics) -> Var<'t, T> + Sync,
+    ) -> Result<Report, TrainError>
+    where
+        M: Module<T> + Sync,
+        L::Batch: Dataset<Batch = L::Batch>,
+    {
+        let steps = Shards::new(shards, &loss);
+        self.run(net, optimiser, &loaders, &loss, steps)
+    }
+
+    fn run<T: Real, R: Rule, L: Loaders>(
+        &mut self,
+        net: &mut M,
+        optimiser: &mut Optimiser<T, R>,
+        loaders: &L,
+        loss: &impl for<'t> Fn(&M, &'t Tape<T>, &L::Batch, &mut Metrics) -> Var<'t, T>,
+        mut steps: impl Steps<T, M, L::Batch>,
+    ) -> Result<Report, TrainError>
+    where
+        M: Module<T>,
+    {
+        let (training, validation) = (loaders.training(), loaders.validation());
+        let mut history = History::default();
+        let mut best_state = None;
+        if let Some(path) = self.checkpoint.as_ref().filter(|path| self.resumes && path.exists()) {
+            let checkpoint = Checkpoint::load(path)?;
+            if checkpoint.seed != self.seed {
+                let (expected, found) = (self.seed, checkpoint.seed);
+                return Err(TrainError::Seed { path: path.clone(), expected, found });
+            }
+            checkpoint.restore(net, optimiser)?;
+            (history, best_state) = (checkpoint.history, checkpoint.best);
+            // A loop of one's own need not have kept a history.
+            while history.epochs() < checkpoint.epochs {
+                history.push([]);
+            }
+        }
+        let mut evaluation = Tape::new();
+        let mut validated = None;
+        let bar = self.bar(training.len(), history.epochs());
+        let reason = loop {
+            let epoch = history.epochs();
+            if epoch >= self.epochs {
+                break StopReason::Epochs;
+            }
+            if self.best.as_ref().is_some_and(|best| best.is_over(&history)) {
+                break StopReason::Patience;
+            }
+            steps.begin(derived_seed(self.seed, epoch as u64));
+            let mut metrics = Metrics::default();
+            for (batch, content) in training.epoch(epoch as u64).enumerate() {
+                let content = content?;
+                let progress =
+                    Progress { epoch, batch, batches: training.len(), history: &history };
+                if let Some(schedule) = &mut self.schedule {
+                    optimiser.set_rate(schedule(&progress));
+                }
+                let loss = steps.step(net, optimiser, &content, &mut metrics)?;
+                if !loss.is_finite() {
+                    let cause = steps.first_non_finite();
+                    return Err(TrainError::NotFinite { epoch, batch, loss, cause });
+                }
+                metrics.mean(LOSS, loss, training.batch_len(batch) as f64);
+                if let Some(hook) = &mut self.on_step {
+                    hook(net, &progress, loss);
+                }
+                bar.inc(1);
+            }
+            validated = match validation {
+                None => None,
+                Some(loader) => Some(measure_on(&mut evaluation, net, loader, loss)?),
+            };
+            let rate = [("rate".to_owned(), optimiser.rate())].into_iter();
+            let columns = rate.chain(self::columns("train", &metrics));
+            let columns = columns
+                .chain(validated.iter().flat_map(|metrics| self::columns("validation", metrics)));
+            let columns: Vec<(String, f64)> = columns.collect();
+            history.push(columns.iter().map(|(name, value)| (&**name, *value)));
+            self.tell(&bar, &history);
+            if let Some(best) = &self.best
+                && best.epoch(&history) == Some(epoch)
+            {
+                best_state = Some(net.state_dict());
+            }
+            let hook = self.on_epoch.as_mut().map(|hook| hook(net, &history));
+            if let Some(path) = &self.checkpoint {
+                let checkpoint = Checkpoint {
+                    best: best_state.clone(),
+                    epochs: history.epochs(),
+                    seed: self.seed,
+                    history: history.clone(),
+                    ..Checkpoint::of(net, optimiser)
+                };
+                checkpoint.save(path)?;
+            }
+            if hook.is_some_and(|hook| hook.is_break()) {
+                break StopReason::Hook;
+            }
+        };
+        bar.finish_and_clear();
+        let mut epoch = history.epochs().checked_sub(1);
+        if let (Some(best), Some(state)) = (&self.best, &best_state) {
+            net.load_state_dict(state)?;
+            epoch = best.epoch(&history);
+        }
+        Ok(Report { history, reason, epoch, validation: validated })
+    }
+
+    /// A bar for all steps; it hides itself where there is no terminal.
+    fn bar(&self, batches: usize, done: usize) -> ProgressBar {
+        if self.quiet {
+            return ProgressBar::hidden();
+        }
+        let template = "{bar:30} {pos}/{len} steps, {eta} left  {msg}";
+        let style = ProgressStyle::with_template(template).expect("the template is valid");
+        let bar = ProgressBar::new((self.epochs * batches) as u64).with_style(style);
+        bar.with_position((done * batches) as u64)
+    }
+
+    /// Shows what the last epoch came to.
+    fn tell(&self, bar: &ProgressBar, history: &History) {
+        let shown = history.columns().filter(|(name, _)| *name != "rate");
+        let values = shown.map(|(name, column)| format!("{name} {:.4}", column[column.len() - 1]));
+        let values: Vec<String> = values.collect();
+        bar.set_message(format!("epoch {}: {}", history.epochs(), values.join(", ")));
+    }
+}
+
+/// What the loss is called among the metrics.
+const LOSS: &str = "loss";
+
+/// The columns of a phase: the loss, and then the other metrics.
+fn columns(phase: &str, metrics: &Metrics) -> Vec<(String, f64)> {
+    let loss = metrics.values().filter(|(name, _)| *name == LOSS);
+    let others = metrics.values().filter(|(name, _)| *name != LOSS);
+    loss.chain(others).map(|(name, value)| (format!("{phase} {name}"), value)).collect()
+}
+
+/// Measures a model on all samples of a loader, without training it: the mean loss as
+/// `loss`, and what else the function measures.
+///
+/// ```
+/// use wengert_core::Tensor;
+/// use wengert_nn::data::DataLoader;
+/// use wengert_nn::loss::mse;
+/// use wengert_nn::train::measure;
+/// use wengert_nn::{Layer, Linear};
+///
+/// let net = Linear::from_parts([[2.0]], [0.0]);
+/// let x = Tensor::from([[1.0], [2.0], [3.0]]);
+/// let loader = DataLoader::new((x.clone(), x), 2);
+/// let metrics = measure(&net, &loader, |net, tape, (x, y), metrics| {
+///     let output = net.forward(tape.constant(x));
+///     metrics.r_squared(output, y);
+///     mse(output, tape.constant(y))
+/// })?;
+/// assert!((metrics.value("loss").unwrap() - 14.0 / 3.0).abs() < 1e-12);
+/// assert!((metrics.value("R2").unwrap() - (1.0 - 14.0 / 2.0)).abs() < 1e-12);
+/// # Ok::<(), wengert_nn::FileError>(())
+/// ```
+///
+/// # Errors
+/// If data cannot be read.
+pub fn measure<T: Real, M, D: Dataset>(
+    net: &M,
+    loader: &DataLoader<D>,
+    loss: impl for<'t> Fn(&M, &'t Tape<T>, &D::Batch, &mut Metrics) -> Var<'t, T>,
+) -> Result<Metrics, FileError> {
+    measure_on(&mut Tape::new(), net, loader, &loss)
+}
+
+/// As [`measure`], on a tape that is used again.
+fn measure_on<T: Real, M, D: Dataset>(
+    tape: &mut Tape<T>,
+    net: &M,
+    loader: &DataLoader<D>,
+    loss: &impl for<'t> Fn(&M, &'t Tape<T>, &D::Batch, &mut Metrics) -> Var<'t, T>,
+) -> Result<Metrics, FileError> {
+    let mut metrics = Metrics::default();
+    for (index, batch) in loader.epoch(0).enumerate() {
+        let batch = batch?;
+        tape.reset();
+        let loss = tape.without_gradients(|| loss(net, tape, &batch, &mut metrics).item());
+        metrics.mean(LOSS, loss.as_f64(), loader.batch_len(index) as f64);
+    }
+    Ok(metrics)
+}

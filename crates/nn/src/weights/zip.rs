@@ -1,0 +1,192 @@
+//! Archives of files, as far as NumPy's npz needs them: stored or deflated, with the
+//! larger sizes of Zip64, which NumPy writes for small files too.
+//!
+//! The format (PKWARE's APPNOTE): files one after another, each with a head; then a
+//! directory of all; then a record that says where that is. Only directory and record
+//! are trusted. Written by hand, for the crates that do it would be a third of what this
+//! one takes to build.
+
+use std::io::Read;
+use std::path::Path;
+
+use flate2::Crc;
+use flate2::read::DeflateDecoder;
+
+use crate::FileError;
+use crate::file::{Source, replace};
+
+const HEAD: u32 = 0x0403_4b50;
+const ENTRY: u32 = 0x0201_4b50;
+const END: u32 = 0x0605_4b50;
+const END_64: u32 = 0x0606_4b50;
+const LOCATOR_64: u32 = 0x0706_4b50;
+
+/// Bytes of the parts that have a fixed length.
+const HEAD_BYTES: usize = 30;
+const ENTRY_BYTES: usize = 46;
+const END_BYTES: usize = 22;
+const LOCATOR_64_BYTES: usize = 20;
+/// A size that stands in the field for larger ones.
+const ELSEWHERE: u64 = 0xffff_ffff;
+
+/// Fields of a part of the archive.
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn at(&self, offset: usize, bytes: usize) -> u64 {
+        self.0[offset..offset + bytes].iter().rev().fold(0, |n, &byte| n << 8 | u64::from(byte))
+    }
+}
+
+/// The files of an archive, in the order of its directory.
+pub(super) fn read(source: &Source) -> Result<Vec<(String, Source)>, FileError> {
+    let (count, mut offset) = directory(source)?;
+    let mut files = Vec::new();
+    for _ in 0..count {
+        let entry = part(source, offset, ENTRY, ENTRY_BYTES, "an entry of the directory")?;
+        let [name, extra, comment] = [28, 30, 32].map(|field| entry.at(field, 2) as usize);
+        let (method, crc) = (entry.at(10, 2), entry.at(16, 4) as u32);
+        let mut sizes = [entry.at(24, 4), entry.at(20, 4), entry.at(42, 4)];
+        let start = offset + ENTRY_BYTES;
+        larger(&mut sizes, source.at(start + name, extra, "further fields")?);
+        let name_bytes = source.at(start, name, "a name")?;
+        let name_text = String::from_utf8_lossy(name_bytes).into_owned();
+        offset = start + name + extra + comment;
+
+        let [size, packed, head] = sizes.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+        let fields =
+            part(source, head, HEAD, HEAD_BYTES, format_args!("the head of `{name_text}`"))?;
+        let data = head + HEAD_BYTES + (fields.at(26, 2) + fields.at(28, 2)) as usize;
+        let packed = source.at(data, packed, format_args!("`{name_text}`"))?;
+        let bytes = match method {
+            0 => packed.to_vec(),
+            8 => {
+                let mut bytes = Vec::new();
+                // One more than there should be tells that there are too many.
+                let mut decoder = DeflateDecoder::new(packed).take((size as u64).saturating_add(1));
+                decoder.read_to_end(&mut bytes).map_err(|error| {
+                    source.error_at(data, format!("`{name_text}` in deflated form"), error)
+                })?;
+                bytes
+            }
+            other => {
+                let expected = format!("`{name_text}` stored (0) or deflated (8)");
+                return Err(source.error_at(offset, expected, format!("method {other}")));
+            }
+        };
+        let mut sum = Crc::new();
+        sum.update(&bytes);
+        if bytes.len() != size || sum.sum() != crc {
+            let expected = format!("{size} bytes of `{name_text}` with the checksum {crc:#010x}");
+            let found = format!("{} with {:#010x}", bytes.len(), sum.sum());
+            return Err(source.error_at(data, expected, found));
+        }
+        files.push((name_text.clone(), source.within(&name_text, bytes)));
+    }
+    Ok(files)
+}
+
+/// The number of entries, and where they begin.
+fn directory(source: &Source) -> Result<(u64, usize), FileError> {
+    let bytes = source.bytes();
+    // The record stands at the end, with a comment of up to 65535 bytes behind it.
+    let last = bytes.len().saturating_sub(END_BYTES);
+    let mark = END.to_le_bytes();
+    let end = (last.saturating_sub(0xffff)..=last)
+        .rev()
+        .find(|&offset| bytes[offset..].starts_with(&mark))
+        .ok_or_else(|| {
+            source.error_at(bytes.len(), "the directory's record at the end of an archive", "none")
+        })?;
+    let record = part(source, end, END, END_BYTES, "the directory's record")?;
+    let (count, offset) = (record.at(10, 2), record.at(16, 4));
+    if count != 0xffff && offset != ELSEWHERE {
+        return Ok((count, offset as usize));
+    }
+    let locator = end.checked_sub(LOCATOR_64_BYTES).unwrap_or(end);
+    let locator = part(source, locator, LOCATOR_64, LOCATOR_64_BYTES, "the larger record's place")?;
+    let place = usize::try_from(locator.at(8, 8)).unwrap_or(usize::MAX);
+    let record = part(source, place, END_64, 56, "the larger record")?;
+    Ok((record.at(32, 8), usize::try_from(record.at(48, 8)).unwrap_or(usize::MAX)))
+}
+
+/// A part of the archive, which begins with its mark.
+fn part(
+    source: &Source,
+    offset: usize,
+    mark: u32,
+    bytes: usize,
+    what: impl std::fmt::Display,
+) -> Result<Fields<'_>, FileError> {
+    let fields = Fields(source.at(offset, bytes, &what)?);
+    match fields.at(0, 4) {
+        found if found == u64::from(mark) => Ok(fields),
+        found => {
+            Err(source.error_at(offset, format!("{what} ({mark:#010x})"), format!("{found:#010x}")))
+        }
+    }
+}
+
+/// Replaces sizes that did not fit by those in the field of Zip64, which has only these.
+fn larger(sizes: &mut [u64; 3], mut extra: &[u8]) {
+    while extra.len() >= 4 {
+        let (head, rest) = extra.split_at(4);
+        let (kind, length) = (Fields(head).at(0, 2), Fields(head).at(2, 2) as usize);
+        let (mut field, rest) = rest.split_at(length.min(rest.len()));
+        extra = rest;
+        if kind != 1 {
+            continue;
+        }
+        for size in sizes.iter_mut().filter(|size| **size == ELSEWHERE) {
+            if field.len() >= 8 {
+                *size = Fields(field).at(0, 8);
+                field = &field[8..];
+            }
+        }
+    }
+}
+
+/// Writes an archive of stored files, the same bytes for the same files.
+pub(super) fn write(
+    path: &Path,
+    files: impl Iterator<Item = (String, Vec<u8>)>,
+) -> Result<(), FileError> {
+    let (mut archive, mut directory, mut count) = (Vec::new(), Vec::new(), 0_u16);
+    let small = |size: usize| {
+        u32::try_from(size).map_err(|_| {
+            FileError::content(path, size, "less than 4 GiB for npz", format!("{size} bytes"))
+        })
+    };
+    for (name, bytes) in files {
+        let offset = small(archive.len())?.to_le_bytes();
+        let mut sum = Crc::new();
+        sum.update(&bytes);
+        let size = small(bytes.len())?.to_le_bytes();
+        // Version 2.0, no flags, stored, midnight of 1 January 1980.
+        let mut common = vec![20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0];
+        common.extend(sum.sum().to_le_bytes());
+        common.extend([size, size].concat());
+        common.extend((name.len() as u16).to_le_bytes());
+        common.extend([0, 0]);
+        archive.extend(HEAD.to_le_bytes());
+        archive.extend(&common);
+        archive.extend(name.as_bytes());
+        archive.extend(&bytes);
+        directory.extend(ENTRY.to_le_bytes());
+        directory.extend([20, 0]);
+        directory.extend(&common);
+        // No comment, first disk, no attributes.
+        directory.extend([0; 10]);
+        directory.extend(offset);
+        directory.extend(name.as_bytes());
+        count += 1;
+    }
+    let (size, offset) = (small(directory.len())?, small(archive.len())?);
+    archive.append(&mut directory);
+    archive.extend(END.to_le_bytes());
+    archive.extend([0; 4]);
+    archive.extend([count.to_le_bytes(), count.to_le_bytes()].concat());
+    archive.extend([size.to_le_bytes(), offset.to_le_bytes()].concat());
+    archive.extend([0, 0]);
+    replace(path, &archive)
+}

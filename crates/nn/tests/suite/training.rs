@@ -1,0 +1,501 @@
+//! The trainer beside a plain loop, interruptions, shards, metrics.
+
+use std::env;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use indexmap::IndexMap;
+use wengert_core::random::Distribution::Dropout;
+use wengert_core::random::{SeedableRng, Xoshiro256PlusPlus, normals};
+use wengert_core::{Tape, Tensor, Var};
+use wengert_nn::data::{DataLoader, Dataset};
+use wengert_nn::loss::cross_entropy;
+use wengert_nn::random::{MatlabRng, derived_seed};
+use wengert_nn::train::{
+    Best, Checkpoint, Confusion, DataParallel, History, Metrics, RSquared, StopReason, TrainError,
+    Trainer, in_top, measure,
+};
+use wengert_nn::{Adam, Layer, Linear, Module, Param, Sgd};
+
+use crate::files::{message, place};
+
+/// A net with all that a resumed run could get wrong: it draws samples and has a buffer.
+#[derive(Module)]
+struct Net {
+    hidden: Linear<f64>,
+    out: Linear<f64>,
+    mean: Param<f64>,
+}
+
+impl Net {
+    fn new() -> Self {
+        let rng = &mut MatlabRng::new(1);
+        let (hidden, out) = (Linear::new(2, 6, rng), Linear::new(6, 3, rng));
+        Self { hidden, out, mean: Param::buffer(Tensor::zeros([6])) }
+    }
+
+    fn forward<'t>(&self, x: Var<'t, f64>) -> Var<'t, f64> {
+        let h = self.hidden.forward(x).tanh();
+        let (tape, mean) = (x.tape(), self.mean.on(x.tape()));
+        if !tape.is_training() {
+            return self.out.forward(h - mean);
+        }
+        self.mean.assign(mean * 0.9 + h.mean_over(0) * 0.1);
+        self.out.forward((h - mean) * tape.sample(Dropout(0.2), h.shape()))
+    }
+}
+
+type Batch = (Tensor<f64>, Vec<usize>);
+
+fn samples(count: usize) -> Batch {
+    let x: Tensor<f64> = normals([count, 2], &mut Xoshiro256PlusPlus::seed_from_u64(1));
+    let class = |x: &[f64]| usize::from(x[0] > 0.0) + usize::from(x[0] > 0.0 && x[1] > x[0]);
+    let labels = x.to_vec().chunks(2).map(class).collect();
+    (x, labels)
+}
+
+fn loaders() -> (DataLoader<impl Dataset<Batch = Batch>>, DataLoader<Batch>) {
+    let noisy = samples(50).augmented(|(x, labels), rng| {
+        let noise: Tensor<f64> = normals(x.shape(), rng);
+        (x.zip_map(&noise, |x, e| x + 0.01 * e), labels)
+    });
+    (DataLoader::new(noisy, 8).shuffled(3), DataLoader::new(samples(20), 7))
+}
+
+fn loss<'t>(
+    net: &Net,
+    tape: &'t Tape<f64>,
+    (x, labels): &Batch,
+    metrics: &mut Metrics,
+) -> Var<'t, f64> {
+    let logits = net.forward(tape.constant(x));
+    metrics.top_k(1, logits, labels);
+    metrics.confusion(logits, labels);
+    cross_entropy(logits, labels)
+}
+
+fn trainer<'a>(epochs: usize) -> Trainer<'a, Net> {
+    let rate = |epoch: usize| 0.05 * 0.8_f64.powi(epoch as i32);
+    Trainer::new(epochs).seed(9).quiet().schedule(move |progress| rate(progress.epoch))
+}
+
+/// All that a run leaves behind, in bits.
+fn bits(state: IndexMap<String, Tensor<f64>>) -> Vec<u64> {
+    state.values().flat_map(|tensor| tensor.to_vec()).map(f64::to_bits).collect()
+}
+
+fn trained(epochs: usize) -> (Net, Adam<f64>, History) {
+    let (mut net, mut adam, (train, validation)) = (Net::new(), Adam::new(1.0), loaders());
+    let report = trainer(epochs).fit(&mut net, &mut adam, (&train, &validation), loss).unwrap();
+    (net, adam, report.history)
+}
+
+#[test]
+fn the_trainer_gives_the_bits_of_a_plain_loop() {
+    let (net, adam, history) = trained(4);
+
+    let (mut plain, mut optimiser, (train, validation)) = (Net::new(), Adam::new(1.0), loaders());
+    let mut tape = Tape::new();
+    let mut means = Vec::new();
+    for epoch in 0..4 {
+        optimiser.set_rate(0.05 * 0.8_f64.powi(epoch as i32));
+        tape.train(derived_seed(9, epoch));
+        let mut sum = 0.0;
+        for batch in train.epoch(epoch) {
+            let (x, labels) = batch.unwrap();
+            tape.reset();
+            let loss = cross_entropy(plain.forward(tape.constant(&x)), &labels);
+            sum += loss.item() * labels.len() as f64;
+            optimiser.step(&mut plain, &loss.backward());
+        }
+        means.push(sum / 50.0);
+    }
+    assert_eq!(bits(net.state_dict()), bits(plain.state_dict()));
+    assert_eq!(bits(adam.state_dict(&net)), bits(optimiser.state_dict(&plain)));
+    assert_eq!(history.column("train loss").unwrap(), means);
+    assert_eq!(history.column("rate").unwrap()[3], 0.05 * 0.8_f64.powi(3));
+
+    let metrics = measure(&plain, &validation, loss).unwrap();
+    for name in ["loss", "accuracy", "F1"] {
+        let column = format!("validation {name}");
+        assert_eq!(history.last(&column), metrics.value(name), "{column}");
+    }
+    assert_eq!(metrics.matrix().unwrap().samples(), 20);
+    assert!(history.last("train loss") < Some(history.column("train loss").unwrap()[0]));
+}
+
+#[test]
+fn a_run_that_is_resumed_ends_with_the_same_bits() {
+    let (whole, adam, history) = trained(6);
+    let path = place("resumed.safetensors");
+    let _ = fs::remove_file(&path);
+    let (train, validation) = loaders();
+    let run = |epochs: usize| {
+        // Everything but the file is new.
+        let (mut net, mut adam) = (Net::new(), Adam::new(0.3));
+        let mut trainer = trainer(epochs).checkpoint(&path).resume();
+        let report = trainer.fit(&mut net, &mut adam, (&train, &validation), loss).unwrap();
+        (net, adam, report)
+    };
+    run(2);
+    run(3);
+    let (net, resumed, report) = run(6);
+    assert_eq!(bits(net.state_dict()), bits(whole.state_dict()));
+    assert_eq!(bits(resumed.state_dict(&net)), bits(adam.state_dict(&whole)));
+    assert_eq!(resumed.steps(), adam.steps());
+    assert_eq!(report.history.to_csv(), history.to_csv());
+    // There is nothing left to do.
+    assert_eq!(bits(run(6).0.state_dict()), bits(whole.state_dict()));
+}
+
+/// The epochs of the run that is killed: more than can be done before the last time.
+const KILLED_EPOCHS: usize = 9;
+
+/// The process that [`kill_9_at_any_moment_changes_no_bit`] kills: it trains, and waits
+/// for a line before each step.
+#[test]
+#[ignore = "is run by another test"]
+fn child() {
+    let Some(path) = env::var_os("WENGERT_CHECKPOINT") else { return };
+    let (mut net, mut adam, (train, validation)) = (Net::new(), Adam::new(1.0), loaders());
+    let say = |what: &str| {
+        // Not by `println`, which the test program might keep to itself.
+        writeln!(io::stdout(), "child: {what}").unwrap();
+        io::stdout().flush().unwrap();
+    };
+    trainer(KILLED_EPOCHS)
+        .checkpoint(Path::new(&path))
+        .resume()
+        .on_step(|_, progress, _| {
+            say(&format!("step {}", progress.step()));
+            io::stdin().read_line(&mut String::new()).unwrap();
+        })
+        .on_epoch(|_, _| {
+            say("saving");
+            ControlFlow::Continue(())
+        })
+        .fit(&mut net, &mut adam, (&train, &validation), loss)
+        .unwrap();
+    say(&format!("{:?}", bits(net.state_dict())));
+}
+
+#[test]
+fn kill_9_at_any_moment_changes_no_bit() {
+    let path = place("killed.safetensors");
+    let _ = fs::remove_file(&path);
+    // Left by an earlier run that was killed while it wrote.
+    fs::write(place("killed.safetensors.partial"), "half of a file").unwrap();
+    let expected = format!("{:?}", bits(trained(KILLED_EPOCHS).0.state_dict()));
+    // Runs the child until it says something for the n-th time, and kills it; gives all
+    // that it has said.
+    let run = |what: &str, mut count: usize| -> Vec<String> {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["training::child", "--exact", "--ignored", "--nocapture"])
+            .env("WENGERT_CHECKPOINT", &path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut said = Vec::new();
+        for line in BufReader::new(stdout).lines() {
+            let line = line.unwrap();
+            let Some((_, words)) = line.split_once("child: ") else { continue };
+            said.push(words.to_owned());
+            if words.starts_with(what) {
+                if count == 0 {
+                    child.kill().unwrap();
+                    break;
+                }
+                count -= 1;
+            }
+            if words.starts_with("step") {
+                writeln!(stdin).unwrap();
+            }
+        }
+        child.wait().unwrap();
+        said
+    };
+    // In the first epoch, later on, at once, and three times while a checkpoint is being
+    // written, or has just been.
+    for (what, count) in [
+        ("step", 3),
+        ("step", 9),
+        ("saving", 0),
+        ("step", 0),
+        ("saving", 1),
+        ("step", 10),
+        ("saving", 0),
+    ] {
+        assert!(run(what, count).last().unwrap().starts_with(what), "it was killed there");
+    }
+    let said = run("nothing", 0);
+    assert_eq!(said.last(), Some(&expected));
+    // It went on from an epoch, of seven steps. Three were done at least; how many more depends
+    // on whether a checkpoint was written before the kill came.
+    let first: usize = said[0].strip_prefix("step ").unwrap().parse().unwrap();
+    assert!(first >= 21 && first.is_multiple_of(7), "{first}");
+}
+
+#[test]
+fn the_best_epoch_is_kept_and_patience_ends() {
+    let (train, validation) = loaders();
+    let path = place("best.safetensors");
+    let _ = fs::remove_file(&path);
+    let run = |epochs: usize| {
+        let (mut net, mut adam, mut states) = (Net::new(), Adam::new(0.2), Vec::new());
+        // A rate that lets the loss rise again and again.
+        let mut trainer = Trainer::new(epochs)
+            .quiet()
+            .checkpoint(&path)
+            .resume()
+            .keep_best(Best::lowest("validation loss").patience(3))
+            .on_epoch(|net: &mut Net, _| {
+                states.push(bits(net.state_dict()));
+                ControlFlow::Continue(())
+            });
+        let report = trainer.fit(&mut net, &mut adam, (&train, &validation), loss).unwrap();
+        drop(trainer);
+        (bits(net.state_dict()), report, states)
+    };
+    let (state, report, states) = run(100);
+    assert_eq!(report.reason, StopReason::Patience);
+    let losses = report.history.column("validation loss").unwrap();
+    let best = report.epoch.unwrap();
+    assert_eq!(losses.len(), best + 4);
+    assert!(losses.iter().enumerate().all(|(i, &loss)| loss > losses[best] || i >= best));
+    assert_eq!(state, states[best]);
+    // The same in two runs, of which the second begins after the best epoch.
+    fs::remove_file(&path).unwrap();
+    run(best + 2);
+    let (resumed, again, _) = run(100);
+    assert_eq!((resumed, again.reason, again.epoch), (state, report.reason, report.epoch));
+}
+
+#[test]
+fn a_hook_stops_and_a_loss_that_is_not_finite_is_named() {
+    let (mut net, mut sgd, (train, _)) = (Net::new(), Sgd::new(0.1), loaders());
+    let stop = |_: &mut Net, history: &History| match history.epochs() {
+        2 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let report =
+        Trainer::new(9).quiet().on_epoch(stop).fit(&mut net, &mut sgd, &train, loss).unwrap();
+    assert_eq!((report.reason, report.history.epochs()), (StopReason::Hook, 2));
+
+    let before = bits(net.state_dict());
+    let mut broken = |shards: usize| {
+        let mut trainer = Trainer::new(1).quiet();
+        let result = trainer.fit_parallel(
+            shards,
+            &mut net,
+            &mut sgd,
+            &train,
+            |net, tape, batch, metrics| {
+                loss(net, tape, batch, metrics) + (net.out.weight.on(tape).sum() * 0.0 - 1.0).ln()
+            },
+        );
+        result.unwrap_err().to_string()
+    };
+    let said = broken(2);
+    assert!(said.starts_with("epoch 0, batch 0: the loss is NaN; first of all: NaN in"), "{said}");
+    assert!(said.contains("ln"), "{said}");
+    assert_eq!(bits(net.state_dict()), before);
+}
+
+#[test]
+fn a_trainer_goes_on_from_a_plain_loop() {
+    let (whole, ..) = trained(3);
+    let path = place("plain.safetensors");
+    let (mut net, mut adam, (train, _)) = (Net::new(), Adam::new(0.05), loaders());
+    let mut tape = Tape::new();
+    tape.train(derived_seed(9, 0));
+    for batch in train.epoch(0) {
+        tape.reset();
+        let loss = loss(&net, &tape, &batch.unwrap(), &mut Metrics::default());
+        adam.step(&mut net, &loss.backward());
+    }
+    Checkpoint { epochs: 1, seed: 9, ..Checkpoint::of(&net, &adam) }.save(&path).unwrap();
+
+    let (mut net, mut adam) = (Net::new(), Adam::new(1.0));
+    let mut trainer = trainer(3).checkpoint(&path).resume().keep_best(Best::highest("train loss"));
+    let report = trainer.fit(&mut net, &mut adam, &train, loss).unwrap();
+    assert_eq!(report.history.epochs(), 3);
+    assert!(report.history.column("train loss").unwrap()[0].is_nan());
+    assert_eq!(report.epoch, Some(1));
+    let last = Checkpoint::<f64>::load(&path).unwrap().model;
+    assert_eq!(
+        bits(whole.state_dict()),
+        whole
+            .state_dict()
+            .keys()
+            .flat_map(|name| { bits([(name.clone(), last[name].clone())].into()) })
+            .collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn checkpoints_of_other_runs_are_refused() {
+    let path = place("others.safetensors");
+    let (mut net, mut adam, (train, _)) = (Net::new(), Adam::new(0.1), loaders());
+    trainer(1).checkpoint(&path).fit(&mut net, &mut adam, &train, loss).unwrap();
+    let resumed =
+        trainer(2).seed(4).checkpoint(&path).resume().fit(&mut net, &mut adam, &train, loss);
+    assert!(matches!(resumed, Err(TrainError::Seed { expected: 4, found: 9, .. })));
+    let mut other = Linear::<f64>::new(2, 3, &mut MatlabRng::new(1));
+    let restored = Checkpoint::load(&path).unwrap().restore(&mut other, &mut adam);
+    assert!(matches!(restored, Err(TrainError::State(_))));
+    assert_eq!(
+        message(Checkpoint::<f32>::load(&path)),
+        "at byte 0: expected precision: f32, found `f64`"
+    );
+}
+
+/// The gradient of a batch in shards, as the change of a step of rate 1.
+fn step_in_shards(parallel: &mut DataParallel<f64>, batch: &Batch) -> (f64, Net) {
+    let (mut net, mut sgd) = (Net::new(), Sgd::new(1.0));
+    parallel.train(5);
+    let loss = parallel.step(&mut net, &mut sgd, batch, loss).unwrap();
+    (loss, net)
+}
+
+#[test]
+fn shards_give_the_same_bits_for_any_number_of_threads() {
+    let batch = samples(11);
+    for shards in [1, 3, 4, 16] {
+        let (expected, net) = step_in_shards(&mut DataParallel::with_threads(shards, 1), &batch);
+        for threads in [2, 3] {
+            let mut parallel = DataParallel::with_threads(shards, threads);
+            let (loss, other) = step_in_shards(&mut parallel, &batch);
+            assert_eq!(loss.to_bits(), expected.to_bits());
+            assert_eq!(bits(other.state_dict()), bits(net.state_dict()));
+            assert_eq!(parallel.metrics().matrix().unwrap().samples(), 11);
+        }
+    }
+}
+
+#[test]
+fn shards_give_the_step_of_the_whole_batch() {
+    let (batch, tape) = (samples(11), Tape::new());
+    let (mut net, mut sgd) = (Net::new(), Sgd::new(1.0));
+    tape.train(5);
+    let value = loss(&net, &tape, &batch, &mut Metrics::default());
+    sgd.step(&mut net, &value.backward());
+    // One shard is the batch, samples included.
+    let (one, same) = step_in_shards(&mut DataParallel::new(1), &batch);
+    assert_eq!((one, bits(same.state_dict())), (value.item(), bits(net.state_dict())));
+
+    // Several are, up to rounding, where nothing is drawn.
+    let plain = |net: &Linear<f64>, tape: &Tape<f64>, batch: &Batch| -> Vec<f64> {
+        let loss = cross_entropy(net.forward(tape.constant(&batch.0)), &batch.1);
+        net.gradient_vector(&loss.backward())
+    };
+    let mut net = Linear::<f64>::new(2, 3, &mut MatlabRng::new(2));
+    let (start, gradient) = (net.parameter_vector(), plain(&net, &Tape::new(), &batch));
+    let mut parallel = DataParallel::new(4);
+    let mut sgd = Sgd::new(1.0);
+    parallel
+        .step(&mut net, &mut sgd, &batch, |net, tape, (x, labels), _| {
+            cross_entropy(net.forward(tape.constant(x)), labels)
+        })
+        .unwrap();
+    for ((after, before), g) in net.parameter_vector().iter().zip(start).zip(gradient) {
+        assert!((before - after - g).abs() < 1e-15, "{before} {after} {g}");
+    }
+}
+
+#[test]
+fn a_trainer_with_one_shard_is_a_trainer() {
+    let (mut net, mut adam, (train, validation)) = (Net::new(), Adam::new(1.0), loaders());
+    let data = (&train, &validation);
+    let report = trainer(2).fit_parallel(1, &mut net, &mut adam, data, loss).unwrap();
+    let (expected, _, history) = trained(2);
+    assert_eq!(bits(net.state_dict()), bits(expected.state_dict()));
+    assert_eq!(report.history.to_csv(), history.to_csv());
+}
+
+#[test]
+fn metrics_are_plain_counts() {
+    let outputs =
+        Tensor::from([[0.5, 0.2, 0.2], [0.1, 0.8, 0.9], [0.3, 0.3, 0.3], [0.0, 1.0, f64::NAN]]);
+    let labels = [0, 1, 2, 2];
+    let right = [1, 2, 3].map(|k| in_top(k, &outputs, &labels));
+    assert_eq!(right, [1, 2, 3]);
+
+    let mut confusion = Confusion::new(3);
+    confusion.add(&outputs, &labels);
+    let counts = [[1, 0, 0], [0, 0, 1], [1, 1, 0]];
+    for (class, row) in counts.iter().enumerate() {
+        assert!((0..3).all(|answer| confusion.count(class, answer) == row[answer]));
+    }
+    assert_eq!(
+        (confusion.accuracy(), confusion.precision(0), confusion.recall(2)),
+        (0.25, 0.5, 0.0)
+    );
+    assert_eq!([0, 1, 2].map(|class| confusion.f1(class)), [2.0 / 3.0, 0.0, 0.0]);
+    assert_eq!(confusion.macro_f1(), 2.0 / 9.0);
+    let mut unused = Confusion::new(4);
+    unused.add(&Tensor::from([[1.0, 0.0, 0.0, 0.0]]), &[0]);
+    assert_eq!(unused.macro_f1(), 1.0);
+
+    // Far from 0, where sums of squares would lose all digits.
+    let targets = Tensor::from_fn([40, 2], |i| 1e8 + (i as f64).sin());
+    let outputs = Tensor::from_fn([40, 2], |i| 1e8 + (i as f64).sin() * 0.75);
+    let mut r_squared = RSquared::default();
+    r_squared.add(&outputs, &targets);
+    let each = |column: usize| {
+        let y: Vec<f64> = (0..40).map(|i| targets.at(&[i, column]) - 1e8).collect();
+        let mean = y.iter().sum::<f64>() / 40.0;
+        let errors: f64 =
+            (0..40).map(|i| (targets.at(&[i, column]) - outputs.at(&[i, column])).powi(2)).sum();
+        1.0 - errors / y.iter().map(|y| (y - mean).powi(2)).sum::<f64>()
+    };
+    assert!((r_squared.value() - (each(0) + each(1)) / 2.0).abs() < 1e-9);
+}
+
+#[test]
+fn metrics_of_parts_are_those_of_the_whole() {
+    let (tape, targets) = (Tape::new(), Tensor::from_fn([12, 1], |i| (i * i % 7) as f64));
+    let outputs = targets.map(|y| 0.5 * y + 1.0);
+    let labels: Vec<usize> = (0..12).map(|i| i % 2).collect();
+    let scores = Tensor::from_fn([12, 2], |i| (i % 5) as f64);
+    let measured = |range: std::ops::Range<usize>| {
+        let part = |tensor: &Tensor<f64>| tensor.slice(0, range.start, range.len(), 1).contiguous();
+        let mut metrics = Metrics::default();
+        metrics.r_squared(tape.constant(part(&outputs)), &part(&targets));
+        metrics.confusion(tape.constant(part(&scores)), &labels[range.clone()]);
+        metrics.top_k(2, tape.constant(part(&scores)), &labels[range.clone()]);
+        metrics
+    };
+    let (mut parts, whole) = (Metrics::default(), measured(0..12));
+    [0..5, 5..6, 6..12].into_iter().for_each(|range| parts.merge(&measured(range)));
+    for (name, value) in whole.values() {
+        assert!((parts.value(name).unwrap() - value).abs() < 1e-14, "{name}");
+    }
+    assert_eq!(parts.matrix(), whole.matrix());
+}
+
+#[test]
+fn a_history_is_a_table_and_a_picture() {
+    let mut history = History::default();
+    history.push([("rate", 0.1), ("train loss", 2.0)]);
+    history.push([("train loss", 1.0 / 3.0), ("validation F1 <of 2>", 0.5)]);
+    assert_eq!(
+        history.to_csv(),
+        "epoch,rate,train loss,validation F1 <of 2>\n1,0.1,2,NaN\n2,NaN,0.3333333333333333,0.5\n"
+    );
+    let svg = history.to_svg();
+    assert_eq!(svg.matches("<polyline").count(), 2);
+    assert!(svg.contains(">F1 &lt;of 2></text>"), "{svg}");
+    // A panel for each, and a curve from the upper left to the lower right.
+    assert!(svg.contains("width=\"1008\""), "{svg}");
+    assert!(svg.contains("points=\"0.0,11.8 420.0,248.2\""), "{svg}");
+    // What has no number draws nothing, and does not fail.
+    history.push([("train loss", f64::NAN)]);
+    assert!(!history.to_svg().contains("NaN"));
+    assert!(History::default().to_svg().ends_with("</svg>\n"));
+}
