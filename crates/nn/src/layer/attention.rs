@@ -58,7 +58,7 @@ impl<T: Real> MultiHeadAttention<T> {
     #[track_caller]
     pub fn new<R: Rng + ?Sized>(width: usize, heads: usize, rng: &mut R) -> Self {
         assert!(
-            heads > 0 && width % heads == 0,
+            heads > 0 && width.is_multiple_of(heads),
             "a width of {width} does not divide into {heads} heads"
         );
         let mut out_proj = Linear::new(width, width, rng);

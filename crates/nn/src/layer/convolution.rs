@@ -249,7 +249,7 @@ fn filters<T: Real, R: Rng + ?Sized, const D: usize>(
     rng: &mut R,
 ) -> (Param<T>, Option<Param<T>>) {
     assert!(
-        groups > 0 && first % groups == 0 && second % groups == 0,
+        groups > 0 && first.is_multiple_of(groups) && second.is_multiple_of(groups),
         "{first} and {second} channels do not divide into {groups} groups"
     );
     let own = second / groups;

@@ -172,7 +172,7 @@ impl<T: Real> GroupNorm<T> {
     #[track_caller]
     pub fn new(groups: usize, channels: usize) -> Self {
         assert!(
-            groups > 0 && channels % groups == 0,
+            groups > 0 && channels.is_multiple_of(groups),
             "{channels} channels do not divide into {groups} groups"
         );
         let weight = Param::new(Tensor::ones([channels]));
