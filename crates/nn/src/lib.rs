@@ -6,8 +6,8 @@
 //! - [`Param`]: the numbers that training changes, outside of every tape
 //! - [`Module`]: whatever holds parameters; derived, and one visit serves all;
 //!   [`Path`] names a parameter, [`StateError`] says what a saved state lacks
-//! - [`Layer`]: modules that map one variable to one: [`Linear`], activations,
-//!   [`Sequential`]
+//! - [`Layer`]: modules that map one variable to one: [`Linear`], [`Conv2d`], [`Lstm`],
+//!   [`MultiHeadAttention`], ... in a row in a [`Sequential`]; docs/layers.md lists all
 //! - [`init`]: where training starts
 //! - [`loss`]: what training makes small
 //! - [`optim`]: how: [`Sgd`], [`Adam`], rules of one's own, steepest [`Descent`](optim::Descent)
@@ -74,7 +74,7 @@ mod train_step;
 pub mod weights;
 
 pub use file::FileError;
-pub use layer::{Layer, LeakyRelu, Linear, Relu, Sequential, Sigmoid, Softmax, Softplus, Tanh};
+pub use layer::*;
 pub use module::Module;
 pub use optim::{Adam, Sgd};
 pub use param::Param;

@@ -1,10 +1,10 @@
 //! Activations as layers, for use in a row of layers; elsewhere the methods of
 //! [`Var`] read better.
 
-use wengert_core::{Real, Var};
+use wengert_core::{Real, Tensor, Var};
 
-use super::Layer;
-use crate::Module;
+use super::{Layer, per_channel};
+use crate::{Module, Param};
 
 /// `1 / (1 + exp(-x))`, the paper's activation (1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Module)]
@@ -39,6 +39,132 @@ pub struct Softmax(
     pub isize,
 );
 
+/// The logarithm of [`Softmax`], without underflow.
+#[derive(Clone, Copy, Debug, PartialEq, Module)]
+pub struct LogSoftmax(
+    /// The axis; negative numbers count from the end.
+    pub isize,
+);
+
+/// [`Softmax`] of the negative: the smallest has the largest share.
+#[derive(Clone, Copy, Debug, PartialEq, Module)]
+pub struct Softmin(
+    /// The axis; negative numbers count from the end.
+    pub isize,
+);
+
+/// `max(x, 0)`, and 6 at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Module)]
+pub struct Relu6;
+
+/// `x` where positive, else `alpha (e^x - 1)` (Clevert et al., 2016).
+#[derive(Clone, Copy, Debug, PartialEq, Module)]
+pub struct Elu(
+    /// The negative of the limit to the left.
+    pub f64,
+);
+
+/// [`Elu`] with a scale and an `alpha` that keep mean 0 and variance 1 (Klambauer et al.,
+/// 2017).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Module)]
+pub struct Selu;
+
+/// `x` where positive, else `alpha (e^(x / alpha) - 1)` (Barron, 2017).
+#[derive(Clone, Copy, Debug, PartialEq, Module)]
+pub struct Celu(
+    /// The negative of the limit to the left.
+    pub f64,
+);
+
+/// `x` times the probability that a normal variable is at most `x` (Hendrycks and Gimpel,
+/// 2016).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Module)]
+pub struct Gelu;
+
+/// [`Gelu`], approximated by a hyperbolic tangent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Module)]
+pub struct GeluTanh;
+
+/// `x` times its [`Sigmoid`], also called swish.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Module)]
+pub struct Silu;
+
+/// `x tanh(ln(1 + e^x))` (Misra, 2019).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Module)]
+pub struct Mish;
+
+/// `x / (1 + |x|)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Module)]
+pub struct Softsign;
+
+/// The logarithm of [`Sigmoid`], without underflow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Module)]
+pub struct LogSigmoid;
+
+/// `x`, cut off at -1 and 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Module)]
+pub struct Hardtanh;
+
+/// `x / 6 + 1/2`, cut off at 0 and 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Module)]
+pub struct Hardsigmoid;
+
+/// `x` times its [`Hardsigmoid`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Module)]
+pub struct Hardswish;
+
+/// `x - tanh x`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Module)]
+pub struct Tanhshrink;
+
+/// `x`, brought nearer to 0 by a width, and 0 where that would change the sign.
+#[derive(Clone, Copy, Debug, PartialEq, Module)]
+pub struct Softshrink(
+    /// The width.
+    pub f64,
+);
+
+/// `x`, and 0 where it is within a width of 0.
+#[derive(Clone, Copy, Debug, PartialEq, Module)]
+pub struct Hardshrink(
+    /// The width.
+    pub f64,
+);
+
+/// The first half along an axis times the [`Sigmoid`] of the second (Dauphin et al., 2017).
+/// The axis has an even extent.
+#[derive(Clone, Copy, Debug, PartialEq, Module)]
+pub struct Glu(
+    /// The axis; negative numbers count from the end.
+    pub isize,
+);
+
+/// A [`LeakyRelu`] whose slope is learnt (He et al., 2015): one, or one for each channel of
+/// `[batch, channels, ..]`. The weight starts with 0.25, as in PyTorch.
+#[derive(Clone, Debug, Module)]
+pub struct Prelu<T: Real> {
+    /// The slope, of shape `[1]` or `[channels]`.
+    pub weight: Param<T>,
+}
+
+impl<T: Real> Prelu<T> {
+    /// One slope for all, or one for each of so many channels.
+    pub fn new(channels: usize) -> Self {
+        Self { weight: Param::new(Tensor::full([channels], T::from_f64(0.25))) }
+    }
+}
+
+impl<T: Real> Layer<T> for Prelu<T> {
+    /// # Panics
+    /// If the input has another number of channels.
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        let weight = self.weight.on(x.tape());
+        let slope = if self.weight.len() == 1 { weight } else { per_channel(weight, x.rank()) };
+        x.relu() - slope * (-x).relu()
+    }
+}
+
 macro_rules! layers {
     ($($layer:ident: $forward:expr),* $(,)?) => {$(
         impl<T: Real> Layer<T> for $layer {
@@ -58,6 +184,28 @@ layers! {
     LeakyRelu: |layer, x| x.leaky_relu(layer.0),
     Softplus: |_, x| x.softplus(),
     Softmax: |layer, x| x.softmax(layer.0),
+    LogSoftmax: |layer, x| x.log_softmax(layer.0),
+    Softmin: |layer, x| (-x).softmax(layer.0),
+    Relu6: |_, x| x.clamp(0.0, 6.0),
+    Elu: |layer, x| x.elu(layer.0),
+    Selu: |_, x| x.selu(),
+    Celu: |layer, x| x.celu(layer.0),
+    Gelu: |_, x| x.gelu(),
+    GeluTanh: |_, x| x.gelu_tanh(),
+    Silu: |_, x| x.silu(),
+    Mish: |_, x| x.mish(),
+    Softsign: |_, x| x.softsign(),
+    LogSigmoid: |_, x| x.log_sigmoid(),
+    Hardtanh: |_, x| x.hardtanh(),
+    Hardsigmoid: |_, x| x.hardsigmoid(),
+    Hardswish: |_, x| x.hardswish(),
+    Tanhshrink: |_, x| x - x.tanh(),
+    Softshrink: |layer, x| x - x.clamp(-layer.0, layer.0),
+    Hardshrink: |layer, x| x * x.abs().greater(x.tape().constant(T::from_f64(layer.0))),
+    Glu: |layer, x| {
+        let halves = x.chunk(layer.0, 2);
+        halves[0] * halves[1].sigmoid()
+    },
 }
 
 #[cfg(test)]

@@ -5,14 +5,46 @@
 //! with other connections are structs of layers with a `forward` of their own.
 
 mod activation;
+mod attention;
+mod batch_norm;
+mod bilinear;
+mod convolution;
+mod dropout;
+mod embedding;
 mod linear;
+mod normalisation;
+mod pooling;
+mod recurrent;
 mod sequential;
+mod shape;
+mod transformer;
 
-pub use activation::{LeakyRelu, Relu, Sigmoid, Softmax, Softplus, Tanh};
+pub use activation::{
+    Celu, Elu, Gelu, GeluTanh, Glu, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, LeakyRelu,
+    LogSigmoid, LogSoftmax, Mish, Prelu, Relu, Relu6, Selu, Sigmoid, Silu, Softmax, Softmin,
+    Softplus, Softshrink, Softsign, Tanh, Tanhshrink,
+};
+pub use attention::MultiHeadAttention;
+pub use batch_norm::BatchNorm;
+pub use bilinear::Bilinear;
+pub use convolution::{
+    Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d,
+};
+pub use dropout::{ChannelDropout, Dropout};
+pub use embedding::{Embedding, LearnedPositions, SinusoidalPositions};
 pub use linear::Linear;
+pub use normalisation::{GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RmsNorm};
+pub use pooling::{
+    AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool, AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d, AvgPool, AvgPool1d, AvgPool2d, AvgPool3d, GlobalAvgPool, GlobalMaxPool,
+    MaxPool, MaxPool1d, MaxPool2d, MaxPool3d,
+};
+pub use recurrent::{Cell, Gru, GruCell, Lstm, LstmCell, Recurrent, Rnn, RnnCell};
 pub use sequential::Sequential;
+pub use shape::{Flatten, Residual, Upsample};
+pub use transformer::{TransformerDecoderLayer, TransformerEncoderLayer};
 
-use wengert_core::{Real, Var};
+use wengert_core::{Real, Shape, Var};
 
 use crate::Module;
 
@@ -45,4 +77,15 @@ impl<T: Real, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         (**self).forward(x)
     }
+}
+
+/// Numbers of each channel as they stand beside `[batch, channels, ..]`, a value of some
+/// rank.
+#[track_caller]
+fn per_channel<T: Real>(numbers: Var<'_, T>, rank: usize) -> Var<'_, T> {
+    if rank == 2 {
+        return numbers;
+    }
+    let beside = (1..rank).map(|axis| if axis == 1 { numbers.elements() } else { 1 });
+    numbers.reshape(beside.collect::<Shape>())
 }

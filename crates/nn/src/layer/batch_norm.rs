@@ -1,0 +1,118 @@
+//! Normalisation over a batch, with running statistics for when there is none.
+
+use wengert_core::{Real, Tensor, Var};
+
+use super::{Layer, per_channel};
+use crate::{Module, Param};
+
+/// Each channel of `[batch, channels, ..]` with mean 0 and variance 1 over the batch and
+/// all further axes, then scaled and shifted (Ioffe and Szegedy, 2015): PyTorch's
+/// `BatchNorm1d`, `2d` and `3d`.
+///
+/// In [training](wengert_core::Tape::train), mean and variance are those of the batch, and
+/// move the running ones: `running = (1 - momentum) running + momentum new`, with the
+/// unbiased variance. Otherwise the running ones are used and stay. They are
+/// [buffers](Param::buffer): `forward` records what they shall be, and the optimiser's step
+/// moves them, so evaluating leaves no trace.
+///
+/// Weight and bias have shape `[channels]` and start with 1 and 0, the running mean and
+/// variance with 0 and 1. PyTorch's state also counts the batches, and so does this one.
+///
+/// ```
+/// use wengert_core::Tape;
+/// use wengert_nn::{BatchNorm, Layer, Sgd};
+///
+/// let mut norm = BatchNorm::<f64>::new(1);
+/// let tape = Tape::new();
+/// tape.train(1);
+/// let y = norm.forward(tape.constant([[1.0], [3.0]]));
+/// assert!((y.value().at(&[1, 0]) - 1.0).abs() < 1e-5);
+/// Sgd::new(0.0).step(&mut norm, &y.sum().backward());
+/// assert!((norm.running_mean.value().at(&[0]) - 0.2).abs() < 1e-15);
+/// ```
+#[derive(Clone, Debug, Module)]
+pub struct BatchNorm<T: Real> {
+    /// The scale of each channel.
+    pub weight: Param<T>,
+    /// What is added to each channel.
+    pub bias: Param<T>,
+    /// The running mean of each channel, a buffer.
+    pub running_mean: Param<T>,
+    /// The running variance of each channel, a buffer.
+    pub running_var: Param<T>,
+    /// How many batches have moved them, a buffer.
+    pub num_batches_tracked: Param<T>,
+    momentum: f64,
+    epsilon: f64,
+}
+
+impl<T: Real> BatchNorm<T> {
+    /// For so many channels, with PyTorch's momentum of 0.1 and `epsilon` of 1e-5.
+    pub fn new(channels: usize) -> Self {
+        let full = |value| Tensor::full([channels], value);
+        Self {
+            weight: Param::new(full(T::one())),
+            bias: Param::new(full(T::zero())),
+            running_mean: Param::buffer(full(T::zero())),
+            running_var: Param::buffer(full(T::one())),
+            num_batches_tracked: Param::buffer(Tensor::scalar(T::zero())),
+            momentum: 0.1,
+            epsilon: 1e-5,
+        }
+    }
+
+    /// With another share of the new in the running statistics.
+    #[must_use]
+    pub fn momentum(self, momentum: f64) -> Self {
+        Self { momentum, ..self }
+    }
+
+    /// With another number added to the variance.
+    #[must_use]
+    pub fn epsilon(self, epsilon: f64) -> Self {
+        Self { epsilon, ..self }
+    }
+
+    /// Records that a buffer moves towards a batch's statistic, which is a number for the
+    /// next step and passes no derivative on.
+    fn move_towards<'t>(&self, buffer: &Param<T>, statistic: Var<'t, T>) {
+        let running = buffer.on(statistic.tape());
+        let difference = statistic.stop_gradient() - running;
+        buffer.assign(running + difference * T::from_f64(self.momentum));
+    }
+}
+
+impl<T: Real> Layer<T> for BatchNorm<T> {
+    /// # Panics
+    /// If the input is not `[batch, channels, ..]`, or, in training, channels have fewer
+    /// than two elements: their variance says nothing.
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        let (shape, tape) = (x.shape(), x.tape());
+        let channels = self.weight.len();
+        assert!(
+            shape.rank() >= 2 && shape[1] == channels,
+            "a normalisation of {channels} channels takes [batch, {channels}, ..], not {}",
+            x.describe()
+        );
+        let on = |param: &Param<T>| per_channel(param.on(tape), x.rank());
+        let epsilon = T::from_f64(self.epsilon);
+        if !tape.is_training() {
+            // One factor and one shift for each channel.
+            let scale = on(&self.weight) / (on(&self.running_var) + epsilon).sqrt();
+            return x * scale + (on(&self.bias) - on(&self.running_mean) * scale);
+        }
+        let count = shape.elements() / channels.max(1);
+        assert!(count > 1, "training wants two elements of each channel, not {}", x.describe());
+        // A channel is a row, so the core's normalisation of rows does it.
+        let channel_first = x.move_axis(1, 0);
+        let rows = channel_first.reshape([channels, count]);
+        let moments = rows.stop_gradient();
+        self.move_towards(&self.running_mean, moments.mean_over(1));
+        self.move_towards(&self.running_var, moments.var_over(1, 1));
+        let seen = self.num_batches_tracked.on(tape);
+        self.num_batches_tracked.assign(seen + T::one());
+        let normal = rows.layer_norm(self.epsilon).reshape(channel_first.shape());
+        normal.move_axis(0, 1) * on(&self.weight) + on(&self.bias)
+    }
+}

@@ -1,0 +1,324 @@
+//! Normalisations that look at one sample: along features, in groups of channels, over
+//! neighbouring channels. ([`BatchNorm`](super::BatchNorm) looks at a whole batch.)
+//!
+//! Layer, group and instance normalisation are one function of rows, the core's
+//! [`Var::layer_norm`], and differ in what a row is.
+
+use wengert_core::op::Pooling;
+use wengert_core::{Real, Shape, Tensor, Var};
+
+use super::{Layer, per_channel};
+use crate::{Module, Param};
+
+/// What PyTorch adds to a variance if nothing else is said.
+const EPSILON: f64 = 1e-5;
+
+/// `(x - mean) / sqrt(var + epsilon) * weight + bias` over the last axes, for each sample
+/// and place by itself (Ba et al., 2016).
+///
+/// Weight and bias have the shape of those axes, and start with 1 and 0.
+///
+/// ```
+/// use wengert_core::Tape;
+/// use wengert_nn::{Layer, LayerNorm};
+///
+/// let tape = Tape::new();
+/// let y = LayerNorm::<f64>::new([2]).forward(tape.constant([[1.0, 3.0], [10.0, 50.0]]));
+/// assert!(y.value().iter().zip([-1.0, 1.0, -1.0, 1.0]).all(|(a, b)| (a - b).abs() < 1e-5));
+/// ```
+#[derive(Clone, Debug, Module)]
+pub struct LayerNorm<T: Real> {
+    /// The scale of each element.
+    pub weight: Param<T>,
+    /// What is added to each element, if anything.
+    pub bias: Option<Param<T>>,
+    epsilon: f64,
+}
+
+impl<T: Real> LayerNorm<T> {
+    /// Normalises over the last axes, which have this shape; `epsilon` is 1e-5.
+    ///
+    /// # Panics
+    /// If the shape has no axis.
+    #[track_caller]
+    pub fn new(shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        assert!(shape.rank() > 0, "a normalisation goes over one axis at least");
+        let bias = Some(Param::new(Tensor::zeros(shape.clone())));
+        Self { weight: Param::new(Tensor::ones(shape)), bias, epsilon: EPSILON }
+    }
+
+    /// With another number added to the variance.
+    #[must_use]
+    pub fn epsilon(self, epsilon: f64) -> Self {
+        Self { epsilon, ..self }
+    }
+
+    /// The layer without its bias.
+    #[must_use]
+    pub fn without_bias(self) -> Self {
+        Self { bias: None, ..self }
+    }
+}
+
+/// That the last axes of a value are those of a weight.
+#[track_caller]
+fn check_last_axes<T: Real>(x: Var<'_, T>, weight: &Param<T>) {
+    let (own, given) = (weight.shape(), x.shape());
+    assert!(
+        given.ends_with(own),
+        "a normalisation over axes {own} takes [.., those], and not {}",
+        x.describe()
+    );
+}
+
+impl<T: Real> Layer<T> for LayerNorm<T> {
+    /// # Panics
+    /// If the last axes are others.
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        check_last_axes(x, &self.weight);
+        let tape = x.tape();
+        let axes = self.weight.shape().rank() as isize;
+        let rows = if axes > 1 { x.flatten(-axes, -1) } else { x };
+        let normal = rows.layer_norm(self.epsilon);
+        let normal = if axes > 1 { normal.reshape(x.shape()) } else { normal };
+        let scaled = normal * self.weight.on(tape);
+        self.bias.as_ref().map_or(scaled, |bias| scaled + bias.on(tape))
+    }
+}
+
+/// `x / sqrt(mean x^2 + epsilon) * weight` over the last axes (Zhang and Sennrich, 2019): a
+/// layer normalisation that leaves the mean as it is.
+///
+/// The weight starts with 1. As in PyTorch, `epsilon` is the distance from 1 to the next
+/// number of `T`, unless set.
+///
+/// ```
+/// use wengert_core::Tape;
+/// use wengert_nn::{Layer, RmsNorm};
+///
+/// let tape = Tape::new();
+/// let y = RmsNorm::<f64>::new([2]).forward(tape.constant([1.0, 7.0]));
+/// assert!((y.value().at(&[1]) - 1.4).abs() < 1e-12);
+/// ```
+#[derive(Clone, Debug, Module)]
+pub struct RmsNorm<T: Real> {
+    /// The scale of each element.
+    pub weight: Param<T>,
+    epsilon: f64,
+}
+
+impl<T: Real> RmsNorm<T> {
+    /// Normalises over the last axes, which have this shape.
+    ///
+    /// # Panics
+    /// If the shape has no axis.
+    #[track_caller]
+    pub fn new(shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        assert!(shape.rank() > 0, "a normalisation goes over one axis at least");
+        Self { weight: Param::new(Tensor::ones(shape)), epsilon: T::epsilon().as_f64() }
+    }
+
+    /// With another number added to the mean square.
+    #[must_use]
+    pub fn epsilon(self, epsilon: f64) -> Self {
+        Self { epsilon, ..self }
+    }
+}
+
+impl<T: Real> Layer<T> for RmsNorm<T> {
+    /// # Panics
+    /// If the last axes are others.
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        check_last_axes(x, &self.weight);
+        let axes: Vec<isize> = (1..=self.weight.shape().rank() as isize).map(|i| -i).collect();
+        let mean_square = x.square().mean_keep(&axes[..]) + T::from_f64(self.epsilon);
+        x / mean_square.sqrt() * self.weight.on(x.tape())
+    }
+}
+
+/// A [`LayerNorm`] over each of some groups of channels of `[batch, channels, ..]`, with
+/// all of their elements (Wu and He, 2018), then a scale and a shift for each channel.
+///
+/// Weight and bias have shape `[channels]`, and start with 1 and 0.
+///
+/// ```
+/// use wengert_core::{Tape, Tensor};
+/// use wengert_nn::{GroupNorm, Layer};
+///
+/// let tape = Tape::new();
+/// let x = tape.constant(Tensor::from_fn([1, 4, 3], |i| i as f64));
+/// let y = GroupNorm::new(2, 4).forward(x);
+/// assert!(y.slice(1, ..2).sum().item().abs() < 1e-12);
+/// ```
+#[derive(Clone, Debug, Module)]
+pub struct GroupNorm<T: Real> {
+    /// The scale of each channel.
+    pub weight: Param<T>,
+    /// What is added to each channel.
+    pub bias: Param<T>,
+    groups: usize,
+    epsilon: f64,
+}
+
+impl<T: Real> GroupNorm<T> {
+    /// Normalises so many groups of channels; `epsilon` is 1e-5.
+    ///
+    /// # Panics
+    /// If the channels do not divide into the groups.
+    #[track_caller]
+    pub fn new(groups: usize, channels: usize) -> Self {
+        assert!(
+            groups > 0 && channels % groups == 0,
+            "{channels} channels do not divide into {groups} groups"
+        );
+        let weight = Param::new(Tensor::ones([channels]));
+        Self { weight, bias: Param::new(Tensor::zeros([channels])), groups, epsilon: EPSILON }
+    }
+
+    /// With another number added to the variance.
+    #[must_use]
+    pub fn epsilon(self, epsilon: f64) -> Self {
+        Self { epsilon, ..self }
+    }
+}
+
+impl<T: Real> Layer<T> for GroupNorm<T> {
+    /// # Panics
+    /// If the input is not `[batch, channels, ..]`.
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        let (shape, tape) = (x.shape(), x.tape());
+        let channels = self.weight.len();
+        assert!(
+            shape.rank() >= 2 && shape[1] == channels,
+            "a normalisation of {channels} channels takes [batch, {channels}, ..], not {}",
+            x.describe()
+        );
+        let rows =
+            x.reshape([shape[0], self.groups, shape[1..].iter().product::<usize>() / self.groups]);
+        let normal = rows.layer_norm(self.epsilon).reshape(shape);
+        let [weight, bias] =
+            [&self.weight, &self.bias].map(|param| per_channel(param.on(tape), x.rank()));
+        normal * weight + bias
+    }
+}
+
+/// Each channel of each sample of `[batch, channels, ..]` with mean 0 and variance 1
+/// (Ulyanov et al., 2016): PyTorch's `InstanceNorm1d`, `2d` and `3d`.
+///
+/// Without parameters, as in PyTorch; a [`GroupNorm`] of as many groups as channels is the
+/// same with a scale and a shift.
+///
+/// ```
+/// use wengert_core::{Tape, Tensor};
+/// use wengert_nn::{InstanceNorm, Layer};
+///
+/// let tape = Tape::new();
+/// let x = tape.constant(Tensor::new([1, 2, 2], vec![1.0_f64, 3.0, 10.0, 50.0]));
+/// let y = InstanceNorm::new().forward(x);
+/// assert!(y.value().iter().zip([-1.0, 1.0, -1.0, 1.0]).all(|(a, b)| (a - b).abs() < 1e-5));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Module)]
+pub struct InstanceNorm {
+    epsilon: f64,
+}
+
+impl InstanceNorm {
+    /// With an `epsilon` of 1e-5.
+    pub fn new() -> Self {
+        Self { epsilon: EPSILON }
+    }
+
+    /// With another number added to the variance.
+    #[must_use]
+    pub fn epsilon(self, epsilon: f64) -> Self {
+        Self { epsilon }
+    }
+}
+
+impl Default for InstanceNorm {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Real> Layer<T> for InstanceNorm {
+    /// # Panics
+    /// If there are fewer than three axes.
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        assert!(x.rank() >= 3, "instances have axes [batch, channels, ..], not {}", x.describe());
+        x.flatten(2, -1).layer_norm(self.epsilon).reshape(x.shape())
+    }
+}
+
+/// `x_c / (k + alpha / n sum of x_d^2)^beta`, over the `n` channels `d` around channel `c`
+/// of `[batch, channels, ..]` (Krizhevsky et al., 2012).
+///
+/// As in PyTorch the sum is divided by `n`, also at the border, where some of the channels
+/// are not there. MatConvNet does not divide: its `alpha` is `1 / n` of this one.
+///
+/// ```
+/// use wengert_core::{Tape, Tensor};
+/// use wengert_nn::{Layer, LocalResponseNorm};
+///
+/// let tape = Tape::new();
+/// let norm = LocalResponseNorm::new(3).alpha(3.0).beta(1.0);
+/// let y = norm.forward(tape.constant(Tensor::<f64>::ones([1, 3, 1])));
+/// assert_eq!(y.value().to_vec(), [1.0 / 3.0, 1.0 / 4.0, 1.0 / 3.0]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Module)]
+pub struct LocalResponseNorm {
+    channels: usize,
+    alpha: f64,
+    beta: f64,
+    k: f64,
+}
+
+impl LocalResponseNorm {
+    /// Over so many channels, with PyTorch's `alpha` 1e-4, `beta` 0.75 and `k` 1.
+    ///
+    /// # Panics
+    /// If there are none.
+    #[track_caller]
+    pub fn new(channels: usize) -> Self {
+        assert!(channels > 0, "a response is normalised by one channel at least");
+        Self { channels, alpha: 1e-4, beta: 0.75, k: 1.0 }
+    }
+
+    /// With another factor of the mean square.
+    #[must_use]
+    pub fn alpha(self, alpha: f64) -> Self {
+        Self { alpha, ..self }
+    }
+
+    /// With another exponent.
+    #[must_use]
+    pub fn beta(self, beta: f64) -> Self {
+        Self { beta, ..self }
+    }
+
+    /// With another number added.
+    #[must_use]
+    pub fn k(self, k: f64) -> Self {
+        Self { k, ..self }
+    }
+}
+
+impl<T: Real> Layer<T> for LocalResponseNorm {
+    /// # Panics
+    /// If there are fewer than three axes.
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        assert!(x.rank() >= 3, "responses have axes [batch, channels, ..], not {}", x.describe());
+        let n = self.channels;
+        // Planes of channels by places, in which a window of n by 1 slides.
+        let squares = x.square().flatten(2, -1).pad(1, n / 2, (n - 1) / 2);
+        let means = squares.avg_pool2d(Pooling::new([n, 1]).stride(1)).reshape(x.shape());
+        x / (means * T::from_f64(self.alpha) + T::from_f64(self.k)).powf(self.beta)
+    }
+}

@@ -1,0 +1,329 @@
+//! Recurrent networks: a cell that goes along a sequence, in layers and both directions.
+//!
+//! A [`Cell`] is the formula of one step, and that is all in which RNN, LSTM and GRU
+//! differ; the walk along time is written once. What the inputs give to all gates at all
+//! times is one product before the walk; at each step one more takes the state to all gates.
+
+mod cell;
+
+pub use cell::{Cell, GruCell, LstmCell, RnnCell};
+
+use std::array;
+
+use rand::Rng;
+use wengert_core::{Real, Tensor, Var, concat, stack};
+
+use super::{Dropout, Layer};
+use crate::{Module, Param, Path, init};
+
+/// A plain recurrent network: `h = tanh(W x + b + V h + c)`.
+pub type Rnn<T> = Recurrent<T, RnnCell, 1>;
+
+/// Long short-term memory (Hochreiter and Schmidhuber, 1997; with the forget gate of Gers
+/// et al., 2000), of states `[h, c]`: see [`LstmCell`].
+pub type Lstm<T> = Recurrent<T, LstmCell, 2>;
+
+/// The gated recurrent unit (Cho et al., 2014): see [`GruCell`].
+pub type Gru<T> = Recurrent<T, GruCell, 1>;
+
+/// A recurrent network of cells with `S` states.
+///
+/// From `[batch, time, inputs]` to `[batch, time, units]`: what the last layer gives at each
+/// time. In both directions it is `[batch, time, 2 units]`, forwards first. The states have
+/// shape `[layers * directions, batch, units]`, layer by layer.
+///
+/// Parameters have PyTorch's names, shapes and order: for layer `k` and forwards
+/// `weight_ih_lk` of shape `[gates * units, inputs]`, `weight_hh_lk` of shape `[gates *
+/// units, units]`, `bias_ih_lk` and `bias_hh_lk` of shape `[gates * units]`, and backwards
+/// the same with `_reverse` at the end.
+///
+/// ```
+/// use wengert_core::{Tape, Tensor};
+/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::{Layer, Lstm, Module};
+///
+/// let lstm = Lstm::<f64>::new(3, 5, &mut MatlabRng::new(1));
+/// let tape = Tape::new();
+/// let x = tape.constant(Tensor::zeros([2, 7, 3]));
+/// assert_eq!(lstm.forward(x).shape()[..], [2, 7, 5]);
+/// let (outputs, [h, c]) = lstm.run(x, None);
+/// assert_eq!(h.shape()[..], [1, 2, 5]);
+/// // going on from where it stopped
+/// let (_, [_, c]) = lstm.run(x, Some([h, c]));
+/// assert_eq!((outputs.rank(), c.shape()), (3, h.shape()));
+/// assert_eq!(lstm.named_parameters()[0].0, "weight_ih_l0");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Recurrent<T: Real, C, const S: usize> {
+    /// Of each layer, forwards and then, if need be, backwards.
+    directions: Vec<Direction<T>>,
+    cell: C,
+    units: usize,
+    both_ways: bool,
+    time_first: bool,
+    dropout: Dropout,
+}
+
+/// The parameters of one layer in one direction.
+#[derive(Clone, Debug)]
+struct Direction<T: Real> {
+    parameters: [Param<T>; 4],
+}
+
+/// PyTorch's names of the parameters of a direction.
+const NAMES: [&str; 4] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
+
+impl<T: Real> Direction<T> {
+    fn new<R: Rng + ?Sized>(inputs: usize, units: usize, gates: usize, rng: &mut R) -> Self {
+        let bound = 1.0 / (units as f64).sqrt();
+        let rows = gates * units;
+        let mut uniform = |shape: &[usize]| Param::new(init::uniform(shape, -bound, bound, rng));
+        let parameters =
+            [uniform(&[rows, inputs]), uniform(&[rows, units]), uniform(&[rows]), uniform(&[rows])];
+        Self { parameters }
+    }
+}
+
+impl<T: Real, C: Cell<S> + Default, const S: usize> Recurrent<T, C, S> {
+    /// One layer, forwards. All parameters are uniform within `1 / sqrt(units)` of 0, as
+    /// in PyTorch.
+    pub fn new<R: Rng + ?Sized>(inputs: usize, units: usize, rng: &mut R) -> Self {
+        Self::stacked(inputs, units, 1, rng)
+    }
+
+    /// So many layers, each of which takes what the one before gives.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
+    pub fn stacked<R: Rng + ?Sized>(
+        inputs: usize,
+        units: usize,
+        layers: usize,
+        rng: &mut R,
+    ) -> Self {
+        Self::build(inputs, units, layers, false, rng)
+    }
+
+    /// So many layers of cells in both directions.
+    ///
+    /// # Panics
+    /// If there is no layer.
+    #[track_caller]
+    pub fn bidirectional<R: Rng + ?Sized>(
+        inputs: usize,
+        units: usize,
+        layers: usize,
+        rng: &mut R,
+    ) -> Self {
+        Self::build(inputs, units, layers, true, rng)
+    }
+
+    #[track_caller]
+    fn build<R: Rng + ?Sized>(
+        inputs: usize,
+        units: usize,
+        layers: usize,
+        both_ways: bool,
+        rng: &mut R,
+    ) -> Self {
+        assert!(layers > 0, "a recurrent network has one layer at least");
+        let ways = if both_ways { 2 } else { 1 };
+        let directions = (0..layers * ways)
+            .map(|i| {
+                let inputs = if i < ways { inputs } else { ways * units };
+                Direction::new(inputs, units, C::GATES, rng)
+            })
+            .collect();
+        let dropout = Dropout::new(0.0);
+        Self { directions, cell: C::default(), units, both_ways, time_first: false, dropout }
+    }
+}
+
+impl<T: Real, C: Cell<S>, const S: usize> Recurrent<T, C, S> {
+    /// With time before the batch: from `[time, batch, inputs]`. A step's part then lies
+    /// in one piece, which is a little faster.
+    #[must_use]
+    pub fn time_first(self) -> Self {
+        Self { time_first: true, ..self }
+    }
+
+    /// With a [`Dropout`] between the layers.
+    ///
+    /// # Panics
+    /// If the chance is not in [0, 1).
+    #[must_use]
+    #[track_caller]
+    pub fn dropout(self, p: f64) -> Self {
+        Self { dropout: Dropout::new(p), ..self }
+    }
+
+    /// How many directions a layer has.
+    fn ways(&self) -> usize {
+        if self.both_ways { 2 } else { 1 }
+    }
+
+    /// Goes along a sequence, from states or from zeros: what the last layer gives at each
+    /// time, and the states at the end (backwards, that is the first time).
+    ///
+    /// # Panics
+    /// If the input is not `[batch, time, inputs]`, its time has no steps, or the states have
+    /// not shape `[layers * directions, batch, units]`.
+    #[track_caller]
+    pub fn run<'t>(
+        &self,
+        x: Var<'t, T>,
+        states: Option<[Var<'t, T>; S]>,
+    ) -> (Var<'t, T>, [Var<'t, T>; S]) {
+        let (outputs, states) = self.walk(x, states, true);
+        (outputs.expect("outputs were asked for"), states)
+    }
+
+    /// The states at the end of a sequence alone, as [`run`](Self::run) gives them; what the
+    /// last layer gives on the way is not put together.
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    #[track_caller]
+    pub fn last<'t>(&self, x: Var<'t, T>, states: Option<[Var<'t, T>; S]>) -> [Var<'t, T>; S] {
+        self.walk(x, states, false).1
+    }
+
+    #[track_caller]
+    fn walk<'t>(
+        &self,
+        x: Var<'t, T>,
+        states: Option<[Var<'t, T>; S]>,
+        outputs: bool,
+    ) -> (Option<Var<'t, T>>, [Var<'t, T>; S]) {
+        let inputs = self.directions[0].parameters[0].shape()[1];
+        let (order, time_axis) =
+            if self.time_first { ("time, batch", 0) } else { ("batch, time", 1) };
+        let shape = x.shape();
+        assert!(
+            shape.rank() == 3 && shape[2] == inputs && shape[time_axis as usize] > 0,
+            "a recurrent network takes [{order}, {inputs}] with a step at least, not {}",
+            x.describe()
+        );
+        let state_shape = [self.directions.len(), shape[1 - time_axis as usize], self.units];
+        for state in states.iter().flatten() {
+            assert!(
+                state.shape()[..] == state_shape,
+                "states have shape {state_shape:?}, [layers * directions, batch, units], not {}",
+                state.describe()
+            );
+        }
+        let zeros = || x.tape().constant(Tensor::zeros(&state_shape[1..]));
+        let first = |direction: usize| match &states {
+            Some(states) => states.map(|state| state.slice(0, direction..direction + 1).squeeze(0)),
+            None => array::from_fn(|_| zeros()),
+        };
+
+        let mut ends: [Vec<Var<'t, T>>; S] = array::from_fn(|_| Vec::new());
+        let layers = self.directions.len() / self.ways();
+        let mut value = Some(x);
+        for layer in 0..layers {
+            let last = layer + 1 == layers;
+            let x = value.take().expect("only the last layer gives nothing");
+            let x = if layer > 0 { self.dropout.forward(x) } else { x };
+            let mut ways = Vec::with_capacity(self.ways());
+            for way in 0..self.ways() {
+                let index = layer * self.ways() + way;
+                let direction = &self.directions[index];
+                let (steps, end) = self.go(direction, x, time_axis, way == 1, first(index));
+                if outputs || !last {
+                    ways.push(stack(&steps, time_axis));
+                }
+                for (ends, end) in ends.iter_mut().zip(end) {
+                    ends.push(end);
+                }
+            }
+            value = match ways[..] {
+                [] => None,
+                [forwards] => Some(forwards),
+                _ => Some(concat(&ways, -1)),
+            };
+        }
+        (value, ends.map(|ends| stack(&ends, 0)))
+    }
+
+    /// One layer in one direction: its state `h` at each time, and all states at the end.
+    #[track_caller]
+    fn go<'t>(
+        &self,
+        direction: &Direction<T>,
+        x: Var<'t, T>,
+        time_axis: isize,
+        backwards: bool,
+        mut states: [Var<'t, T>; S],
+    ) -> (Vec<Var<'t, T>>, [Var<'t, T>; S]) {
+        let [w_input, w_state, b_input, b_state] =
+            direction.parameters.each_ref().map(|param| param.on(x.tape()));
+        // Where a cell adds the two parts of its gates, so are their biases, once.
+        let (bias, b_state) =
+            if C::ADDS { (b_input + b_state, None) } else { (b_input, Some(b_state)) };
+        let from_inputs = x.matmul(w_input.transpose()) + bias;
+        // Turned once: so the adjoints of all steps add up as they lie.
+        let to_gates = w_state.transpose();
+        let time = x.shape()[time_axis as usize];
+        let mut steps = Vec::with_capacity(time);
+        for step in 0..time {
+            let at = if backwards { time - 1 - step } else { step };
+            let input = from_inputs.slice(time_axis, at..at + 1).squeeze(time_axis);
+            let product = states[0].matmul(to_gates);
+            let state = b_state.map_or(product, |bias| product + bias);
+            states = self.cell.step(input, state, states);
+            steps.push(states[0]);
+        }
+        if backwards {
+            steps.reverse();
+        }
+        (steps, states)
+    }
+}
+
+impl<T: Real, C: Cell<S>, const S: usize> Layer<T> for Recurrent<T, C, S> {
+    /// What the last layer gives at each time, from states of zeros.
+    ///
+    /// # Panics
+    /// As [`Recurrent::run`].
+    #[track_caller]
+    fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        self.run(x, None).0
+    }
+}
+
+impl<T: Real, C, const S: usize> Recurrent<T, C, S> {
+    /// The name of a parameter of a direction.
+    fn name(&self, index: usize, parameter: usize) -> String {
+        let ways = if self.both_ways { 2 } else { 1 };
+        let suffix = if index % ways == 1 { "_reverse" } else { "" };
+        format!("{}_l{}{suffix}", NAMES[parameter], index / ways)
+    }
+}
+
+/// By hand, since PyTorch puts layer and direction into the names.
+impl<T: Real, C, const S: usize> Module<T> for Recurrent<T, C, S> {
+    fn visit<'a>(&'a self, path: &Path<'_>, f: &mut dyn FnMut(&Path<'_>, &'a Param<T>)) {
+        for (index, direction) in self.directions.iter().enumerate() {
+            for (parameter, param) in direction.parameters.iter().enumerate() {
+                f(&path.field(&self.name(index, parameter)), param);
+            }
+        }
+    }
+
+    fn visit_mut<'a>(
+        &'a mut self,
+        path: &Path<'_>,
+        f: &mut dyn FnMut(&Path<'_>, &'a mut Param<T>),
+    ) {
+        let names: Vec<[String; 4]> = (0..self.directions.len())
+            .map(|index| array::from_fn(|parameter| self.name(index, parameter)))
+            .collect();
+        for (direction, names) in self.directions.iter_mut().zip(&names) {
+            for (param, name) in direction.parameters.iter_mut().zip(names) {
+                f(&path.field(name), param);
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Connectionist temporal classification: labels whose places in a sequence are not known.
+
+use wengert_core::{Real, Tensor, Var};
+
+/// What stands for the logarithm of 0. Finite, so that no difference of two is NaN; far
+/// below what a sequence can reach.
+const NEVER: f64 = -1e30;
+
+/// The class that means no label.
+const BLANK: usize = 0;
+
+/// The loss of Graves et al. (2006): minus the logarithm of the probability of each label
+/// sequence, summed over all ways to spread it over time, with blanks (class 0) anywhere and
+/// labels repeated at will; equal labels in a row have a blank between them.
+///
+/// `logarithms` are those of probabilities, of shape `[N, time, K]`; a sample counts up to
+/// its own length of time. Each sample is divided by the number of its labels, and the
+/// samples are averaged, as PyTorch's `CTCLoss` does (a sample without labels is divided by
+/// 1). A label sequence that does not fit into its time gives a very large loss.
+///
+/// ```
+/// use wengert_core::Tape;
+/// use wengert_nn::loss::ctc;
+///
+/// let tape = Tape::<f64>::new();
+/// // Two steps, of which one or both may be the label: three ways of 1/4 each.
+/// let even = tape.variable([[[0.5, 0.5], [0.5, 0.5]]]).ln();
+/// assert!((ctc(even, &[&[1]], &[2]).item() + 0.75_f64.ln()).abs() < 1e-15);
+/// ```
+///
+/// # Panics
+/// If there is not one label sequence and one length for each sample, a label is 0 or not
+/// below K, or a length is 0 or beyond the time.
+#[track_caller]
+pub fn ctc<'t, T: Real>(
+    logarithms: Var<'t, T>,
+    labels: &[&[usize]],
+    lengths: &[usize],
+) -> Var<'t, T> {
+    let [samples, time, classes] = logarithms.shape()[..] else {
+        panic!("logarithms have shape [N, time, K], and this is {}", logarithms.describe());
+    };
+    check(logarithms, labels, lengths);
+    let tape = logarithms.tape();
+    let longest = labels.iter().map(|labels| labels.len()).max().unwrap_or(0);
+    // The states of a sample: its labels with blanks before, between and after them. Those
+    // of shorter samples go on with blanks, which no way to the end comes through.
+    let states = 2 * longest + 1;
+    let class = |sample: usize, state: usize| match labels[sample].get(state / 2) {
+        Some(&label) if state % 2 == 1 => label,
+        _ => BLANK,
+    };
+    let places: Vec<usize> = (0..samples * states)
+        .map(|place| place / states * classes + class(place / states, place % states))
+        .collect();
+    let mask = |allowed: &dyn Fn(usize, usize) -> bool| {
+        tape.constant(Tensor::from_fn([samples, states], |place| {
+            let allowed = allowed(place / states, place % states);
+            T::from_f64(if allowed { 0.0 } else { NEVER })
+        }))
+    };
+    // A blank between two labels may be left out if these differ.
+    let skip = mask(&|sample, state| {
+        state >= 2
+            && class(sample, state) != BLANK
+            && class(sample, state) != class(sample, state - 2)
+    });
+    let start = mask(&|_, state| state < 2);
+    let end = mask(&|sample, state| {
+        let last = 2 * labels[sample].len();
+        state == last || state + 1 == last
+    });
+
+    let of_states = |step: usize| {
+        let now = logarithms.slice(1, step..step + 1).squeeze(1);
+        now.flatten(0, -1).gather(0, places.clone()).reshape([samples, states])
+    };
+    // Moved by some states, with what cannot be before the first.
+    let moved = |x: Var<'t, T>, by: usize| {
+        let by = by.min(states);
+        let never = tape.constant(T::from_f64(NEVER)).broadcast_to([samples, by]);
+        wengert_core::concat(&[never, x.slice(1, ..states - by)], 1)
+    };
+    // The logarithms of the probability to be in a state at a step.
+    let mut reached = start + of_states(0);
+    for step in 1..time {
+        let come = reached.log_add_exp(moved(reached, 1)).log_add_exp(moved(reached, 2) + skip);
+        let next = come + of_states(step);
+        reached = if lengths.iter().all(|&length| step < length) {
+            next
+        } else {
+            let goes_on = lengths.iter().map(|&n| T::from_f64(f64::from(u8::from(step < n))));
+            tape.constant(Tensor::new([samples, 1], goes_on.collect())).select(next, reached)
+        };
+    }
+    let shares = labels.iter().map(|labels| T::from_f64(-1.0 / labels.len().max(1) as f64));
+    ((reached + end).log_sum_exp(1) * tape.constant(Tensor::new([samples], shares.collect())))
+        .mean()
+}
+
+/// That labels and lengths are those of the samples.
+#[track_caller]
+fn check<T: Real>(logarithms: Var<'_, T>, labels: &[&[usize]], lengths: &[usize]) {
+    let shape = logarithms.shape();
+    let (samples, time, classes) = (shape[0], shape[1], shape[2]);
+    assert!(
+        labels.len() == samples && lengths.len() == samples,
+        "{} label sequences and {} lengths for {}",
+        labels.len(),
+        lengths.len(),
+        logarithms.describe()
+    );
+    for (sample, (labels, &length)) in labels.iter().zip(lengths).enumerate() {
+        if let Some(label) = labels.iter().find(|&&label| label == BLANK || label >= classes) {
+            panic!("label {label} of sample {sample} is none of 1..{classes}; 0 is the blank");
+        }
+        assert!(
+            (1..=time).contains(&length),
+            "sample {sample} has a length of {length}, of {time} steps"
+        );
+    }
+}

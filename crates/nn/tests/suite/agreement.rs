@@ -1,0 +1,171 @@
+//! How layers and losses are tested: against PyTorch, and by differences.
+//!
+//! `tests/golden/torch.txt` has what PyTorch gives for states and inputs that are formulas,
+//! repeated here; `tests/golden/torch_golden.py` has written it. A state is loaded by name,
+//! so a case passes only if names, shapes and layouts are PyTorch's.
+
+use std::cell::RefCell;
+
+use indexmap::IndexMap;
+use wengert_core::{Shape, Tape, Tensor, Var, check};
+use wengert_nn::{Module, Param};
+
+/// What PyTorch says of a case.
+struct Golden {
+    state: IndexMap<String, Tensor<f64>>,
+    inputs: Vec<Tensor<f64>>,
+    output: Tensor<f64>,
+}
+
+fn state_value(name: &str, shape: Shape, j: usize) -> Tensor<f64> {
+    let (offset, scale) = match name.rsplit('.').next() {
+        Some("running_var") => (1.5, 0.4),
+        Some("num_batches_tracked") => (0.0, 0.0),
+        _ => (0.0, 0.4),
+    };
+    Tensor::from_fn(shape, |k| offset + scale * (0.7 * k as f64 + 1.3 * j as f64 + 1.0).sin())
+}
+
+fn input_value(shape: Shape, i: usize) -> Tensor<f64> {
+    Tensor::from_fn(shape, |k| 1.5 * (1.1 * k as f64 + 0.5 * i as f64 + 0.3).sin())
+}
+
+/// Labels of the cases that have some.
+pub(crate) fn labels(count: usize, classes: usize) -> Vec<usize> {
+    (0..count).map(|i| (3 * i + 1) % classes).collect()
+}
+
+fn golden(name: &str) -> Golden {
+    let file = include_str!("../golden/torch.txt");
+    let mut lines = file.lines().skip_while(|line| line.strip_prefix("case ") != Some(name));
+    assert!(lines.next().is_some(), "PyTorch was not asked for {name}");
+    let shape = |extents: &str| -> Shape {
+        extents.split_whitespace().map(|n| n.parse::<usize>().unwrap()).collect()
+    };
+    let (mut state, mut inputs) = (IndexMap::new(), Vec::new());
+    loop {
+        let line = lines.next().unwrap();
+        let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match kind {
+            "state" => {
+                let (name, extents) = rest.split_once(' ').unwrap_or((rest, ""));
+                let value = state_value(name, shape(extents), state.len());
+                state.insert(name.to_owned(), value);
+            }
+            "input" => inputs.push(input_value(shape(rest), inputs.len())),
+            _ => {
+                let numbers = lines.next().unwrap().split(' ').map(|x| x.parse().unwrap());
+                return Golden {
+                    state,
+                    inputs,
+                    output: Tensor::new(shape(rest), numbers.collect()),
+                };
+            }
+        }
+    }
+}
+
+/// What PyTorch gives for a case.
+pub(crate) fn golden_output(name: &str) -> Tensor<f64> {
+    golden(name).output
+}
+
+/// The names of all cases that PyTorch was asked for.
+pub(crate) fn golden_names() -> impl Iterator<Item = &'static str> {
+    include_str!("../golden/torch.txt").lines().filter_map(|line| line.strip_prefix("case "))
+}
+
+/// A function of inputs on a tape.
+type Function<'f> = dyn for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64> + 'f;
+
+/// A module with PyTorch's state gives PyTorch's output, and has a right gradient.
+pub(crate) fn agrees<M: Module<f64>>(
+    name: &str,
+    mut net: M,
+    f: impl for<'t> Fn(&M, &[Var<'t, f64>]) -> Var<'t, f64>,
+) {
+    let Golden { state, inputs, output } = golden(name);
+    net.load_state_dict(&state).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert!(net.state_dict().keys().eq(state.keys()), "{name}: the order of the state");
+    let tape = Tape::new();
+    let vars: Vec<_> = inputs.iter().map(|input| tape.constant(input)).collect();
+    compare(name, &f(&net, &vars).value(), &output);
+    let net = RefCell::new(net);
+    let parameters = net.borrow().parameter_vector();
+    let gradient = {
+        let tape = Tape::new();
+        let vars: Vec<_> = inputs.iter().map(|input| tape.constant(input)).collect();
+        let net = net.borrow();
+        let cost = contracted(f(&net, &vars));
+        if parameters.is_empty() { vec![] } else { net.gradient_vector(&cost.backward()) }
+    };
+    by_differences(name, &parameters, &gradient, &|vector| {
+        net.borrow_mut().set_parameter_vector(vector);
+        let tape = Tape::new();
+        let vars: Vec<_> = inputs.iter().map(|input| tape.constant(input)).collect();
+        contracted(f(&net.borrow(), &vars)).item()
+    });
+    net.borrow_mut().set_parameter_vector(&parameters);
+    let net = net.into_inner();
+    input_gradients(name, &inputs, &|vars| f(&net, vars));
+}
+
+/// A function without parameters agrees with PyTorch, and has a right gradient.
+pub(crate) fn function_agrees(name: &str, f: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>) {
+    agrees::<Vec<Param<f64>>>(name, Vec::new(), |_, vars| f(vars));
+}
+
+pub(crate) fn compare(name: &str, value: &Tensor<f64>, expected: &Tensor<f64>) {
+    assert_eq!(value.shape(), expected.shape(), "{name}");
+    for (i, (a, b)) in value.iter().zip(expected.iter()).enumerate() {
+        assert!((a - b).abs() < 1e-12 * (1.0 + b.abs()), "{name}: {a} and not {b} at place {i}");
+    }
+}
+
+/// A value as one number that no element cancels out of.
+fn contracted(y: Var<'_, f64>) -> Var<'_, f64> {
+    let weights = Tensor::from_fn(y.shape(), |k| 1.0 + (0.9 * k as f64).cos() / 2.0);
+    (y * y.tape().constant(weights)).sum()
+}
+
+/// A gradient against differences of the fourth order.
+pub(crate) fn by_differences(name: &str, x: &[f64], gradient: &[f64], f: &dyn Fn(&[f64]) -> f64) {
+    let mut moved = x.to_vec();
+    for i in 0..x.len() {
+        let mut difference = |h: f64| {
+            let mut at = |step: f64| {
+                moved[i] = x[i] + step;
+                f(&moved)
+            };
+            (at(h) - at(-h)) / (2.0 * h)
+        };
+        let expected = (4.0 * difference(1e-4) - difference(2e-4)) / 3.0;
+        moved[i] = x[i];
+        let error = (gradient[i] - expected).abs();
+        assert!(
+            error < 1e-9 * (1.0 + expected.abs()),
+            "{name}: the derivative for number {i} is {} and not {expected}",
+            gradient[i]
+        );
+    }
+}
+
+/// The core's check of the gradient in each input, with the others fixed: of the first and
+/// second order, forwards and backwards.
+fn input_gradients(name: &str, inputs: &[Tensor<f64>], f: &Function<'_>) {
+    for (i, input) in inputs.iter().enumerate() {
+        let report = check::gradient(
+            |x| {
+                let tape = x.tape();
+                let vars: Vec<_> = inputs
+                    .iter()
+                    .enumerate()
+                    .map(|(k, other)| if k == i { x } else { tape.constant(other) })
+                    .collect();
+                f(&vars)
+            },
+            input,
+        );
+        assert!(report.is_right(), "{name}, input {i}:\n{report}");
+    }
+}

@@ -1,0 +1,124 @@
+//! Every loss against PyTorch and by its gradient, and that none is left out.
+
+use wengert_core::{Tape, Tensor};
+use wengert_nn::loss::*;
+use wengert_nn::{Linear, Module};
+
+use crate::agreement::{
+    by_differences, compare, function_agrees, golden_names, golden_output, labels,
+};
+
+#[test]
+fn of_numbers() {
+    function_agrees("loss/quadratic_cost", |x| quadratic_cost(x[0], x[1]));
+    function_agrees("loss/squared_error", |x| squared_error(x[0], x[1]));
+    function_agrees("loss/mse", |x| mse(x[0], x[1]));
+    function_agrees("loss/l1", |x| l1(x[0], x[1]));
+    function_agrees("loss/huber", |x| huber(x[0], x[1], 0.7));
+}
+
+#[test]
+fn of_classes() {
+    let labels = &labels(4, 3);
+    let weights = || CrossEntropy::new().weights([0.5, 1.0, 2.0]);
+    function_agrees("loss/cross_entropy", |x| cross_entropy(x[0], labels));
+    function_agrees("loss/cross_entropy_sum", |x| cross_entropy_sum(x[0], labels));
+    function_agrees("loss/cross_entropy_with", |x| cross_entropy_with(x[0], x[1]));
+    function_agrees("loss/CrossEntropy", |x| weights().ignoring(2).smoothing(0.1).of(x[0], labels));
+    function_agrees("loss/CrossEntropy/sum", |x| weights().sum().of(x[0], labels));
+    function_agrees("loss/nll", |x| nll(x[0], labels));
+    function_agrees("loss/binary_cross_entropy", |x| binary_cross_entropy(x[0], x[1]));
+    function_agrees("loss/kl_divergence", |x| kl_divergence(x[0], x[1].abs() + 0.1));
+}
+
+#[test]
+fn with_margins() {
+    let labels = &labels(4, 3);
+    function_agrees("loss/hinge", |x| hinge(x[0], x[1].sign()));
+    function_agrees("loss/multi_margin", |x| multi_margin(x[0], labels));
+    function_agrees("loss/cosine_embedding", |x| {
+        cosine_embedding(x[0], x[1], x[0].tape().constant([1.0, -1.0, -1.0, 1.0]), 0.2)
+    });
+    function_agrees("loss/triplet_margin", |x| triplet_margin(x[0], x[1], x[2], 2.0));
+}
+
+#[test]
+fn of_sequences() {
+    function_agrees("loss/ctc", |x| ctc(x[0].log_softmax(-1), &[&[1, 2, 2], &[3]], &[6, 4]));
+}
+
+/// All ways to spread labels over time, one by one.
+#[test]
+fn ctc_is_the_sum_over_all_ways() {
+    let (time, classes) = (4, 3);
+    let p = Tensor::from_fn([1, time, classes], |k| 0.3 + 0.2 * (k as f64).sin());
+    for labels in [&[][..], &[2], &[1, 2], &[1, 1], &[2, 1, 2]] {
+        let mut sum = 0.0;
+        for code in 0..classes.pow(time as u32) {
+            let way: Vec<usize> =
+                (0..time).map(|step| code / classes.pow(step as u32) % classes).collect();
+            let mut spelt = way.clone();
+            spelt.dedup();
+            spelt.retain(|&class| class != 0);
+            if spelt == labels {
+                sum += (0..time).map(|step| p.at(&[0, step, way[step]])).product::<f64>();
+            }
+        }
+        let loss = ctc(Tape::new().constant(&p).ln(), &[labels], &[time]).item();
+        let expected = -sum.ln() / labels.len().max(1) as f64;
+        assert!((loss - expected).abs() < 1e-12, "{labels:?}: {loss} and not {expected}");
+    }
+}
+
+#[test]
+fn of_weights() {
+    let layer = || Linear::from_parts([[0.0; 3]; 2], [0.0; 2]);
+    // PyTorch's case has a weight alone; the bias must not count.
+    let mut net = layer();
+    net.set_parameter_vector(&std::array::from_fn::<_, 8, _>(|k| {
+        if k < 6 { 0.4 * (0.7 * k as f64 + 1.0).sin() } else { 5.0 }
+    }));
+    let tape = Tape::new();
+    let cost = penalty(&net, &tape, 0.3, 5);
+    compare("loss/penalty", &cost.value(), &golden_output("loss/penalty"));
+    let gradient = net.gradient_vector(&cost.backward());
+    by_differences("penalty", &net.parameter_vector(), &gradient, &|vector| {
+        let mut net = layer();
+        net.set_parameter_vector(vector);
+        penalty(&net, &Tape::new(), 0.3, 5).item()
+    });
+}
+
+#[test]
+#[should_panic(expected = "label 0 of sample 1 is none of 1..3; 0 is the blank")]
+fn a_blank_is_no_label() {
+    let tape = Tape::<f64>::new();
+    ctc(tape.constant(Tensor::zeros([2, 3, 3])), &[&[1], &[2, 0]], &[3, 3]);
+}
+
+#[test]
+#[should_panic(expected = "label 7 of sample 0 is none of 0..3")]
+fn only_the_label_that_is_ignored_may_be_out_of_range() {
+    let tape = Tape::<f64>::new();
+    CrossEntropy::new().ignoring(9).of(tape.constant(Tensor::zeros([2, 3])), &[7, 9]);
+}
+
+#[test]
+fn no_loss_is_without_a_case() {
+    let exported: Vec<&str> = include_str!("../../src/loss/mod.rs")
+        .split("pub use ")
+        .skip(1)
+        .filter_map(|rest| rest.split(';').next()?.split_once("::"))
+        .flat_map(|(_, names)| names.split([',', '{', '}', ' ', '\n']))
+        .filter(|name| !name.is_empty())
+        .collect();
+    assert!(exported.len() > 15, "{exported:?}");
+    let (source, page) = (include_str!("losses.rs"), include_str!("../../../../docs/layers.md"));
+    for name in exported {
+        assert!(golden_names().any(|case| case == format!("loss/{name}")), "{name}: no golden");
+        assert!(page.contains(&format!("`{name}`")), "docs/layers.md does not list {name}");
+    }
+    for case in golden_names().filter(|case| case.starts_with("loss/")) {
+        assert!(source.contains(&format!("\"{case}\"")), "{case} is not compared");
+    }
+}
