@@ -40,7 +40,7 @@ pub type AdaptiveMaxPool2d = AdaptiveMaxPool<2>;
 /// use wengert_nn::{Layer, MaxPool1d};
 ///
 /// let tape = Tape::new();
-/// let x = tape.constant([[[1.0, 5.0, 2.0, -3.0, -1.0]]]);
+/// let x = tape.constant([[1.0, 5.0, 2.0, -3.0, -1.0]]);
 /// assert_eq!(MaxPool1d::new(2).forward(x).value().to_vec(), [5.0, 2.0]);
 /// // reaching beyond the end, as MatConvNet's network for CIFAR-10 does
 /// let reaching = MaxPool1d::new(3).stride(2).padding([[0, 1]]);
@@ -59,7 +59,7 @@ pub struct MaxPool<const D: usize>(#[module(skip)] Pooling<D>);
 /// use wengert_nn::{AvgPool1d, Layer};
 ///
 /// let tape = Tape::new();
-/// let x = tape.constant([[[1.0, 5.0, 3.0]]]);
+/// let x = tape.constant([[1.0, 5.0, 3.0]]);
 /// let pool = AvgPool1d::new(2).padding([[0, 1]]);
 /// assert_eq!(pool.forward(x).value().to_vec(), [3.0, 1.5]);
 /// assert_eq!(pool.cropped().forward(x).value().to_vec(), [3.0, 3.0]);
@@ -140,7 +140,7 @@ impl<const D: usize> AvgPool<D> {
 /// use wengert_nn::{AdaptiveAvgPool1d, Layer};
 ///
 /// let tape = Tape::new();
-/// let y = AdaptiveAvgPool1d::new(2).forward(tape.constant([[[1.0, 2.0, 6.0]]]));
+/// let y = AdaptiveAvgPool1d::new(2).forward(tape.constant([[1.0, 2.0, 6.0]]));
 /// assert_eq!(y.value().to_vec(), [1.5, 4.0]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Module)]
@@ -195,7 +195,7 @@ impl<T: Real, const D: usize> Layer<T> for AdaptiveMaxPool<D> {
 /// use wengert_nn::{GlobalAvgPool, GlobalMaxPool, Layer};
 ///
 /// let tape = Tape::new();
-/// let x = tape.constant([[[[1.0, 2.0], [3.0, 6.0]]]]);
+/// let x = tape.constant([[1.0, 2.0], [3.0, 6.0]]).reshape([1, 1, 2, 2]);
 /// assert_eq!(GlobalAvgPool.forward(x).value().to_vec(), [3.0]);
 /// assert_eq!(GlobalMaxPool.forward(x).value().to_vec(), [6.0]);
 /// ```

@@ -24,7 +24,7 @@ const BLANK: usize = 0;
 ///
 /// let tape = Tape::<f64>::new();
 /// // Two steps, of which one or both may be the label: three ways of 1/4 each.
-/// let even = tape.variable([[[0.5, 0.5], [0.5, 0.5]]]).ln();
+/// let even = tape.variable([[0.5, 0.5], [0.5, 0.5]]).ln().unsqueeze(0);
 /// assert!((ctc(even, &[&[1]], &[2]).item() + 0.75_f64.ln()).abs() < 1e-15);
 /// ```
 ///
