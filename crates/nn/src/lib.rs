@@ -10,7 +10,8 @@
 //!   [`Sequential`]
 //! - [`init`]: where training starts
 //! - [`loss`]: what training makes small
-//! - [`optim`]: how: [`Sgd`], [`Adam`], rules of one's own, steepest [`Descent`](optim::Descent)
+//! - [`optim`]: how: [`Sgd`], [`Adam`] and its kin, rules of one's own, schedules; solvers for
+//!   whole costs, from steepest [`Descent`](optim::Descent) to [`optim::LevenbergMarquardt`]
 //! - [`TrainStep`]: a whole step, compiled
 //! - [`sample`]: which samples a step looks at
 //! - [`random`]: uniform and normal numbers, and a generator that equals MATLAB's

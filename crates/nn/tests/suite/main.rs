@@ -6,3 +6,6 @@ mod derive;
 mod gradients;
 mod module;
 mod optim;
+mod rules;
+mod schedules;
+mod solvers;
