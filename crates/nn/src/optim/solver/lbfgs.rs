@@ -167,10 +167,10 @@ fn search(
     };
     // Where costs agree to rounding, the slope alone decides.
     let noise = 4.0 * f64::EPSILON * start.cost.abs();
-    let is_high = |trial: &Trial, low: &Trial| {
+    let is_low = |trial: &Trial, low: &Trial| {
         let bound = start.cost + DECREASE * trial.length * slope + noise;
-        // A cost that is no number counts as high.
-        !(trial.point.cost <= bound) || trial.point.cost > low.point.cost + noise
+        // A cost that is no number is not low.
+        trial.point.cost <= bound && trial.point.cost <= low.point.cost + noise
     };
     let is_flat = |trial: &Trial| trial.slope.abs() <= -FLATTENING * slope;
 
@@ -179,7 +179,7 @@ fn search(
     let mut high = None;
     for _ in 0..TRIALS {
         let trial = trial_at(length);
-        let beyond = is_high(&trial, &low);
+        let beyond = !is_low(&trial, &low);
         if !beyond && is_flat(&trial) {
             return Some(trial.point);
         }

@@ -142,7 +142,7 @@ impl NewtonCg {
                 let noise = 10.0 * f64::EPSILON * point.cost.abs();
                 let ratio = (point.cost - next.cost + noise) / (step.decrease + noise);
                 let length = norm(&step.step);
-                if !(ratio >= 0.25) {
+                if ratio.is_nan() || ratio < 0.25 {
                     radius = 0.25 * length;
                 } else if ratio > 0.75 && step.is_at_border {
                     radius *= 2.0;
@@ -200,7 +200,7 @@ fn steihaug(
         let falls = |a: f64| a * square - 0.5 * a * a * curvature;
         let length = square / curvature;
         let next = plus(&step, length, &direction);
-        if !(curvature > 0.0) || norm(&next) >= radius {
+        if curvature.is_nan() || curvature <= 0.0 || norm(&next) >= radius {
             let length = to_border(&step, &direction, radius);
             let step = plus(&step, length, &direction);
             return Step { step, decrease: decrease + falls(length), is_at_border: true };
