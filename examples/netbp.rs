@@ -32,7 +32,7 @@ use wengert::nn::random::MatlabRng;
 use wengert::prelude::*;
 
 use paper::trainer::{Monitor, Trainer};
-use paper::{Net, Points, code_cost, lemma, network};
+use paper::{Net, Points, code_cost, decide, lemma, misclassified, network};
 
 /// Intervals of the grid on each side of the unit square, as in the paper.
 const INTERVALS: usize = 500;
@@ -131,7 +131,7 @@ fn run(options: &Options, report: &mut dyn Write) -> io::Result<serde_json::Valu
     writeln!(report, "  cost at the end              {last:.4e}")?;
     writeln!(report, "  time                         {seconds:.2} s")?;
 
-    let shaded = decide(&net);
+    let shaded = decide(&net, INTERVALS);
     let misclassified = misclassified(&net, &points);
     let nodes = shaded.iter().filter(|&&in_a| in_a).count();
     writeln!(report, "  misclassified points         {misclassified}")?;
@@ -276,29 +276,6 @@ fn progress_bar(steps: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("  training {bar:40} {percent}%  {msg}  {eta} left")
         .expect("the template is well-formed");
     ProgressBar::new(steps).with_style(style)
-}
-
-/// For each node of the grid, row by row from the bottom: does `F1 > F2`?
-fn decide(net: &Net) -> Vec<bool> {
-    let coordinate = |i: usize| i as f64 / INTERVALS as f64;
-    let mut tape = Tape::new();
-    let mut shaded = Vec::new();
-    for row in 0..=INTERVALS {
-        let nodes = (0..=INTERVALS).flat_map(|column| [coordinate(column), coordinate(row)]);
-        let x = Tensor::new([INTERVALS + 1, 2], nodes.collect());
-        tape.reset();
-        let output = tape.without_gradients(|| net.forward(tape.constant(x)).value().to_vec());
-        shaded.extend(output.as_chunks().0.iter().map(|[f1, f2]| f1 > f2));
-    }
-    shaded
-}
-
-fn misclassified(net: &Net, points: &Points) -> usize {
-    let tape = Tape::new();
-    let output = net.forward(tape.constant(points.inputs())).value();
-    let is_wrong =
-        |&point: &usize| (output.at(&[point, 0]) > output.at(&[point, 1])) != (point < points.in_a);
-    (0..points.len()).filter(is_wrong).count()
 }
 
 /// Draws the paper's figures and writes the cost curve as CSV.

@@ -7,9 +7,11 @@
 #[path = "../examples/paper/mod.rs"]
 mod paper;
 
+use paper::squares::{Residuals, solve, solve_by};
 use paper::trainer::{Monitor, Trainer};
-use paper::{Net, Points, code_cost, lemma, network};
+use paper::{Net, Points, code_cost, lemma, misclassified, network};
 use wengert::nn::Module;
+use wengert::nn::optim::LevenbergMarquardt;
 use wengert::nn::random::MatlabRng;
 use wengert::prelude::*;
 
@@ -187,4 +189,29 @@ fn the_sampled_points_are_the_paper_s() {
     Net::start(&mut rng);
     let indices: Vec<usize> = (0..20).map(|_| rng.randi(10)).collect();
     assert_eq!(indices, [1, 2, 3, 2, 4, 4, 7, 7, 10, 5, 6, 8, 2, 4, 4, 7, 4, 2, 1, 9]);
+}
+
+/// Section 2: from the paper's start, the twenty components are done within tens of steps.
+#[test]
+fn least_squares_tells_the_points_apart() {
+    for points in [Points::ten(), Points::eleven()] {
+        let mut net = Net::start(&mut MatlabRng::new(5000));
+        let outcome = solve(&mut net, &points, Residuals::Components);
+        assert!(outcome.steps < 100 && 2.0 * outcome.cost < 1e-3, "{outcome:?}");
+        assert_eq!(misclassified(&net, &points), 0);
+    }
+}
+
+/// Both forms of the residuals have the same sum of squares, and so the same gradient.
+#[test]
+fn norms_and_components_have_one_cost() {
+    let points = Points::ten();
+    let [norms, components] = [Residuals::Norms, Residuals::Components].map(|form| {
+        let mut net = Net::start(&mut MatlabRng::new(5000));
+        solve_by(&LevenbergMarquardt::new().budget(0), &mut net, &points, form)
+    });
+    assert_close(&[2.0 * norms.cost, 2.0 * components.cost], &[5.328816969901379; 2], 1e-14);
+    // The gradient of the cost (6) is a tenth of it.
+    let norm = 10.0 * 0.057326568587641;
+    assert_close(&[norms.gradient_norm, components.gradient_norm], &[norm; 2], 1e-13);
 }

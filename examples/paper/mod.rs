@@ -3,12 +3,13 @@
 //! The examples about sections 2 to 6 share this module. The network is written
 //! as equation (4) stands in the paper, on variables of a tape; what the paper
 //! derives by hand, in Lemma 1, is in [`lemma`], to be compared with the tape; its
-//! training is in [`trainer`].
+//! training is in [`trainer`] and, by least squares, in [`squares`].
 
 // Each example uses its part.
 #![allow(dead_code)]
 
 pub mod lemma;
+pub mod squares;
 pub mod trainer;
 
 use wengert::nn::random::MatlabRng;
@@ -117,4 +118,29 @@ impl Net {
 /// squared norms of the residuals, 20 times the cost (6) of ten points.
 pub fn code_cost<'t>(output: Var<'t, f64>, targets: &Tensor<f64>) -> Var<'t, f64> {
     (output - output.tape().constant(targets)).square().sum()
+}
+
+/// For each node of a grid over the unit square, with so many intervals on each side, row by
+/// row from the bottom: does `F1 > F2`?
+pub fn decide(net: &Net, intervals: usize) -> Vec<bool> {
+    let coordinate = |i: usize| i as f64 / intervals as f64;
+    let mut tape = Tape::new();
+    let mut shaded = Vec::new();
+    for row in 0..=intervals {
+        let nodes = (0..=intervals).flat_map(|column| [coordinate(column), coordinate(row)]);
+        let x = Tensor::new([intervals + 1, 2], nodes.collect());
+        tape.reset();
+        let output = tape.without_gradients(|| net.forward(tape.constant(x)).value().to_vec());
+        shaded.extend(output.as_chunks().0.iter().map(|[f1, f2]| f1 > f2));
+    }
+    shaded
+}
+
+/// How many points are on the wrong side.
+pub fn misclassified(net: &Net, points: &Points) -> usize {
+    let tape = Tape::new();
+    let output = net.forward(tape.constant(points.inputs())).value();
+    let is_wrong =
+        |&point: &usize| (output.at(&[point, 0]) > output.at(&[point, 1])) != (point < points.in_a);
+    (0..points.len()).filter(is_wrong).count()
 }

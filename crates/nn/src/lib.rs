@@ -10,7 +10,8 @@
 //!   [`MultiHeadAttention`], ... in a row in a [`Sequential`]; docs/layers.md lists all
 //! - [`init`]: where training starts
 //! - [`loss`]: what training makes small
-//! - [`optim`]: how: [`Sgd`], [`Adam`], rules of one's own, steepest [`Descent`](optim::Descent)
+//! - [`optim`]: how: [`Sgd`], [`Adam`] and its kin, rules of one's own, schedules; solvers for
+//!   whole costs, from steepest [`Descent`](optim::Descent) to [`optim::LevenbergMarquardt`]
 //! - [`TrainStep`]: a whole step, compiled
 //! - [`data`]: files, batches, and what is done to them
 //! - [`weights`]: parameters as files; [`Summary`]: a model as a table

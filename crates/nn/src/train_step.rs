@@ -144,8 +144,16 @@ impl<T: Real, R: Rule + Clone> TrainStep<T, R> {
 
         let (mut parameters, mut updates, mut outputs) = (Vec::new(), Vec::new(), vec![cost]);
         tape.without_gradients(|| {
-            for param in &trained {
-                let w = tape.parameter_variable(param.key()).expect("it has a gradient");
+            let variable = |param: &&Param<T>| {
+                tape.parameter_variable(param.key()).expect("it has a gradient")
+            };
+            let of = |param| gradients.on_tape(variable(param));
+            let mut slopes: Vec<Var<'_, T>> = trained.iter().map(of).collect();
+            if let Some(clip) = optimiser.clip() {
+                clip.apply(&mut slopes);
+            }
+            for (param, &g) in trained.iter().zip(&slopes) {
+                let w = variable(param);
                 let states: Vec<Var<'_, T>> = optimiser
                     .states_of(param)
                     .into_iter()
@@ -154,7 +162,6 @@ impl<T: Real, R: Rule + Clone> TrainStep<T, R> {
                 let mut next = states.clone();
                 let group = multipliers.iter().position(|&rate| rate == param.rate());
                 let settings = settings[group.expect("collected above")];
-                let g = gradients.on_tape(w);
                 let moved = rule.apply(settings, param.decay(), w, g, &mut next);
                 parameters.push((param.key(), program_inputs.len()));
                 program_inputs.push(w);

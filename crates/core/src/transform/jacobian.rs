@@ -21,7 +21,28 @@ use crate::{Real, Shape, Tape, Tensor, Var};
 pub fn jacobian<T: Real, I: Inputs<T>>(f: impl for<'t> Function<'t, T, I>, x: I) -> I::Tensors {
     let tape = Tape::new();
     let (vars, y) = record(&tape, &f, &x);
-    x.collect(&mut jacobian_of(y, &vars).into_iter())
+    x.collect(&mut y.jacobian(&vars).into_iter())
+}
+
+impl<'t, T: Real> Var<'t, T> {
+    /// The Jacobians of this value with respect to some values before it, as
+    /// [`jacobian`] gives them: for functions that are recorded already.
+    ///
+    /// ```
+    /// # use wengert_core::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// let (x, y) = (tape.variable([1.0, 2.0]), tape.variable(3.0));
+    /// let [by_x, by_y] = &(x * y).jacobian(&[x, y])[..] else { panic!() };
+    /// assert_eq!(*by_x, Tensor::from([[3.0, 0.0], [0.0, 3.0]]));
+    /// assert_eq!(*by_y, Tensor::from([1.0, 2.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If an input lies on another tape.
+    #[track_caller]
+    pub fn jacobian(self, inputs: &[Var<'t, T>]) -> Vec<Tensor<T>> {
+        jacobian_of(self, inputs)
+    }
 }
 
 /// The Hessian of a scalar function at `x`: for each input, a Jacobian of the

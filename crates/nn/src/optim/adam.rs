@@ -1,4 +1,7 @@
-//! Adam: steps scaled by running means of the gradient and of its square.
+//! Adam and its kin: steps scaled by running means of the gradient and of its square.
+//!
+//! The three rules share the means and differ in what is done with them, which the
+//! first line of `apply` and the settings tell.
 
 use wengert_core::{Number, Real};
 
@@ -41,7 +44,7 @@ pub struct Moments {
 impl<T: Real> Adam<T> {
     /// Steps of a learning rate.
     pub fn new(rate: f64) -> Self {
-        Self::with_rule(Moments { betas: [0.9, 0.999], epsilon: 1e-8 }, rate)
+        Self::with_rule(Moments::STANDARD, rate)
     }
 
     /// With other shares of the means that a step keeps.
@@ -63,19 +66,162 @@ impl Rule for Moments {
     const STATES: &'static [&'static str] = &["mean", "square"];
 
     fn settings(&self, rate: f64, step: u64) -> Settings {
-        let step = i32::try_from(step).unwrap_or(i32::MAX);
-        let [first, second] = self.betas.map(|beta| 1.0 - beta.powi(step));
+        let [first, second] = self.betas.map(|beta| unbiased(beta, step));
         [rate / first, 1.0 / second.sqrt(), 0.0, 0.0]
     }
 
     #[inline(always)]
     fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
         let [rate, scale, ..] = settings;
+        let [m, v] = self.means(g, states);
+        w - rate * m / (v.sqrt() * scale + w.constant(self.epsilon))
+    }
+}
+
+impl Moments {
+    const STANDARD: Self = Self { betas: [0.9, 0.999], epsilon: 1e-8 };
+
+    /// The next means of the gradient and of its square.
+    #[inline(always)]
+    fn means<A: Number>(&self, g: A, states: &mut [A]) -> [A; 2] {
         let [m, v] = states else { panic!("two states, as above") };
-        let [b1, b2] = self.betas.map(|beta| w.constant(beta));
-        let one = w.constant(1.0);
+        let [b1, b2] = self.betas.map(|beta| g.constant(beta));
+        let one = g.constant(1.0);
         *m = b1 * *m + (one - b1) * g;
         *v = b2 * *v + (one - b2) * g * g;
-        w - rate * *m / (v.sqrt() * scale + w.constant(self.epsilon))
+        [*m, *v]
+    }
+}
+
+/// The sum of the weights in a running mean after some steps, by which it is divided to
+/// undo its start at 0.
+fn unbiased(beta: f64, steps: u64) -> f64 {
+    1.0 - beta.powi(i32::try_from(steps).unwrap_or(i32::MAX))
+}
+
+/// AdamW (Loshchilov & Hutter, "Decoupled weight decay regularization", 2019): the
+/// parameter shrinks by itself, and decay does not go through the means:
+///
+/// ```text
+/// w <- (1 - rate decay) w, and then as Adam
+/// ```
+///
+/// with a decay of 0.01 unless set otherwise, times the parameter's multiplier. The rate
+/// multiplies the decay as well, as in PyTorch; in the paper it is the schedule alone.
+///
+/// ```
+/// use wengert_core::Tape;
+/// use wengert_nn::Param;
+/// use wengert_nn::optim::AdamW;
+///
+/// // A parameter of which the cost's gradient is 0 decays, and Adam's step is 0.
+/// let mut weight = Param::new(1.0);
+/// let tape = Tape::new();
+/// let cost = weight.on(&tape) * 0.0;
+/// AdamW::new(0.5).weight_decay(0.1).step(&mut weight, &cost.backward());
+/// assert_eq!(weight.value().item(), 0.95);
+/// ```
+pub type AdamW<T> = Optimiser<T, DecoupledMoments>;
+
+/// The rule of [`AdamW`].
+#[derive(Clone, Debug)]
+pub struct DecoupledMoments {
+    moments: Moments,
+    weight_decay: f64,
+}
+
+impl<T: Real> AdamW<T> {
+    /// Steps of a learning rate.
+    pub fn new(rate: f64) -> Self {
+        Self::with_rule(DecoupledMoments { moments: Moments::STANDARD, weight_decay: 0.01 }, rate)
+    }
+
+    /// With other shares of the means that a step keeps.
+    #[must_use]
+    pub fn betas(mut self, first: f64, second: f64) -> Self {
+        self.rule_mut().moments.betas = [first, second];
+        self
+    }
+
+    /// With another summand of the denominator.
+    #[must_use]
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        self.rule_mut().moments.epsilon = epsilon;
+        self
+    }
+
+    /// With another decay: the share of a parameter that a step of rate 1 takes away.
+    #[must_use]
+    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
+        self.rule_mut().weight_decay = weight_decay;
+        self
+    }
+}
+
+impl Rule for DecoupledMoments {
+    const STATES: &'static [&'static str] = Moments::STATES;
+
+    fn settings(&self, rate: f64, step: u64) -> Settings {
+        let [mean, square, ..] = self.moments.settings(rate, step);
+        [mean, square, rate, 0.0]
+    }
+
+    #[inline(always)]
+    fn apply<A: Number>(&self, settings: [A; 4], decay: f64, w: A, g: A, states: &mut [A]) -> A {
+        let w = w - settings[2] * w.constant(self.weight_decay * decay) * w;
+        self.moments.apply(settings, decay, w, g, states)
+    }
+}
+
+/// NAdam (Dozat, "Incorporating Nesterov momentum into Adam", 2016), with a constant
+/// `b1`: Adam whose mean looks one step ahead,
+///
+/// ```text
+/// m' = b1 m / (1 - b1^(t+1)) + (1 - b1) g / (1 - b1^t)
+/// ```
+///
+/// and the rest as in [`Adam`]. PyTorch lets `b1` grow with the step in addition.
+pub type NAdam<T> = Optimiser<T, NesterovMoments>;
+
+/// The rule of [`NAdam`].
+#[derive(Clone, Debug)]
+pub struct NesterovMoments(Moments);
+
+impl<T: Real> NAdam<T> {
+    /// Steps of a learning rate.
+    pub fn new(rate: f64) -> Self {
+        Self::with_rule(NesterovMoments(Moments::STANDARD), rate)
+    }
+
+    /// With other shares of the means that a step keeps.
+    #[must_use]
+    pub fn betas(mut self, first: f64, second: f64) -> Self {
+        self.rule_mut().0.betas = [first, second];
+        self
+    }
+
+    /// With another summand of the denominator.
+    #[must_use]
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        self.rule_mut().0.epsilon = epsilon;
+        self
+    }
+}
+
+impl Rule for NesterovMoments {
+    const STATES: &'static [&'static str] = Moments::STATES;
+
+    fn settings(&self, rate: f64, step: u64) -> Settings {
+        let [beta, _] = self.0.betas;
+        let [_, scale, ..] = self.0.settings(rate, step);
+        let ahead = rate * beta / unbiased(beta, step + 1);
+        [ahead, rate * (1.0 - beta) / unbiased(beta, step), scale, 0.0]
+    }
+
+    #[inline(always)]
+    fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
+        let [ahead, now, scale, _] = settings;
+        let [m, v] = self.0.means(g, states);
+        w - (ahead * m + now * g) / (v.sqrt() * scale + w.constant(self.0.epsilon))
     }
 }

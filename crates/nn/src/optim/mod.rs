@@ -2,20 +2,41 @@
 //!
 //! An [`Optimiser`] is a [`Rule`], the formula by which one number moves, and what
 //! is remembered of each parameter. A step is a loop over the model's parameters
-//! that looks each one's gradient up by its key; memory is kept by that key too.
+//! that looks each one's gradient up by its key; memory is kept by that key too. Beside it
+//! stand what changes a step from outside: a [`Schedule`] of rates, a [`group`] of parameters,
+//! an [`Average`] of weights.
+//!
+//! A [`Solver`] takes a cost that is the same at every step, and runs until it is done:
+//! [`Descent`], [`Lbfgs`], [`NewtonCg`] and, for sums of squares, [`LevenbergMarquardt`].
+//! All see a model's trainable parameters as one vector, and end in an [`Outcome`]. A function
+//! of a plain vector needs no more than a [`Param`](crate::Param), which is a model.
 
 mod adam;
-mod descent;
+mod adaptive;
+mod average;
+mod clip;
+mod group;
 mod optimiser;
 mod rule;
+mod schedule;
 mod sgd;
+mod solver;
 
-pub use adam::{Adam, Moments};
-pub use descent::{Descent, Outcome, StopReason};
+pub use adam::{Adam, AdamW, DecoupledMoments, Moments, NAdam, NesterovMoments};
+pub use adaptive::{
+    AdaDelta, AdaGrad, Lion, RmsProp, SignOfMean, SquareMean, SquareSum, StepMeans,
+};
+pub use average::Average;
+pub use group::group;
 pub use optimiser::Optimiser;
 pub(crate) use optimiser::States;
 pub use rule::{Rule, Settings};
+pub use schedule::{Plateau, PlateauState, Schedule};
 pub use sgd::{Momentum, Sgd};
+pub use solver::{
+    Curvature, Descent, Lbfgs, LevenbergMarquardt, Marquardt, NewtonCg, Outcome, Secants, Solver,
+    Steepest, StopReason,
+};
 
 use wengert_core::{Gradients, Real};
 

@@ -2,9 +2,10 @@
 
 use indexmap::IndexMap;
 use smallvec::SmallVec;
-use wengert_core::{Gradients, Plain, Real, Tensor, View};
+use wengert_core::{Gradients, Plain, Real, Tensor, Var, View};
 
 use super::Rule;
+use super::clip::Clip;
 use crate::state::StateError;
 use crate::{Module, Param, Path};
 
@@ -12,11 +13,13 @@ use crate::{Module, Param, Path};
 ///
 /// [`Sgd`](super::Sgd) and [`Adam`](super::Adam) are optimisers with the rule of that
 /// name. Frozen parameters, and those on which the cost does not depend, are left
-/// alone, memory and decay included.
+/// alone, memory and decay included. Gradients may be [clipped](Self::clip_norm) on their
+/// way.
 #[derive(Clone, Debug)]
 pub struct Optimiser<T: Real, R> {
     rule: R,
     rate: f64,
+    clip: Option<Clip>,
     /// Steps taken.
     steps: u64,
     /// The states of each parameter, by its key.
@@ -31,7 +34,46 @@ pub(crate) type States<T> = SmallVec<[Vec<T>; 2]>;
 impl<T: Real, R: Rule> Optimiser<T, R> {
     /// An optimiser with a rule, which may be one's own, and a learning rate.
     pub fn with_rule(rule: R, rate: f64) -> Self {
-        Self { rule, rate, steps: 0, memory: IndexMap::new(), packed: Vec::new() }
+        Self { rule, rate, clip: None, steps: 0, memory: IndexMap::new(), packed: Vec::new() }
+    }
+
+    /// With every element of a gradient cut off at this size before the step.
+    ///
+    /// # Panics
+    /// If the size is not positive.
+    #[must_use]
+    #[track_caller]
+    pub fn clip_value(self, size: f64) -> Self {
+        assert!(size > 0.0, "gradients are clipped to a positive size, not to {size}");
+        Self { clip: Some(Clip::Value(size)), ..self }
+    }
+
+    /// With all gradients multiplied by one factor before the step if their Euclidean norm,
+    /// taken together, is larger than this, so that it is this (Pascanu, Mikolov & Bengio,
+    /// 2013). Their direction remains.
+    ///
+    /// ```
+    /// use wengert_core::Tape;
+    /// use wengert_nn::{Param, Sgd};
+    ///
+    /// let mut weight = Param::new([3.0, 4.0]);
+    /// let tape = Tape::new();
+    /// let cost = weight.on(&tape).square().sum(); // the gradient is (6, 8)
+    /// Sgd::new(1.0).clip_norm(5.0).step(&mut weight, &cost.backward());
+    /// assert_eq!(weight.elements(), [0.0, 0.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the size is not positive.
+    #[must_use]
+    #[track_caller]
+    pub fn clip_norm(self, size: f64) -> Self {
+        assert!(size > 0.0, "gradients are clipped to a positive norm, not to {size}");
+        Self { clip: Some(Clip::Norm(size)), ..self }
+    }
+
+    pub(crate) fn clip(&self) -> Option<Clip> {
+        self.clip
     }
 
     /// The rule.
@@ -67,13 +109,18 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
     /// Buffers take the values that the recording has [assigned](Param::assign) to them.
     /// All gradients are known before the first parameter changes, and the tape
     /// keeps the earlier values. Once each parameter has been seen, a step
-    /// allocates nothing.
+    /// allocates nothing but, if it clips, a list of the gradients.
     pub fn step<M: Module<T> + ?Sized>(&mut self, net: &mut M, gradients: &Gradients<'_, T>) {
         self.steps += 1;
+        let mut clipped = self.clipped(net, gradients).into_iter();
         let mut position = 0;
         net.visit_mut(&Path::root(), &mut |_, param| {
             if param.is_buffer() {
                 param.take_assigned(gradients.tape());
+            } else if param.is_trainable() && self.clip.is_some() {
+                if let Some(gradient) = clipped.next().flatten() {
+                    gradient.with_value(|gradient| self.update(position, param, gradient));
+                }
             } else if param.is_trainable() {
                 gradients.with_parameter(param.key(), |gradient| {
                     self.update(position, param, gradient);
@@ -81,6 +128,29 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
             }
             position += 1;
         });
+    }
+
+    /// The clipped gradients of the trainable parameters, if there is clipping.
+    fn clipped<'t, M: Module<T> + ?Sized>(
+        &self,
+        net: &M,
+        gradients: &Gradients<'t, T>,
+    ) -> Vec<Option<Var<'t, T>>> {
+        let Some(clip) = self.clip else { return Vec::new() };
+        let (mut vars, mut has_one) = (Vec::new(), Vec::new());
+        net.visit(&Path::root(), &mut |_, param| {
+            if param.is_trainable() && !param.is_buffer() {
+                let is_used = gradients.with_parameter(param.key(), |_| ()).is_some();
+                has_one.push(is_used);
+                if is_used {
+                    let w = gradients.tape().parameter_variable(param.key());
+                    vars.push(gradients.on_tape(w.expect("it has a gradient")));
+                }
+            }
+        });
+        clip.apply(&mut vars);
+        let mut vars = vars.into_iter();
+        has_one.into_iter().map(|is_used| is_used.then(|| vars.next()).flatten()).collect()
     }
 
     fn update(&mut self, position: usize, param: &mut Param<T>, gradient: View<'_, T>) {

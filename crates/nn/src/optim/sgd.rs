@@ -23,7 +23,16 @@ use super::{Optimiser, Rule, Settings};
 ///
 /// starting from `v = 0`. The rate multiplies the velocity where it is used, so a
 /// changed rate acts at once. PyTorch does the same; MatConvNet keeps `-v`, which
-/// gives the same steps.
+/// gives the same steps. The older convention has the rate [in the
+/// velocity](Self::rate_in_velocity), where a changed rate acts on gradients to come:
+///
+/// ```text
+/// v <- m v + rate r g
+/// w <- w - v                         plain
+/// w <- w - (rate r g + m v)          Nesterov
+/// ```
+///
+/// With a constant rate both give the same steps.
 ///
 /// ```
 /// use wengert_core::Tape;
@@ -46,6 +55,7 @@ pub type Sgd<T> = Optimiser<T, Momentum>;
 pub struct Momentum {
     momentum: f64,
     nesterov: bool,
+    rate_in_velocity: bool,
     weight_decay: f64,
 }
 
@@ -67,6 +77,14 @@ impl<T: Real> Sgd<T> {
     #[must_use]
     pub fn nesterov(mut self, nesterov: bool) -> Self {
         self.rule_mut().nesterov = nesterov;
+        self
+    }
+
+    /// With the rate in the velocity, as Polyak and Sutskever et al. (2013) write momentum,
+    /// or at its use.
+    #[must_use]
+    pub fn rate_in_velocity(mut self, rate_in_velocity: bool) -> Self {
+        self.rule_mut().rate_in_velocity = rate_in_velocity;
         self
     }
 
@@ -98,6 +116,11 @@ impl Rule for Momentum {
         let rate = settings[0];
         let [v] = states else { return w - rate * g };
         let momentum = w.constant(self.momentum);
+        if self.rate_in_velocity {
+            let step = rate * g;
+            *v = momentum * *v + step;
+            return w - if self.nesterov { step + momentum * *v } else { *v };
+        }
         *v = momentum * *v + g;
         w - rate * if self.nesterov { g + momentum * *v } else { *v }
     }

@@ -13,5 +13,8 @@ mod losses;
 mod module;
 mod optim;
 mod readers;
+mod rules;
+mod schedules;
+mod solvers;
 mod training;
 mod weights;

@@ -186,7 +186,7 @@ fn descent_says_why_it_stops() {
 }
 
 /// A compiled step gives the bits of the recorded one.
-fn assert_compiled_is_recorded<R: Rule + Clone>(mut optimiser: Optimiser<f64, R>) {
+pub fn assert_compiled_is_recorded<R: Rule + Clone>(mut optimiser: Optimiser<f64, R>) {
     let batch = |k: usize| {
         let x = Tensor::from_fn([5, 3], |i| ((i * 31 + k * 7) as f64).sin());
         let y = Tensor::from_fn([5, 2], |i| ((i * 17 + k) as f64).cos());
@@ -249,6 +249,9 @@ fn compiled_steps_are_the_recorded_ones() {
     assert_compiled_is_recorded(Sgd::new(0.1).momentum(0.9).weight_decay(0.01));
     assert_compiled_is_recorded(Sgd::new(0.1).momentum(0.8).nesterov(true));
     assert_compiled_is_recorded(Adam::new(0.1).betas(0.8, 0.9).epsilon(1e-6));
+    // A norm that some steps reach and others do not.
+    assert_compiled_is_recorded(Sgd::new(0.1).momentum(0.9).clip_norm(1.0));
+    assert_compiled_is_recorded(Sgd::new(0.1).clip_value(0.05));
 }
 
 #[test]

@@ -1,0 +1,40 @@
+//! Clipping: gradients that are too large are made smaller before the step.
+//!
+//! It is written with variables, after the sweep and on its tape, so that a recorded
+//! step and a [compiled](crate::TrainStep) one read the same lines.
+
+use wengert_core::{Real, Var};
+
+/// How gradients are made smaller.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Clip {
+    /// Each element is cut off at this size.
+    Value(f64),
+    /// All are multiplied by one factor that makes the norm of all together this large, if
+    /// it is larger.
+    Norm(f64),
+}
+
+impl Clip {
+    /// Replaces the gradients of all trained parameters.
+    pub(crate) fn apply<T: Real>(self, gradients: &mut [Var<'_, T>]) {
+        match self {
+            Self::Value(size) => {
+                for gradient in gradients {
+                    *gradient = gradient.clamp(-size, size);
+                }
+            }
+            Self::Norm(size) => {
+                let squares = gradients.iter().map(|gradient| gradient.square().sum());
+                let Some(sum) = squares.reduce(|a, b| a + b) else { return };
+                let norm = sum.sqrt();
+                let size = norm.tape().constant(T::from_f64(size));
+                // A gradient within the bound keeps its bits.
+                let factor = size / norm.maximum(size);
+                for gradient in gradients {
+                    *gradient = *gradient * factor;
+                }
+            }
+        }
+    }
+}

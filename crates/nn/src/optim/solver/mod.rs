@@ -1,0 +1,190 @@
+//! Methods for a cost that is the same at every step: where they begin and when they end.
+//!
+//! A [`Solver`] is a method and the criteria by which it stops. The loop is the same for
+//! all, [`Solver::drive`]: a method only says how to get from one point to the next, given
+//! an [`Evaluator`], which shows it the model's trainable parameters as one vector. Vectors are
+//! in double precision for both types of element; multipliers of rate and decay have no
+//! meaning here.
+
+mod descent;
+mod evaluator;
+mod lbfgs;
+mod marquardt;
+mod newton;
+
+pub use descent::{Descent, Steepest};
+pub use lbfgs::{Lbfgs, Secants};
+pub use marquardt::{LevenbergMarquardt, Marquardt};
+pub use newton::{Curvature, NewtonCg};
+
+use evaluator::{Evaluator, Point};
+use wengert_core::Real;
+
+use crate::Module;
+
+/// A method for a cost that is the same at every step, with criteria for stopping:
+/// [`Descent`], [`Lbfgs`], [`NewtonCg`], [`LevenbergMarquardt`].
+///
+/// All tolerances are 0 and the budget is 1000 steps unless the method or one of the setters
+/// below says otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Solver<S> {
+    method: S,
+    budget: usize,
+    evaluations: usize,
+    gradient_tolerance: f64,
+    cost_tolerance: f64,
+    step_tolerance: f64,
+}
+
+/// Why a solver has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// The steps allowed are taken.
+    Budget,
+    /// The cost was evaluated as often as is allowed.
+    Evaluations,
+    /// The gradient's norm is within the tolerance.
+    GradientTolerance,
+    /// The last step changed the cost by no more than the tolerance.
+    CostTolerance,
+    /// The last step, or one that was tried in vain, is no longer than the tolerance.
+    StepTolerance,
+    /// No step along the method's direction makes the cost smaller.
+    NoProgress,
+    /// The cost or its gradient is no longer a finite number: the rate is too
+    /// large.
+    NotFinite,
+}
+
+/// How a solver has ended. The parameters are those of the last step taken, and cost and
+/// gradient are the ones there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Why it stopped.
+    pub reason: StopReason,
+    /// The number of steps taken.
+    pub steps: usize,
+    /// How often the cost was evaluated, with or without a gradient.
+    pub evaluations: usize,
+    /// The cost.
+    pub cost: f64,
+    /// The Euclidean norm of the gradient.
+    pub gradient_norm: f64,
+    /// By how much the last step changed the cost, negative when it fell; `None`
+    /// if no step was taken.
+    pub cost_change: Option<f64>,
+}
+
+impl<S> Solver<S> {
+    fn with_method(method: S) -> Self {
+        Self {
+            method,
+            budget: 1000,
+            evaluations: usize::MAX,
+            gradient_tolerance: 0.0,
+            cost_tolerance: 0.0,
+            step_tolerance: 0.0,
+        }
+    }
+
+    /// With a largest number of steps.
+    #[must_use]
+    pub fn budget(self, budget: usize) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// With a largest number of evaluations of the cost, looked at before each step.
+    #[must_use]
+    pub fn evaluations(self, evaluations: usize) -> Self {
+        Self { evaluations, ..self }
+    }
+
+    /// Stops where the gradient's Euclidean norm is at most this.
+    #[must_use]
+    pub fn gradient_tolerance(self, gradient_tolerance: f64) -> Self {
+        Self { gradient_tolerance, ..self }
+    }
+
+    /// Stops when a step changes the cost by at most this fraction of it.
+    #[must_use]
+    pub fn cost_tolerance(self, cost_tolerance: f64) -> Self {
+        Self { cost_tolerance, ..self }
+    }
+
+    /// Stops when a step is at most this fraction of the parameters' norm (plus the root
+    /// of the rounding unit, for parameters of 0).
+    #[must_use]
+    pub fn step_tolerance(self, step_tolerance: f64) -> Self {
+        Self { step_tolerance, ..self }
+    }
+
+    /// Goes from point to point until a criterion is met. `advance` gives the next point, or
+    /// says why there is none.
+    fn drive<T: Real, M: Module<T>>(
+        &self,
+        mut evaluator: Evaluator<'_, T, M>,
+        mut point: Point,
+        mut advance: impl FnMut(&mut Evaluator<'_, T, M>, &Point) -> Result<Point, StopReason>,
+    ) -> Outcome {
+        let (mut cost_change, mut is_short) = (None, false);
+        let mut steps = 0;
+        let reason = loop {
+            let gradient_norm = norm(&point.gradient);
+            let settled = |change: f64| change.abs() <= self.cost_tolerance * point.cost.abs();
+            if !point.cost.is_finite() || !gradient_norm.is_finite() {
+                break StopReason::NotFinite;
+            } else if gradient_norm <= self.gradient_tolerance {
+                break StopReason::GradientTolerance;
+            } else if cost_change.is_some_and(settled) {
+                break StopReason::CostTolerance;
+            } else if is_short {
+                break StopReason::StepTolerance;
+            } else if steps >= self.budget {
+                break StopReason::Budget;
+            } else if evaluator.count() >= self.evaluations {
+                break StopReason::Evaluations;
+            }
+            match advance(&mut evaluator, &point) {
+                Ok(next) => {
+                    cost_change = Some(next.cost - point.cost);
+                    is_short = self.is_short(&difference(&next.at, &point.at), &point.at);
+                    point = next;
+                    steps += 1;
+                }
+                Err(reason) => break reason,
+            }
+        };
+        evaluator.move_to(&point.at);
+        Outcome {
+            reason,
+            steps,
+            evaluations: evaluator.count(),
+            cost: point.cost,
+            gradient_norm: norm(&point.gradient),
+            cost_change,
+        }
+    }
+
+    /// Whether a step is within its tolerance.
+    fn is_short(&self, step: &[f64], at: &[f64]) -> bool {
+        norm(step) <= self.step_tolerance * (f64::EPSILON.sqrt() + norm(at))
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn norm(a: &[f64]) -> f64 {
+    dot(a, a).sqrt()
+}
+
+fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
+
+/// `a + factor b`.
+fn plus(a: &[f64], factor: f64, b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a + factor * b).collect()
+}

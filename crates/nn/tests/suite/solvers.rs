@@ -1,0 +1,241 @@
+//! Solvers on problems whose solutions are known.
+//!
+//! Starts, minima and solutions are those of Moré, Garbow & Hillstrom, "Testing unconstrained
+//! optimization software", ACM TOMS 7 (1981), by their numbers there.
+
+use wengert_core::{Tape, Tensor, Var, concat};
+use wengert_nn::loss::cross_entropy;
+use wengert_nn::optim::{Lbfgs, LevenbergMarquardt, NewtonCg, Outcome, StopReason};
+use wengert_nn::random::MatlabRng;
+use wengert_nn::{Layer, Linear, Module, Param};
+
+type V<'t> = Var<'t, f64>;
+
+/// The variables of a vector, each of shape [1].
+fn parts<'t, const N: usize>(net: &Param<f64>, tape: &'t Tape<f64>) -> [V<'t>; N] {
+    let p = net.on(tape);
+    std::array::from_fn(|i| p.slice(0, i..i + 1))
+}
+
+fn rosenbrock<'t>(net: &Param<f64>, tape: &'t Tape<f64>) -> V<'t> {
+    let [x, y] = parts(net, tape);
+    concat(&[10.0 * (y - x * x), 1.0 - x], 0)
+}
+
+fn freudenstein_roth<'t>(net: &Param<f64>, tape: &'t Tape<f64>) -> V<'t> {
+    let [x, y] = parts(net, tape);
+    concat(&[x - 13.0 + ((5.0 - y) * y - 2.0) * y, x - 29.0 + ((y + 1.0) * y - 14.0) * y], 0)
+}
+
+fn beale<'t>(net: &Param<f64>, tape: &'t Tape<f64>) -> V<'t> {
+    let [x, y] = parts(net, tape);
+    concat(&[1.5 - x * (1.0 - y), 2.25 - x * (1.0 - y * y), 2.625 - x * (1.0 - y * y * y)], 0)
+}
+
+fn powell<'t>(net: &Param<f64>, tape: &'t Tape<f64>) -> V<'t> {
+    let [a, b, c, d] = parts(net, tape);
+    let root = |x: f64| x.sqrt();
+    let ends = root(10.0) * (a - d).square();
+    concat(&[a + 10.0 * b, root(5.0) * (c - d), (b - 2.0 * c).square(), ends], 0)
+}
+
+/// Bard's 15 residuals of 3 parameters: the minimum is not 0.
+fn bard<'t>(net: &Param<f64>, tape: &'t Tape<f64>) -> V<'t> {
+    let [a, b, c] = parts(net, tape);
+    let y =
+        [0.14, 0.18, 0.22, 0.25, 0.29, 0.32, 0.35, 0.39, 0.37, 0.58, 0.73, 0.96, 1.34, 2.10, 4.39];
+    let u: [f64; 15] = std::array::from_fn(|i| i as f64 + 1.0);
+    let [y, v, w] =
+        [y, u.map(|u| 16.0 - u), u.map(|u| u.min(16.0 - u))].map(|numbers| tape.constant(numbers));
+    y - (a + tape.constant(u) / (v * b + w * c))
+}
+
+/// A problem: its residuals, start, least sum of squares, and solution if it is unique.
+type Problem = (for<'t> fn(&Param<f64>, &'t Tape<f64>) -> V<'t>, Vec<f64>, f64, Option<Vec<f64>>);
+
+fn problems() -> [(&'static str, Problem); 5] {
+    let freudenstein_roth_end = vec![11.41277900, -0.89680525];
+    let bard_end = vec![0.08241056, 1.13303609, 2.34369518];
+    [
+        ("1 Rosenbrock", (rosenbrock, vec![-1.2, 1.0], 0.0, Some(vec![1.0, 1.0]))),
+        (
+            "2 Freudenstein and Roth",
+            (freudenstein_roth, vec![0.5, -2.0], 48.98425368, Some(freudenstein_roth_end)),
+        ),
+        ("5 Beale", (beale, vec![1.0, 1.0], 0.0, Some(vec![3.0, 0.5]))),
+        ("8 Bard", (bard, vec![1.0; 3], 8.214877306579e-3, Some(bard_end))),
+        // Its Hessian at the solution is singular, so that the solution itself is vague.
+        ("13 Powell", (powell, vec![3.0, -1.0, 0.0, 1.0], 0.0, None)),
+    ]
+}
+
+/// Solves all problems, and compares with what is known.
+fn solve(run: impl Fn(&mut Param<f64>, &Problem) -> Outcome, most_evaluations: usize) {
+    for (name, problem) in problems() {
+        let (residuals, start, least, solution) = &problem;
+        let mut net = Param::new(start.clone());
+        let outcome = run(&mut net, &problem);
+        assert!(outcome.evaluations <= most_evaluations, "{name}: {outcome:?}");
+        assert!(
+            (2.0 * outcome.cost - least).abs() <= 1e-9 * (least + 1e-3),
+            "{name}: {outcome:?}, and half of {least} is expected"
+        );
+        // What is reported belongs to the parameters left behind.
+        let tape = Tape::new();
+        let cost = 0.5 * residuals(&net, &tape).square().sum().item();
+        assert!((cost - outcome.cost).abs() <= 1e-15 * cost, "{name}: {cost}, {outcome:?}");
+        for (p, expected) in net.elements().iter().zip(solution.iter().flatten()) {
+            assert!((p - expected).abs() < 2e-6, "{name}: {p}, and {expected} is expected");
+        }
+    }
+}
+
+#[test]
+fn lbfgs_solves() {
+    let lbfgs = Lbfgs::new().gradient_tolerance(1e-7);
+    solve(|net, (f, ..)| lbfgs.run(net, |net, tape| 0.5 * f(net, tape).square().sum()), 120);
+}
+
+#[test]
+fn newton_by_hessian_products_solves() {
+    let newton = NewtonCg::new().gradient_tolerance(1e-10);
+    solve(|net, (f, ..)| newton.run(net, |net, tape| 0.5 * f(net, tape).square().sum()), 80);
+}
+
+#[test]
+fn newton_by_gauss_newton_products_solves() {
+    let newton = NewtonCg::new().gradient_tolerance(1e-10);
+    solve(|net, (f, ..)| newton.run_gauss_newton(net, f, |r| 0.5 * r.square().sum()), 80);
+}
+
+#[test]
+fn levenberg_marquardt_solves() {
+    // Powell's solution is 0, so that no step is short beside it.
+    let solver = LevenbergMarquardt::new().cost_tolerance(1e-14).step_tolerance(1e-14);
+    let solver = solver.gradient_tolerance(1e-12);
+    solve(|net, (f, ..)| solver.run(net, f), 150);
+}
+
+/// With fewer residuals than parameters, the steps from 0 of a linear problem lead to the
+/// solution of least norm, A' (A A')^-1 b.
+#[test]
+fn levenberg_marquardt_solves_underdetermined_problems() {
+    let mut net = Param::new([0.0_f64; 3]);
+    let outcome = LevenbergMarquardt::new().gradient_tolerance(1e-12).run(&mut net, |net, tape| {
+        tape.constant([[1.0, 2.0, 0.0], [0.0, 1.0, 1.0]]).matmul(net.on(tape))
+            - tape.constant([5.0, 3.0])
+    });
+    assert_eq!(outcome.reason, StopReason::GradientTolerance);
+    // A A' = [[5, 2], [2, 2]], and its inverse times b is (4, 5) / 6.
+    let expected: [f64; 3] = [4.0 / 6.0, 13.0 / 6.0, 5.0 / 6.0];
+    for (p, expected) in net.elements().iter().zip(expected) {
+        assert!((p - expected).abs() < 1e-11, "{p}, and {expected} is expected");
+    }
+}
+
+/// Two steps by hand: of the residual r = w^2 - 2, with J = 2 w.
+#[test]
+fn levenberg_marquardt_is_its_recurrence() {
+    let (mut w, mut damping): (f64, f64) = (1.0, 0.5);
+    for _ in 0..4 {
+        let (r, j) = (w * w - 2.0, 2.0 * w);
+        let mut next = w - j * r / (j * j + damping);
+        while (next * next - 2.0).abs() >= r.abs() {
+            damping *= 3.0;
+            next = w - j * r / (j * j + damping);
+        }
+        w = next;
+        damping /= 3.0;
+    }
+    let mut net = Param::new(1.0);
+    let solver = LevenbergMarquardt::new().damping(0.5).factor(3.0).budget(4);
+    let outcome = solver.cost_tolerance(0.0).run(&mut net, |net, tape| net.on(tape).square() - 2.0);
+    assert_eq!((outcome.reason, outcome.steps), (StopReason::Budget, 4));
+    assert!((net.value().item() - w).abs() < 1e-13);
+}
+
+#[test]
+fn solvers_say_why_they_stop() {
+    let mut net = Param::new([-1.2, 1.0]);
+    let mut run = |solver: LevenbergMarquardt| {
+        net.set([-1.2, 1.0]);
+        solver.run(&mut net, rosenbrock)
+    };
+    let solver = LevenbergMarquardt::new;
+    assert_eq!(run(solver().budget(3)).reason, StopReason::Budget);
+    let outcome = run(solver().evaluations(5));
+    assert_eq!((outcome.reason, outcome.evaluations), (StopReason::Evaluations, 5));
+    assert_eq!(run(solver().gradient_tolerance(1.0)).reason, StopReason::GradientTolerance);
+    assert_eq!(run(solver().step_tolerance(0.9)).reason, StopReason::StepTolerance);
+    assert_eq!(run(solver().cost_tolerance(0.9)).reason, StopReason::CostTolerance);
+
+    // A gradient that is wrong by its sign: there is no way down.
+    let mut net = Param::new([1.0]);
+    let outcome = Lbfgs::new().run(&mut net, |net, tape| {
+        let w = net.on(tape);
+        (w.stop_gradient() * 2.0 - w).square().sum()
+    });
+    assert_eq!(outcome.reason, StopReason::NoProgress);
+    assert_eq!(net.elements(), [1.0]);
+
+    let outcome = NewtonCg::new().run(&mut net, |net, tape| net.on(tape).ln().sum() / 0.0);
+    assert_eq!(outcome.reason, StopReason::NotFinite);
+}
+
+/// A saddle with a way out: conjugate gradients follow negative curvature.
+#[test]
+fn newton_leaves_a_saddle() {
+    let mut net = Param::new([1.0, 1e-3]);
+    let outcome = NewtonCg::new().run(&mut net, |net, tape| {
+        let [x, y] = parts(net, tape);
+        (x * x + (y * y - 1.0).square()).sum()
+    });
+    assert_eq!(outcome.reason, StopReason::GradientTolerance);
+    assert!(outcome.cost < 1e-15 && (net.elements()[1] - 1.0).abs() < 1e-7);
+}
+
+/// A classifier: convex in its one layer, so all ways end at the same cost; frozen parameters
+/// stay.
+#[test]
+fn solvers_agree_on_a_model() {
+    let x = Tensor::from_fn([12, 3], |i| ((i * i * 7 + 3 * i) as f64).sin());
+    let labels: Vec<usize> = (0..12).map(|i| (i * 5 + i / 3) % 3).collect();
+    let start = || {
+        let mut layer = Linear::<f64>::new(3, 3, &mut MatlabRng::new(3));
+        layer.bias.as_mut().unwrap().set_trainable(false);
+        layer
+    };
+    // The weight's square makes the minimiser unique.
+    let mut costs = Vec::new();
+    for way in 0..3 {
+        let mut layer = start();
+        let bias = layer.bias.as_ref().unwrap().value().clone();
+        let outcome = match way {
+            0 => Lbfgs::new().run(&mut layer, |layer, tape| {
+                let outputs = layer.forward(tape.constant(&x));
+                cross_entropy(outputs, &labels) + 0.05 * layer.weight.on(tape).square().sum()
+            }),
+            1 => NewtonCg::new().run(&mut layer, |layer, tape| {
+                let outputs = layer.forward(tape.constant(&x));
+                cross_entropy(outputs, &labels) + 0.05 * layer.weight.on(tape).square().sum()
+            }),
+            // The penalty is one of the outputs' losses.
+            _ => NewtonCg::new().run_gauss_newton(
+                &mut layer,
+                |layer, tape| {
+                    let outputs = layer.forward(tape.constant(&x));
+                    concat(&[outputs, layer.weight.on(tape)], 0)
+                },
+                |y| {
+                    let outputs = cross_entropy(y.slice(0, ..12), &labels);
+                    outputs + 0.05 * y.slice(0, 12..).square().sum()
+                },
+            ),
+        };
+        assert_eq!(outcome.reason, StopReason::GradientTolerance, "{outcome:?}");
+        assert_eq!(*layer.bias.as_ref().unwrap().value(), bias);
+        assert_eq!(layer.parameter_count(), 12);
+        costs.push(outcome.cost);
+    }
+    assert!((costs[0] - costs[1]).abs() < 1e-13 && (costs[0] - costs[2]).abs() < 1e-13);
+}
