@@ -190,6 +190,15 @@ impl<'a, B: DrawingBackend> Axes<'a, B> {
         self.page.text(label, position, HPos::Center, Direction::Upwards, TITLE_SIZE)
     }
 
+    /// Writes the `k`-th entry of a legend in the upper right corner, in the colour that it is
+    /// about.
+    pub fn draw_entry(&self, k: usize, name: &str, color: RGBColor) -> Drawn<B> {
+        let Frame { right, top, .. } = self.frame;
+        let y = top + 1.5 * LABEL_SIZE * (k as f64 + 1.0);
+        self.page.line(&[[right - 40.0, y], [right - 14.0, y]], color, 4.0)?;
+        self.page.text(name, [right - 50.0, y], HPos::Right, Direction::Across, LABEL_SIZE)
+    }
+
     pub fn draw_curve(&self, points: &[[f64; 2]], color: RGBColor, width: f64) -> Drawn<B> {
         self.page.line(&self.places(points), color, width)
     }

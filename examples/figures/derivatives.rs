@@ -1,4 +1,5 @@
-//! Figures of the examples on derivatives: a coloured sparse matrix, and what checkpoints cost.
+//! Figures of the examples on derivatives: a coloured sparse matrix, what checkpoints cost, and how
+//! methods converge.
 
 use std::io;
 use std::path::Path;
@@ -63,6 +64,54 @@ impl Figure for Coloured<'_> {
 /// megabytes are held (red), on logarithmic axes.
 pub fn checkpoint_costs(dir: &Path, name: &str, points: &[[f64; 3]]) -> io::Result<()> {
     page::write(dir, name, &Costs { points })
+}
+
+/// Draws costs over the work that they took, for several methods, on logarithmic axes.
+pub fn convergence(
+    dir: &Path,
+    name: &str,
+    work: &str,
+    curves: &[(&str, Vec<[f64; 2]>)],
+) -> io::Result<()> {
+    page::write(dir, name, &Convergence { work, curves })
+}
+
+struct Convergence<'a> {
+    work: &'a str,
+    curves: &'a [(&'a str, Vec<[f64; 2]>)],
+}
+
+/// The decades between which numbers lie.
+fn decades(numbers: impl Iterator<Item = f64> + Clone) -> [f64; 2] {
+    let (low, high) = (numbers.clone().fold(f64::MAX, f64::min), numbers.fold(f64::MIN, f64::max));
+    [low.log10().floor(), high.log10().ceil()]
+}
+
+impl Figure for Convergence<'_> {
+    fn size(&self) -> (u32, u32) {
+        (900, 640)
+    }
+
+    fn draw<B: DrawingBackend>(&self, page: &Page<B>) -> Drawn<B> {
+        let points = || self.curves.iter().flat_map(|(_, curve)| curve);
+        let across = decades(points().map(|point| point[0]));
+        let upwards = decades(points().map(|point| point[1]));
+        let frame = Frame { left: 112.0, right: 870.0, top: 60.0, bottom: 546.0 };
+        let axes = Axes::new(page, frame, across, upwards);
+        axes.draw_frame()?;
+        let ticks: Vec<Tick> = (across[0] as i32..=across[1] as i32)
+            .map(|decade| Tick::new(f64::from(decade), &10_f64.powi(decade).to_string()))
+            .collect();
+        axes.draw_x_ticks(&ticks)?;
+        axes.draw_x_label(self.work)?;
+        axes.draw_y_decades(upwards[0] as i32, upwards[1] as i32)?;
+        for (k, ((name, curve), color)) in self.curves.iter().zip(PALETTE).enumerate() {
+            let logs: Vec<[f64; 2]> = curve.iter().map(|point| point.map(f64::log10)).collect();
+            axes.draw_curve(&logs, color, CURVE_WIDTH)?;
+            axes.draw_entry(k, name, color)?;
+        }
+        Ok(())
+    }
 }
 
 struct Costs<'a> {
