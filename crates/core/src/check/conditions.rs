@@ -2,6 +2,7 @@
 
 use super::Identity;
 use super::case::{Case, Sweeps, close};
+use super::compiled::compiled_is_recorded;
 use super::derivatives::Derivatives;
 use super::layouts::views;
 use super::problem::{Draw, Problem, Recorded, inner, record_op, recorder};
@@ -14,7 +15,7 @@ use crate::transform::sparse::domains::{IndexSets, index_domains};
 use crate::{Shape, Tape, Tensor, Var};
 
 /// What must hold for every sample.
-pub(super) const CHECKS: [(&str, Check); 16] = [
+pub(super) const CHECKS: [(&str, Check); 17] = [
     ("shape rule", shape_rule),
     ("every element is written", every_element_is_written),
     ("scalars", scalars),
@@ -31,6 +32,7 @@ pub(super) const CHECKS: [(&str, Check); 16] = [
     ("one operand twice", one_operand_twice),
     ("views", views),
     ("many at once", many_at_once),
+    ("compiled", compiled_is_recorded),
 ];
 
 pub(super) type Check = fn(&Case<f64>) -> Result<(), String>;

@@ -38,6 +38,7 @@
 mod adjoint;
 mod case;
 mod cause;
+mod compiled;
 mod complex;
 mod conditions;
 mod derivatives;

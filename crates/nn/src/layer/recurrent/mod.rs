@@ -68,19 +68,27 @@ pub struct Recurrent<T: Real, C, const S: usize> {
 #[derive(Clone, Debug)]
 struct Direction<T: Real> {
     parameters: [Param<T>; 4],
+    /// With layer and direction, as PyTorch has them: kept, as a visit allocates nothing.
+    names: [String; 4],
 }
 
 /// PyTorch's names of the parameters of a direction.
 const NAMES: [&str; 4] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
 
 impl<T: Real> Direction<T> {
-    fn new<R: Rng + ?Sized>(inputs: usize, units: usize, gates: usize, rng: &mut R) -> Self {
+    fn new<R: Rng + ?Sized>(
+        suffix: &str,
+        inputs: usize,
+        units: usize,
+        gates: usize,
+        rng: &mut R,
+    ) -> Self {
         let bound = 1.0 / (units as f64).sqrt();
         let rows = gates * units;
         let mut uniform = |shape: &[usize]| Param::new(init::uniform(shape, -bound, bound, rng));
         let parameters =
             [uniform(&[rows, inputs]), uniform(&[rows, units]), uniform(&[rows]), uniform(&[rows])];
-        Self { parameters }
+        Self { parameters, names: NAMES.map(|name| format!("{name}_{suffix}")) }
     }
 }
 
@@ -132,7 +140,8 @@ impl<T: Real, C: Cell<S> + Default, const S: usize> Recurrent<T, C, S> {
         let directions = (0..layers * ways)
             .map(|i| {
                 let inputs = if i < ways { inputs } else { ways * units };
-                Direction::new(inputs, units, C::GATES, rng)
+                let reverse = if i % ways == 1 { "_reverse" } else { "" };
+                Direction::new(&format!("l{}{reverse}", i / ways), inputs, units, C::GATES, rng)
             })
             .collect();
         let dropout = Dropout::new(0.0);
@@ -293,21 +302,12 @@ impl<T: Real, C: Cell<S>, const S: usize> Layer<T> for Recurrent<T, C, S> {
     }
 }
 
-impl<T: Real, C, const S: usize> Recurrent<T, C, S> {
-    /// The name of a parameter of a direction.
-    fn name(&self, index: usize, parameter: usize) -> String {
-        let ways = if self.both_ways { 2 } else { 1 };
-        let suffix = if index % ways == 1 { "_reverse" } else { "" };
-        format!("{}_l{}{suffix}", NAMES[parameter], index / ways)
-    }
-}
-
 /// By hand, since PyTorch puts layer and direction into the names.
 impl<T: Real, C, const S: usize> Module<T> for Recurrent<T, C, S> {
     fn visit<'a>(&'a self, path: &Path<'_>, f: &mut dyn FnMut(&Path<'_>, &'a Param<T>)) {
-        for (index, direction) in self.directions.iter().enumerate() {
-            for (parameter, param) in direction.parameters.iter().enumerate() {
-                f(&path.field(&self.name(index, parameter)), param);
+        for Direction { parameters, names } in &self.directions {
+            for (param, name) in parameters.iter().zip(names) {
+                f(&path.field(name), param);
             }
         }
     }
@@ -317,11 +317,8 @@ impl<T: Real, C, const S: usize> Module<T> for Recurrent<T, C, S> {
         path: &Path<'_>,
         f: &mut dyn FnMut(&Path<'_>, &'a mut Param<T>),
     ) {
-        let names: Vec<[String; 4]> = (0..self.directions.len())
-            .map(|index| array::from_fn(|parameter| self.name(index, parameter)))
-            .collect();
-        for (direction, names) in self.directions.iter_mut().zip(&names) {
-            for (param, name) in direction.parameters.iter_mut().zip(names) {
+        for Direction { parameters, names } in &mut self.directions {
+            for (param, name) in parameters.iter_mut().zip(names) {
                 f(&path.field(name), param);
             }
         }
