@@ -70,7 +70,7 @@ fn compare_every_op<T: Real>() -> Vec<&'static str> {
     for entry in ops::<T>() {
         let enlarged = entry.samples.cases.iter().filter_map(|s| Some((s, enlarged(s)?)));
         let mut count = 0;
-        for (sample, shapes) in enlarged.take(2) {
+        for (sample, shapes) in enlarged.take(1) {
             count += 1;
             let args: Vec<Tensor<T>> = shapes
                 .iter()

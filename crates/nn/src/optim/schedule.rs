@@ -160,9 +160,9 @@ impl Schedule {
 /// ```
 /// use wengert_nn::optim::Plateau;
 ///
-/// let mut plateau = Plateau::new(0.1).patience(1);
+/// let mut plateau = Plateau::new(0.5).patience(1).factor(0.5);
 /// let rates = [5.0, 4.0, 4.0, 4.0, 3.0].map(|cost| plateau.observe(cost));
-/// assert_eq!(rates, [0.1, 0.1, 0.1, 0.01, 0.01]);
+/// assert_eq!(rates, [0.5, 0.5, 0.5, 0.25, 0.25]);
 /// ```
 ///
 /// It is saved by its [`PlateauState`]:

@@ -22,7 +22,7 @@ use crate::Module;
 /// use wengert_nn::optim::{NewtonCg, StopReason};
 ///
 /// // Rosenbrock's valley.
-/// let mut net = Param::new([-1.2, 1.0]);
+/// let mut net = Param::new([-1.2_f64, 1.0]);
 /// let outcome = NewtonCg::new().run(&mut net, |net, tape| {
 ///     let p = net.on(tape);
 ///     let (x, y) = (p.slice(0, ..1), p.slice(0, 1..));
