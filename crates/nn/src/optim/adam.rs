@@ -1,7 +1,6 @@
 //! Adam and its kin: steps scaled by running means of the gradient and of its square.
 //!
-//! The three rules share the means and differ in what is done with them, which the
-//! first line of `apply` and the settings tell.
+//! The three rules share the means and differ in what is done with them.
 
 use wengert_core::{Number, Real};
 

@@ -6,7 +6,7 @@
 
 use wengert_core::{Number, Real};
 
-use super::{Optimiser, Rule, Settings};
+use super::{Optimiser, Rule};
 
 /// AdaGrad (Duchi, Hazan & Singer, 2011): steps divided by the root of the sum of all
 /// squares,
@@ -55,10 +55,6 @@ impl<T: Real> AdaGrad<T> {
 
 impl Rule for SquareSum {
     const STATES: &'static [&'static str] = &["sum"];
-
-    fn settings(&self, rate: f64, _: u64) -> Settings {
-        [rate, 0.0, 0.0, 0.0]
-    }
 
     #[inline(always)]
     fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
@@ -111,10 +107,6 @@ impl<T: Real> AdaDelta<T> {
 
 impl Rule for StepMeans {
     const STATES: &'static [&'static str] = &["square", "step"];
-
-    fn settings(&self, rate: f64, _: u64) -> Settings {
-        [rate, 0.0, 0.0, 0.0]
-    }
 
     #[inline(always)]
     fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
@@ -200,10 +192,6 @@ impl Rule for SquareMean {
         }
     }
 
-    fn settings(&self, rate: f64, _: u64) -> Settings {
-        [rate, 0.0, 0.0, 0.0]
-    }
-
     #[inline(always)]
     fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
         let (keep, take) = (w.constant(self.keep), w.constant(1.0 - self.keep));
@@ -268,10 +256,6 @@ impl<T: Real> Lion<T> {
 
 impl Rule for SignOfMean {
     const STATES: &'static [&'static str] = &["mean"];
-
-    fn settings(&self, rate: f64, _: u64) -> Settings {
-        [rate, 0.0, 0.0, 0.0]
-    }
 
     #[inline(always)]
     fn apply<A: Number>(&self, settings: [A; 4], decay: f64, w: A, g: A, states: &mut [A]) -> A {

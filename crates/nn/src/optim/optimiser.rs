@@ -118,7 +118,9 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
             if param.is_buffer() {
                 param.take_assigned(gradients.tape());
             } else if param.is_trainable() && self.clip.is_some() {
-                if let Some(gradient) = clipped.next().flatten() {
+                if has_gradient(param, gradients)
+                    && let Some(gradient) = clipped.next()
+                {
                     gradient.with_value(|gradient| self.update(position, param, gradient));
                 }
             } else if param.is_trainable() {
@@ -130,27 +132,22 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
         });
     }
 
-    /// The clipped gradients of the trainable parameters, if there is clipping.
+    /// The clipped gradients of the trainable parameters that have one, if there is clipping.
     fn clipped<'t, M: Module<T> + ?Sized>(
         &self,
         net: &M,
         gradients: &Gradients<'t, T>,
-    ) -> Vec<Option<Var<'t, T>>> {
+    ) -> Vec<Var<'t, T>> {
         let Some(clip) = self.clip else { return Vec::new() };
-        let (mut vars, mut has_one) = (Vec::new(), Vec::new());
+        let mut clipped = Vec::new();
         net.visit(&Path::root(), &mut |_, param| {
-            if param.is_trainable() && !param.is_buffer() {
-                let is_used = gradients.with_parameter(param.key(), |_| ()).is_some();
-                has_one.push(is_used);
-                if is_used {
-                    let w = gradients.tape().parameter_variable(param.key());
-                    vars.push(gradients.on_tape(w.expect("it has a gradient")));
-                }
+            if param.is_trainable() && has_gradient(param, gradients) {
+                let w = gradients.tape().parameter_variable(param.key());
+                clipped.push(gradients.on_tape(w.expect("it has a gradient")));
             }
         });
-        clip.apply(&mut vars);
-        let mut vars = vars.into_iter();
-        has_one.into_iter().map(|is_used| is_used.then(|| vars.next()).flatten()).collect()
+        clip.apply(&mut clipped);
+        clipped
     }
 
     fn update(&mut self, position: usize, param: &mut Param<T>, gradient: View<'_, T>) {
@@ -272,6 +269,11 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
         self.steps = steps;
         Ok(())
     }
+}
+
+/// Whether the cost depends on a parameter.
+fn has_gradient<T: Real>(param: &Param<T>, gradients: &Gradients<'_, T>) -> bool {
+    gradients.with_parameter(param.key(), |_| ()).is_some()
 }
 
 /// What is remembered of a parameter. As a model shows its parameters in the same

@@ -11,7 +11,7 @@ use wengert_core::Number;
 /// ```
 /// use wengert_core::{Number, Tape};
 /// use wengert_nn::Param;
-/// use wengert_nn::optim::{Optimiser, Rule, Settings};
+/// use wengert_nn::optim::{Optimiser, Rule};
 ///
 /// /// The sign of the gradient alone.
 /// #[derive(Clone, Debug)]
@@ -19,9 +19,6 @@ use wengert_core::Number;
 ///
 /// impl Rule for SignDescent {
 ///     const STATES: &'static [&'static str] = &[];
-///     fn settings(&self, rate: f64, _: u64) -> Settings {
-///         [rate, 0.0, 0.0, 0.0]
-///     }
 ///     fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, _: &mut [A]) -> A {
 ///         let zero = g.constant(0.0);
 ///         w - settings[0] * (g.greater(zero) - g.less(zero))
@@ -45,8 +42,11 @@ pub trait Rule {
     }
 
     /// What all elements of a parameter have in common at a step, counted from 1,
-    /// with this learning rate: numbers that change from step to step.
-    fn settings(&self, rate: f64, step: u64) -> Settings;
+    /// with this learning rate: numbers that change from step to step. The rate alone,
+    /// unless a rule says otherwise.
+    fn settings(&self, rate: f64, _step: u64) -> Settings {
+        [rate, 0.0, 0.0, 0.0]
+    }
 
     /// The element `w` after a step with gradient `g`; `decay` is the parameter's
     /// multiplier of the weight decay. The states are replaced by their next values.

@@ -6,7 +6,7 @@
 
 use wengert_core::{Number, Real};
 
-use super::{Optimiser, Rule, Settings};
+use super::{Optimiser, Rule};
 
 /// Stochastic gradient: `w <- w - rate * g`, the paper's (15)-(17), and its
 /// variants with momentum, Nesterov's momentum, and weight decay.
@@ -103,10 +103,6 @@ impl Rule for Momentum {
 
     fn states(&self) -> usize {
         usize::from(self.momentum != 0.0)
-    }
-
-    fn settings(&self, rate: f64, _: u64) -> Settings {
-        [rate, 0.0, 0.0, 0.0]
     }
 
     #[inline(always)]

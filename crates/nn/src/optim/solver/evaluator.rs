@@ -42,7 +42,7 @@ impl<'m, T: Real, M: Module<T>> Evaluator<'m, T, M> {
     pub fn move_to(&mut self, at: &[f64]) {
         let mut rest = at.iter();
         self.net.visit_mut(&Path::root(), &mut |_, param| {
-            if is_trained(param) {
+            if param.is_trainable() {
                 for (x, &value) in param.elements_mut().iter_mut().zip(&mut rest) {
                     *x = T::from_f64(value);
                 }
@@ -98,12 +98,14 @@ impl<'m, T: Real, M: Module<T>> Evaluator<'m, T, M> {
     }
 }
 
-fn is_trained<T: Real>(param: &Param<T>) -> bool {
-    param.is_trainable() && !param.is_buffer()
-}
-
 fn trained<T: Real, M: Module<T>>(net: &M) -> Vec<&Param<T>> {
-    net.parameters().into_iter().filter(|param| is_trained(*param)).collect()
+    let mut list = Vec::new();
+    net.visit(&Path::root(), &mut |_, param| {
+        if param.is_trainable() {
+            list.push(param);
+        }
+    });
+    list
 }
 
 /// A vector's parts as constants, arranged like some variables.
