@@ -133,7 +133,7 @@ fn levenberg_marquardt_solves_underdetermined_problems() {
     }
 }
 
-/// Two steps by hand: of the residual r = w^2 - 2, with J = 2 w.
+/// Four steps by hand: of the residual r = w^2 - 2, with J = 2 w.
 #[test]
 fn levenberg_marquardt_is_its_recurrence() {
     let (mut w, mut damping): (f64, f64) = (1.0, 0.5);
@@ -165,6 +165,12 @@ fn solvers_say_why_they_stop() {
     assert_eq!(run(solver().budget(3)).reason, StopReason::Budget);
     let outcome = run(solver().evaluations(5));
     assert_eq!((outcome.reason, outcome.evaluations), (StopReason::Evaluations, 5));
+    // Steps so short that nothing else ends them: 200 evaluations for each of two parameters,
+    // or as many as one wants.
+    let slow = solver().damping(1e9).factor(1.0001).budget(1000);
+    let slow = slow.cost_tolerance(0.0).step_tolerance(0.0);
+    assert_eq!(run(slow.clone()).evaluations, 400);
+    assert_eq!(run(slow.evaluations(500)).evaluations, 500);
     assert_eq!(run(solver().gradient_tolerance(1.0)).reason, StopReason::GradientTolerance);
     assert_eq!(run(solver().step_tolerance(0.9)).reason, StopReason::StepTolerance);
     assert_eq!(run(solver().cost_tolerance(0.9)).reason, StopReason::CostTolerance);

@@ -46,8 +46,10 @@ pub type LevenbergMarquardt = Solver<Marquardt>;
 pub struct Marquardt {
     damping: f64,
     factor: f64,
-    evaluations_each: usize,
 }
+
+/// Evaluations for each parameter, if nothing else is said.
+const EVALUATIONS: usize = 200;
 
 impl Default for LevenbergMarquardt {
     fn default() -> Self {
@@ -58,7 +60,7 @@ impl Default for LevenbergMarquardt {
 impl LevenbergMarquardt {
     /// With the defaults above.
     pub fn new() -> Self {
-        let method = Marquardt { damping: 0.01, factor: 10.0, evaluations_each: 200 };
+        let method = Marquardt { damping: 0.01, factor: 10.0 };
         Self::with_method(method).budget(400).cost_tolerance(1e-6).step_tolerance(1e-6)
     }
 
@@ -99,11 +101,12 @@ impl LevenbergMarquardt {
         let mut evaluator = Evaluator::new(net);
         let at = evaluator.position();
         assert!(!at.is_empty(), "there is a parameter to be trained");
-        let limit = self.evaluations.min(self.method.evaluations_each * at.len());
+        let limit = self.evaluations.unwrap_or(EVALUATIONS * at.len());
+        let solver = self.clone().evaluations(limit);
         evaluator.evaluated();
         let (start, mut linear) = linearise(&mut evaluator, &at, &residuals);
         let mut damping = self.method.damping;
-        self.clone().evaluations(limit).drive(evaluator, start, |evaluator, point| {
+        solver.drive(evaluator, start, |evaluator, point| {
             loop {
                 let step = linear.step(damping);
                 let trial = plus(&point.at, 1.0, &step);
@@ -124,7 +127,7 @@ impl LevenbergMarquardt {
                 if norm(&step) <= f64::EPSILON * norm(&point.at) || !damping.is_finite() {
                     return Err(StopReason::NoProgress);
                 }
-                if evaluator.count() >= limit {
+                if solver.has_spent(evaluator.count()) {
                     return Err(StopReason::Evaluations);
                 }
             }

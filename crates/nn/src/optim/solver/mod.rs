@@ -31,7 +31,7 @@ use crate::Module;
 pub struct Solver<S> {
     method: S,
     budget: usize,
-    evaluations: usize,
+    evaluations: Option<usize>,
     gradient_tolerance: f64,
     cost_tolerance: f64,
     step_tolerance: f64,
@@ -81,7 +81,7 @@ impl<S> Solver<S> {
         Self {
             method,
             budget: 1000,
-            evaluations: usize::MAX,
+            evaluations: None,
             gradient_tolerance: 0.0,
             cost_tolerance: 0.0,
             step_tolerance: 0.0,
@@ -97,7 +97,7 @@ impl<S> Solver<S> {
     /// With a largest number of evaluations of the cost, looked at before each step.
     #[must_use]
     pub fn evaluations(self, evaluations: usize) -> Self {
-        Self { evaluations, ..self }
+        Self { evaluations: Some(evaluations), ..self }
     }
 
     /// Stops where the gradient's Euclidean norm is at most this.
@@ -142,7 +142,7 @@ impl<S> Solver<S> {
                 break StopReason::StepTolerance;
             } else if steps >= self.budget {
                 break StopReason::Budget;
-            } else if evaluator.count() >= self.evaluations {
+            } else if self.has_spent(evaluator.count()) {
                 break StopReason::Evaluations;
             }
             match advance(&mut evaluator, &point) {
@@ -164,6 +164,11 @@ impl<S> Solver<S> {
             gradient_norm: norm(&point.gradient),
             cost_change,
         }
+    }
+
+    /// Whether the cost was evaluated as often as is allowed.
+    fn has_spent(&self, evaluations: usize) -> bool {
+        self.evaluations.is_some_and(|most| evaluations >= most)
     }
 
     /// Whether a step is within its tolerance.

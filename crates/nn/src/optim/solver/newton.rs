@@ -156,7 +156,7 @@ impl NewtonCg {
                 if length <= f64::EPSILON * norm(&point.at) || length == 0.0 {
                     return Err(StopReason::NoProgress);
                 }
-                if evaluator.count() >= self.evaluations {
+                if self.has_spent(evaluator.count()) {
                     return Err(StopReason::Evaluations);
                 }
             }
