@@ -1,6 +1,8 @@
 //! Connectionist temporal classification: labels whose places in a sequence are not known.
 
-use wengert_core::{Real, Tensor, Var};
+use std::sync::Arc;
+
+use wengert_core::{Real, Tensor, Var, concat};
 
 /// What stands for the logarithm of 0. Finite, so that no difference of two is NaN; far
 /// below what a sequence can reach.
@@ -50,7 +52,7 @@ pub fn ctc<'t, T: Real>(
         Some(&label) if state % 2 == 1 => label,
         _ => BLANK,
     };
-    let places: Vec<usize> = (0..samples * states)
+    let places: Arc<[usize]> = (0..samples * states)
         .map(|place| place / states * classes + class(place / states, place % states))
         .collect();
     let mask = |allowed: &dyn Fn(usize, usize) -> bool| {
@@ -75,17 +77,14 @@ pub fn ctc<'t, T: Real>(
         let now = logarithms.slice(1, step..step + 1).squeeze(1);
         now.flatten(0, -1).gather(0, places.clone()).reshape([samples, states])
     };
-    // Moved by some states, with what cannot be before the first.
-    let moved = |x: Var<'t, T>, by: usize| {
-        let by = by.min(states);
-        let never = tape.constant(T::from_f64(NEVER)).broadcast_to([samples, by]);
-        wengert_core::concat(&[never, x.slice(1, ..states - by)], 1)
-    };
+    let never = tape.constant(T::from_f64(NEVER)).broadcast_to([samples, 2]);
     // The logarithms of the probability to be in a state at a step.
     let mut reached = start + of_states(0);
     for step in 1..time {
-        let come = reached.log_add_exp(moved(reached, 1)).log_add_exp(moved(reached, 2) + skip);
-        let next = come + of_states(step);
+        // Two states that cannot be stand before the first.
+        let before = concat(&[never, reached], 1);
+        let [one, two] = [1, 0].map(|from| before.slice(1, from..from + states));
+        let next = reached.log_add_exp(one).log_add_exp(two + skip) + of_states(step);
         reached = if lengths.iter().all(|&length| step < length) {
             next
         } else {
