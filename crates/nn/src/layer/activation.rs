@@ -3,7 +3,7 @@
 
 use wengert_core::{Real, Tensor, Var};
 
-use super::{Layer, per_channel};
+use super::{Layer, check_channels, per_channel};
 use crate::{Module, Param};
 
 /// `1 / (1 + exp(-x))`, the paper's activation (1).
@@ -132,7 +132,8 @@ pub struct Hardshrink(
 );
 
 /// The first half along an axis times the [`Sigmoid`] of the second (Dauphin et al., 2017).
-/// The axis has an even extent.
+///
+/// Panics if the extent of the axis is odd.
 #[derive(Clone, Copy, Debug, PartialEq, Module)]
 pub struct Glu(
     /// The axis; negative numbers count from the end.
@@ -159,8 +160,13 @@ impl<T: Real> Layer<T> for Prelu<T> {
     /// If the input has another number of channels.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
-        let weight = self.weight.on(x.tape());
-        let slope = if self.weight.len() == 1 { weight } else { per_channel(weight, x.rank()) };
+        let (weight, slopes) = (self.weight.on(x.tape()), self.weight.len());
+        let slope = if slopes == 1 {
+            weight
+        } else {
+            check_channels("a rectifier", x, slopes);
+            per_channel(weight, x.rank())
+        };
         x.relu() - slope * (-x).relu()
     }
 }
@@ -203,8 +209,10 @@ layers! {
     Softshrink: |layer, x| x - x.clamp(-layer.0, layer.0),
     Hardshrink: |layer, x| x * x.abs().greater(x.tape().constant(T::from_f64(layer.0))),
     Glu: |layer, x| {
-        let halves = x.chunk(layer.0, 2);
-        halves[0] * halves[1].sigmoid()
+        match x.chunk(layer.0, 2)[..] {
+            [first, second] if first.shape() == second.shape() => first * second.sigmoid(),
+            _ => panic!("a gate has halves of an axis of even extent, not {}", x.describe()),
+        }
     },
 }
 

@@ -2,7 +2,7 @@
 
 use wengert_core::{Real, Tensor, Var};
 
-use super::{Layer, per_channel};
+use super::{Layer, check_channels, per_channel};
 use crate::{Module, Param};
 
 /// Each channel of `[batch, channels, ..]` with mean 0 and variance 1 over the batch and
@@ -90,11 +90,7 @@ impl<T: Real> Layer<T> for BatchNorm<T> {
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let (shape, tape) = (x.shape(), x.tape());
         let channels = self.weight.len();
-        assert!(
-            shape.rank() >= 2 && shape[1] == channels,
-            "a normalisation of {channels} channels takes [batch, {channels}, ..], not {}",
-            x.describe()
-        );
+        check_channels("a normalisation", x, channels);
         let on = |param: &Param<T>| per_channel(param.on(tape), x.rank());
         let epsilon = T::from_f64(self.epsilon);
         if !tape.is_training() {

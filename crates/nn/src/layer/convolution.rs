@@ -62,6 +62,10 @@ pub struct Conv<T: Real, const D: usize> {
 impl<T: Real, const D: usize> Conv<T, D> {
     /// Filters with a window, one number or one for each axis, that slide by 1 over what
     /// is there. Weight and bias are uniform within `1 / sqrt(fan in)` of 0, as in PyTorch.
+    ///
+    /// # Panics
+    /// If the window has no element.
+    #[track_caller]
     pub fn new<R: Rng + ?Sized>(
         inputs: usize,
         outputs: usize,
@@ -75,7 +79,7 @@ impl<T: Real, const D: usize> Conv<T, D> {
     /// as many groups as inputs make it a depthwise convolution.
     ///
     /// # Panics
-    /// If inputs or outputs do not divide into the groups.
+    /// If inputs or outputs do not divide into the groups, or the window has no element.
     #[track_caller]
     pub fn grouped<R: Rng + ?Sized>(
         inputs: usize,
@@ -152,6 +156,10 @@ pub struct ConvTranspose<T: Real, const D: usize> {
 impl<T: Real, const D: usize> ConvTranspose<T, D> {
     /// The transpose of a convolution from `outputs` to `inputs` channels. Weight and bias
     /// are uniform, as in PyTorch, within `1 / sqrt(outputs * window)` of 0.
+    ///
+    /// # Panics
+    /// If the window has no element.
+    #[track_caller]
     pub fn new<R: Rng + ?Sized>(
         inputs: usize,
         outputs: usize,
@@ -164,7 +172,7 @@ impl<T: Real, const D: usize> ConvTranspose<T, D> {
     /// As [`new`](Self::new), with the channels in groups that have filters of their own.
     ///
     /// # Panics
-    /// If inputs or outputs do not divide into the groups.
+    /// If inputs or outputs do not divide into the groups, or the window has no element.
     #[track_caller]
     pub fn grouped<R: Rng + ?Sized>(
         inputs: usize,
@@ -252,6 +260,7 @@ fn filters<T: Real, R: Rng + ?Sized, const D: usize>(
         groups > 0 && first.is_multiple_of(groups) && second.is_multiple_of(groups),
         "{first} and {second} channels do not divide into {groups} groups"
     );
+    assert!(!window.contains(&0), "a window has an element at least, and this is {window:?}");
     let own = second / groups;
     let shape: Shape = [first, own].into_iter().chain(window).collect();
     let bound = 1.0 / ((own * window.iter().product::<usize>()) as f64).sqrt();

@@ -79,6 +79,16 @@ impl<T: Real, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
     }
 }
 
+/// That a value has so many channels.
+#[track_caller]
+fn check_channels<T: Real>(what: &str, x: Var<'_, T>, channels: usize) {
+    assert!(
+        x.rank() >= 2 && x.shape()[1] == channels,
+        "{what} of {channels} channels takes [batch, {channels}, ..], not {}",
+        x.describe()
+    );
+}
+
 /// Numbers of each channel as they stand beside `[batch, channels, ..]`, a value of some
 /// rank.
 #[track_caller]

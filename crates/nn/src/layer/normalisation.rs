@@ -7,7 +7,7 @@
 use wengert_core::op::Pooling;
 use wengert_core::{Real, Shape, Tensor, Var};
 
-use super::{Layer, per_channel};
+use super::{Layer, check_channels, per_channel};
 use crate::{Module, Param};
 
 /// What PyTorch adds to a variance if nothing else is said.
@@ -61,15 +61,21 @@ impl<T: Real> LayerNorm<T> {
     }
 }
 
-/// That the last axes of a value are those of a weight.
+/// A value whose last axes are those of a weight, normalised over these as one, then scaled.
 #[track_caller]
-fn check_last_axes<T: Real>(x: Var<'_, T>, weight: &Param<T>) {
+fn over_last_axes<'t, T: Real>(
+    x: Var<'t, T>,
+    weight: &Param<T>,
+    normalised: impl FnOnce(Var<'t, T>) -> Var<'t, T>,
+) -> Var<'t, T> {
     let (own, given) = (weight.shape(), x.shape());
     assert!(
         given.ends_with(own),
         "a normalisation over axes {own} takes [.., those], and not {}",
         x.describe()
     );
+    let rows = x.flatten(-(own.rank() as isize), -1);
+    normalised(rows).reshape(given) * weight.on(x.tape())
 }
 
 impl<T: Real> Layer<T> for LayerNorm<T> {
@@ -77,14 +83,8 @@ impl<T: Real> Layer<T> for LayerNorm<T> {
     /// If the last axes are others.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
-        check_last_axes(x, &self.weight);
-        let tape = x.tape();
-        let axes = self.weight.shape().rank() as isize;
-        let rows = if axes > 1 { x.flatten(-axes, -1) } else { x };
-        let normal = rows.layer_norm(self.epsilon);
-        let normal = if axes > 1 { normal.reshape(x.shape()) } else { normal };
-        let scaled = normal * self.weight.on(tape);
-        self.bias.as_ref().map_or(scaled, |bias| scaled + bias.on(tape))
+        let scaled = over_last_axes(x, &self.weight, |rows| rows.layer_norm(self.epsilon));
+        self.bias.as_ref().map_or(scaled, |bias| scaled + bias.on(x.tape()))
     }
 }
 
@@ -133,10 +133,10 @@ impl<T: Real> Layer<T> for RmsNorm<T> {
     /// If the last axes are others.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
-        check_last_axes(x, &self.weight);
-        let axes: Vec<isize> = (1..=self.weight.shape().rank() as isize).map(|i| -i).collect();
-        let mean_square = x.square().mean_keep(&axes[..]) + T::from_f64(self.epsilon);
-        x / mean_square.sqrt() * self.weight.on(x.tape())
+        over_last_axes(x, &self.weight, |rows| {
+            let mean_square = rows.square().mean_keep(-1) + T::from_f64(self.epsilon);
+            rows / mean_square.sqrt()
+        })
     }
 }
 
@@ -192,12 +192,7 @@ impl<T: Real> Layer<T> for GroupNorm<T> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let (shape, tape) = (x.shape(), x.tape());
-        let channels = self.weight.len();
-        assert!(
-            shape.rank() >= 2 && shape[1] == channels,
-            "a normalisation of {channels} channels takes [batch, {channels}, ..], not {}",
-            x.describe()
-        );
+        check_channels("a normalisation", x, self.weight.len());
         let rows =
             x.reshape([shape[0], self.groups, shape[1..].iter().product::<usize>() / self.groups]);
         let normal = rows.layer_norm(self.epsilon).reshape(shape);

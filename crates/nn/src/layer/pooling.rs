@@ -182,7 +182,11 @@ impl<T: Real, const D: usize> Layer<T> for AdaptiveMaxPool<D> {
     /// elements.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
-        assert!(x.rank() > D, "parts of {D} axes of channels: {}", x.describe());
+        assert!(
+            x.rank() > D,
+            "the last {D} axes of [channels, ..] are parted, and this is {}",
+            x.describe()
+        );
         let parts = self.0.iter().enumerate();
         parts.fold(x, |x, (axis, &parts)| maxima(x, axis as isize - D as isize, parts))
     }

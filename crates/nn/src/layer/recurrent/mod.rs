@@ -11,7 +11,7 @@ pub use cell::{Cell, GruCell, LstmCell, RnnCell};
 use std::array;
 
 use rand::Rng;
-use wengert_core::{Real, Tensor, Var, concat, stack};
+use wengert_core::{Real, Var, concat, stack};
 
 use super::{Dropout, Layer};
 use crate::{Module, Param, Path, init};
@@ -151,7 +151,7 @@ impl<T: Real, C: Cell<S> + Default, const S: usize> Recurrent<T, C, S> {
 
 impl<T: Real, C: Cell<S>, const S: usize> Recurrent<T, C, S> {
     /// With time before the batch: from `[time, batch, inputs]`. A step's part then lies
-    /// in one piece, which is a little faster.
+    /// in one piece.
     #[must_use]
     pub fn time_first(self) -> Self {
         Self { time_first: true, ..self }
@@ -222,10 +222,10 @@ impl<T: Real, C: Cell<S>, const S: usize> Recurrent<T, C, S> {
                 state.describe()
             );
         }
-        let zeros = || x.tape().constant(Tensor::zeros(&state_shape[1..]));
-        let first = |direction: usize| match &states {
-            Some(states) => states.map(|state| state.slice(0, direction..direction + 1).squeeze(0)),
-            None => array::from_fn(|_| zeros()),
+        let zeros = || x.tape().constant(T::zero()).broadcast_to(state_shape);
+        let states = states.unwrap_or_else(|| [zeros(); S]);
+        let first = |direction: usize| {
+            states.map(|state| state.slice(0, direction..direction + 1).squeeze(0))
         };
 
         let mut ends: [Vec<Var<'t, T>>; S] = array::from_fn(|_| Vec::new());
