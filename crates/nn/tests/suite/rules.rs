@@ -1,23 +1,15 @@
 //! Each optimiser against ten steps of its published recurrence, in plain loops; saved and
 //! restored half-way.
 
-use wengert_core::{Tape, Var};
+use wengert_core::Tape;
 use wengert_nn::optim::{
     AdaDelta, AdaGrad, AdamW, Average, Lion, NAdam, Optimiser, RmsProp, Rule, gradient_norm,
 };
 use wengert_nn::{Module, Param, Sgd};
 
-use crate::optim::assert_compiled_is_recorded;
+use crate::optim::{START, assert_compiled_is_recorded, cost, gradient};
 
-const START: [f64; 3] = [1.0, -2.0, 0.5];
-const CURVATURE: [f64; 3] = [0.7, 1.3, 2.9];
 const RATE: f64 = 0.05;
-
-/// sum(c w^2 / 2 + sin w)
-fn cost<'t>(param: &Param<f64>, tape: &'t Tape<f64>) -> Var<'t, f64> {
-    let w = param.on(tape);
-    (w * w * tape.constant(CURVATURE) * 0.5 + w.sin()).sum()
-}
 
 /// Ten steps beside a plain loop, which is given an element, three numbers that it may
 /// remember, the gradient, and the step from 1 on. After the fifth, the optimiser is saved and
@@ -33,9 +25,9 @@ fn compare<R: Rule + Clone>(
         let tape = Tape::new();
         let gradients = cost(&param, &tape).backward();
         optimiser.step(&mut param, &gradients);
+        let g = gradient(&w);
         for i in 0..3 {
-            let g = CURVATURE[i] * w[i] + w[i].cos();
-            plain(&mut w[i], &mut memory[i], g, step);
+            plain(&mut w[i], &mut memory[i], g[i], step);
         }
         for (a, b) in param.elements().iter().zip(w) {
             assert!((a - b).abs() < 1e-12, "step {step}: {a}, expected {b}");
