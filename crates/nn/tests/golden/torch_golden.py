@@ -38,7 +38,7 @@ def extents(shape):
     return " ".join(str(n) for n in shape)
 
 
-def case(name, shapes, function, module=None, inputs=None):
+def case(name, shapes, function, module=None):
     print(f"case {name}")
     if module is not None:
         state = module.state_dict()
@@ -46,8 +46,7 @@ def case(name, shapes, function, module=None, inputs=None):
             state[key] = state_value(key, tensor, j)
             print(f"state {key} {extents(tensor.shape)}".rstrip())
         module.load_state_dict(state)
-    if inputs is None:
-        inputs = [input_value(shape, i) for i, shape in enumerate(shapes)]
+    inputs = [input_value(shape, i) for i, shape in enumerate(shapes)]
     for shape in shapes:
         print(f"input {extents(shape)}".rstrip())
     with torch.no_grad():
@@ -96,7 +95,7 @@ training = nn.BatchNorm2d(2).train()
 case("BatchNorm/training", [[3, 2, 2, 2]], training, training)
 table = nn.Embedding(5, 3)
 words = torch.tensor([[0, 3, 3], [4, 1, 0]])
-case("Embedding", [[2, 3]], lambda _: table(words), table)
+case("Embedding", [], lambda: table(words), table)
 
 
 def waves(x):
@@ -186,8 +185,8 @@ for name, module in {
     layer(name, [2, 3, 4], module)
 
 
-def loss(name, shapes, function, inputs=None):
-    case(f"loss/{name}", shapes, function, inputs=inputs)
+def loss(name, shapes, function, module=None):
+    case(f"loss/{name}", shapes, function, module)
 
 
 pair = [[4, 3], [4, 3]]
@@ -219,4 +218,5 @@ loss(
         x.log_softmax(-1).transpose(0, 1), targets, torch.tensor([6, 4]), torch.tensor([3, 1])
     ),
 )
-loss("penalty", [], lambda: 0.3 / 5 * (state_value("", torch.zeros(2, 3), 0) ** 2).sum())
+net = nn.Linear(3, 2)
+loss("penalty", [], lambda: 0.3 / 5 * (net.weight**2).sum(), net)

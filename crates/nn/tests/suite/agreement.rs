@@ -4,8 +4,6 @@
 //! repeated here; `tests/golden/torch_golden.py` has written it. A state is loaded by name,
 //! so a case passes only if names, shapes and layouts are PyTorch's.
 
-use std::cell::RefCell;
-
 use indexmap::IndexMap;
 use wengert_core::{Shape, Tape, Tensor, Var, check};
 use wengert_nn::{Module, Param};
@@ -65,57 +63,58 @@ fn golden(name: &str) -> Golden {
     }
 }
 
-/// What PyTorch gives for a case.
-pub(crate) fn golden_output(name: &str) -> Tensor<f64> {
-    golden(name).output
-}
-
 /// The names of all cases that PyTorch was asked for.
 pub(crate) fn golden_names() -> impl Iterator<Item = &'static str> {
     include_str!("../golden/torch.txt").lines().filter_map(|line| line.strip_prefix("case "))
 }
 
-/// A function of inputs on a tape.
-type Function<'f> = dyn for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64> + 'f;
+/// The names that a source file exports by `pub use`.
+pub(crate) fn exported(source: &str) -> Vec<&str> {
+    source
+        .split("pub use ")
+        .skip(1)
+        .filter_map(|rest| rest.split(';').next()?.split_once("::"))
+        .flat_map(|(_, names)| names.split([',', '{', '}', ' ', '\n']))
+        .filter(|name| !name.is_empty())
+        .collect()
+}
 
-/// A module with PyTorch's state gives PyTorch's output, and has a right gradient.
+/// A module with PyTorch's state gives PyTorch's output, and has a right gradient. It is given
+/// the tape, for what it makes there, and a case's inputs.
 pub(crate) fn agrees<M: Module<f64>>(
     name: &str,
     mut net: M,
-    f: impl for<'t> Fn(&M, &[Var<'t, f64>]) -> Var<'t, f64>,
+    f: impl for<'t> Fn(&M, &'t Tape<f64>, &[Var<'t, f64>]) -> Var<'t, f64>,
 ) {
     let Golden { state, inputs, output } = golden(name);
     net.load_state_dict(&state).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert!(net.state_dict().keys().eq(state.keys()), "{name}: the order of the state");
     let tape = Tape::new();
-    let vars: Vec<_> = inputs.iter().map(|input| tape.constant(input)).collect();
-    compare(name, &f(&net, &vars).value(), &output);
-    let net = RefCell::new(net);
-    let parameters = net.borrow().parameter_vector();
-    let gradient = {
+    let y = f(&net, &tape, &constants(&tape, &inputs));
+    compare(name, &y.value(), &output);
+    input_gradients(name, &inputs, &|tape, vars| f(&net, tape, vars));
+    let parameters = net.parameter_vector();
+    if parameters.is_empty() {
+        return;
+    }
+    let gradient = net.gradient_vector(&contracted(y).backward());
+    by_differences(name, &parameters, &gradient, |vector| {
+        net.set_parameter_vector(vector);
         let tape = Tape::new();
-        let vars: Vec<_> = inputs.iter().map(|input| tape.constant(input)).collect();
-        let net = net.borrow();
-        let cost = contracted(f(&net, &vars));
-        if parameters.is_empty() { vec![] } else { net.gradient_vector(&cost.backward()) }
-    };
-    by_differences(name, &parameters, &gradient, &|vector| {
-        net.borrow_mut().set_parameter_vector(vector);
-        let tape = Tape::new();
-        let vars: Vec<_> = inputs.iter().map(|input| tape.constant(input)).collect();
-        contracted(f(&net.borrow(), &vars)).item()
+        contracted(f(&net, &tape, &constants(&tape, &inputs))).item()
     });
-    net.borrow_mut().set_parameter_vector(&parameters);
-    let net = net.into_inner();
-    input_gradients(name, &inputs, &|vars| f(&net, vars));
 }
 
 /// A function without parameters agrees with PyTorch, and has a right gradient.
 pub(crate) fn function_agrees(name: &str, f: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>) {
-    agrees::<Vec<Param<f64>>>(name, Vec::new(), |_, vars| f(vars));
+    agrees::<Vec<Param<f64>>>(name, Vec::new(), |_, _, vars| f(vars));
 }
 
-pub(crate) fn compare(name: &str, value: &Tensor<f64>, expected: &Tensor<f64>) {
+fn constants<'t>(tape: &'t Tape<f64>, inputs: &[Tensor<f64>]) -> Vec<Var<'t, f64>> {
+    inputs.iter().map(|input| tape.constant(input)).collect()
+}
+
+fn compare(name: &str, value: &Tensor<f64>, expected: &Tensor<f64>) {
     assert_eq!(value.shape(), expected.shape(), "{name}");
     for (i, (a, b)) in value.iter().zip(expected.iter()).enumerate() {
         assert!((a - b).abs() < 1e-12 * (1.0 + b.abs()), "{name}: {a} and not {b} at place {i}");
@@ -128,8 +127,9 @@ fn contracted(y: Var<'_, f64>) -> Var<'_, f64> {
     (y * y.tape().constant(weights)).sum()
 }
 
-/// A gradient against differences of the fourth order.
-pub(crate) fn by_differences(name: &str, x: &[f64], gradient: &[f64], f: &dyn Fn(&[f64]) -> f64) {
+/// Each number of a gradient against differences of the fourth order, which show an error of
+/// 1e-9; those of `check::module` are of the second and show less.
+fn by_differences(name: &str, x: &[f64], gradient: &[f64], mut f: impl FnMut(&[f64]) -> f64) {
     let mut moved = x.to_vec();
     for i in 0..x.len() {
         let mut difference = |h: f64| {
@@ -150,6 +150,9 @@ pub(crate) fn by_differences(name: &str, x: &[f64], gradient: &[f64], f: &dyn Fn
     }
 }
 
+/// A function of a case's inputs, on a tape.
+type Function<'f> = dyn for<'t> Fn(&'t Tape<f64>, &[Var<'t, f64>]) -> Var<'t, f64> + 'f;
+
 /// The core's check of the gradient in each input, with the others fixed: of the first and
 /// second order, forwards and backwards.
 fn input_gradients(name: &str, inputs: &[Tensor<f64>], f: &Function<'_>) {
@@ -157,12 +160,9 @@ fn input_gradients(name: &str, inputs: &[Tensor<f64>], f: &Function<'_>) {
         let report = check::gradient(
             |x| {
                 let tape = x.tape();
-                let vars: Vec<_> = inputs
-                    .iter()
-                    .enumerate()
-                    .map(|(k, other)| if k == i { x } else { tape.constant(other) })
-                    .collect();
-                f(&vars)
+                let mut vars = constants(tape, inputs);
+                vars[i] = x;
+                f(tape, &vars)
             },
             input,
         );

@@ -1,14 +1,14 @@
 //! Every layer against PyTorch and by its gradient, and that none is left out.
 
-use wengert_core::{Tape, Tensor};
+use wengert_core::{Tape, Tensor, Var};
 use wengert_nn::random::MatlabRng;
 use wengert_nn::*;
 
-use crate::agreement::{agrees, golden_names};
+use crate::agreement::{agrees, exported, golden_names};
 
 /// A layer of one input.
 fn layer<L: Layer<f64>>(name: &str, layer: L) {
-    agrees(name, layer, |layer, x| layer.forward(x[0]));
+    agrees(name, layer, |layer, _, x| layer.forward(x[0]));
 }
 
 fn rng() -> MatlabRng {
@@ -18,7 +18,7 @@ fn rng() -> MatlabRng {
 #[test]
 fn linear_maps() {
     layer("Linear", Linear::new(3, 4, &mut rng()));
-    agrees("Bilinear", Bilinear::new(3, 2, 4, &mut rng()), |net, x| net.forward(x[0], x[1]));
+    agrees("Bilinear", Bilinear::new(3, 2, 4, &mut rng()), |net, _, x| net.forward(x[0], x[1]));
 }
 
 #[test]
@@ -70,8 +70,8 @@ fn normalisations() {
     layer("InstanceNorm", InstanceNorm::new());
     layer("LocalResponseNorm", LocalResponseNorm::new(4).alpha(0.3).beta(0.6).k(2.0));
     layer("BatchNorm", BatchNorm::new(2));
-    agrees("BatchNorm/training", BatchNorm::new(2), |net, x| {
-        x[0].tape().train(0);
+    agrees("BatchNorm/training", BatchNorm::new(2), |net, tape, x| {
+        tape.train(0);
         net.forward(x[0])
     });
 }
@@ -101,15 +101,25 @@ fn running_statistics_move_with_the_step_and_only_with_it() {
 }
 
 #[test]
+#[should_panic(expected = "a rectifier of 3 channels takes [batch, 3, ..]")]
+fn slopes_belong_to_channels() {
+    Prelu::new(3).forward(Tape::<f64>::new().constant(Tensor::zeros([2, 4, 3])));
+}
+
+#[test]
+#[should_panic(expected = "halves of an axis of even extent")]
+fn halves_are_of_one_size() {
+    Glu(1).forward(Tape::<f64>::new().constant(Tensor::zeros([2, 3])));
+}
+
+#[test]
 fn embeddings() {
-    // Indices have no derivative, so the formula of the inputs is replaced.
-    agrees("Embedding", Embedding::new(5, 3, &mut rng()), |net, x| {
-        let words = [[0.0, 3.0, 3.0], [4.0, 1.0, 0.0]];
-        net.forward(x[0].tape().constant(words)) + x[0].sum() * 0.0
+    let table = || Embedding::new(5, 3, &mut rng());
+    agrees("Embedding", table(), |net, tape, _| {
+        net.forward(tape.constant([[0.0, 3.0, 3.0], [4.0, 1.0, 0.0]]))
     });
-    agrees("Embedding", Embedding::new(5, 3, &mut rng()), |net, x| {
-        let words = net.lookup(x[0].tape(), &[0, 3, 3, 4, 1, 0]);
-        words.reshape([2, 3, 3]) + x[0].sum() * 0.0
+    agrees("Embedding", table(), |net, tape, _| {
+        net.lookup(tape, &[0, 3, 3, 4, 1, 0]).reshape([2, 3, 3])
     });
     layer("SinusoidalPositions", SinusoidalPositions::new(5, 4));
     layer("LearnedPositions", LearnedPositions::new(5, 4, &mut rng()));
@@ -124,7 +134,7 @@ fn recurrent_networks() {
     layer("Rnn/deep", Rnn::bidirectional(3, 2, 2, rng).time_first());
     layer("Lstm/deep", Lstm::bidirectional(3, 2, 2, rng).time_first());
     layer("Gru/deep", Gru::bidirectional(3, 2, 2, rng).time_first());
-    agrees("Lstm/states", Lstm::bidirectional(3, 2, 2, rng), |net, x| {
+    agrees("Lstm/states", Lstm::bidirectional(3, 2, 2, rng), |net, _, x| {
         wengert_core::concat(&net.last(x[0], Some([x[1], x[2]])), 0)
     });
 }
@@ -134,10 +144,27 @@ fn attention() {
     let rng = &mut rng();
     layer("MultiHeadAttention", MultiHeadAttention::new(4, 2, rng));
     layer("MultiHeadAttention/causal", MultiHeadAttention::new(4, 2, rng).causal());
-    agrees("MultiHeadAttention/keys", MultiHeadAttention::new(4, 2, rng), |net, x| {
+    agrees("MultiHeadAttention/keys", MultiHeadAttention::new(4, 2, rng), |net, tape, x| {
         let mask = [[0.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0, 1.0]];
-        net.attend(x[0], x[1], x[2], Some(x[0].tape().constant(mask)))
+        net.attend(x[0], x[1], x[2], Some(tape.constant(mask)))
     });
+}
+
+#[test]
+fn attention_to_oneself_leaves_out_masked_places() {
+    let attention = MultiHeadAttention::new(4, 2, &mut rng());
+    let tape = Tape::new();
+    let x = tape.variable(Tensor::from_fn([2, 3, 4], |i| (i as f64).sin()));
+    let mask = Some(tape.constant([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]));
+    let (own, of_others) = (attention.attend_self(x, mask), attention.attend(x, x, x, mask));
+    assert!((own - of_others).abs().max_over(..).item() < 1e-14);
+    let block = TransformerEncoderLayer::new(4, 2, 6, &mut rng());
+    for y in [own, block.forward_masked(x, mask)] {
+        // The first two places of the first sequence see one another and not the third.
+        let gradient = y.slice(0, ..1).slice(1, ..2).square().sum().backward().wrt(x);
+        assert!(gradient.slice(0, 0, 1, 1).slice(1, 0, 2, 1).iter().all(|g| g != 0.0));
+        assert!(gradient.slice(0, 0, 1, 1).slice(1, 2, 1, 1).iter().all(|g| g == 0.0));
+    }
 }
 
 #[test]
@@ -147,7 +174,7 @@ fn transformers() {
     let first = TransformerEncoderLayer::new(4, 2, 6, rng).norm_first().gelu().causal();
     layer("TransformerEncoderLayer/first", first);
     let decoder = TransformerDecoderLayer::new(4, 2, 6, rng);
-    agrees("TransformerDecoderLayer", decoder, |net, x| net.forward(x[0], x[1]));
+    agrees("TransformerDecoderLayer", decoder, |net, _, x| net.forward(x[0], x[1]));
 }
 
 #[test]
@@ -216,24 +243,93 @@ fn dropout_scales_what_it_leaves_and_spares_evaluation() {
     assert!(left.iter().filter(|&&left| left).count().abs_diff(50) < 25);
 }
 
-/// The names that the layers' module exports, less traits and what others are made of.
-fn exported() -> Vec<&'static str> {
-    let parts = ["Cell", "Conv", "ConvTranspose", "GruCell", "LstmCell", "Recurrent", "RnnCell"];
-    let pools = ["AdaptiveAvgPool", "AdaptiveMaxPool", "AvgPool", "MaxPool"];
-    let file = include_str!("../../src/layer/mod.rs");
-    file.split("pub use ")
-        .skip(1)
-        .filter_map(|rest| rest.split(';').next()?.split_once("::"))
-        .flat_map(|(_, names)| names.trim_matches(['{', '}']).split(','))
-        .map(|name| name.trim_matches(['{', '}', ' ', '\n']))
-        .filter(|name| !name.is_empty() && !parts.contains(name) && !pools.contains(name))
-        .collect()
+/// A recording of training and one of evaluation, both with a tape's own samples.
+fn recordings(f: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>) -> [Tensor<f64>; 2] {
+    [true, false].map(|is_training| {
+        let tape = Tape::new();
+        if is_training {
+            tape.train(3);
+        }
+        f(tape.constant(Tensor::from_fn([2, 5, 4], |i| (1.3 * i as f64).sin()))).value()
+    })
+}
+
+#[test]
+fn dropout_between_recurrent_layers() {
+    let whole = Lstm::<f64>::stacked(4, 3, 2, &mut rng());
+    let state = whole.state_dict();
+    let parts = [0, 1].map(|k| {
+        let mut part = Lstm::<f64>::new(if k == 0 { 4 } else { 3 }, 3, &mut rng());
+        let from_whole = |name: String| {
+            let value = state[&name.replace("l0", &format!("l{k}"))].clone();
+            (name, value)
+        };
+        let own = part.state_dict().into_keys().map(from_whole).collect();
+        part.load_state_dict(&own).unwrap();
+        part
+    });
+    let whole = whole.dropout(0.4);
+    let left_out = Dropout::new(0.4);
+    let by_hand = recordings(|x| parts[1].forward(left_out.forward(parts[0].forward(x))));
+    assert_ne!(by_hand[0], by_hand[1]);
+    assert_eq!(recordings(|x| whole.forward(x)), by_hand);
+}
+
+/// With scores of 0 all places have one share, of which dropout leaves some.
+#[test]
+fn dropout_of_the_shares_of_attention() {
+    let mut attention = MultiHeadAttention::<f64>::new(4, 1, &mut rng()).dropout(0.4);
+    let unit = |i: usize, j: usize| f64::from(u8::from(i == j));
+    attention.in_proj_weight.set(Tensor::from_fn([12, 4], |k| unit(k / 4, 8 + k % 4)));
+    attention.out_proj.weight.set(Tensor::from_fn([4, 4], |k| unit(k / 4, k % 4)));
+    let [training, evaluation] = recordings(|x| attention.forward(x));
+    let [expected, mean] = recordings(|x| {
+        let ones = x.tape().constant(Tensor::ones([2, 1, 5, 5]));
+        (Dropout::new(0.4).forward(ones) / 5.0).squeeze(1).matmul(x)
+    });
+    let close = |a: &Tensor<f64>, b| a.zip_map(b, |a, b| (a - b).abs()).iter().all(|d| d < 1e-15);
+    assert!(close(&training, &expected) && close(&evaluation, &mean));
+    assert!(!close(&training, &mean));
+}
+
+#[test]
+fn dropout_in_transformers() {
+    fn drop(x: Var<'_, f64>) -> Var<'_, f64> {
+        Dropout::new(0.4).forward(x)
+    }
+    let rng = &mut rng();
+    let plain = TransformerEncoderLayer::<f64>::new(4, 2, 6, rng);
+    let attention = plain.self_attn.clone().dropout(0.4);
+    let by_hand = recordings(|x| {
+        let x = plain.norm1.forward(x + drop(attention.forward(x)));
+        let hidden = drop(plain.linear1.forward(x).relu());
+        plain.norm2.forward(x + drop(plain.linear2.forward(hidden)))
+    });
+    assert_ne!(by_hand[0], by_hand[1]);
+    let encoder = plain.clone().dropout(0.4);
+    assert_eq!(recordings(|x| encoder.forward(x)), by_hand);
+
+    let plain = TransformerDecoderLayer::<f64>::new(4, 2, 6, rng);
+    let attentions = [&plain.self_attn, &plain.multihead_attn].map(|a| a.clone().dropout(0.4));
+    let by_hand = recordings(|memory| {
+        let x = plain.norm1.forward(memory + drop(attentions[0].forward(memory)));
+        let seen = attentions[1].attend(x, memory, memory, None);
+        let x = plain.norm2.forward(x + drop(seen));
+        let hidden = drop(plain.linear1.forward(x).relu());
+        plain.norm3.forward(x + drop(plain.linear2.forward(hidden)))
+    });
+    let decoder = plain.clone().dropout(0.4);
+    assert_eq!(recordings(|x| decoder.forward(x, x)), by_hand);
 }
 
 #[test]
 fn no_layer_is_without_a_case_and_no_case_without_a_layer() {
     let others = ["Dropout", "ChannelDropout"];
-    let exported = exported();
+    // What others are made of.
+    let parts = ["Cell", "Conv", "ConvTranspose", "GruCell", "LstmCell", "Recurrent", "RnnCell"];
+    let pools = ["AdaptiveAvgPool", "AdaptiveMaxPool", "AvgPool", "MaxPool"];
+    let mut exported = exported(include_str!("../../src/layer/mod.rs"));
+    exported.retain(|name| !parts.contains(name) && !pools.contains(name));
     assert!(exported.len() > 60, "{exported:?}");
     let source = include_str!("layers.rs");
     let page = include_str!("../../../../docs/layers.md");

@@ -1,12 +1,10 @@
 //! Every loss against PyTorch and by its gradient, and that none is left out.
 
 use wengert_core::{Tape, Tensor};
+use wengert_nn::Linear;
 use wengert_nn::loss::*;
-use wengert_nn::{Linear, Module};
 
-use crate::agreement::{
-    by_differences, compare, function_agrees, golden_names, golden_output, labels,
-};
+use crate::agreement::{agrees, exported, function_agrees, golden_names, labels};
 
 #[test]
 fn of_numbers() {
@@ -72,21 +70,8 @@ fn ctc_is_the_sum_over_all_ways() {
 
 #[test]
 fn of_weights() {
-    let layer = || Linear::from_parts([[0.0; 3]; 2], [0.0; 2]);
-    // PyTorch's case has a weight alone; the bias must not count.
-    let mut net = layer();
-    net.set_parameter_vector(&std::array::from_fn::<_, 8, _>(|k| {
-        if k < 6 { 0.4 * (0.7 * k as f64 + 1.0).sin() } else { 5.0 }
-    }));
-    let tape = Tape::new();
-    let cost = penalty(&net, &tape, 0.3, 5);
-    compare("loss/penalty", &cost.value(), &golden_output("loss/penalty"));
-    let gradient = net.gradient_vector(&cost.backward());
-    by_differences("penalty", &net.parameter_vector(), &gradient, &|vector| {
-        let mut net = layer();
-        net.set_parameter_vector(vector);
-        penalty(&net, &Tape::new(), 0.3, 5).item()
-    });
+    let layer = Linear::from_parts([[0.0; 3]; 2], [0.0; 2]);
+    agrees("loss/penalty", layer, |net, tape, _| penalty(net, tape, 0.3, 5));
 }
 
 #[test]
@@ -105,13 +90,7 @@ fn only_the_label_that_is_ignored_may_be_out_of_range() {
 
 #[test]
 fn no_loss_is_without_a_case() {
-    let exported: Vec<&str> = include_str!("../../src/loss/mod.rs")
-        .split("pub use ")
-        .skip(1)
-        .filter_map(|rest| rest.split(';').next()?.split_once("::"))
-        .flat_map(|(_, names)| names.split([',', '{', '}', ' ', '\n']))
-        .filter(|name| !name.is_empty())
-        .collect();
+    let exported = exported(include_str!("../../src/loss/mod.rs"));
     assert!(exported.len() > 15, "{exported:?}");
     let (source, page) = (include_str!("losses.rs"), include_str!("../../../../docs/layers.md"));
     for name in exported {
