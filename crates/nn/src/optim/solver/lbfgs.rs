@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use wengert_core::{Real, Tape, Var};
 
 use super::evaluator::{Evaluator, Point};
-use super::{Outcome, Solver, StopReason, difference, dot, norm, plus};
+use super::{Outcome, Solver, StopReason, add, difference, dot, norm, plus};
 use crate::Module;
 
 /// L-BFGS: a quasi-Newton method that knows the curvature from its last steps (N&W,
@@ -128,7 +128,7 @@ fn direction(pairs: &VecDeque<Pair>, gradient: &[f64]) -> Vec<f64> {
     let mut shares = Vec::with_capacity(pairs.len());
     for pair in pairs.iter().rev() {
         let share = dot(&pair.step, &q) / pair.product;
-        q = plus(&q, -share, &pair.change);
+        add(&mut q, -share, &pair.change);
         shares.push(share);
     }
     if let Some(last) = pairs.back() {
@@ -137,7 +137,7 @@ fn direction(pairs: &VecDeque<Pair>, gradient: &[f64]) -> Vec<f64> {
     }
     for (pair, share) in pairs.iter().zip(shares.iter().rev()) {
         let back = dot(&pair.change, &q) / pair.product;
-        q = plus(&q, share - back, &pair.step);
+        add(&mut q, share - back, &pair.step);
     }
     q
 }

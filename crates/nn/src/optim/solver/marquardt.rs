@@ -3,7 +3,7 @@
 use wengert_core::{Real, Tape, Tensor, Var, concat};
 
 use super::evaluator::{Evaluator, Point};
-use super::{Outcome, Solver, StopReason, dot, norm, plus};
+use super::{Outcome, Solver, StopReason, add, dot, norm, plus};
 use crate::Module;
 
 /// Levenberg-Marquardt: makes half the sum of squares of residuals small (Levenberg, 1944;
@@ -174,7 +174,7 @@ fn linearise<T: Real, M: Module<T>>(
     let at = evaluator.position();
     let mut gradient = vec![0.0; at.len()];
     for (row, &r) in linear.jacobian.chunks(at.len()).zip(&linear.residuals) {
-        gradient = plus(&gradient, r, row);
+        add(&mut gradient, r, row);
     }
     (Point { at, cost: half_square(&linear.residuals), gradient }, linear)
 }

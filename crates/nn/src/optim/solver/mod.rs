@@ -193,3 +193,8 @@ fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
 fn plus(a: &[f64], factor: f64, b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a + factor * b).collect()
 }
+
+/// `a <- a + factor b`.
+fn add(a: &mut [f64], factor: f64, b: &[f64]) {
+    a.iter_mut().zip(b).for_each(|(a, b)| *a += factor * b);
+}

@@ -5,7 +5,7 @@
 use wengert_core::{Real, Tape, Var};
 
 use super::evaluator::{Evaluator, arranged, flattened};
-use super::{Outcome, Solver, StopReason, dot, norm, plus};
+use super::{Outcome, Solver, StopReason, add, dot, norm, plus};
 use crate::Module;
 
 /// Newton's method without a matrix: conjugate gradients on `B d = -g`, for which products
@@ -207,7 +207,7 @@ fn steihaug(
         }
         decrease += falls(length);
         step = next;
-        residual = plus(&residual, length, &image);
+        add(&mut residual, length, &image);
         let left = dot(&residual, &residual);
         if left.sqrt() <= enough {
             break;
