@@ -144,25 +144,22 @@ impl Distribution {
     /// As [`tensor`](Self::tensor).
     #[track_caller]
     pub fn fill<T: Real, R: Rng + ?Sized>(self, elements: &mut [T], rng: &mut R) {
-        let each = |elements: &mut [T], mut draw: &mut dyn FnMut() -> T| {
-            elements.fill_with(&mut draw);
-        };
         match self {
             Self::Uniform => {
                 // Rounded down, for the nearest number of a shorter type may be 1.
                 let steps = 2.0 / T::epsilon().as_f64();
-                each(elements, &mut || T::from_f64((uniform(rng) * steps).floor() / steps));
+                elements.fill_with(|| T::from_f64((uniform(rng) * steps).floor() / steps));
             }
             Self::Normal => fill_normal(elements, rng),
-            Self::Gumbel => each(elements, &mut || T::from_f64(gumbel(rng))),
+            Self::Gumbel => elements.fill_with(|| T::from_f64(gumbel(rng))),
             Self::Bernoulli(p) => {
                 assert!((0.0..=1.0).contains(&p), "{p} is no chance");
-                each(elements, &mut || if uniform(rng) < p { T::one() } else { T::zero() });
+                elements.fill_with(|| if uniform(rng) < p { T::one() } else { T::zero() });
             }
             Self::Dropout(p) => {
                 assert!((0.0..1.0).contains(&p), "a dropout of {p} leaves nothing");
                 let kept = T::from_f64(1.0 / (1.0 - p));
-                each(elements, &mut || if uniform(rng) < p { T::zero() } else { kept });
+                elements.fill_with(|| if uniform(rng) < p { T::zero() } else { kept });
             }
         }
     }

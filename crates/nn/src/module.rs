@@ -66,7 +66,13 @@ pub trait Module<T: Real> {
 
     /// All parameters, in the order of the visit, without buffers.
     fn parameters(&self) -> Vec<&Param<T>> {
-        self.named_parameters().into_iter().map(|(_, param)| param).collect()
+        let mut list = Vec::new();
+        self.visit(&Path::root(), &mut |_, param| {
+            if !param.is_buffer() {
+                list.push(param);
+            }
+        });
+        list
     }
 
     /// All parameters for changing, in the order of the visit.

@@ -289,9 +289,7 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
     }
 
     fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
-        // Broadcasting does it all.
-        let args = operands.aligned();
-        Some(args[0].tape().record(*self, &args))
+        Some(operands.broadcast())
     }
 
     fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {
@@ -415,9 +413,7 @@ impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> DynOp<T>
     }
 
     fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
-        // Broadcasting does it all.
-        let args = operands.aligned();
-        Some(args[0].tape().record(*self, &args))
+        Some(operands.broadcast())
     }
 
     fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {

@@ -623,8 +623,7 @@ impl<T: Real, O: Op> DynOp<T> for General<O> {
 
     fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
         if const { O::LEADING_AXES } {
-            let args = operands.all_whole();
-            return Some(args[0].tape().record(self.clone(), &args));
+            return Some(operands.each());
         }
         self.0.stacked(operands)
     }

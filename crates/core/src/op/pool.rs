@@ -156,7 +156,7 @@ impl Linear for AvgPool2d {
     }
 
     fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
-        Some(operands.arg(0).apply(*self))
+        Some(operands.each())
     }
 
     #[inline]
@@ -213,7 +213,7 @@ impl Linear for AvgUnpool2d {
     }
 
     fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
-        Some(operands.arg(0).apply(*self))
+        Some(operands.each())
     }
 
     #[inline]

@@ -1,5 +1,6 @@
 //! Products of matrices and vectors.
 
+use super::stacked::filled_up;
 use super::{Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked};
 use crate::kernel::product::Factor;
 use crate::kernel::product::matmul;
@@ -152,9 +153,10 @@ impl Bilinear for Matmul {
         // Vectors become matrices of one row or column, and leading axes broadcast.
         let a = if each[0] == 1 { a.unsqueeze(-2) } else { a };
         let b = if each[1] == 1 { b.unsqueeze(-1) } else { b };
-        let args = [a, b];
-        let matrices = Stacked::new(&args, &is_stacked, operands.extent()).aligned();
-        let mut y = matrices[0].matmul(matrices[1]);
+        let rank = each[0].max(each[1]).max(2);
+        let a = if is_stacked[0] { filled_up(a, rank) } else { a };
+        let b = if is_stacked[1] { filled_up(b, rank) } else { b };
+        let mut y = a.matmul(b);
         if each[0] == 1 {
             y = y.squeeze(-2);
         }

@@ -528,8 +528,7 @@ impl<T: Real, O: RowMap> DynOp<T> for RowAdjoint<O> {
     }
 
     fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
-        let args = operands.all_whole();
-        Some(args[0].tape().record(self.clone(), &args))
+        Some(operands.each())
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {

@@ -5,22 +5,53 @@
 //! and a product is one of larger matrices. An op that says nothing is applied to one operand
 //! after the other, so that none is left out; the suite holds every answer against that.
 
-use crate::tape::Args;
+use crate::tape::{Args, OpHandle};
 use crate::tensor::Shape;
-use crate::{Real, Var};
+use crate::{Real, Var, stack};
 
 /// Operands of an op, of which some have one more leading axis: the op is to be applied to
 /// each along it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Stacked<'a, 't, T: Real> {
+    op: &'a OpHandle<T>,
     args: &'a [Var<'t, T>],
     is_stacked: &'a [bool],
     extent: usize,
 }
 
 impl<'a, 't, T: Real> Stacked<'a, 't, T> {
-    pub(crate) fn new(args: &'a [Var<'t, T>], is_stacked: &'a [bool], extent: usize) -> Self {
-        Self { args, is_stacked, extent }
+    pub(crate) fn new(
+        op: &'a OpHandle<T>,
+        args: &'a [Var<'t, T>],
+        is_stacked: &'a [bool],
+        extent: usize,
+    ) -> Self {
+        Self { op, args, is_stacked, extent }
+    }
+
+    /// The op as it is, on operands that broadcast together: for elementwise functions.
+    #[track_caller]
+    pub fn broadcast(&self) -> Var<'t, T> {
+        self.recorded(&self.aligned())
+    }
+
+    /// The op as it is, on operands that all have the leading axis: for ops that treat each
+    /// row, matrix or plane by itself.
+    #[track_caller]
+    pub fn each(&self) -> Var<'t, T> {
+        self.recorded(&self.all_whole())
+    }
+
+    /// The op on one operand after the other.
+    #[track_caller]
+    pub(crate) fn one_by_one(&self) -> Var<'t, T> {
+        let each: Vec<Var<'t, T>> = (0..self.extent).map(|k| self.recorded(&self.one(k))).collect();
+        stack(&each, 0)
+    }
+
+    #[track_caller]
+    fn recorded(&self, args: &[Var<'t, T>]) -> Var<'t, T> {
+        args[0].tape().record_again(self.op, args)
     }
 
     /// How many there are.
@@ -48,27 +79,17 @@ impl<'a, 't, T: Real> Stacked<'a, 't, T> {
         self.args[arg].rank() - usize::from(self.is_stacked[arg])
     }
 
-    /// An operand with so many axes behind the leading one, if it has that: axes of extent
-    /// 1 fill up, so that it broadcasts as each of its elements would.
+    /// An operand with so many axes behind the leading one, if it has that: it then
+    /// broadcasts as each of its elements would.
     pub fn filled_up(&self, arg: usize, rank: usize) -> Var<'t, T> {
-        let var = self.args[arg];
-        let own = self.rank(arg);
-        if !self.is_stacked[arg] || own >= rank {
-            return var;
+        match self.is_stacked[arg] {
+            true => filled_up(self.args[arg], rank),
+            false => self.args[arg],
         }
-        let shape = var.shape();
-        let ones = std::iter::repeat_n(1, rank - own);
-        var.reshape(
-            [self.extent]
-                .into_iter()
-                .chain(ones)
-                .chain(shape[1..].iter().copied())
-                .collect::<Shape>(),
-        )
     }
 
     /// All operands, to be broadcast together.
-    pub fn aligned(&self) -> Args<Var<'t, T>> {
+    fn aligned(&self) -> Args<Var<'t, T>> {
         let rank = (0..self.args.len()).map(|arg| self.rank(arg)).max().unwrap_or(0);
         (0..self.args.len()).map(|arg| self.filled_up(arg, rank)).collect()
     }
@@ -87,11 +108,21 @@ impl<'a, 't, T: Real> Stacked<'a, 't, T> {
     }
 
     /// The operands of one application.
-    pub(crate) fn one(&self, index: usize) -> Args<Var<'t, T>> {
+    fn one(&self, index: usize) -> Args<Var<'t, T>> {
         let one = |(var, is_stacked): (&Var<'t, T>, &bool)| match is_stacked {
             true => var.slice(0, index..=index).squeeze(0),
             false => *var,
         };
         self.args.iter().zip(self.is_stacked).map(one).collect()
     }
+}
+
+/// A stack with at least `rank` axes behind the leading one, by axes of extent 1.
+pub(super) fn filled_up<T: Real>(stack: Var<'_, T>, rank: usize) -> Var<'_, T> {
+    let shape = stack.shape();
+    let Some(missing) = (rank + 1).checked_sub(shape.rank()).filter(|&missing| missing > 0) else {
+        return stack;
+    };
+    let ones = std::iter::repeat_n(&1, missing);
+    stack.reshape(shape[..1].iter().chain(ones).chain(&shape[1..]).copied().collect::<Shape>())
 }

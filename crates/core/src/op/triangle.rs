@@ -58,7 +58,7 @@ impl Linear for Triangle {
     }
 
     fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
-        Some(operands.arg(0).apply(*self))
+        Some(operands.each())
     }
 
     #[inline]

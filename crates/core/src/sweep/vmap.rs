@@ -8,7 +8,7 @@
 
 use crate::op::Stacked;
 use crate::tape::{Args, NodeId};
-use crate::{Real, Tape, Var, stack};
+use crate::{Real, Tape, Var};
 
 impl<'t, T: Real> Var<'t, T> {
     /// The value for many values of some inputs, which are given with one more leading axis
@@ -101,12 +101,8 @@ impl<T: Real> Tape<T> {
                 })
                 .collect();
             self.record_on_behalf(Some(id));
-            let stacked = Stacked::new(&operands, &is_stacked, extent);
-            let value = op.get().stacked(&stacked).unwrap_or_else(|| {
-                let each: Vec<Var<'t, T>> =
-                    (0..extent).map(|k| self.record_again(&op, &stacked.one(k))).collect();
-                stack(&each, 0)
-            });
+            let stacked = Stacked::new(&op, &operands, &is_stacked, extent);
+            let value = op.get().stacked(&stacked).unwrap_or_else(|| stacked.one_by_one());
             debug_assert_eq!(
                 value.shape(),
                 stacked.shape(&self.shape_of(id)),

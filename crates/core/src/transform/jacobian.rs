@@ -1,7 +1,7 @@
 //! Whole Jacobians and Hessians, for functions of few variables.
 
 use super::inputs::{Function, Inputs, record};
-use crate::{Real, Shape, Tape, Tensor, Var};
+use crate::{Real, Shape, Tape, Tensor, Var, View};
 
 /// The Jacobian of a function at `x`, one tensor for each input, of the value's
 /// shape followed by the input's: `J[i.., j..] = dy[i..] / dx[j..]`.
@@ -122,9 +122,9 @@ fn by_columns<T: Real>(y: Var<'_, T>, inputs: &[Var<'_, T>]) -> Vec<Tensor<T>> {
         let mut elements = vec![T::zero(); rows * columns];
         let direction = y.tape().constant(Tensor::zeros(x.shape()));
         let tangent = y.jvp(&[(x, direction)]);
-        for_each_bundle(tangent, direction, |column, tangent| {
-            for (row, derivative) in tangent.iter().enumerate() {
-                elements[row * columns + column] = *derivative;
+        for_each_bundle(&[tangent], direction, |_, first, tangents| {
+            for (k, derivative) in tangents.iter().enumerate() {
+                elements[k % rows * columns + first + k / rows] = derivative;
             }
         });
         Tensor::new(block_shape(y, x), elements)
@@ -136,32 +136,31 @@ fn by_columns<T: Real>(y: Var<'_, T>, inputs: &[Var<'_, T>]) -> Vec<Tensor<T>> {
 fn by_rows<T: Real>(y: Var<'_, T>, inputs: &[Var<'_, T>]) -> Vec<Tensor<T>> {
     let cotangent = y.tape().constant(Tensor::zeros(y.shape()));
     let adjoints = y.vjp(cotangent, inputs);
-    let block = |(adjoint, &x): (Var<'_, T>, &Var<'_, T>)| {
-        let mut elements = Vec::with_capacity(y.elements() * x.elements());
-        for_each_bundle(adjoint, cotangent, |_, adjoint| elements.extend_from_slice(adjoint));
-        Tensor::new(block_shape(y, x), elements)
-    };
-    adjoints.into_iter().zip(inputs).map(block).collect()
+    let mut blocks: Vec<Vec<T>> = vec![Vec::new(); inputs.len()];
+    for_each_bundle(&adjoints, cotangent, |input, _, adjoints| {
+        blocks[input].extend(adjoints.iter());
+    });
+    let shaped = blocks.into_iter().zip(inputs);
+    shaped.map(|(elements, &x)| Tensor::new(block_shape(y, x), elements)).collect()
 }
 
-/// The values of a linear function of `seed` at each vector of the Cartesian basis.
+/// Maps linear functions of `seed` over the vectors of the Cartesian basis, bundle by bundle:
+/// lets `read` see each function's values, with the number of the function and of the first
+/// vector.
 fn for_each_bundle<'t, T: Real>(
-    value: Var<'t, T>,
+    functions: &[Var<'t, T>],
     seed: Var<'t, T>,
-    mut read: impl FnMut(usize, &[T]),
+    mut read: impl FnMut(usize, usize, View<'_, T>),
 ) {
-    let (count, width) = (seed.elements(), value.elements());
+    let count = seed.elements();
     for first in (0..count).step_by(BUNDLE) {
         let extent = BUNDLE.min(count - first);
         let basis = Tensor::from_fn(seed.shape().inserting(0, extent), |i| {
             if i / count + first == i % count { T::one() } else { T::zero() }
         });
-        let values = value.vmap(&[(seed, seed.tape().constant(basis))]);
-        values.with_value(|values| {
-            let values: Vec<T> = values.iter().collect();
-            for k in 0..extent {
-                read(first + k, &values[k * width..(k + 1) * width]);
-            }
-        });
+        let basis = seed.tape().constant(basis);
+        for (number, values) in seed.tape().mapped(functions, &[(seed, basis)]).iter().enumerate() {
+            values.with_value(|values| read(number, first, values));
+        }
     }
 }

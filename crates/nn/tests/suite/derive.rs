@@ -121,6 +121,26 @@ struct Deep<T: Real> {
     out: Linear<T>,
 }
 
+mod by_another_name {
+    pub use wengert_core::*;
+}
+
+#[derive(Clone, Copy, by_another_name::Inputs)]
+#[inputs(crate = by_another_name)]
+struct Pair<X>(X, [X; 2]);
+
+#[test]
+fn structures_of_inputs_keep_their_arrangement() {
+    let tensor = |x: f64| wengert_core::Tensor::from(x);
+    let pair = Pair(tensor(2.0), [tensor(3.0), tensor(5.0)]);
+    let gradient = wengert_core::grad(
+        |Pair(a, [b, c]): Pair<wengert_core::Var<f64>>| a * b.square() + c,
+        &pair,
+    );
+    let Pair(a, [b, c]) = gradient;
+    assert_eq!([a, b, c].map(|x| x.item()), [9.0, 12.0, 1.0]);
+}
+
 fn double<T: Real>(net: &mut Deep<T>) {
     for param in net.parameters_mut() {
         param.elements_mut().iter_mut().for_each(|x| *x += *x);

@@ -126,12 +126,11 @@ impl<T: Real> DynOp<T> for Loop<T> {
         let doubled = Core::new(
             Rc::new(step),
             core.count.of_first(core.states),
-            core.keep,
+            core.memory.clone(),
             &args[..2 * core.states],
             tape.records_derivatives(),
         );
-        let doubled = doubled.scanning(inputs, outputs);
-        let doubled = Loop(Rc::new(doubled.sharing(core.spare.clone(), core.most.clone())));
+        let doubled = Loop(Rc::new(doubled.scanning(inputs, outputs)));
         // State, its tangent, outputs, their tangents.
         let value = tape.record(doubled, &args);
         let [state, outputs] = [core.elements, core.total() - core.elements];
@@ -165,8 +164,9 @@ impl<T: Real> DynOp<T> for Loop<T> {
         Rc::ptr_eq(own, other)
             || Rc::ptr_eq(&own.step, &other.step)
                 && own.count.equals(&other.count)
-                && (own.keep, own.elements, own.is_swept, own.inputs, &own.outputs)
-                    == (other.keep, other.elements, other.is_swept, other.inputs, &other.outputs)
+                && own.memory.keep == other.memory.keep
+                && (own.elements, own.is_swept, own.inputs, &own.outputs)
+                    == (other.elements, other.is_swept, other.inputs, &other.outputs)
     }
 }
 
@@ -183,7 +183,7 @@ impl<T: Real> LoopAdjoint<T> {
         Segment {
             piece: Rc::new(Adjoint { of, wanted: self.wanted.clone() }),
             elements: self.elements,
-            spare: self.of.spare.clone(),
+            spare: self.of.memory.spare.clone(),
             ready: RefCell::new(None),
         }
     }

@@ -20,10 +20,45 @@ pub(super) struct Run<T> {
     last: Option<Vec<Tensor<T>>>,
 }
 
+/// What a loop has beside its tape; its tangents and adjoints have the same.
+#[derive(Clone)]
+pub(super) struct Memory<T: Real> {
+    /// For how many states there is room, the first one included.
+    pub(super) keep: usize,
+    /// Where steps are recorded.
+    pub(super) spare: Rc<Spare<T>>,
+    /// The most elements of states that were kept at a time.
+    most: Rc<Cell<usize>>,
+}
+
+impl<T: Real> Memory<T> {
+    /// With room for ten states.
+    pub(super) fn new() -> Self {
+        Self { keep: 10, spare: Spare::new(), most: Rc::default() }
+    }
+
+    /// With room for `c` states.
+    #[track_caller]
+    pub(super) fn keep(self, c: usize) -> Self {
+        assert!(c > 0, "the first state is kept at least");
+        Self { keep: c, ..self }
+    }
+
+    /// Remembers how many elements of states were held.
+    fn note(&self, elements: usize) {
+        self.most.set(self.most.get().max(elements));
+    }
+
+    /// The most bytes that runs have held: states, and the recording of a step.
+    pub(super) fn peak(&self) -> usize {
+        self.most.get() * size_of::<T>() + self.spare.peak()
+    }
+}
+
 pub(super) struct Core<T: Real> {
     pub(super) step: Rc<dyn Step<T>>,
     pub(super) count: Count<T>,
-    pub(super) keep: usize,
+    pub(super) memory: Memory<T>,
     /// How many of the arguments are the state.
     pub(super) states: usize,
     /// How many of those behind are inputs of which each step has its own part.
@@ -35,36 +70,27 @@ pub(super) struct Core<T: Real> {
     /// Whether a reverse sweep may follow.
     pub(super) is_swept: bool,
     pub(super) run: RefCell<Option<Run<T>>>,
-    pub(super) spare: Rc<Spare<T>>,
-    pub(super) most: Rc<Cell<usize>>,
 }
 
 impl<T: Real> Core<T> {
     pub(super) fn new(
         step: Rc<dyn Step<T>>,
         count: Count<T>,
-        keep: usize,
+        memory: Memory<T>,
         state: &[Var<'_, T>],
         is_swept: bool,
     ) -> Self {
         Self {
             step,
             count,
-            keep,
+            memory,
             states: state.len(),
             inputs: 0,
             outputs: Vec::new(),
             elements: state.iter().map(|state| state.elements()).sum(),
             is_swept,
             run: RefCell::new(None),
-            spare: Spare::new(),
-            most: Rc::default(),
         }
-    }
-
-    /// With memory, and its account, that other loops have too.
-    pub(super) fn sharing(self, spare: Rc<Spare<T>>, most: Rc<Cell<usize>>) -> Self {
-        Self { spare, most, ..self }
     }
 
     /// With inputs of which each step has its own part, and results of each step.
@@ -93,7 +119,7 @@ impl<T: Real> Core<T> {
     /// One step, values only: the next state, and outputs.
     fn next(&self, k: usize, state: &[Tensor<T>], rest: &[Tensor<T>]) -> Vec<Tensor<T>> {
         let (inputs, shared) = rest.split_at(self.inputs);
-        self.spare.with(|tape| {
+        self.memory.spare.with(|tape| {
             let state = taken_in(tape, state);
             let inputs = taken_in(tape, &parts_of(inputs, k));
             let shared = taken_in(tape, shared);
@@ -129,7 +155,7 @@ impl<T: Real> Core<T> {
         let steps = match &self.count {
             Count::Known(n) => {
                 let mut k = 0;
-                for action in Schedule::new(*n, self.keep) {
+                for action in Schedule::new(*n, self.memory.keep) {
                     match action {
                         Action::Advance(steps) => {
                             state = self.advance(state, k..k + steps, rest, Some(&mut outputs));
@@ -147,7 +173,7 @@ impl<T: Real> Core<T> {
                 *n
             }
             Count::While(_) => {
-                let mut online = Online::new(self.keep);
+                let mut online = Online::new(self.memory.keep);
                 let mut k = 0;
                 while self.count.goes_on(k, &state) {
                     if k > 0
@@ -170,7 +196,7 @@ impl<T: Real> Core<T> {
 
     /// Remembers how many states were held.
     fn note(&self, states: usize) {
-        self.most.set(self.most.get().max((states + 1) * self.elements));
+        self.memory.note((states + 1) * self.elements);
     }
 
     /// The adjoints of the wanted arguments, one after another.
@@ -196,7 +222,7 @@ impl<T: Real> Core<T> {
         let (mut state, mut k) = (last.unwrap_or_default(), at_hand.unwrap_or(0));
         // What the step to be reversed next has to give.
         let mut expected = value[..self.elements].to_vec();
-        for action in Schedule::from_end(steps, stack, self.keep, at_hand) {
+        for action in Schedule::from_end(steps, stack, self.memory.keep, at_hand) {
             match action {
                 Action::Advance(steps) => {
                     state = self.advance(state, k..k + steps, rest, None);
@@ -211,7 +237,7 @@ impl<T: Real> Core<T> {
                     (k, state) = (*step, kept.clone());
                 }
                 Action::Drop => drop(kept.pop()),
-                Action::Reverse(step) => self.spare.with(|tape| {
+                Action::Reverse(step) => self.memory.spare.with(|tape| {
                     let vars = taken_in(tape, &state);
                     let inputs = taken_in(tape, &parts_of(inputs, step));
                     let shared = taken_in(tape, shared);

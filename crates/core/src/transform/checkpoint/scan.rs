@@ -1,12 +1,12 @@
 //! Loops over the parts of inputs, with results of every step: recurrences.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
 use super::looped::Loop;
-use super::run::Core;
-use super::segment::{Spare, divided};
+use super::run::{Core, Memory};
+use super::segment::divided;
 use super::steps::{Count, Step, check_step};
 use crate::tensor::Shape;
 use crate::{Real, Var};
@@ -34,10 +34,9 @@ use crate::{Real, Var};
 /// ```
 pub struct Scan<T: Real, F, const N: usize, const I: usize, const K: usize, const M: usize> {
     step: Rc<Function<F, N, I, K, M>>,
-    keep: usize,
-    spare: Rc<Spare<T>>,
-    /// The most elements of states that were kept at a time.
-    most: Rc<Cell<usize>>,
+    memory: Memory<T>,
+    /// The shapes of the last run's operands, and of a step's outputs for those.
+    known: RefCell<Option<(Vec<Shape>, Vec<Shape>)>>,
 }
 
 impl<T: Real, F, const N: usize, const I: usize, const K: usize, const M: usize>
@@ -52,7 +51,7 @@ where
 {
     /// Takes the step. Ten states are kept, unless [`keep`](Self::keep) says otherwise.
     pub fn new(step: F) -> Self {
-        Self { step: Rc::new(Function(step)), keep: 10, spare: Spare::new(), most: Rc::default() }
+        Self { step: Rc::new(Function(step)), memory: Memory::new(), known: RefCell::new(None) }
     }
 
     /// With room for `c` states, the first one included.
@@ -62,8 +61,7 @@ where
     #[must_use]
     #[track_caller]
     pub fn keep(self, c: usize) -> Self {
-        assert!(c > 0, "the first state is kept at least");
-        Self { keep: c, ..self }
+        Self { memory: self.memory.keep(c), ..self }
     }
 
     /// The state after a step for each part along the inputs' first axis, and the outputs of
@@ -95,11 +93,11 @@ where
         }
         let args: Vec<_> = state.into_iter().chain(inputs).chain(shared).collect();
         let shapes: Vec<Shape> = state.iter().map(|state| state.shape()).collect();
-        let outputs = self.explore(&args);
+        let outputs = self.outputs(&args);
         let is_swept = tape.records_derivatives() && args.iter().any(|arg| arg.is_active());
-        let core = Core::new(self.step.clone(), Count::Known(n), self.keep, &state, is_swept)
-            .scanning(I, outputs.clone())
-            .sharing(self.spare.clone(), self.most.clone());
+        let (step, memory) = (self.step.clone(), self.memory.clone());
+        let core =
+            Core::new(step, Count::Known(n), memory, &state, is_swept).scanning(I, outputs.clone());
         let value = tape.record(Loop(Rc::new(core)), &args);
         let all = outputs.iter().map(|output| output.inserting(0, n));
         let mut results = divided(value, shapes.into_iter().chain(all));
@@ -109,14 +107,28 @@ where
     }
 
     /// The shapes of a step's outputs.
-    fn explore(&self, args: &[Var<'_, T>]) -> Vec<Shape> {
-        self.spare.with(|tape| {
-            let zeros = |shape: Shape| tape.constant(T::zero()).broadcast_to(shape);
-            let part = |(i, arg): (usize, &Var<'_, T>)| {
-                let shape = arg.shape();
-                zeros(if (N..N + I).contains(&i) { shape[1..].into() } else { shape })
-            };
-            let args: Vec<_> = args.iter().enumerate().map(part).collect();
+    fn outputs(&self, args: &[Var<'_, T>]) -> Vec<Shape> {
+        let part = |(i, arg): (usize, &Var<'_, T>)| {
+            let shape = arg.shape();
+            if (N..N + I).contains(&i) { shape[1..].into() } else { shape }
+        };
+        let shapes: Vec<Shape> = args.iter().enumerate().map(part).collect();
+        let mut known = self.known.borrow_mut();
+        match &*known {
+            Some((of, outputs)) if *of == shapes => outputs.clone(),
+            _ => {
+                let outputs = self.explore(&shapes);
+                *known = Some((shapes, outputs.clone()));
+                outputs
+            }
+        }
+    }
+
+    /// Records a step of zeros, to see what it gives.
+    fn explore(&self, shapes: &[Shape]) -> Vec<Shape> {
+        self.memory.spare.with(|tape| {
+            let zeros = |shape: &Shape| tape.constant(T::zero()).broadcast_to(shape);
+            let args: Vec<_> = shapes.iter().map(zeros).collect();
             let (state, rest) = args.split_at(N);
             let (inputs, shared) = rest.split_at(I);
             let next = tape.without_gradients(|| self.step.record(0, state, inputs, shared));
@@ -127,7 +139,7 @@ where
     /// The most bytes that runs have held beside the tape: states, and the recording of a
     /// step.
     pub fn peak(&self) -> usize {
-        self.most.get() * size_of::<T>() + self.spare.peak()
+        self.memory.peak()
     }
 }
 
@@ -135,7 +147,11 @@ impl<T: Real, F, const N: usize, const I: usize, const K: usize, const M: usize>
     for Scan<T, F, N, I, K, M>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "scan of {I} inputs, {N} states and {M} outputs, {} states kept", self.keep)
+        write!(
+            f,
+            "scan of {I} inputs, {N} states and {M} outputs, {} states kept",
+            self.memory.keep
+        )
     }
 }
 

@@ -1,12 +1,11 @@
 //! Loops of many steps, of which few states are kept.
 
-use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
 use super::looped::Loop;
-use super::run::Core;
-use super::segment::{Spare, divided, wanted_of};
+use super::run::{Core, Memory};
+use super::segment::{divided, wanted_of};
 use crate::tensor::{Shape, Tensor};
 use crate::{Real, Var};
 
@@ -34,10 +33,7 @@ use crate::{Real, Var};
 /// derivative records the loop as a whole.
 pub struct Steps<T: Real, F, const N: usize, const K: usize> {
     step: Rc<dyn Step<T>>,
-    keep: usize,
-    spare: Rc<Spare<T>>,
-    /// The most elements of states that were kept at a time.
-    most: Rc<Cell<usize>>,
+    memory: Memory<T>,
     function: std::marker::PhantomData<F>,
 }
 
@@ -49,9 +45,7 @@ where
     pub fn new(step: F) -> Self {
         Self {
             step: Rc::new(Function::<F, N, K>(step)),
-            keep: 10,
-            spare: Spare::new(),
-            most: Rc::default(),
+            memory: Memory::new(),
             function: std::marker::PhantomData,
         }
     }
@@ -63,8 +57,7 @@ where
     #[must_use]
     #[track_caller]
     pub fn keep(self, c: usize) -> Self {
-        assert!(c > 0, "the first state is kept at least");
-        Self { keep: c, ..self }
+        Self { memory: self.memory.keep(c), ..self }
     }
 
     /// The state after `n` steps.
@@ -126,8 +119,7 @@ where
         let tape = args.first().expect("a loop has a state").tape();
         let shapes: Vec<Shape> = state.iter().map(|state| state.shape()).collect();
         let is_swept = tape.records_derivatives() && args.iter().any(|arg| arg.is_active());
-        let core = Core::new(self.step.clone(), count, self.keep, &state, is_swept)
-            .sharing(self.spare.clone(), self.most.clone());
+        let core = Core::new(self.step.clone(), count, self.memory.clone(), &state, is_swept);
         let looped = Loop(Rc::new(core));
         let results = divided(tape.record(looped, &args), shapes);
         results.try_into().unwrap_or_else(|_| unreachable!("one result a state"))
@@ -136,13 +128,13 @@ where
     /// The most bytes that the loop's runs have held beside the tape: states, and the
     /// recording of a step.
     pub fn peak(&self) -> usize {
-        self.most.get() * size_of::<T>() + self.spare.peak()
+        self.memory.peak()
     }
 }
 
 impl<T: Real, F, const N: usize, const K: usize> fmt::Debug for Steps<T, F, N, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "steps of {N} states and {K} shared values, {} states kept", self.keep)
+        write!(f, "steps of {N} states and {K} shared values, {} states kept", self.memory.keep)
     }
 }
 
