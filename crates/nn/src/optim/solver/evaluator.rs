@@ -99,13 +99,7 @@ impl<'m, T: Real, M: Module<T>> Evaluator<'m, T, M> {
 }
 
 fn trained<T: Real, M: Module<T>>(net: &M) -> Vec<&Param<T>> {
-    let mut list = Vec::new();
-    net.visit(&Path::root(), &mut |_, param| {
-        if param.is_trainable() {
-            list.push(param);
-        }
-    });
-    list
+    net.parameters().into_iter().filter(|param| param.is_trainable()).collect()
 }
 
 /// A vector's parts as constants, arranged like some variables.
