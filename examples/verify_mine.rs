@@ -15,7 +15,7 @@
 mod mistakes;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
 use indicatif::ProgressBar;
@@ -106,7 +106,7 @@ fn beginning(report: &impl ToString) -> String {
 }
 
 /// The picture and the JSON of a report.
-fn write(report: &Report, name: &str, out: &PathBuf) -> std::io::Result<()> {
+fn write(report: &Report, name: &str, out: &Path) -> std::io::Result<()> {
     fs::create_dir_all(out)?;
     fs::write(out.join(format!("{name}.json")), report.to_json())?;
     if let Some(picture) = report.to_svg() {

@@ -1,4 +1,4 @@
-//! Thirteen planted mistakes in a back propagation by hand: the first three lines of the report
+//! Twelve planted mistakes in a back propagation by hand: the first three lines of the report
 //! lead to each.
 
 #[path = "../examples/mistakes/mod.rs"]

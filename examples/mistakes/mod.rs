@@ -74,8 +74,8 @@ fn forward(layers: &[Layer], x: [f64; 2]) -> Vec<Vec<f64>> {
 
 /// Labelled points, their cost (6), and a gradient by hand.
 pub struct Problem {
-    pub points: Vec<([f64; 2], [f64; 2])>,
-    pub mistake: Mistake,
+    points: Vec<([f64; 2], [f64; 2])>,
+    mistake: Mistake,
     /// What a mistake leaves behind between calls.
     left: RefCell<Vec<f64>>,
 }

@@ -6,7 +6,7 @@ use super::problem::{Draw, record_op};
 use crate::op::samples::Sample;
 use crate::op::{Domain, DynOp};
 use crate::trace::number;
-use crate::{Real, Shape, Tape, Tensor};
+use crate::{Real, Shape, Tape, Tensor, Var};
 
 /// Distance that operands keep from kinks, so that steps stay on one side.
 const KINK_MARGIN: f64 = 0.03;
@@ -67,6 +67,13 @@ impl<T: Real> Case<T> {
         args.map(|(arg, domain)| domain.is_mask.then(|| arg.clone())).collect()
     }
 
+    /// The op on variables, but for masks.
+    pub(super) fn record<'t>(&self, tape: &'t Tape<T>) -> (Vec<Var<'t, T>>, Var<'t, T>) {
+        let vars: Vec<_> = self.varied().iter().map(|x| tape.variable(x)).collect();
+        let y = record_op(&self.op, tape, &vars, &self.masks());
+        (vars, y)
+    }
+
     /// Value, tangent and adjoints, by fast sweeps.
     pub(super) fn sweeps(&self) -> Sweeps<T> {
         self.sweeps_in(|tape, body| tape.without_gradients(body))
@@ -77,8 +84,7 @@ impl<T: Real> Case<T> {
         mode: impl for<'t> Fn(&'t Tape<T>, &mut dyn FnMut()),
     ) -> Sweeps<T> {
         let tape = Tape::new();
-        let vars: Vec<_> = self.varied().iter().map(|x| tape.variable(x)).collect();
-        let y = record_op(&self.op, &tape, &vars, &self.masks());
+        let (vars, y) = self.record(&tape);
         let tangents: Vec<_> =
             vars.iter().copied().zip(self.v.iter().map(|v| tape.constant(v))).collect();
         let mut result = None;
@@ -94,7 +100,9 @@ impl<T: Real> Case<T> {
     }
 
     pub(super) fn is_finite(&self) -> bool {
-        self.sweeps().value.iter().all(|y| y.is_finite())
+        let tape = Tape::new();
+        let (_, y) = self.record(&tape);
+        y.with_value(|y| y.iter().all(|y| y.is_finite()))
     }
 }
 

@@ -206,6 +206,11 @@ impl Number for Complex {
     }
 
     fn pow(self, exponent: Self) -> Self {
+        // Of a negative number too, where the logarithm has an imaginary part of its own.
+        let whole = exponent.re as i32;
+        if exponent == Self::from(f64::from(whole)) {
+            return self.powi(whole);
+        }
         if self == Self::from(0.0) {
             return Self::flat(0.0_f64.powf(exponent.re));
         }

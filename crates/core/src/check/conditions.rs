@@ -1,5 +1,7 @@
 //! What must hold for an op at given operands.
 
+use std::slice::from_ref;
+
 use super::Identity;
 use super::case::{Case, Sweeps, close};
 use super::compiled::compiled_is_recorded;
@@ -146,9 +148,9 @@ fn first_order(case: &Case<f64>) -> Result<(), String> {
     let (vars, y) = problem.record(&tape);
     let Derivatives { gradient, tangent, .. } =
         Derivatives::of(&vars, y, &case.w, [&case.v, &case.v], false);
-    let across = inner(std::slice::from_ref(&case.w), std::slice::from_ref(&tangent));
+    let across = inner(from_ref(&case.w), from_ref(&tangent));
     let back = inner(&gradient, &case.v);
-    let size = inner(std::slice::from_ref(&case.w), &[y.value()]).1;
+    let size = inner(from_ref(&case.w), &[y.value()]).1;
     let identity = Identity::new::<f64>(
         ("<w, J v>", across.0),
         ("<J' w, v>", back.0),
@@ -239,8 +241,7 @@ fn linear_maps(case: &Case<f64>) -> Result<(), String> {
         return Ok(());
     }
     let tape = Tape::new();
-    let vars: Vec<_> = case.varied().iter().map(|x| tape.variable(x)).collect();
-    let y = record_op(&case.op, &tape, &vars, &case.masks());
+    let (vars, y) = case.record(&tape);
     if !y.is_active() {
         return Ok(());
     }
@@ -268,8 +269,7 @@ fn taylor_mode(case: &Case<f64>) -> Result<(), String> {
         return Ok(());
     }
     let tape = Tape::new();
-    let vars: Vec<_> = case.varied().iter().map(|x| tape.variable(x)).collect();
-    let y = record_op(&case.op, &tape, &vars, &case.masks());
+    let (vars, y) = case.record(&tape);
     let directions: Vec<_> = case.v.iter().map(|v| [tape.constant(v)]).collect();
     let line: Vec<_> = vars.iter().zip(&directions).map(|(&x, v)| (x, v.as_slice())).collect();
     let tangents: Vec<_> = vars.iter().zip(&directions).map(|(&x, v)| (x, v[0])).collect();
@@ -296,15 +296,12 @@ fn four_orders(case: &Case<f64>) -> Result<(), String> {
         return Ok(());
     }
     let tape = Tape::new();
-    let vars: Vec<_> = case.varied().iter().map(|x| tape.variable(x)).collect();
-    let y = curved(&case.w, record_op(&case.op, &tape, &vars, &case.masks()));
+    let (vars, y) = case.record(&tape);
+    let y = curved(&case.w, y);
     let v: Vec<_> = case.v.iter().map(|v| tape.constant(v)).collect();
     let tangents: Vec<_> = vars.iter().copied().zip(v.iter().copied()).collect();
     let dot = |adjoints: Vec<Var<'_, f64>>| {
-        let products = adjoints.iter().zip(&case.v).flat_map(|(a, v)| {
-            a.value().iter().zip(v.iter()).map(|(a, v)| a * v).collect::<Vec<_>>()
-        });
-        products.fold((0.0, 0.0), |(sum, size): (f64, f64), p| (sum + p, size + p.abs()))
+        inner(&adjoints.into_iter().map(Var::value).collect::<Vec<_>>(), &case.v)
     };
     let one = tape.constant(1.0);
     let reverse = y.vjp(one, &vars);
@@ -337,8 +334,7 @@ fn fast_and_recorded(case: &Case<f64>) -> Result<(), String> {
     let recorded = case.sweeps_in(|_, body| body());
     fast.agree(&recorded, ROUNDING)?;
     let tape = Tape::new();
-    let vars: Vec<_> = case.varied().iter().map(|x| tape.variable(x)).collect();
-    let y = record_op(&case.op, &tape, &vars, &case.masks());
+    let (vars, y) = case.record(&tape);
     if y.is_active() {
         let gradients = y.backward_with(&case.w);
         for (var, adjoint) in vars.iter().zip(&recorded.adjoints) {
@@ -414,33 +410,21 @@ fn one_operand_twice(case: &Case<f64>) -> Result<(), String> {
 
 /// Single precision gives what double precision gives, to a multiple of its epsilon.
 pub(super) fn single_precision(case: &Case<f64>, sample: &Sample<f32>) -> Result<(), String> {
-    let narrow = |x: &Tensor<f64>| {
-        Tensor::from_fn(x.shape(), {
-            let mut elements = x.to_vec().into_iter();
-            move |_| elements.next().expect("one element each") as f32
-        })
-    };
-    let wide = |x: &Tensor<f32>| {
-        Tensor::from_fn(x.shape(), {
-            let mut elements = x.to_vec().into_iter();
-            move |_| f64::from(elements.next().expect("one element each"))
-        })
-    };
     let single = Case {
         op: sample.op.clone(),
         domains: case.domains.clone(),
         shape: case.shape.clone(),
-        args: case.args.iter().map(narrow).collect(),
-        v: case.v.iter().map(narrow).collect(),
-        w: narrow(&case.w),
+        args: case.args.iter().map(Tensor::cast).collect(),
+        v: case.v.iter().map(Tensor::cast).collect(),
+        w: case.w.cast(),
     };
     let double = Case {
         op: case.op.clone(),
         domains: case.domains.clone(),
         shape: case.shape.clone(),
-        args: single.args.iter().map(wide).collect(),
-        v: single.v.iter().map(wide).collect(),
-        w: wide(&single.w),
+        args: single.args.iter().map(Tensor::cast).collect(),
+        v: single.v.iter().map(Tensor::cast).collect(),
+        w: single.w.cast(),
     };
     single.sweeps().agree(&double.sweeps(), 100.0 * f64::from(f32::EPSILON))
 }

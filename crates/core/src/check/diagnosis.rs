@@ -6,6 +6,7 @@
 //! a sign, a factor, a transpose, or nothing where something should be.
 
 use super::cause::{Pairs, Wrong, cause};
+use super::differences;
 use super::options::Options;
 use super::problem::{Evaluate, scale_of};
 use crate::{Real, Shape, Tensor};
@@ -126,40 +127,36 @@ impl Comparison {
         Self::new(&pairs.collect(), &shapes, x.map(wide).as_deref(), tolerance, absolute)
     }
 
-    /// Compares the gradient of `<w, f>` with central difference quotients, of
-    /// steps no larger than `largest`.
+    /// Compares the gradient of `<w, f>` at `x`, where `f` is `y`, with central difference
+    /// quotients, of steps no larger than `largest`.
     pub(super) fn with_differences<T: Real>(
         function: &dyn Evaluate<T>,
         x: &[Tensor<T>],
+        y: &Tensor<T>,
         w: &Tensor<T>,
         gradient: &[Tensor<T>],
         largest: f64,
         options: &Options<'_>,
     ) -> Self {
-        let epsilon = T::epsilon().as_f64();
         let count: usize = gradient.iter().map(Tensor::len).sum();
-        let tolerance = options.tolerance.max(100.0 * epsilon.powf(2.0 / 3.0));
-        let rounding = rounding(&function.value(x), x, largest);
+        let [tolerance, rounding] = room(y, x, largest, options);
         let stride = if options.full { 1 } else { count.div_ceil(ENTRIES).max(1) };
         let mut there = x.to_vec();
         let mut passed = 0;
         let mut done = 0;
         let pairs = gradient.iter().enumerate().map(|(input, g)| {
-            let h = scale_of(&x[input]) * epsilon.cbrt().min(largest);
+            let h = scale_of(&x[input]) * differences::step::<T>(largest);
             let first = (stride - passed % stride) % stride;
             passed += g.len();
-            let (claimed, origin) = (g.to_vec(), x[input].to_vec());
+            let claimed = g.to_vec();
             let entries = (first..g.len()).step_by(stride).map(|position| {
                 let mut quotient = |h: f64| {
-                    let mut value = |h: f64| {
-                        let at = T::from_f64(origin[position].as_f64() + h);
-                        there[input].as_mut_slice()[position] = at;
-                        let y = function.value(&there);
-                        (at.as_f64(), if y.shape() == w.shape() { y.dot(w) } else { f64::NAN })
-                    };
-                    let ((a, low), (b, high)) = (value(-h), value(h));
-                    there[input].as_mut_slice()[position] = origin[position];
-                    (high - low) / (b - a)
+                    let (values, apart) =
+                        differences::around(function, &mut there, (input, position), h);
+                    let contract =
+                        |y: Tensor<T>| if y.shape() == w.shape() { y.dot(w) } else { f64::NAN };
+                    let [low, high] = values.map(contract);
+                    (high - low) / apart
                 };
                 let claimed = claimed[position].as_f64();
                 let mut right = quotient(h);
@@ -183,12 +180,19 @@ impl Comparison {
     }
 }
 
-/// What rounding of a value leaves of central difference quotients.
-pub(super) fn rounding<T: Real>(y: &Tensor<T>, x: &[Tensor<T>], largest: f64) -> f64 {
+/// The relative error that truncation leaves of central difference quotients, and the absolute
+/// one that rounding of the value does.
+pub(super) fn room<T: Real>(
+    y: &Tensor<T>,
+    x: &[Tensor<T>],
+    largest: f64,
+    options: &Options<'_>,
+) -> [f64; 2] {
     let epsilon = T::epsilon().as_f64();
     let size = y.iter().map(|y| y.as_f64().abs()).sum::<f64>();
     let smallest = x.iter().map(scale_of).fold(f64::INFINITY, f64::min);
-    10.0 * epsilon * size / (smallest.min(1e300) * epsilon.cbrt().min(largest))
+    let rounding = 10.0 * epsilon * size / (smallest.min(1e300) * differences::step::<T>(largest));
+    [options.tolerance.max(100.0 * epsilon.powf(2.0 / 3.0)), rounding]
 }
 
 fn wide<T: Real>(x: &[Tensor<T>]) -> Vec<Vec<f64>> {

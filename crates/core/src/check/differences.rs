@@ -1,11 +1,11 @@
 //! Difference quotients: along a direction, and column by column.
 
 use super::options::Options;
-use super::problem::{Evaluate, scale_of};
+use super::problem::{Evaluate, moved, scale_of};
 use crate::{Real, Tensor};
 
 /// The step of a central quotient, relative to the size of what it moves.
-fn step<T: Real>(largest: f64) -> f64 {
+pub(super) fn step<T: Real>(largest: f64) -> f64 {
     T::epsilon().as_f64().cbrt().min(largest)
 }
 
@@ -18,13 +18,28 @@ pub(super) fn along<T: Real>(
 ) -> Tensor<T> {
     let h = step::<T>(largest);
     let at = |h: f64| {
-        let moved = x
-            .iter()
-            .zip(v)
-            .map(|(x, v)| x.zip_map(v, |x, v| T::from_f64(x.as_f64() + h * v.as_f64())));
-        function.value(&moved.collect::<Vec<_>>())
+        let there: Vec<_> = x.iter().zip(v).map(|(x, v)| moved(x, h, v)).collect();
+        function.value(&there)
     };
     at(h).zip_map(&at(-h), |b, a| T::from_f64((b.as_f64() - a.as_f64()) / (2.0 * h)))
+}
+
+/// The values before and behind a point, `h` away along one element of it, and how far apart
+/// that leaves them after rounding.
+pub(super) fn around<T: Real>(
+    function: &dyn Evaluate<T>,
+    point: &mut [Tensor<T>],
+    (input, position): (usize, usize),
+    h: f64,
+) -> ([Tensor<T>; 2], f64) {
+    let origin = point[input].as_mut_slice()[position];
+    let ends = [-h, h].map(|h| T::from_f64(origin.as_f64() + h));
+    let values = ends.map(|end| {
+        point[input].as_mut_slice()[position] = end;
+        function.value(point)
+    });
+    point[input].as_mut_slice()[position] = origin;
+    (values, ends[1].as_f64() - ends[0].as_f64())
 }
 
 /// The Jacobian as a matrix: one column for each element of the inputs.
@@ -41,16 +56,10 @@ pub(super) fn columns<T: Real>(
     let mut column = 0;
     for (input, x) in x.iter().enumerate() {
         let h = scale_of(x) * step::<T>(largest);
-        for (position, origin) in x.iter().enumerate() {
-            let mut at = |h: f64| {
-                let moved = T::from_f64(origin.as_f64() + h);
-                there[input].as_mut_slice()[position] = moved;
-                (moved.as_f64(), function.value(&there))
-            };
-            let ((a, low), (b, high)) = (at(-h), at(h));
-            there[input].as_mut_slice()[position] = origin;
+        for position in 0..x.len() {
+            let ([low, high], apart) = around(function, &mut there, (input, position), h);
             for (row, (low, high)) in low.iter().zip(high.iter()).enumerate() {
-                let quotient = (high.as_f64() - low.as_f64()) / (b - a);
+                let quotient = (high.as_f64() - low.as_f64()) / apart;
                 entries[row * count + column] = T::from_f64(quotient);
             }
             column += 1;

@@ -4,6 +4,8 @@
 //! direction, perhaps after contraction with a cotangent. So the question is always the same, and what differs
 //! is where the claim comes from and how single entries are compared once it is found wrong.
 
+use std::slice::from_ref;
+
 use super::adjoint::Identity;
 use super::diagnosis::{Cause, Comparison};
 use super::options::Options;
@@ -103,20 +105,18 @@ impl<T: Real> Question<'_, T> {
         let mut largest = f64::INFINITY;
         for direction in 0..options.directions {
             let v = draw.direction(self.x);
-            let w = match self.y.len() {
-                1 => Tensor::ones(self.y.shape()),
-                _ => draw.signed(self.y.shape(), 1.0),
-            };
+            let w = draw.cotangent(self.y.shape());
             let adjoint = self.adjoint.map(|adjoint| adjoint(&w));
             let tangent = self.tangent.map(|tangent| tangent(&v));
             if direction == 0
-                && let Some(note) = self.unusable(adjoint.as_deref(), tangent.as_ref(), &w, &v)
+                && let Some(note) =
+                    self.unusable(&report, adjoint.as_deref(), tangent.as_ref(), (&w, &v))
             {
                 (report.verdict, report.note) = note;
                 return Found { report, w };
             }
-            let size = inner(std::slice::from_ref(&w), std::slice::from_ref(self.y)).1;
-            let across = tangent.map(|t| inner(std::slice::from_ref(&w), &[t]));
+            let size = inner(from_ref(&w), from_ref(self.y)).1;
+            let across = tangent.map(|t| inner(from_ref(&w), &[t]));
             if let (Some(across), Some(adjoint)) = (across, &adjoint) {
                 let back = inner(adjoint, &v);
                 // Steps are relative to the size of x, so a value, its slope and its
@@ -200,10 +200,10 @@ impl<T: Real> Question<'_, T> {
     /// asked again.
     fn unusable(
         &self,
+        report: &Report,
         adjoint: Option<&[Tensor<T>]>,
         tangent: Option<&Tensor<T>>,
-        w: &Tensor<T>,
-        v: &[Tensor<T>],
+        (w, v): (&Tensor<T>, &[Tensor<T>]),
     ) -> Option<(Verdict, Option<String>)> {
         let entries = |tensors: &[Tensor<T>], what: &dyn Fn(usize) -> String| {
             tensors.iter().enumerate().find_map(|(i, tensor)| {
@@ -213,25 +213,20 @@ impl<T: Real> Question<'_, T> {
                 Some(format!("the derivative at {} {index:?} is {value}", what(i)))
             })
         };
-        let name = |i: usize| self.names.get(i).cloned().unwrap_or_default();
         let not_finite = adjoint
-            .and_then(|adjoint| entries(adjoint, &name))
-            .or_else(|| entries(std::slice::from_ref(tangent?), &|_| "the tangent".to_owned()));
+            .and_then(|adjoint| entries(adjoint, &|i| report.name(i)))
+            .or_else(|| entries(from_ref(tangent?), &|_| "the tangent".to_owned()));
         if let Some(note) = not_finite {
             return Some((Verdict::NotFinite, Some(note)));
         }
-        let again = match (self.adjoint, self.tangent) {
-            (Some(claim), _) => claim(w),
-            (None, Some(claim)) => vec![claim(v)],
-            (None, None) => return None,
+        let ask = || match (self.adjoint, self.tangent) {
+            (Some(claim), _) => Some(claim(w)),
+            (None, claim) => Some(vec![claim?(v)]),
         };
-        let before = adjoint.unwrap_or_else(|| std::slice::from_ref(tangent.expect("one claim")));
+        let before = adjoint.or(tangent.map(from_ref))?;
+        let again = ask()?;
         let (a, b) = before.iter().zip(&again).find_map(|(a, b)| first_difference(a, b))?;
-        let third = match (self.adjoint, self.tangent) {
-            (Some(claim), _) => claim(w),
-            (None, Some(claim)) => vec![claim(v)],
-            (None, None) => return None,
-        };
+        let third = ask()?;
         let sums = before
             .iter()
             .zip(&again)

@@ -1,5 +1,7 @@
 //! Checks of functions that are recorded on a tape.
 
+use std::slice::from_ref;
+
 use super::adjoint::Identity;
 use super::derivatives::Derivatives;
 use super::diagnosis::{Cause, Comparison};
@@ -10,16 +12,25 @@ use super::options::Options;
 use super::problem::{Draw, Problem, Recorded, inner, recorder};
 use super::report::{Report, Verdict};
 use super::taylor::{Candidate, Walk};
-use crate::transform::{Function, Inputs};
+use crate::transform::{Function, Inputs, jacobian_of};
 use crate::{Real, Shape, Tape, Tensor, Var};
 
 /// What somebody says of a function's derivative.
 struct Claim<'a, T: Real> {
     subject: &'static str,
+    /// Whose it is.
+    suspect: &'static str,
     adjoint: Option<Adjoint<'a, T>>,
     tangent: Option<Tangent<'a, T>>,
-    /// Matrices, by hand and right, of which single entries are compared.
-    matrices: Option<[&'a dyn Fn() -> Vec<Tensor<T>>; 2]>,
+    /// Jacobians, of which single entries are compared.
+    matrices: Option<&'a dyn Fn() -> Vec<Tensor<T>>>,
+}
+
+impl<T: Real> Claim<'_, T> {
+    /// A claim of which nothing is said yet but what it is.
+    fn by_hand(subject: &'static str) -> Self {
+        Self { subject, suspect: "hand-written", adjoint: None, tangent: None, matrices: None }
+    }
 }
 
 impl Options<'_> {
@@ -29,7 +40,7 @@ impl Options<'_> {
         f: impl for<'t> Function<'t, T, I>,
         x: I,
     ) -> Report {
-        let record = recorder(|_, vars| f(I::unflatten(&mut vars.iter().copied())));
+        let record = of_inputs(f);
         let problem = Problem::new(&record, values(&x));
         let names = (0..problem.x.len()).map(|i| self.name(i)).collect();
         self.own(&problem, names)
@@ -38,7 +49,7 @@ impl Options<'_> {
     /// As [`check::through_double`](super::through_double).
     ///
     /// # Panics
-    /// If the inputs differ in number or shape, or a function's value has more than one element.
+    /// If the inputs differ in number or shape, or the values in shape.
     #[track_caller]
     pub fn through_double<I: Inputs<f32>, J: Inputs<f64>>(
         self,
@@ -47,14 +58,15 @@ impl Options<'_> {
         x: I,
         wide: J,
     ) -> Report {
-        let record = recorder(|_, vars| double(J::unflatten(&mut vars.iter().copied())));
+        let record = of_inputs(double);
         let problem = Problem::new(&record, values(&wide));
-        let narrow = recorder(|_, vars| single(I::unflatten(&mut vars.iter().copied())));
+        let narrow = of_inputs(single);
         let narrow = Problem::new(&narrow, values(&x));
-        let same = narrow.x.iter().zip(&problem.x).all(|(a, b)| a.shape() == b.shape());
+        let (own, other) = (shapes(&narrow.x), shapes(&problem.x));
         assert!(
-            same && narrow.x.len() == problem.x.len(),
-            "both functions have the same inputs, in two precisions"
+            own == other,
+            "the same inputs in two precisions were expected, and those in f32 have shapes {own}, \
+             those in f64 {other}"
         );
         let tape = Tape::new();
         let (vars, y) = narrow.record(&tape);
@@ -64,8 +76,11 @@ impl Options<'_> {
         // Rounding of the sums that a function is made of.
         let rounding = 1e3 * f64::from(f32::EPSILON);
         let options = Self { tolerance: self.tolerance.max(rounding), ..self };
-        let subject = "gradient in f32";
-        let claim = Claim { subject, adjoint: Some(&adjoint), tangent: None, matrices: None };
+        let claim = Claim {
+            suspect: "in f32",
+            adjoint: Some(&adjoint),
+            ..Claim::by_hand("gradient in f32")
+        };
         options.examine(&problem, claim)
     }
 
@@ -81,7 +96,7 @@ impl Options<'_> {
         by_hand: impl Fn(I) -> I::Tensors,
         x: I,
     ) -> Report {
-        let record = recorder(|_, vars| f(I::unflatten(&mut vars.iter().copied())));
+        let record = of_inputs(f);
         let problem = Problem::new(&record, values(&x));
         let adjoint = |_: &Tensor<T>| flat::<T, I>(by_hand(x));
         let tape = Tape::new();
@@ -91,8 +106,7 @@ impl Options<'_> {
             "a gradient belongs to a single number, and the function's value is {}",
             y.describe()
         );
-        let subject = "hand-written gradient";
-        let claim = Claim { subject, adjoint: Some(&adjoint), tangent: None, matrices: None };
+        let claim = Claim { adjoint: Some(&adjoint), ..Claim::by_hand("hand-written gradient") };
         self.examine(&problem, claim)
     }
 
@@ -107,11 +121,10 @@ impl Options<'_> {
         by_hand: impl Fn(I, &Tensor<T>) -> I::Tensors,
         x: I,
     ) -> Report {
-        let record = recorder(|_, vars| f(I::unflatten(&mut vars.iter().copied())));
+        let record = of_inputs(f);
         let problem = Problem::new(&record, values(&x));
         let adjoint = |w: &Tensor<T>| flat::<T, I>(by_hand(x, w));
-        let subject = "hand-written vjp";
-        let claim = Claim { subject, adjoint: Some(&adjoint), tangent: None, matrices: None };
+        let claim = Claim { adjoint: Some(&adjoint), ..Claim::by_hand("hand-written vjp") };
         self.examine(&problem, claim)
     }
 
@@ -126,11 +139,10 @@ impl Options<'_> {
         by_hand: impl Fn(I, &I::Tensors) -> Tensor<T>,
         x: I,
     ) -> Report {
-        let record = recorder(|_, vars| f(I::unflatten(&mut vars.iter().copied())));
+        let record = of_inputs(f);
         let problem = Problem::new(&record, values(&x));
         let tangent = |v: &[Tensor<T>]| by_hand(x, &x.collect(&mut v.iter().cloned()));
-        let subject = "hand-written jvp";
-        let claim = Claim { subject, adjoint: None, tangent: Some(&tangent), matrices: None };
+        let claim = Claim { tangent: Some(&tangent), ..Claim::by_hand("hand-written jvp") };
         self.examine(&problem, claim)
     }
 
@@ -145,7 +157,7 @@ impl Options<'_> {
         by_hand: impl Fn(I) -> I::Tensors,
         x: I,
     ) -> Report {
-        let record = recorder(|_, vars| f(I::unflatten(&mut vars.iter().copied())));
+        let record = of_inputs(f);
         let problem = Problem::new(&record, values(&x));
         self.matrices("hand-written Jacobian", &problem, &|| flat::<T, I>(by_hand(x)))
     }
@@ -178,7 +190,7 @@ impl Options<'_> {
         by_hand: &dyn Fn() -> Vec<Tensor<T>>,
     ) -> Report {
         let tape = Tape::new();
-        let (vars, y) = problem.record(&tape);
+        let (_, y) = problem.record(&tape);
         for (i, (matrix, x)) in by_hand().iter().zip(&problem.x).enumerate() {
             let expected: Shape = y.shape().iter().chain(x.shape().iter()).copied().collect();
             assert!(
@@ -192,12 +204,11 @@ impl Options<'_> {
             by_hand().iter().zip(&problem.x).map(|(j, x)| against_matrix(w, j, x)).collect()
         };
         let tangent = |v: &[Tensor<T>]| along_matrix(&by_hand(), v, &y.shape());
-        let right = || crate::transform::jacobian_of(y, &vars);
         let claim = Claim {
-            subject,
             adjoint: Some(&adjoint),
             tangent: Some(&tangent),
-            matrices: Some([by_hand, &right]),
+            matrices: Some(by_hand),
+            ..Claim::by_hand(subject)
         };
         self.examine(problem, claim)
     }
@@ -211,7 +222,7 @@ impl Options<'_> {
         let adjoint = |w: &Tensor<T>| adjoints(output, w, &vars);
         let tangent = |v: &[Tensor<T>]| tangent(output, &vars, v);
         let compare = |largest: f64, w: &Tensor<T>, _: &[Tensor<T>]| {
-            Comparison::with_differences(function, x, w, &adjoint(w), largest, &self)
+            Comparison::with_differences(function, x, y, w, &adjoint(w), largest, &self)
         };
         let question = Question {
             function,
@@ -249,10 +260,7 @@ impl Options<'_> {
         let (vars, output) = problem.record(&tape);
         let function = &Recorded::new(problem, output);
         let y = &output.value();
-        let w = match y.len() {
-            1 => Tensor::ones(y.shape()),
-            _ => draw.signed(y.shape(), 1.0),
-        };
+        let w = draw.cotangent(y.shape());
         let Derivatives { gradient, bend, .. } = Derivatives::of(&vars, output, &w, [&v, &u], true);
         let bend = bend.expect("second order was asked for");
         let candidates = [Candidate::Gradient(&gradient)];
@@ -267,7 +275,7 @@ impl Options<'_> {
             whole: false,
         };
         let second = walk.descend().rate::<T>(0, Some((bend.along, bend.scale)));
-        let size = inner(std::slice::from_ref(&w), std::slice::from_ref(y)).1;
+        let size = inner(from_ref(&w), from_ref(y)).1;
         let ways = Identity::new::<T>(
             ("<u, H v> forward over reverse", bend.across),
             ("<v, H u> reverse over reverse", bend.back),
@@ -312,8 +320,8 @@ impl Options<'_> {
         let trusted = |w: &Tensor<T>| adjoints(output, w, &vars);
         let tolerance = [self.tolerance.max(1e4 * T::epsilon().as_f64()), 0.0];
         let compare = |_: f64, w: &Tensor<T>, v: &[Tensor<T>]| match &claim {
-            Claim { matrices: Some([by_hand, right]), .. } => {
-                Comparison::of(&by_hand(), &right(), None, tolerance)
+            Claim { matrices: Some(by_hand), .. } => {
+                Comparison::of(&by_hand(), &jacobian_of(output, &vars), None, tolerance)
             }
             Claim { adjoint: Some(adjoint), .. } => {
                 Comparison::of(&adjoint(w), &trusted(w), Some(x), tolerance)
@@ -338,7 +346,7 @@ impl Options<'_> {
             always_compares: true,
             names,
             subject,
-            suspect: if subject.ends_with("f32") { "in f32" } else { "hand-written" },
+            suspect: claim.suspect,
             trusted: "tape",
         };
         let Found { mut report, w } = question.examine(&self);
@@ -350,6 +358,17 @@ impl Options<'_> {
         }
         report
     }
+}
+
+/// Records a function on its inputs, as a list.
+fn of_inputs<T: Real, I: Inputs<T>>(
+    f: impl for<'t> Function<'t, T, I>,
+) -> impl for<'t> Fn(&'t Tape<T>, &[Var<'t, T>]) -> Var<'t, T> {
+    recorder(move |_, vars| f(I::unflatten(&mut vars.iter().copied())))
+}
+
+fn shapes<T: Real>(x: &[Tensor<T>]) -> String {
+    x.iter().map(|x| x.shape().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn values<T: Real, I: Inputs<T>>(x: &I) -> Vec<Tensor<T>> {

@@ -142,11 +142,7 @@ impl<'t, T: Real> Examination<'t, T> {
             (0..=end).filter(|&index| feeds[index] && node(index).is_active()).collect();
         let vars: Vec<_> = active.iter().map(|&index| node(index)).collect();
         // A sum of all elements may be constant where they are not.
-        let shape = cost.shape();
-        let w = match shape.elements() {
-            1 => Tensor::ones(shape),
-            _ => Draw::new(1964).signed(&shape, 1.0),
-        };
+        let w = Draw::new(1964).cotangent::<T>(&cost.shape());
         let mut adjoints = vec![None; end + 1];
         let values = tape.without_gradients(|| cost.vjp(tape.constant(w), &vars));
         for (&index, adjoint) in active.iter().zip(values) {

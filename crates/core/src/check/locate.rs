@@ -6,7 +6,7 @@
 //! was made by a rule of one of its readers, and those readers' own adjoints are right: that names the
 //! op and the user's line.
 
-use super::problem::{Draw, inner};
+use super::problem::{Draw, inner, moved};
 use crate::tape::NodeId;
 use crate::{Real, Tensor, Var};
 
@@ -50,11 +50,8 @@ impl<T: Real> Replay<'_, '_, T> {
     fn slope(&self, node: usize, v: &Tensor<T>, sees: impl Fn(usize) -> bool) -> (f64, f64) {
         let epsilon = T::epsilon().as_f64();
         let quotient = |h: f64| {
-            let moved = |h: f64| {
-                let step = |x: T, v: T| T::from_f64(x.as_f64() + h * v.as_f64());
-                self.contracted(node, self.values[node].zip_map(v, step), &sees)
-            };
-            (moved(h) - moved(-h)) / (2.0 * h)
+            let at = |h: f64| self.contracted(node, moved(&self.values[node], h, v), &sees);
+            (at(h) - at(-h)) / (2.0 * h)
         };
         let h = 4.0 * epsilon.cbrt();
         let (coarse, fine) = (quotient(h), quotient(h / 4.0));

@@ -227,7 +227,7 @@ pub fn hessian<T: Real>(
 /// ```
 ///
 /// # Panics
-/// If the inputs differ in number or shape.
+/// If the inputs differ in number or shape, or the values in shape.
 #[track_caller]
 pub fn through_double<I: Inputs<f32>, J: Inputs<f64>>(
     single: impl for<'t> Function<'t, f32, I>,

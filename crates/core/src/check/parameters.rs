@@ -10,7 +10,7 @@ use std::fmt;
 use super::json::Json;
 use super::locate::culprit_node;
 use super::options::Options;
-use super::problem::{Problem, recorder};
+use super::problem::{Draw, Problem, recorder};
 use super::report::{Report, Verdict};
 use crate::{Real, Shape, Tape, Tensor, Var};
 
@@ -94,7 +94,7 @@ impl Options<'_> {
         let verdict = verdicts.chain([together.verdict]).max_by_key(|&verdict| worst(verdict));
         let verdict = verdict.unwrap_or(together.verdict);
         let culprit = (verdict == Verdict::Wrong)
-            .then(|| culprit_node(y, &Tensor::ones(y.shape()), self.seed))
+            .then(|| culprit_node(y, &Draw::new(self.seed).cotangent(&y.shape()), self.seed))
             .flatten()
             .map(|(node, what)| {
                 // Where in the model: parameters are taken in as they are used.

@@ -19,7 +19,7 @@
 
 use std::cell::RefCell;
 
-use super::diagnosis::{Comparison, ENTRIES, rounding};
+use super::diagnosis::{Comparison, ENTRIES, room};
 use super::differences;
 use super::examine::{Question, against_matrix, along_matrix};
 use super::options::Options;
@@ -192,6 +192,13 @@ struct Claim<'a, T: Real> {
     exact: Option<(&'static str, &'a dyn Fn() -> Vec<T>)>,
 }
 
+impl<T: Real> Claim<'_, T> {
+    /// A claim of which nothing is said yet but what it is.
+    fn by_hand(subject: &'static str) -> Self {
+        Self { subject, jvp: None, vjp: None, matrix: None, exact: None }
+    }
+}
+
 impl<'a> Plain<'a> {
     pub(super) fn new(options: Options<'a>) -> Self {
         Self { options, parts: &[] }
@@ -215,17 +222,9 @@ impl<'a> Plain<'a> {
         mut gradient: impl FnMut(&[T]) -> Vec<T>,
         x: &[T],
     ) -> Report {
-        let vjp = RefCell::new(|x: &[T], w: &[T]| {
-            let scaled = gradient(x).into_iter().map(|g| g * w[0]);
-            scaled.collect::<Vec<T>>()
-        });
-        let claim = Claim {
-            subject: "hand-written gradient",
-            jvp: None,
-            vjp: Some(&vjp),
-            matrix: None,
-            exact: None,
-        };
+        // The cotangent of a number is 1.
+        let vjp = RefCell::new(|x: &[T], _: &[T]| gradient(x));
+        let claim = Claim { vjp: Some(&vjp), ..Claim::by_hand("hand-written gradient") };
         self.examine(|x: &[T]| vec![f(x)], &Shape::scalar(), claim, x)
     }
 
@@ -255,16 +254,12 @@ impl<'a> Plain<'a> {
         mut gradient: impl FnMut(&[f64]) -> Vec<f64>,
         x: &[f64],
     ) -> Report {
-        let vjp = RefCell::new(|x: &[f64], w: &[f64]| {
-            gradient(x).into_iter().map(|g| g * w[0]).collect::<Vec<f64>>()
-        });
+        let vjp = RefCell::new(|x: &[f64], _: &[f64]| gradient(x));
         let exact = || complex_step(&f, x);
         let claim = Claim {
-            subject: "hand-written gradient",
-            jvp: None,
             vjp: Some(&vjp),
-            matrix: None,
             exact: Some(("complex step", &exact)),
+            ..Claim::by_hand("hand-written gradient")
         };
         let value = |x: &[f64]| {
             let x: Vec<Complex> = x.iter().map(|&x| Complex::from(x)).collect();
@@ -324,8 +319,12 @@ impl<'a> Plain<'a> {
         let vjp = RefCell::new(|x: &[T], w: &[T]| {
             against_matrix(&Tensor::from(w.to_vec()), &at(x), &Tensor::from(x.to_vec())).to_vec()
         });
-        let claim =
-            Claim { subject, jvp: Some(&jvp), vjp: Some(&vjp), matrix: Some(&matrix), exact: None };
+        let claim = Claim {
+            jvp: Some(&jvp),
+            vjp: Some(&vjp),
+            matrix: Some(&matrix),
+            ..Claim::by_hand(subject)
+        };
         self.examine(f, &[rows].into(), claim, x)
     }
 
@@ -342,8 +341,11 @@ impl<'a> Plain<'a> {
         x: &[T],
     ) -> Report {
         let (jvp, vjp) = (RefCell::new(jvp), RefCell::new(vjp));
-        let subject = "hand-written jvp and vjp";
-        let claim = Claim { subject, jvp: Some(&jvp), vjp: Some(&vjp), matrix: None, exact: None };
+        let claim = Claim {
+            jvp: Some(&jvp),
+            vjp: Some(&vjp),
+            ..Claim::by_hand("hand-written jvp and vjp")
+        };
         let shape = [f(x).len()].into();
         self.examine(f, &shape, claim, x)
     }
@@ -360,8 +362,7 @@ impl<'a> Plain<'a> {
         x: &[T],
     ) -> Report {
         let vjp = RefCell::new(vjp);
-        let subject = "hand-written vjp";
-        let claim = Claim { subject, jvp: None, vjp: Some(&vjp), matrix: None, exact: None };
+        let claim = Claim { vjp: Some(&vjp), ..Claim::by_hand("hand-written vjp") };
         let shape = [f(x).len()].into();
         self.examine(f, &shape, claim, x)
     }
@@ -378,8 +379,7 @@ impl<'a> Plain<'a> {
         x: &[T],
     ) -> Report {
         let jvp = RefCell::new(jvp);
-        let subject = "hand-written jvp";
-        let claim = Claim { subject, jvp: Some(&jvp), vjp: None, matrix: None, exact: None };
+        let claim = Claim { jvp: Some(&jvp), ..Claim::by_hand("hand-written jvp") };
         let shape = [f(x).len()].into();
         self.examine(f, &shape, claim, x)
     }
@@ -412,19 +412,17 @@ impl<'a> Plain<'a> {
         let tangent = claim.jvp.map(|jvp| {
             move |v: &[Tensor<T>]| Tensor::new(shape, product(jvp, &joined(v), shape.elements()))
         });
-        let quotients = 100.0 * T::epsilon().as_f64().powf(2.0 / 3.0);
-        let quotients = |largest: f64| [options.tolerance.max(quotients), rounding(y, x, largest)];
         let compare = |largest: f64, w: &Tensor<T>, v: &[Tensor<T>]| {
             let whole = claim.matrix.filter(|_| options.full || count <= ENTRIES);
             if let Some(matrix) = whole {
                 let elements = (matrix.borrow_mut())(&joined(x));
                 let claimed = Tensor::new([shape.elements(), count], elements);
                 let right = differences::columns(function, x, shape.elements(), largest, &options);
-                return Comparison::of(&[claimed], &[right], None, quotients(largest));
+                return Comparison::of(&[claimed], &[right], None, room(y, x, largest, &options));
             }
             let along = |tangent: &dyn Fn(&[Tensor<T>]) -> Tensor<T>| {
                 let right = differences::along(function, x, v, largest);
-                Comparison::of(&[tangent(v)], &[right], None, quotients(largest))
+                Comparison::of(&[tangent(v)], &[right], None, room(y, x, largest, &options))
             };
             let Some(adjoint) = &adjoint else {
                 return along(tangent.as_ref().expect("something is claimed"));
@@ -435,7 +433,7 @@ impl<'a> Plain<'a> {
                 return Comparison::of(&claimed, &self.split(&exact()), Some(x), tolerance);
             }
             let by_adjoint =
-                Comparison::with_differences(function, x, w, &claimed, largest, &options);
+                Comparison::with_differences(function, x, y, w, &claimed, largest, &options);
             match &tangent {
                 // The adjoint is right, so it is the tangent that is not.
                 Some(tangent) if by_adjoint.differing == 0 => along(tangent),

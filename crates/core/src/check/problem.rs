@@ -234,10 +234,23 @@ impl Draw {
         })
     }
 
+    /// A cotangent of a value: 1 of a number.
+    pub(super) fn cotangent<T: Real>(&mut self, shape: &Shape) -> Tensor<T> {
+        match shape.elements() {
+            1 => Tensor::ones(shape),
+            _ => self.signed(shape, 1.0),
+        }
+    }
+
     /// A direction for each tensor, as large as its elements are.
     pub(super) fn direction<T: Real>(&mut self, x: &[Tensor<T>]) -> Vec<Tensor<T>> {
         x.iter().map(|x| self.signed(x.shape(), scale_of(x))).collect()
     }
+}
+
+/// `x + hv`.
+pub(super) fn moved<T: Real>(x: &Tensor<T>, h: f64, v: &Tensor<T>) -> Tensor<T> {
+    x.zip_map(v, |x, v| T::from_f64(x.as_f64() + h * v.as_f64()))
 }
 
 /// How large the elements of a tensor are: their root mean square, or 1 for zeros.

@@ -57,9 +57,9 @@ impl Verdict {
 #[derive(Clone, Debug)]
 pub struct Report {
     pub(super) subject: String,
-    /// Whose derivative is in question: "tape" or "hand-written".
+    /// Whose derivative is in question: "tape", "hand-written" or "in f32".
     pub(super) suspect: &'static str,
-    /// What entries are compared with: "difference quotient" or "tape".
+    /// What entries are compared with: "difference quotient", "complex step" or "tape".
     pub(super) trusted: &'static str,
     /// The names of the inputs.
     pub(super) names: Vec<String>,
@@ -321,7 +321,7 @@ impl fmt::Display for Report {
             entries(f, comparison, self)?;
         }
         if let Some(rate) = &self.first {
-            let of = format!("|f(x + hv) - f(x) - h <g, v>|, g from the {}", self.suspect);
+            let of = format!("|f(x + hv) - f(x) - h <g, v>|, g: {}", self.suspect);
             ladder(f, &of, rate)?;
         }
         if let Some(rate) = &self.tape {

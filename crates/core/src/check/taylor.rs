@@ -13,7 +13,9 @@
 //! Noise, 2011): third differences of the function over steps so small that
 //! nothing but noise is left of them.
 
-use super::problem::{Evaluate, inner};
+use std::slice::from_ref;
+
+use super::problem::{Evaluate, inner, moved};
 use super::report::Verdict;
 use crate::{Real, Tensor};
 
@@ -82,24 +84,19 @@ pub(super) struct Walk<'a, T: Real> {
 impl<T: Real> Walk<'_, T> {
     /// The step of length `h`, and what lies between here and there.
     fn step(&self, h: f64) -> (Step, Option<String>) {
-        let there: Vec<Tensor<T>> = self
-            .x
-            .iter()
-            .zip(self.v)
-            .map(|(x, v)| x.zip_map(v, |x, v| T::from_f64(x.as_f64() + h * v.as_f64())))
-            .collect();
+        let there: Vec<_> = self.x.iter().zip(self.v).map(|(x, v)| moved(x, h, v)).collect();
         let (y, obstacle) = self.function.at(&there);
         let difference = if y.shape() == self.y.shape() { self.contract(&y) } else { f64::NAN };
         // The step that was taken, after rounding, and not the one asked for.
-        let moved = |g: &[Tensor<T>]| {
+        let predict = |g: &[Tensor<T>]| {
             let terms = g.iter().zip(self.x).zip(&there).flat_map(|((g, x), there)| {
-                let moved = there.iter().zip(x.iter()).map(|(b, a)| b.as_f64() - a.as_f64());
-                g.iter().zip(moved).map(|(g, moved)| g.as_f64() * moved)
+                let taken = there.iter().zip(x.iter()).map(|(b, a)| b.as_f64() - a.as_f64());
+                g.iter().zip(taken).map(|(g, taken)| g.as_f64() * taken)
             });
             terms.sum()
         };
         let predicted = self.candidates.iter().map(|candidate| match candidate {
-            Candidate::Gradient(g) => moved(g),
+            Candidate::Gradient(g) => predict(g),
             Candidate::Slope(slope) => h * slope,
         });
         (Step { h, difference, predicted: predicted.collect() }, obstacle)
@@ -153,8 +150,7 @@ impl<T: Real> Walk<'_, T> {
             Candidate::Gradient(g) => inner(g, self.v).1,
             Candidate::Slope(slope) => slope.abs(),
         });
-        let size: f64 =
-            self.y.iter().zip(self.w.iter()).map(|(y, w)| (y.as_f64() * w.as_f64()).abs()).sum();
+        let size = inner(from_ref(self.y), from_ref(self.w)).1;
         let mut line = Line {
             steps: Vec::new(),
             tail: Vec::new(),

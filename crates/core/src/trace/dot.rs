@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use super::source_line;
 use crate::tape::NodeId;
 use crate::{Real, Tape};
 
@@ -30,14 +31,11 @@ impl<T: Real> Tape<T> {
                 None if is_active => ("variable", "filled"),
                 None => ("constant", "dashed"),
             };
-            let location = self.location_of(id);
-            // The directory is the reader's own.
-            let file = location.file().rsplit(['/', '\\']).next().unwrap_or_default();
             let _ = writeln!(
                 out,
-                "  v{index} [style={style}, label=\"v{index} = {what} {}\\n{file}:{}\"];",
+                "  v{index} [style={style}, label=\"v{index} = {what} {}\\n{}\"];",
                 self.shape_of(id),
-                location.line()
+                source_line(self.location_of(id))
             );
             for arg in call.iter().flat_map(|(_, args)| args) {
                 let style = if is_active && arg.is_active() { "" } else { " [style=dashed]" };

@@ -6,8 +6,17 @@ mod dot;
 mod line;
 mod table;
 
+use std::panic::Location;
+
 pub use line::Line;
 pub use table::Table;
+
+/// The file and line where a node was recorded.
+fn source_line(location: &Location<'_>) -> String {
+    // The directory is the reader's own.
+    let file = location.file().rsplit(['/', '\\']).next().unwrap_or_default();
+    format!("{file}:{}", location.line())
+}
 
 /// A number with so many significant digits, as short as they allow.
 pub(crate) fn number(x: f64, digits: usize) -> String {

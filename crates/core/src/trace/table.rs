@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::number;
+use super::{number, source_line};
 use crate::op::Cost;
 use crate::tape::NodeId;
 use crate::tensor::Shape;
@@ -48,25 +48,16 @@ impl<T: Real> Tape<T> {
         let kept = self.kept_values();
         let rows = (0..self.len()).map(|index| {
             let id = NodeId::new(index);
-            let location = self.location_of(id);
-            // The directory is the reader's own.
-            let file = location.file().rsplit(['/', '\\']).next().unwrap_or_default();
             Row {
                 operation: operation(self.var(id)),
                 shape: self.shape_of(id),
                 // A backward sweep uses the memory of consumed adjoints again.
                 value: if kept[index] { abbreviated(self.var(id)) } else { String::new() },
                 active: self.is_active(id),
-                line: format!("{file}:{}", location.line()),
+                line: source_line(self.location_of(id)),
             }
         });
-        let costs = (0..self.len()).filter_map(|index| {
-            let id = NodeId::new(index);
-            let (op, args) = self.call(id)?;
-            let shapes: Vec<Shape> = args.iter().map(|arg| arg.shape()).collect();
-            let shapes: Vec<&Shape> = shapes.iter().collect();
-            Some(op.get().cost(&shapes, &self.shape_of(id)))
-        });
+        let costs = self.lines().into_iter().map(|line| line.cost);
         Table { rows: rows.collect(), cost: costs.fold(Cost::NONE, Cost::and), shows_lines: true }
     }
 }

@@ -226,7 +226,7 @@ fn a_wrong_gradient_by_hand() {
       input 1 [1]                   -4                    4
       input 1 [0]                   -2                    2
 
-      |f(x + hv) - f(x) - h <g, v>|, g from the hand-written
+      |f(x + hv) - f(x) - h <g, v>|, g: hand-written
       falls as h^1.00 and not as h^2: a relative error of 8.5e-1
               h    remainder    rate
          1.2e-1      1.754e0

@@ -225,6 +225,28 @@ fn roundings() {
 }
 
 #[test]
+fn comparisons() {
+    type Comparison =
+        (for<'t> fn(Var<'t, f64>, Var<'t, f64>) -> Var<'t, f64>, fn(f64, f64) -> bool);
+    let comparisons: [Comparison; 6] = [
+        (|a, b| a.greater(b), |a, b| a > b),
+        (|a, b| a.greater_equal(b), |a, b| a >= b),
+        (|a, b| a.less(b), |a, b| a < b),
+        (|a, b| a.less_equal(b), |a, b| a <= b),
+        (|a, b| a.equal(b), |a, b| a == b),
+        (|a, b| a.not_equal(b), |a, b| a != b),
+    ];
+    let xs = [f64::NEG_INFINITY, -1.0, -0.0, 0.0, 1.0, 1.0_f64.next_up(), f64::NAN];
+    let tape = Tape::new();
+    let x = tape.constant(xs);
+    for (index, (op, expected)) in comparisons.into_iter().enumerate() {
+        let found = op(x.unsqueeze(1), x).value();
+        let expected = xs.iter().flat_map(|&a| xs.map(|b| f64::from(u8::from(expected(a, b)))));
+        assert!(found.iter().eq(expected), "comparison {index}: {found}");
+    }
+}
+
+#[test]
 #[should_panic(expected = "the bounds 1 and -1 are not in order")]
 fn bounds_in_the_wrong_order() {
     Tape::new().variable(0.0).clamp(1.0, -1.0);

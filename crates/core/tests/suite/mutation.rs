@@ -428,7 +428,9 @@ fn applies(samples: &SampleSet<f64>, damage: Damage) -> bool {
             Partials(_) => op.partials(&numbers).is_some(),
             ScalarValue => op.eval_scalar(&numbers).is_some(),
             // Where a function is constant in pieces, no derivative depends on its value. The
-            // values of these ops are compared with others in `elementary` and `arrays`.
+            // values of these ops are compared with others: comparisons and roundings in
+            // `functions`, orders in `arrays`, the sign of a determinant in `linear_algebra`.
+            // The first of the largest elements is the derivative of a maximum.
             Value => op.is_differentiable(),
             _ => true,
         }

@@ -72,6 +72,16 @@ fn complex_functions_are_those_of_complex_analysis() {
 }
 
 #[test]
+fn whole_powers_of_negative_numbers() {
+    fn f<A: Number>(x: &[A]) -> A {
+        x[0].powf(3.0) + x[0].pow(x[0].constant(-2.0))
+    }
+    let x = -1.5_f64;
+    let slope = 3.0 * x.powi(2) - 2.0 * x.powi(-3);
+    assert!((complex_step(f, &[x])[0] - slope).abs() <= 1e-14 * slope);
+}
+
+#[test]
 fn richardson_knows_its_error() {
     let f = |x: &[f64]| formula(&[Plain(x[0]), Plain(x[1]), Plain(x[2])]).0;
     for (estimate, exact) in richardson(f, &POINT).into_iter().zip(by_tape(&POINT)) {

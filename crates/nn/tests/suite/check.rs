@@ -97,6 +97,7 @@ fn a_large_model_takes_few_evaluations() {
         net.loss(x * 0.1)
     });
     assert!(report.is_right(), "{report}");
+    println!("{} evaluations, {} parameters", evaluations.get(), report.parameters().len());
     assert!(evaluations.get() < 400, "{} evaluations", evaluations.get());
     assert!(report.unchecked()[0].contains("entries one by one"), "{report}");
 }
