@@ -236,9 +236,10 @@ impl fmt::Display for ParametersReport {
                             Verdict::Kink => "kink",
                             verdict => verdict.headline(),
                         };
-                        let error = rate.map_or_else(String::new, |rate| match report.is_right() {
-                            true => format!("below {:.0e}", rate.resolution),
-                            false => format!("{:.1e}", rate.error),
+                        let error = rate.map_or_else(String::new, |rate| match report.verdict {
+                            Verdict::Wrong => format!("{:.1e}", rate.error),
+                            _ if report.is_right() => format!("below {:.0e}", rate.resolution),
+                            _ => String::new(),
                         });
                         (verdict, slope.map_or_else(String::new, |s| format!("{s:.2}")), error)
                     }

@@ -180,7 +180,14 @@ impl Kinks {
             moved > 0.0 && moved >= distance
         });
         crossed.map(|&(id, distance)| {
-            format!("a kink lies {distance:.1e} from the argument of {}", here.describe(id))
+            // Steps in single precision are so long that a layer of many kinks leaves no room.
+            let shorter =
+                if T::NAME == "f32" { ", or in f64, whose steps are shorter" } else { "" };
+            format!(
+                "a kink lies {distance:.1e} from the argument of {}; check at another \
+                 point{shorter}",
+                here.describe(id)
+            )
         })
     }
 }
