@@ -144,6 +144,15 @@ fn centring_and_standardising_are_plain_loops() {
     close(&standardising.undo(&scaled), &x, 1e-12);
 }
 
+/// The channel of one image would broadcast over the two of another.
+#[test]
+#[should_panic(
+    expected = "expected samples of shape [1, 2, 2] along axis 0, found the shape [7, 2, 2, 2]"
+)]
+fn samples_of_another_shape_are_refused() {
+    Centring::fit(&samples([7, 1, 2, 2])).apply(&samples([7, 2, 2, 2]));
+}
+
 /// As MatConvNet's script writes it: `z = z - mean(z); n = std(z); z = z * mean(n) /
 /// max(n, floor)`, each image a column.
 #[test]
