@@ -458,6 +458,12 @@ fn metrics_are_plain_counts() {
 }
 
 #[test]
+#[should_panic(expected = "outputs of shape [1, 4] for a matrix of 2 classes")]
+fn outputs_of_other_classes_are_not_counted() {
+    Confusion::new(2).add(&Tensor::from([[1.0, 0.0, 0.0, 0.0]]), &[0]);
+}
+
+#[test]
 fn metrics_of_parts_are_those_of_the_whole() {
     let (tape, targets) = (Tape::new(), Tensor::from_fn([12, 1], |i| (i * i % 7) as f64));
     let outputs = targets.map(|y| 0.5 * y + 1.0);
