@@ -154,20 +154,22 @@ fn a_run_that_is_resumed_ends_with_the_same_bits() {
 /// The epochs of the run that is killed: more than can be done before the last time.
 const KILLED_EPOCHS: usize = 9;
 
-/// The process that [`kill_9_at_any_moment_changes_no_bit`] kills: it trains, and waits
-/// for a line before each step.
-#[test]
-#[ignore = "is run by another test"]
-fn child() {
-    let Some(path) = env::var_os("WENGERT_CHECKPOINT") else { return };
+/// Tells [`kill_9_at_any_moment_changes_no_bit`] that it is the process to be killed, and
+/// where its checkpoint is.
+const CHILD: &str = "WENGERT_CHECKPOINT";
+
+/// What the process that is to be killed does: it trains, and waits for a line before each
+/// step.
+fn child(path: &Path) {
     let (mut net, mut adam, (train, validation)) = (Net::new(), Adam::new(1.0), loaders());
     let say = |what: &str| {
         // Not by `println`, which the test program might keep to itself.
-        writeln!(io::stdout(), "child: {what}").unwrap();
-        io::stdout().flush().unwrap();
+        let mut out = io::stdout();
+        writeln!(out, "child: {what}").unwrap();
+        out.flush().unwrap();
     };
     trainer(KILLED_EPOCHS)
-        .checkpoint(Path::new(&path))
+        .checkpoint(path)
         .resume()
         .on_step(|_, progress, _| {
             say(&format!("step {}", progress.step()));
@@ -184,17 +186,20 @@ fn child() {
 
 #[test]
 fn kill_9_at_any_moment_changes_no_bit() {
+    if let Some(path) = env::var_os(CHILD) {
+        return child(Path::new(&path));
+    }
     let path = place("killed.safetensors");
     let _ = fs::remove_file(&path);
     // Left by an earlier run that was killed while it wrote.
     fs::write(place("killed.safetensors.partial"), "half of a file").unwrap();
     let expected = format!("{:?}", bits(trained(KILLED_EPOCHS).0.state_dict()));
-    // Runs the child until it says something for the n-th time, and kills it; gives all
-    // that it has said.
+    // Runs this test as the child until it says something for the n-th time, and kills it;
+    // gives all that it has said.
     let run = |what: &str, mut count: usize| -> Vec<String> {
         let mut child = Command::new(env::current_exe().unwrap())
-            .args(["training::child", "--exact", "--ignored", "--nocapture"])
-            .env("WENGERT_CHECKPOINT", &path)
+            .args(["training::kill_9_at_any_moment_changes_no_bit", "--exact", "--nocapture"])
+            .env(CHILD, &path)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
