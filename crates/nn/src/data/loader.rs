@@ -167,7 +167,8 @@ impl<B: Send + 'static> Worker<B> {
 
 /// The batches of an epoch, one after another: see [`DataLoader::epoch`].
 ///
-/// After an error, the batches that follow can still be had.
+/// After an error, the batches that follow can still be had; a panic on another thread ends
+/// the epoch.
 pub struct Batches<D: Dataset> {
     plan: Arc<Plan<D>>,
     workers: Vec<Worker<D::Batch>>,
@@ -192,6 +193,8 @@ impl<D: Dataset> Iterator for Batches<D> {
         if let Ok(batch) = self.workers[index].batches.recv() {
             return Some(batch);
         }
+        // The others are not at their places any more, and are not asked again.
+        self.next = self.plan.len();
         let worker = self.workers.swap_remove(index);
         match worker.thread.join() {
             Err(panic) => std::panic::resume_unwind(panic),

@@ -59,8 +59,7 @@ impl<T: Real> Centring<T> {
     /// If samples have another shape than those it was fitted to.
     #[track_caller]
     pub fn apply(&self, samples: &Tensor<T>) -> Tensor<T> {
-        let mean = self.mean.broadcast_to(samples.shape());
-        samples.zip_map(&mean, |x, mean| x - mean)
+        samples.zip_map(&for_each(samples, &self.mean), |x, mean| x - mean)
     }
 }
 
@@ -120,9 +119,8 @@ impl<T: Real> Standardising<T> {
     /// If samples have another shape than those it was fitted to.
     #[track_caller]
     pub fn apply(&self, samples: &Tensor<T>) -> Tensor<T> {
-        let shape = samples.shape();
-        let centred = samples.zip_map(&self.mean.broadcast_to(shape), |x, mean| x - mean);
-        centred.zip_map(&self.deviation.broadcast_to(shape), |x, deviation| x / deviation)
+        let (mean, deviation) = self.for_each(samples);
+        samples.zip_map(&mean, |x, mean| x - mean).zip_map(&deviation, |x, deviation| x / deviation)
     }
 
     /// Samples in units of deviations as they were before: what a model predicts, in the
@@ -132,10 +130,13 @@ impl<T: Real> Standardising<T> {
     /// As [`apply`](Self::apply).
     #[track_caller]
     pub fn undo(&self, samples: &Tensor<T>) -> Tensor<T> {
-        let shape = samples.shape();
-        let scaled =
-            samples.zip_map(&self.deviation.broadcast_to(shape), |x, deviation| x * deviation);
-        scaled.zip_map(&self.mean.broadcast_to(shape), |x, mean| x + mean)
+        let (mean, deviation) = self.for_each(samples);
+        samples.zip_map(&deviation, |x, deviation| x * deviation).zip_map(&mean, |x, mean| x + mean)
+    }
+
+    #[track_caller]
+    fn for_each(&self, samples: &Tensor<T>) -> (Tensor<T>, Tensor<T>) {
+        (for_each(samples, &self.mean), for_each(samples, &self.deviation))
     }
 }
 
@@ -246,7 +247,7 @@ impl<T: Real> Whitening<T> {
     pub fn apply(&self, samples: &Tensor<T>) -> Tensor<T> {
         let size = self.matrix.shape()[0];
         let own = row_length(samples.shape());
-        assert_eq!(own, size, "a whitening of {size} elements a sample");
+        assert_eq!(own, size, "a whitening of samples of {size} elements, and these have {own}");
         let tape = Tape::new();
         let z = tape.constant(samples.reshape([samples.len() / size.max(1), size]));
         // The matrix is symmetric.
@@ -318,6 +319,16 @@ pub fn crop_at_random<T: Real, R: Rng + ?Sized>(
         }
     }
     Tensor::new(images.shape(), cropped)
+}
+
+/// What was fitted to samples of this shape, for each of them. (What merely broadcasts to
+/// their shape was fitted to others.)
+#[track_caller]
+fn for_each<T: Real>(samples: &Tensor<T>, fitted: &Tensor<T>) -> Tensor<T> {
+    let (shape, sample) = (samples.shape(), fitted.shape());
+    let fits = shape.split_first().is_some_and(|(_, own)| *own == sample[..]);
+    assert!(fits, "expected samples of shape {sample} along axis 0, found the shape {shape}");
+    fitted.broadcast_to(shape)
 }
 
 /// The number of elements of a sample.

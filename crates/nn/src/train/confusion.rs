@@ -45,6 +45,8 @@ impl Confusion {
     #[track_caller]
     pub fn add<T: Real>(&mut self, outputs: &Tensor<T>, labels: &[usize]) {
         let scores = scores_of(outputs, labels);
+        let (classes, shape) = (self.classes, outputs.shape());
+        assert_eq!(shape[1], classes, "outputs of shape {shape} for a matrix of {classes} classes");
         for (scores, &label) in scores.chunks_exact(self.classes.max(1)).zip(labels) {
             let answer = (1..scores.len())
                 .fold(0, |best, i| if scores[i] > scores[best] { i } else { best });
@@ -70,12 +72,10 @@ impl Confusion {
     /// If there is no such class.
     #[track_caller]
     pub fn count(&self, class: usize, answer: usize) -> u64 {
-        assert!(
-            class < self.classes && answer < self.classes,
-            "there are {} classes",
-            self.classes
-        );
-        self.counts[class * self.classes + answer]
+        let classes = self.classes;
+        let largest = class.max(answer);
+        assert!(largest < classes, "there is no class {largest} in a matrix of {classes} classes");
+        self.counts[class * classes + answer]
     }
 
     /// The number of samples.

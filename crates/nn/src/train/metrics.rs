@@ -3,6 +3,8 @@
 //! *Invariant*: sums are taken in double precision, batch after batch, so that they
 //! do not depend on threads.
 
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
 use wengert_core::{Real, Tensor, Var};
 
@@ -66,7 +68,8 @@ impl Metrics {
     pub fn top_k<T: Real>(&mut self, k: usize, outputs: Var<'_, T>, labels: &[usize]) {
         let right = in_top(k, &outputs.value(), labels);
         let share = right as f64 / labels.len() as f64;
-        let name = if k == 1 { "accuracy".to_owned() } else { format!("top-{k} accuracy") };
+        let name: Cow<'_, str> =
+            if k == 1 { "accuracy".into() } else { format!("top-{k} accuracy").into() };
         if !labels.is_empty() {
             self.mean(&name, share, labels.len() as f64);
         }
@@ -182,7 +185,7 @@ pub fn in_top<T: Real>(k: usize, outputs: &Tensor<T>, labels: &[usize]) -> usize
 
 /// The outputs, one row a sample, of which labels are to be found.
 #[track_caller]
-pub(super) fn scores_of<T: Real>(outputs: &Tensor<T>, labels: &[usize]) -> Vec<T> {
+pub(super) fn scores_of<'a, T: Real>(outputs: &'a Tensor<T>, labels: &[usize]) -> Cow<'a, [T]> {
     let shape = outputs.shape();
     let [samples, classes] = shape[..] else {
         panic!("outputs of classes have shape [N, classes], not {shape}");
@@ -191,7 +194,7 @@ pub(super) fn scores_of<T: Real>(outputs: &Tensor<T>, labels: &[usize]) -> Vec<T
     if let Some((i, label)) = labels.iter().enumerate().find(|&(_, &label)| label >= classes) {
         panic!("label {label} of sample {i} is none of 0..{classes}");
     }
-    outputs.to_vec()
+    outputs.as_slice().map_or_else(|| outputs.to_vec().into(), Cow::from)
 }
 
 /// The coefficient of determination: `1 - sum (y - f)^2 / sum (y - mean y)^2`, of

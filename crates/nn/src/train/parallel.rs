@@ -223,11 +223,15 @@ fn record_sum<'t, T: Real, M: Module<T>>(
 ) -> Option<Gradients<'t, T>> {
     let (mut position, mut total) = (0, None::<Var<'t, T>>);
     net.visit(&Path::root(), &mut |_, param| {
-        let terms = outcomes.iter().filter_map(|outcome| {
-            let weight = T::from_f64(outcome.weight);
-            Some(outcome.tensors[position].as_ref()?.map(|x| weight * x))
+        let parts = outcomes.iter().filter_map(|outcome| {
+            Some((T::from_f64(outcome.weight), outcome.tensors[position].as_ref()?))
         });
-        let sum = terms.reduce(|sum, term| sum.zip_map(&term, |x, y| x + y));
+        let sum = parts.fold(None::<Tensor<T>>, |sum, (weight, part)| {
+            Some(match sum {
+                None => part.map(|x| weight * x),
+                Some(sum) => sum.zip_map(part, |sum, x| sum + weight * x),
+            })
+        });
         position += 1;
         let Some(sum) = sum else { return };
         let sum = tape.constant(&sum);

@@ -51,7 +51,6 @@ pub(super) fn read(source: &Source) -> Result<Vec<(String, Source)>, FileError> 
         larger(&mut sizes, source.at(start + name, extra, "further fields")?);
         let name_bytes = source.at(start, name, "a name")?;
         let name_text = String::from_utf8_lossy(name_bytes).into_owned();
-        offset = start + name + extra + comment;
 
         let [size, packed, head] = sizes.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
         let fields =
@@ -71,7 +70,7 @@ pub(super) fn read(source: &Source) -> Result<Vec<(String, Source)>, FileError> 
             }
             other => {
                 let expected = format!("`{name_text}` stored (0) or deflated (8)");
-                return Err(source.error_at(offset, expected, format!("method {other}")));
+                return Err(source.error_at(offset + 10, expected, format!("method {other}")));
             }
         };
         let mut sum = Crc::new();
@@ -82,6 +81,7 @@ pub(super) fn read(source: &Source) -> Result<Vec<(String, Source)>, FileError> 
             return Err(source.error_at(data, expected, found));
         }
         files.push((name_text.clone(), source.within(&name_text, bytes)));
+        offset = start + name + extra + comment;
     }
     Ok(files)
 }

@@ -1,5 +1,7 @@
 //! Datasets, loaders and transforms.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use wengert_core::Tensor;
 use wengert_core::random::{SeedableRng, Xoshiro256PlusPlus, normals, uniform};
 use wengert_nn::data::transform::{
@@ -69,13 +71,17 @@ fn an_epoch_may_be_left_early() {
 }
 
 #[test]
-#[should_panic(expected = "this sample is poisoned")]
-fn a_panic_in_a_dataset_arrives() {
-    let poisoned = vec![0, 1, 2].augmented(|batch: Vec<usize>, _| {
+fn a_panic_in_a_dataset_arrives_and_ends_the_epoch() {
+    let poisoned = (0..9).collect::<Vec<usize>>().augmented(|batch: Vec<usize>, _| {
         assert!(batch != [1], "this sample is poisoned");
         batch
     });
-    DataLoader::new(poisoned, 1).threads(2).epoch(0).for_each(drop);
+    let mut batches = DataLoader::new(poisoned, 1).threads(3).epoch(0);
+    assert_eq!(batches.next().unwrap().unwrap(), [0]);
+    let panic = catch_unwind(AssertUnwindSafe(|| batches.next())).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"this sample is poisoned"));
+    // The other threads' batches would come in another order.
+    assert!(batches.len() == 0 && batches.next().is_none());
 }
 
 #[test]
@@ -136,6 +142,15 @@ fn centring_and_standardising_are_plain_loops() {
     let standardising = Standardising::fit(&x);
     close(&standardising.apply(&x), &scaled, 1e-12);
     close(&standardising.undo(&scaled), &x, 1e-12);
+}
+
+/// The channel of one image would broadcast over the two of another.
+#[test]
+#[should_panic(
+    expected = "expected samples of shape [1, 2, 2] along axis 0, found the shape [7, 2, 2, 2]"
+)]
+fn samples_of_another_shape_are_refused() {
+    Centring::fit(&samples([7, 1, 2, 2])).apply(&samples([7, 2, 2, 2]));
 }
 
 /// As MatConvNet's script writes it: `z = z - mean(z); n = std(z); z = z * mean(n) /

@@ -154,20 +154,22 @@ fn a_run_that_is_resumed_ends_with_the_same_bits() {
 /// The epochs of the run that is killed: more than can be done before the last time.
 const KILLED_EPOCHS: usize = 9;
 
-/// The process that [`kill_9_at_any_moment_changes_no_bit`] kills: it trains, and waits
-/// for a line before each step.
-#[test]
-#[ignore = "is run by another test"]
-fn child() {
-    let Some(path) = env::var_os("WENGERT_CHECKPOINT") else { return };
+/// Tells [`kill_9_at_any_moment_changes_no_bit`] that it is the process to be killed, and
+/// where its checkpoint is.
+const CHILD: &str = "WENGERT_CHECKPOINT";
+
+/// What the process that is to be killed does: it trains, and waits for a line before each
+/// step.
+fn child(path: &Path) {
     let (mut net, mut adam, (train, validation)) = (Net::new(), Adam::new(1.0), loaders());
     let say = |what: &str| {
         // Not by `println`, which the test program might keep to itself.
-        writeln!(io::stdout(), "child: {what}").unwrap();
-        io::stdout().flush().unwrap();
+        let mut out = io::stdout();
+        writeln!(out, "child: {what}").unwrap();
+        out.flush().unwrap();
     };
     trainer(KILLED_EPOCHS)
-        .checkpoint(Path::new(&path))
+        .checkpoint(path)
         .resume()
         .on_step(|_, progress, _| {
             say(&format!("step {}", progress.step()));
@@ -184,17 +186,20 @@ fn child() {
 
 #[test]
 fn kill_9_at_any_moment_changes_no_bit() {
+    if let Some(path) = env::var_os(CHILD) {
+        return child(Path::new(&path));
+    }
     let path = place("killed.safetensors");
     let _ = fs::remove_file(&path);
     // Left by an earlier run that was killed while it wrote.
     fs::write(place("killed.safetensors.partial"), "half of a file").unwrap();
     let expected = format!("{:?}", bits(trained(KILLED_EPOCHS).0.state_dict()));
-    // Runs the child until it says something for the n-th time, and kills it; gives all
-    // that it has said.
+    // Runs this test as the child until it says something for the n-th time, and kills it;
+    // gives all that it has said.
     let run = |what: &str, mut count: usize| -> Vec<String> {
         let mut child = Command::new(env::current_exe().unwrap())
-            .args(["training::child", "--exact", "--ignored", "--nocapture"])
-            .env("WENGERT_CHECKPOINT", &path)
+            .args(["training::kill_9_at_any_moment_changes_no_bit", "--exact", "--nocapture"])
+            .env(CHILD, &path)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -276,6 +281,16 @@ fn the_best_epoch_is_kept_and_patience_ends() {
     assert_eq!((resumed, again.reason, again.epoch), (state, report.reason, report.epoch));
 }
 
+/// A loss that is NaN wherever the model is.
+fn broken<'t>(
+    net: &Net,
+    tape: &'t Tape<f64>,
+    batch: &Batch,
+    metrics: &mut Metrics,
+) -> Var<'t, f64> {
+    loss(net, tape, batch, metrics) + (net.out.weight.on(tape).sum() * 0.0 - 1.0).ln()
+}
+
 #[test]
 fn a_hook_stops_and_a_loss_that_is_not_finite_is_named() {
     let (mut net, mut sgd, (train, _)) = (Net::new(), Sgd::new(0.1), loaders());
@@ -288,22 +303,14 @@ fn a_hook_stops_and_a_loss_that_is_not_finite_is_named() {
     assert_eq!((report.reason, report.history.epochs()), (StopReason::Hook, 2));
 
     let before = bits(net.state_dict());
-    let mut broken = |shards: usize| {
-        let mut trainer = Trainer::new(1).quiet();
-        let result = trainer.fit_parallel(
-            shards,
-            &mut net,
-            &mut sgd,
-            &train,
-            |net, tape, batch, metrics| {
-                loss(net, tape, batch, metrics) + (net.out.weight.on(tape).sum() * 0.0 - 1.0).ln()
-            },
-        );
-        result.unwrap_err().to_string()
-    };
-    let said = broken(2);
-    assert!(said.starts_with("epoch 0, batch 0: the loss is NaN; first of all: NaN in"), "{said}");
-    assert!(said.contains("ln"), "{said}");
+    let results = [
+        Trainer::new(1).quiet().fit(&mut net, &mut sgd, &train, broken),
+        Trainer::new(1).quiet().fit_parallel(2, &mut net, &mut sgd, &train, broken),
+    ];
+    for said in results.map(|result| result.unwrap_err().to_string()) {
+        let start = "epoch 0, batch 0: the loss is NaN; first of all: NaN in";
+        assert!(said.starts_with(start) && said.contains("ln"), "{said}");
+    }
     assert_eq!(bits(net.state_dict()), before);
 }
 
@@ -455,6 +462,12 @@ fn metrics_are_plain_counts() {
         1.0 - errors / y.iter().map(|y| (y - mean).powi(2)).sum::<f64>()
     };
     assert!((r_squared.value() - (each(0) + each(1)) / 2.0).abs() < 1e-9);
+}
+
+#[test]
+#[should_panic(expected = "outputs of shape [1, 4] for a matrix of 2 classes")]
+fn outputs_of_other_classes_are_not_counted() {
+    Confusion::new(2).add(&Tensor::from([[1.0, 0.0, 0.0, 0.0]]), &[0]);
 }
 
 #[test]

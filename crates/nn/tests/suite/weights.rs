@@ -93,6 +93,11 @@ fn files_that_are_wrong_say_where() {
     archive[place] ^= 1;
     let changed = load(&archive);
     assert!(changed.contains("of `a.weight.npy` with the checksum"), "{changed}");
+    let mut archive = fs::read(given("stored.npz")).unwrap();
+    let method = archive.windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap() + 10;
+    archive[method] = 9;
+    let expected = "expected `a.weight.npy` stored (0) or deflated (8), found method 9";
+    assert_eq!(load(&archive), format!("at byte {method}: {expected}"));
 }
 
 #[test]
