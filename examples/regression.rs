@@ -86,10 +86,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tape = Tape::new();
     let mut baseline = RSquared::default();
     baseline.add(&linear.forward(tape.constant(&test.0)).value(), &test.1);
-    let result = measure(&net, &DataLoader::new(test, 80), loss)?;
+    let count = test.0.shape()[0];
+    let result = measure(&net, &DataLoader::new(test, count), loss)?;
     let [loss, r_squared] = ["loss", "R2"].map(|name| result.value(name).expect("it is measured"));
     let deviation = scale_y.deviation().to_vec()[0];
-    println!("80 cars that it has not seen:");
+    println!("{count} cars that it has not seen:");
     println!("  R2 {r_squared:.3}, where the best linear function has {:.3}", baseline.value());
     println!("  off by {:.2} miles per gallon (root of the mean square)", deviation * loss.sqrt());
     println!("after {} epochs; curves: {}", report.history.epochs(), out.display());
