@@ -219,7 +219,7 @@ impl<T: Real> Param<T> {
             vectorised(
                 items.len(),
                 #[inline(always)]
-                || {
+                move || {
                     for ((fresh, &element), item) in elements.zip(items) {
                         *fresh = f(element, item);
                     }
@@ -231,7 +231,7 @@ impl<T: Real> Param<T> {
             vectorised(
                 items.len(),
                 #[inline(always)]
-                || {
+                move || {
                     for (element, item) in elements.iter_mut().zip(items) {
                         *element = f(*element, item);
                     }

@@ -55,7 +55,7 @@ pub struct TrainStep<T: Real, R = Momentum> {
     settings: Settings,
 }
 
-impl<T: Real, R: Rule + Clone> TrainStep<T, R> {
+impl<T: Real, R: Rule> TrainStep<T, R> {
     /// Compiles a step on a loss of some inputs, recorded at the given ones: batches
     /// to come have their shapes.
     ///

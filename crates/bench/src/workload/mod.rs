@@ -5,6 +5,7 @@ mod chain;
 mod cifar_net;
 mod elementwise;
 mod gemm;
+mod hvp;
 mod lstm;
 mod mlp;
 mod netbp;
@@ -47,7 +48,7 @@ pub const COST_RATIOS: &[CostRatio] = &[
 /// All workloads.
 pub fn workloads() -> Vec<Workload> {
     let mut all = vec![netbp::EAGER, netbp::COMPILED, chain::EAGER, chain::COMPILED];
-    all.extend([mlp::EAGER, mlp::COMPILED, mlp::HVP_EAGER, mlp::HVP_COMPILED]);
+    all.extend([mlp::EAGER, mlp::COMPILED, hvp::EAGER, hvp::COMPILED]);
     all.extend([cifar_net::EAGER, cifar_net::COMPILED]);
     all.extend([transformer::EAGER, transformer::COMPILED, lstm::EAGER, lstm::COMPILED]);
     all.extend(elementwise::SHORT);

@@ -9,31 +9,30 @@ use wengert::prelude::*;
 use crate::data::{fill, glorot};
 use crate::measure::{Reps, Timing, time};
 
-/// The loss of a model as a function of its parameters and of `N` inputs.
-pub(super) type Loss<const N: usize> =
-    for<'t> fn(&[Var<'t, f32>], [Var<'t, f32>; N]) -> Var<'t, f32>;
+/// The loss of a model for its input and what it should give.
+pub(super) type Loss<M> = for<'t> fn(&M, Var<'t, f32>, Var<'t, f32>) -> Var<'t, f32>;
 
-/// A model, its data, and how it is trained.
-pub(super) struct Training<const N: usize, R = Momentum> {
-    pub(super) parameters: Vec<Param<f32>>,
-    pub(super) inputs: [Tensor<f32>; N],
-    pub(super) loss: Loss<N>,
+/// A model of the library's own layers, its data, and how it is trained.
+pub(super) struct Training<M, R = Momentum> {
+    pub(super) model: M,
+    pub(super) input: Tensor<f32>,
+    pub(super) target: Tensor<f32>,
+    pub(super) loss: Loss<M>,
     pub(super) optimiser: Optimiser<f32, R>,
 }
 
 /// Steps before the checksum is taken.
 const STEPS: usize = 5;
 
-impl<const N: usize, R: Rule + Clone> Training<N, R> {
+impl<M: Module<f32>, R: Rule> Training<M, R> {
     /// Times steps that are recorded anew. The checksum is the loss of the fifth.
     pub(super) fn eager(self, reps: Reps) -> (Timing, f64) {
-        let Self { mut parameters, inputs, loss, mut optimiser } = self;
+        let Self { mut model, input, target, loss, mut optimiser } = self;
         let mut tape = Tape::new();
         let mut step = || {
             tape.reset();
-            let vars: Vec<_> = parameters.iter().map(|p| p.on(&tape)).collect();
-            let cost = loss(&vars, inputs.each_ref().map(|input| tape.constant(input)));
-            optimiser.step(&mut parameters, &cost.backward());
+            let cost = loss(&model, tape.constant(&input), tape.constant(&target));
+            optimiser.step(&mut model, &cost.backward());
             cost.item()
         };
         let check = (0..STEPS).map(|_| step()).last();
@@ -45,22 +44,12 @@ impl<const N: usize, R: Rule + Clone> Training<N, R> {
 
     /// Times compiled steps.
     pub(super) fn compiled(self, reps: Reps) -> (Timing, f64) {
-        let Self { parameters, inputs, loss, optimiser } = self;
-        let mut step = TrainStep::compile(
-            &parameters,
-            &optimiser,
-            |inputs: [Var<'_, f32>; N]| {
-                let vars: Vec<_> = parameters.iter().map(|p| p.on(inputs[0].tape())).collect();
-                loss(&vars, inputs)
-            },
-            inputs.each_ref(),
-        )
-        .expect("the loss decides on no value");
+        let Self { model, input, target, loss, optimiser } = self;
+        let mut step =
+            TrainStep::compile(&model, &optimiser, |(x, y)| loss(&model, x, y), (&input, &target))
+                .expect("the loss decides on no value");
         let mut run = || {
-            for (index, input) in inputs.iter().enumerate() {
-                step.set_input(index, input);
-            }
-            step.step();
+            step.run((&input, &target));
             step.loss()
         };
         let check = (0..STEPS).map(|_| run()).last();
@@ -72,12 +61,11 @@ impl<const N: usize, R: Rule + Clone> Training<N, R> {
 
     /// Times the loss and its gradients over the loss alone, both recorded anew.
     pub(super) fn cost_ratio(self, reps: Reps) -> f64 {
-        let Self { parameters, inputs, loss, .. } = self;
+        let Self { model, input, target, loss, .. } = self;
         let mut tape = Tape::new();
         let mut evaluate = |with_gradients: bool| {
             tape.reset();
-            let vars: Vec<_> = parameters.iter().map(|p| p.on(&tape)).collect();
-            let cost = || loss(&vars, inputs.each_ref().map(|input| tape.constant(input)));
+            let cost = || loss(&model, tape.constant(&input), tape.constant(&target));
             if with_gradients {
                 black_box(cost().backward());
             } else {
@@ -90,6 +78,16 @@ impl<const N: usize, R: Rule + Clone> Training<N, R> {
     }
 }
 
+/// The model with other values of its parameters, in their order.
+pub(super) fn starting<M: Module<f32>>(mut model: M, values: Vec<Tensor<f32>>) -> M {
+    let parameters = model.parameters_mut();
+    assert_eq!(parameters.len(), values.len(), "one value for each parameter");
+    for (parameter, value) in parameters.into_iter().zip(values) {
+        parameter.set(value);
+    }
+    model
+}
+
 /// A tensor of numbers in [-scale, scale) from the hash.
 pub(super) fn uniform(shape: &[usize], seed: u32, scale: f64) -> Tensor<f32> {
     let numbers = fill(shape.iter().product(), seed);
@@ -97,13 +95,21 @@ pub(super) fn uniform(shape: &[usize], seed: u32, scale: f64) -> Tensor<f32> {
 }
 
 /// A weight with Glorot's scale for its fans.
-pub(super) fn weight(shape: &[usize], fan_in: usize, fan_out: usize, seed: u32) -> Param<f32> {
-    Param::new(uniform(shape, seed, glorot(fan_in, fan_out)))
+pub(super) fn weight(shape: &[usize], fan_in: usize, fan_out: usize, seed: u32) -> Tensor<f32> {
+    uniform(shape, seed, glorot(fan_in, fan_out))
 }
 
-/// A bias of zeros, or a scale of ones.
-pub(super) fn constant(length: usize, value: f32) -> Param<f32> {
-    Param::new(Tensor::full([length], value))
+/// The weight of a linear layer. The workloads are stated for weights `[inputs, outputs]`,
+/// and layers have them turned.
+pub(super) fn linear(inputs: usize, outputs: usize, seed: u32) -> Tensor<f32> {
+    turned(&weight(&[inputs, outputs], inputs, outputs, seed))
+}
+
+/// The transpose of a matrix.
+pub(super) fn turned(matrix: &Tensor<f32>) -> Tensor<f32> {
+    let (rows, columns) = (matrix.shape()[0], matrix.shape()[1]);
+    let elements = matrix.to_vec();
+    Tensor::from_fn([columns, rows], |i| elements[i % rows * columns + i / rows])
 }
 
 /// Labels from the hash, as rows of 0 and 1.

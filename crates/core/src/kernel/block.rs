@@ -111,18 +111,15 @@ fn apply<T: Real, F: Pointwise<T>>(sources: &Sources<'_, T>, out: &mut [T], f: F
     for k in 0..F::OPERANDS {
         xs[k] = &sources[k][..len];
     }
-    // Without a branch out of the loop, so that it is vectorised.
-    let is_near = (0..len).fold(
-        true,
-        #[inline(always)]
-        |is_near, i| {
-            is_near
-                & f.is_near(
-                    #[inline(always)]
-                    |k| xs[k][i],
-                )
-        },
-    );
+    // Without a branch out of the loop, and without an adapter around it, so that it is
+    // vectorised in any profile.
+    let mut is_near = true;
+    for i in 0..len {
+        is_near &= f.is_near(
+            #[inline(always)]
+            |k| xs[k][i],
+        );
+    }
     if is_near {
         for i in 0..len {
             out[i] = f.at_near(

@@ -19,7 +19,7 @@ use crate::tensor::{Layout, Shape, View};
 
 /// Elements of a block. Packed operands live on the stack, and a block of each
 /// stays in the first-level cache.
-const BLOCK: usize = 256;
+const BLOCK: usize = 1024;
 /// How many elements a function is thought to take in a nanosecond: few functions
 /// are slower than 1, and memory lets none be faster than 8.
 const ELEMENTS_A_NANOSECOND: usize = 4;
@@ -82,18 +82,28 @@ pub(crate) fn map<T: Real>(
     }
     let mut packed: SmallVec<[T; 4 * SHORT]> = SmallVec::new();
     for (steps, arg) in steps.iter_mut().zip(args) {
-        *steps = Steps::new(packed.len(), 1);
+        let start = packed.len();
+        *steps = Steps::new(start, 1);
+        packed.resize(start + out.len(), T::zero());
         match periodic(arg, shape, out.len()) {
-            Some(period) => packed.extend(period.iter().copied().cycle().take(out.len())),
+            Some(period) => repeat(period, &mut packed[start..]),
             None => {
-                let start = packed.len();
-                packed.resize(start + out.len(), T::zero());
                 let layout = arg.layout().broadcast_to(shape);
                 Walk::new(&layout, arg.offset()).fill(arg, &mut packed[start..]);
             }
         }
     }
     kernel.short(&packed, &steps, out);
+}
+
+/// Writes a period that begins anew whenever it ends.
+#[inline]
+fn repeat<T: Real>(period: &[T], out: &mut [T]) {
+    let mut place = 0;
+    for y in out {
+        *y = period[place];
+        place = if place + 1 == period.len() { 0 } else { place + 1 };
+    }
 }
 
 /// The memory of all operands, if it is one and they lie there in even steps, which

@@ -87,6 +87,12 @@ impl Factor {
         }
     }
 
+    /// The transposed matrix.
+    pub(crate) fn turned(self) -> Self {
+        let Self { rows, columns, row_stride, column_stride } = self;
+        Self { rows: columns, columns: rows, row_stride: column_stride, column_stride: row_stride }
+    }
+
     /// Whether the product with another factor is small enough for plain loops.
     pub(crate) fn is_tiny(&self, right: &Factor) -> bool {
         self.rows * self.columns * right.columns <= TINY
@@ -219,24 +225,33 @@ fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: B
     });
 }
 
+/// The product by plain loops, the terms of each element from the first to the last.
 #[inline]
 fn tiny<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
     let (left, right) = (a.factor, b.factor);
-    let mut results = out.iter_mut();
-    for i in 0..left.rows as isize {
-        let row = a.start + i * left.row_stride;
-        for j in 0..right.columns as isize {
-            let column = b.start + j * right.column_stride;
-            let term = |l: isize| {
-                a.data[(row + l * left.column_stride) as usize]
-                    * b.data[(column + l * right.row_stride) as usize]
-            };
-            let mut sum = if left.columns == 0 { T::zero() } else { term(0) };
-            for l in 1..left.columns as isize {
-                sum += term(l);
+    let expected = (left.columns, left.rows * right.columns);
+    assert_eq!((right.rows, out.len()), expected, "the factors and the result do not fit");
+    a.check();
+    b.check();
+    for i in 0..left.rows {
+        for j in 0..right.columns {
+            let row = a.start + i as isize * left.row_stride;
+            let column = b.start + j as isize * right.column_stride;
+            // SAFETY: `i < left.rows`, `j < right.columns`, and `l` is less than the extent that
+            // both factors have in common: elements of the factors, which were checked to
+            // lie inside their buffers, and one of the rows x columns of the result.
+            unsafe {
+                let term = |l: isize| {
+                    *a.data.get_unchecked((row + l * left.column_stride) as usize)
+                        * *b.data.get_unchecked((column + l * right.row_stride) as usize)
+                };
+                let mut sum = if left.columns == 0 { T::zero() } else { term(0) };
+                for l in 1..left.columns as isize {
+                    sum += term(l);
+                }
+                let result = out.get_unchecked_mut(i * right.columns + j);
+                *result = if before == Before::AddedTo { *result + sum } else { sum };
             }
-            let result = results.next().expect("the result has rows x columns elements");
-            *result = if before == Before::AddedTo { *result + sum } else { sum };
         }
     }
 }
@@ -284,7 +299,23 @@ pub(crate) fn add_matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, sum: &mut [T])
 /// leading axes, which broadcast. A vector on the left is a row, one on the
 /// right a column.
 pub(crate) fn matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
+    let factors = matrices(&a, &b);
+    products(a, b, factors, out);
+}
+
+/// The same with the matrices on the right transposed.
+pub(crate) fn matmul_transposed<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
     let [left, right] = matrices(&a, &b);
+    products(a, b, [left, Matrix { factor: right.factor.turned(), ..right }], out);
+}
+
+/// The products of two matrices for every index of the leading axes.
+fn products<'a, T: Real>(
+    a: View<'a, T>,
+    b: View<'a, T>,
+    [left, right]: [Matrix<'a, T>; 2],
+    out: &mut [T],
+) {
     if a.shape().rank() <= 2 && b.shape().rank() <= 2 {
         return product(left, right, out, Before::Overwritten);
     }

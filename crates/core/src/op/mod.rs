@@ -57,6 +57,7 @@ mod stop;
 mod sum;
 mod triangle;
 mod trigonometric;
+mod turned;
 mod window;
 
 use std::any::Any;
@@ -99,6 +100,7 @@ pub use stacked::Stacked;
 pub use sum::{Mean, Sum, SumTo};
 pub use triangle::Triangle;
 pub use trigonometric::{Acos, Asin, Atan, Atan2, Cos, Sin, Tan};
+pub use turned::MatmulTransposed;
 pub use window::{PerAxis, PerSide};
 
 use crate::kernel::block::BlockKernel;

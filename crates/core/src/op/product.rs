@@ -13,7 +13,7 @@ use crate::{Real, Var};
 pub struct Matmul;
 
 /// Extents of a factor as a matrix: batch axes, rows, columns.
-fn left_extents(a: &Shape) -> (&[usize], usize, usize) {
+pub(super) fn left_extents(a: &Shape) -> (&[usize], usize, usize) {
     match a[..] {
         [k] => (&[], 1, k),
         _ => (&a[..a.rank() - 2], a[a.rank() - 2], a[a.rank() - 1]),
@@ -249,14 +249,7 @@ impl Bilinear for Outer {
 
     fn factors(&self, a: &Layout, b: &Layout) -> Option<[Factor; 2]> {
         // A column times a row.
-        let Factor { rows, columns, row_stride, column_stride } = Factor::left(a);
-        let column = Factor {
-            rows: columns,
-            columns: rows,
-            row_stride: column_stride,
-            column_stride: row_stride,
-        };
-        Some([column, Factor::left(b)])
+        Some([Factor::left(a).turned(), Factor::left(b)])
     }
 
     fn dependence(&self, _: &[&Shape], arg: usize, _: &Shape) -> Dependence {

@@ -163,6 +163,7 @@ ops! {
     }
     bilinear (Bilinear) {
         Matmul: binary matmul "The matrix product over the last two axes; leading axes broadcast.",
+        MatmulTransposed: binary matmul_transposed "The matrix product `self other^T` over the last two axes; leading axes broadcast. Where `other` is a weight, its adjoint lies as the weight does.",
         Outer: binary outer "The outer product of two vectors.",
         Conv2d,
         ConvTranspose2d,

@@ -12,11 +12,12 @@ use super::SHORT;
 use super::fuse::Unit;
 use super::graph::{Graph, Operand, Source, ValueId};
 use super::run::{
-    Apply, Argument, Instruction, Memory, Place, SHORT_OPERANDS, ShortCall, ShortSum,
+    Apply, Argument, Instruction, LaidOut, Memory, Place, SHORT_OPERANDS, ShortCall, ShortSum,
 };
 use crate::Real;
 use crate::kernel::block::Steps;
 use crate::kernel::product::ShortProduct;
+use crate::kernel::rows::Rows;
 use crate::op::DynOp;
 use crate::tape::{Args, OpHandle};
 use crate::tensor::{Buffer, Elements, Layout, Shape};
@@ -253,7 +254,7 @@ impl<T: Real> Lowering<'_, T> {
         (is_last && !is_kept && is_computed && is_only && is_whole).then_some(slot)
     }
 
-    /// An op of short values in steady steps, of a kind that has an instruction of
+    /// An op of short values, of a kind that has an instruction of
     /// its own.
     fn lower_short(
         &mut self,
@@ -270,14 +271,33 @@ impl<T: Real> Lowering<'_, T> {
                 return None;
             }
             let mut operands = [Steps::default(); SHORT_OPERANDS];
-            for (steps, &arg) in operands.iter_mut().zip(args) {
-                let (start, layout) = self.short_argument(arg)?;
-                let step = steady_step(&layout.broadcast_to(&shape))?;
-                *steps = Steps::new(start, step);
+            let stretched: Args<(usize, Layout)> = args
+                .iter()
+                .map(|&arg| {
+                    let (start, layout) = self.short_argument(arg)?;
+                    Some((start, layout.broadcast_to(&shape)))
+                })
+                .collect::<Option<_>>()?;
+            let mut laid_out = Vec::new();
+            for (steps, (start, layout)) in operands.iter_mut().zip(stretched) {
+                *steps = match steady_step(&layout) {
+                    Some(step) => Steps::new(start, step),
+                    None => {
+                        let places = Rows::new(&layout, start).places();
+                        let from = places.map(|place| place as u32).collect();
+                        let place = self.memory.short.len();
+                        self.short(shape.elements());
+                        laid_out.push(LaidOut { from, start: place });
+                        Steps::new(place, 1)
+                    }
+                };
             }
             let out = u32::try_from(self.short_place(id)).ok()?;
             let call = ShortCall { operands, out, len: shape.elements() as u32 };
-            return Some(Instruction::Short(kernel, call));
+            return Some(match laid_out.is_empty() {
+                true => Instruction::Short(kernel, call),
+                false => Instruction::ShortLaidOut(kernel, laid_out.into(), call),
+            });
         }
         match *args {
             [arg] => {

@@ -125,6 +125,8 @@ fn exclusive<T: Real>(buffer: &mut Buffer<T>) -> &mut [T] {
 pub(super) enum Instruction<T: Real> {
     /// An elementwise function of short values.
     Short(Arc<dyn BlockKernel<T>>, ShortCall),
+    /// The same, of operands that are laid out in even steps first.
+    ShortLaidOut(Arc<dyn BlockKernel<T>>, Box<[LaidOut]>, ShortCall),
     /// A product of short matrices.
     ShortProduct(ShortProduct),
     /// The sum of a short value.
@@ -143,6 +145,34 @@ pub(super) struct ShortCall {
     pub(super) operands: [Steps; SHORT_OPERANDS],
     pub(super) out: u32,
     pub(super) len: u32,
+}
+
+impl ShortCall {
+    #[inline]
+    fn run<T: Real>(&self, kernel: &dyn BlockKernel<T>, memory: &mut [T]) {
+        let (earlier, out) = memory.split_at_mut(self.out as usize);
+        kernel.short(earlier, &self.operands, &mut out[..self.len as usize]);
+    }
+}
+
+/// A short operand, stretched over the rows of a result for example, as the memory of short
+/// values holds it and as a [`ShortCall`] can read it.
+#[derive(Clone, Debug)]
+pub(super) struct LaidOut {
+    /// Where each element comes from.
+    pub(super) from: Box<[u32]>,
+    /// Where the first of them goes, and the others after it.
+    pub(super) start: usize,
+}
+
+impl LaidOut {
+    #[inline]
+    fn run<T: Real>(&self, memory: &mut [T]) {
+        let (earlier, out) = memory.split_at_mut(self.start);
+        for (y, &place) in out.iter_mut().zip(&self.from) {
+            *y = earlier[place as usize];
+        }
+    }
 }
 
 /// The most operands of a [`ShortCall`].
@@ -293,9 +323,10 @@ impl<T: Real> Instruction<T> {
     #[inline]
     pub(super) fn run(&mut self, memory: &mut Memory<T>) {
         match self {
-            Instruction::Short(kernel, call) => {
-                let (earlier, out) = memory.short.split_at_mut(call.out as usize);
-                kernel.short(earlier, &call.operands, &mut out[..call.len as usize]);
+            Instruction::Short(kernel, call) => call.run(&**kernel, &mut memory.short),
+            Instruction::ShortLaidOut(kernel, operands, call) => {
+                operands.iter().for_each(|operand| operand.run(&mut memory.short));
+                call.run(&**kernel, &mut memory.short);
             }
             Instruction::ShortProduct(product) => product.run(&mut memory.short),
             Instruction::ShortSum(sum) => sum.run(&mut memory.short),
@@ -430,33 +461,36 @@ impl<T: Real> Loop<T> {
                 }
             }
             for step in &self.steps {
-                // The target is taken out of its list, so that the others can be read.
-                let (mut register, mut target): (Cached<T>, &mut [T]) =
-                    (Cached::default(), &mut []);
-                match step.target {
-                    Block::Register(k) => register = std::mem::take(&mut registers[k]),
-                    Block::Written(k) => target = std::mem::take(&mut written[k]),
-                    Block::Load(_) => unreachable!("a step writes to no operand"),
-                }
-                let mut sources: [&[T]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
-                for (slot, &source) in sources.iter_mut().zip(&step.sources) {
-                    *slot = block(source, first, len, &loads, loaded, registers, written);
-                }
                 match step.target {
                     Block::Register(k) => {
-                        step.kernel.block(&sources, register.first_mut(len));
-                        registers[k] = register;
+                        let (target, registers) = AllBut::one(registers, k);
+                        let blocks = Blocks {
+                            loads: &loads,
+                            loaded,
+                            registers,
+                            written: AllBut::none(written),
+                        };
+                        let sources = blocks.sources(&step.sources, first, len);
+                        step.kernel.block(&sources, target.first_mut(len));
                     }
                     Block::Written(k) => {
+                        let (target, written) = AllBut::one(written, k);
+                        let blocks = Blocks {
+                            loads: &loads,
+                            loaded,
+                            registers: AllBut::none(registers),
+                            written,
+                        };
+                        let sources = blocks.sources(&step.sources, first, len);
                         step.kernel.block(&sources, &mut target[first..first + len]);
-                        written[k] = target;
                     }
-                    Block::Load(_) => {}
+                    Block::Load(_) => unreachable!("a step writes to no operand"),
                 }
             }
+            let (registers, written) = (AllBut::none(registers), AllBut::none(written));
+            let blocks = Blocks { loads: &loads, loaded, registers, written };
             for (pairwise, sum) in sums.iter_mut().zip(&self.sums) {
-                pairwise
-                    .add_block(block(sum.source, first, len, &loads, loaded, registers, written));
+                pairwise.add_block(blocks.get(sum.source, first, len));
             }
         }
         for (partial, sum) in partials.iter_mut().zip(&sums) {
@@ -471,24 +505,66 @@ impl<T: Real> Loop<T> {
     }
 }
 
-/// The elements `first..first + len` of a block.
-#[inline]
-fn block<'b, T: Real>(
-    source: Block,
-    first: usize,
-    len: usize,
-    loads: &'b [Load<'_, T>],
+/// A list but for the one element that is written meanwhile.
+struct AllBut<'b, X> {
+    before: &'b [X],
+    after: &'b [X],
+}
+
+impl<'b, X> AllBut<'b, X> {
+    #[inline]
+    fn none(list: &'b [X]) -> Self {
+        Self { before: list, after: &[] }
+    }
+
+    /// An element, and the others.
+    #[inline]
+    fn one(list: &'b mut [X], index: usize) -> (&'b mut X, Self) {
+        let (before, rest) = list.split_at_mut(index);
+        let (one, after) = rest.split_first_mut().expect("a target is one of its list");
+        (one, Self { before, after })
+    }
+
+    /// An element by its index in the whole list.
+    #[inline]
+    fn get(&self, index: usize) -> &'b X {
+        match self.before.get(index) {
+            Some(element) => element,
+            None => &self.after[index - self.before.len() - 1],
+        }
+    }
+}
+
+/// What a step reads from.
+struct Blocks<'b, 'a, T: Real> {
+    loads: &'b [Load<'a, T>],
     loaded: &'b [Cached<T>],
-    registers: &'b [Cached<T>],
-    written: &'b [&mut [T]],
-) -> &'b [T] {
-    match source {
-        Block::Load(k) => match &loads[k] {
-            Load::Whole(slice) => &slice[first..first + len],
-            _ => loaded[k].first(len),
-        },
-        Block::Register(k) => registers[k].first(len),
-        Block::Written(k) => &written[k][first..first + len],
+    registers: AllBut<'b, Cached<T>>,
+    written: AllBut<'b, &'b mut [T]>,
+}
+
+impl<'b, T: Real> Blocks<'b, '_, T> {
+    /// The elements `first..first + len` of a block.
+    #[inline]
+    fn get(&self, block: Block, first: usize, len: usize) -> &'b [T] {
+        match block {
+            Block::Load(k) => match &self.loads[k] {
+                Load::Whole(slice) => &slice[first..first + len],
+                _ => self.loaded[k].first(len),
+            },
+            Block::Register(k) => self.registers.get(k).first(len),
+            Block::Written(k) => &self.written.get(k)[first..first + len],
+        }
+    }
+
+    /// Those of a step's operands.
+    #[inline]
+    fn sources(&self, blocks: &[Block], first: usize, len: usize) -> [&'b [T]; MAX_OPERANDS] {
+        let mut sources: [&[T]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
+        for (source, &block) in sources.iter_mut().zip(blocks) {
+            *source = self.get(block, first, len);
+        }
+        sources
     }
 }
 

@@ -100,7 +100,7 @@ impl<T: Real> MultiHeadAttention<T> {
         let [batch, time, width] = self.sequence("x", x);
         let tape = x.tape();
         let projected =
-            x.matmul(self.in_proj_weight.on(tape).transpose()) + self.in_proj_bias.on(tape);
+            x.matmul_transposed(self.in_proj_weight.on(tape)) + self.in_proj_bias.on(tape);
         let head = width / self.heads;
         // One product and one view serve all three.
         let parts = projected.reshape([batch, time, 3, self.heads, head]).permute([2, 0, 3, 1, 4]);
@@ -145,7 +145,7 @@ impl<T: Real> MultiHeadAttention<T> {
         let (weight, bias) = (self.in_proj_weight.on(tape), self.in_proj_bias.on(tape));
         let project = |x: Var<'t, T>, part: usize| {
             let rows = part * width..(part + 1) * width;
-            let y = x.matmul(weight.slice(0, rows.clone()).transpose()) + bias.slice(0, rows);
+            let y = x.matmul_transposed(weight.slice(0, rows.clone())) + bias.slice(0, rows);
             let shape = x.shape();
             y.reshape([shape[0], shape[1], self.heads, width / self.heads]).permute([0, 2, 1, 3])
         };
@@ -164,7 +164,7 @@ impl<T: Real> MultiHeadAttention<T> {
         let shape = q.shape();
         let &[batch, heads, time, head] = &shape[..] else { unreachable!("four axes were made") };
         let keys = k.shape()[2];
-        let scores = q.matmul(k.matrix_transpose()) / T::from_f64((head as f64).sqrt());
+        let scores = q.matmul_transposed(k) / T::from_f64((head as f64).sqrt());
         let scores = if self.causal {
             scores.masked_fill(later(q.tape(), time, keys), UNSEEN)
         } else {

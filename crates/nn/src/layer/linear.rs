@@ -90,8 +90,7 @@ impl<T: Real> Layer<T> for Linear<T> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let weight = self.weight.on(x.tape());
-        // One vector needs no transpose on the tape: tiny networks live on that.
-        let product = if x.rank() == 1 { weight.matmul(x) } else { x.matmul(weight.transpose()) };
+        let product = x.matmul_transposed(weight);
         match &self.bias {
             Some(bias) => product + bias.on(x.tape()),
             None => product,

@@ -159,7 +159,9 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
                 &self.packed
             }
         };
-        let rule = &self.rule;
+        // All that the loops read is in their closures by value: behind a reference, every
+        // write to an element might change it, and nothing would be vectorised.
+        let rule = self.rule.clone();
         let decay = param.decay();
         let settings =
             rule.settings(self.rate * param.rate(), self.steps).map(|x| Plain(T::from_f64(x)));
@@ -167,7 +169,7 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
             param.update(
                 gradient,
                 #[inline(always)]
-                |w, &g| rule.apply(settings, decay, Plain(w), Plain(g), &mut []).0,
+                move |w, &g| rule.apply(settings, decay, Plain(w), Plain(g), &mut []).0,
             );
             return;
         }
@@ -175,7 +177,7 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
             [v] => param.update(
                 gradient.iter().zip(v),
                 #[inline(always)]
-                |w, (&g, v)| {
+                move |w, (&g, v)| {
                     let mut states = [Plain(*v)];
                     let moved = rule.apply(settings, decay, Plain(w), Plain(g), &mut states).0;
                     [*v] = states.map(|state| state.0);
@@ -185,7 +187,7 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
             [m, v] => param.update(
                 gradient.iter().zip(m.iter_mut().zip(v)),
                 #[inline(always)]
-                |w, (&g, (m, v))| {
+                move |w, (&g, (m, v))| {
                     let mut states = [Plain(*m), Plain(*v)];
                     let moved = rule.apply(settings, decay, Plain(w), Plain(g), &mut states).0;
                     [*m, *v] = states.map(|state| state.0);

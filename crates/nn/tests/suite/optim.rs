@@ -188,7 +188,7 @@ fn descent_says_why_it_stops() {
 }
 
 /// A compiled step gives the bits of the recorded one.
-pub fn assert_compiled_is_recorded<R: Rule + Clone>(mut optimiser: Optimiser<f64, R>) {
+pub fn assert_compiled_is_recorded<R: Rule>(mut optimiser: Optimiser<f64, R>) {
     let batch = |k: usize| {
         let x = Tensor::from_fn([5, 3], |i| ((i * 31 + k * 7) as f64).sin());
         let y = Tensor::from_fn([5, 2], |i| ((i * 17 + k) as f64).cos());

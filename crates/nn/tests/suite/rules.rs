@@ -14,7 +14,7 @@ const RATE: f64 = 0.05;
 /// Ten steps beside a plain loop, which is given an element, three numbers that it may
 /// remember, the gradient, and the step from 1 on. After the fifth, the optimiser is saved and
 /// another one goes on. The rate's multiplier is 2, that of decay 0.5.
-fn compare<R: Rule + Clone>(
+fn compare<R: Rule>(
     new: impl Fn() -> Optimiser<f64, R>,
     mut plain: impl FnMut(&mut f64, &mut [f64; 3], f64, i32),
 ) {

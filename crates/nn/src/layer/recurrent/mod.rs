@@ -271,15 +271,13 @@ impl<T: Real, C: Cell<S>, const S: usize> Recurrent<T, C, S> {
         // Where a cell adds the two parts of its gates, so are their biases, once.
         let (bias, b_state) =
             if C::ADDS { (b_input + b_state, None) } else { (b_input, Some(b_state)) };
-        let from_inputs = x.matmul(w_input.transpose()) + bias;
-        // Turned once: so the adjoints of all steps add up as they lie.
-        let to_gates = w_state.transpose();
+        let from_inputs = x.matmul_transposed(w_input) + bias;
         let time = x.shape()[time_axis as usize];
         let mut steps = Vec::with_capacity(time);
         for step in 0..time {
             let at = if backwards { time - 1 - step } else { step };
             let input = from_inputs.slice(time_axis, at..at + 1).squeeze(time_axis);
-            let product = states[0].matmul(to_gates);
+            let product = states[0].matmul_transposed(w_state);
             let state = b_state.map_or(product, |bias| product + bias);
             states = self.cell.step(input, state, states);
             steps.push(states[0]);
