@@ -116,7 +116,9 @@ fn draw(out: &Path, table: &Table, labels: Vec<usize>, lambda: f64) -> Result<()
         groups[label].push(point);
     }
     let mut plane = Plane::new("Width over length of petals, in cm", groups);
-    plane.names = SPECIES.map(str::to_owned).to_vec();
+    // Beside the flowers.
+    let places = [[1.5, 0.8], [3.0, 1.55], [4.2, 2.4]];
+    plane.names = SPECIES.map(str::to_owned).into_iter().zip(places).collect();
     let [across, upwards] = plane.bounds;
     let place = |[from, to]: [f64; 2], i| from + (to - from) * i as f64 / (NODES - 1) as f64;
     let grid = Tensor::from_fn([NODES * NODES, 2], |i| match i % 2 {

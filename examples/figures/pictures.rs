@@ -108,8 +108,8 @@ pub struct Plane<'a> {
     /// The ends of both axes.
     pub bounds: [[f64; 2]; 2],
     pub groups: Vec<Vec<[f64; 2]>>,
-    /// Written in the middle of the groups; may be empty.
-    pub names: Vec<String>,
+    /// Words, and where they stand.
+    pub names: Vec<(String, [f64; 2])>,
     /// The group of each node of a square grid, row by row from the bottom; may be empty.
     pub regions: Vec<usize>,
 }
@@ -189,9 +189,8 @@ impl Figure for Planes<'_> {
                     axes.draw_dot(point, Self::DOT, *color)?;
                 }
             }
-            for (group, name) in plane.groups.iter().zip(&plane.names) {
-                let middle = [0, 1].map(|axis| median(group.iter().map(|point| point[axis])));
-                axes.draw_name(name, middle)?;
+            for (name, place) in &plane.names {
+                axes.draw_name(name, *place)?;
             }
             axes.draw_frame()?;
             axes.draw_x_ticks(&ticks(across))?;
@@ -200,12 +199,6 @@ impl Figure for Planes<'_> {
         }
         Ok(())
     }
-}
-
-fn median(numbers: impl Iterator<Item = f64>) -> f64 {
-    let mut numbers: Vec<f64> = numbers.collect();
-    numbers.sort_by(f64::total_cmp);
-    numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Draws curves with names on axes from 0, whose labels are `[below, beside]`; there is room for

@@ -107,7 +107,10 @@ fn draw(
             for (&code, &label) in codes.to_vec().as_chunks().0.iter().zip(labels) {
                 groups[label].push(code);
             }
-            let names = (0..10).map(|digit| digit.to_string()).collect();
+            let names = groups.iter().zip(0..).map(|(group, digit)| {
+                (digit.to_string(), [0, 1].map(|axis| mean(group.iter().map(|code| code[axis]))))
+            });
+            let names = names.collect();
             Plane { names, ..Plane::new(title, groups) }
         })
         .collect();
@@ -128,4 +131,9 @@ fn draw(
     rows.extend(nets.iter().map(|(name, net)| (*name, row(&net.restore(on_tape).value()))));
     images(out, "restored", &rows)?;
     Ok(())
+}
+
+fn mean(numbers: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = numbers.len() as f64;
+    numbers.sum::<f64>() / count
 }

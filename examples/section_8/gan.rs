@@ -62,7 +62,7 @@ pub fn run(out: &Path) -> Result<(), Box<dyn Error>> {
     let rates = Schedule::linear(2e-3, 2e-4, STEPS as f64);
     let mut tape = Tape::new();
     let [yes, no] = [1.0, 0.0].map(|answer| Tensor::full([BATCH, 1], answer));
-    let mut pictures = vec![Plane::new("real", vec![points(&real(1000, rng))])];
+    let mut pictures = vec![Plane::new("real", vec![points(&real(2000, rng))])];
 
     println!("Generative adversarial net: {HEAPS} heaps of points on a circle");
     println!("   steps  heaps found  within 3 deviations  discriminator's cost");

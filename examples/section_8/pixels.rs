@@ -33,7 +33,7 @@ pub fn run(out: &Path) -> Result<(), Box<dyn Error>> {
     net.train(train.clone(), other.clone(), 15)?;
     // The network is data from now on, and its inputs are what varies.
     net.freeze();
-    let right = right(&net, &other);
+    let right = read_correctly(&net, &other);
     println!(
         "Gradients of inputs: {} of {} digits are read correctly",
         right.1.len(),
@@ -43,11 +43,11 @@ pub fn run(out: &Path) -> Result<(), Box<dyn Error>> {
     patch(out, &net, &train, &right, rng)
 }
 
-/// Those that are read correctly.
-fn right(net: &Reader, (x, labels): &Digits) -> Digits {
-    let answers = net.answers(x);
+/// Those of the digits that the network reads correctly.
+fn read_correctly(net: &Reader, digits: &Digits) -> Digits {
+    let (answers, labels) = (net.answers(&digits.0), &digits.1);
     let kept: Vec<usize> = (0..labels.len()).filter(|&i| answers[i] == labels[i]).collect();
-    select(&(x.clone(), labels.clone()), &kept)
+    select(digits, &kept)
 }
 
 fn select(digits: &Digits, indices: &[usize]) -> Digits {
@@ -55,64 +55,61 @@ fn select(digits: &Digits, indices: &[usize]) -> Digits {
     digits.batch(indices, &mut unused).expect("digits are in memory")
 }
 
+/// A pixel that is made white or black.
+#[derive(Clone, Copy)]
+struct Change {
+    pixel: usize,
+    ink: f64,
+}
+
+impl Change {
+    fn all() -> impl Iterator<Item = Self> {
+        (0..PIXELS).flat_map(|pixel| [0.0, 1.0].map(|ink| Self { pixel, ink }))
+    }
+
+    fn apply(self, mut pixels: Vec<f64>) -> Vec<f64> {
+        pixels[self.pixel] = self.ink;
+        pixels
+    }
+}
+
 fn one_pixel(out: &Path, net: &Reader, (x, labels): &Digits) -> Result<(), Box<dyn Error>> {
     let tape = Tape::new();
     let input = tape.variable(x);
-    // The sum over images: the gradient of each image's term stands in its row.
-    let lead = lead(net.forward(input), labels);
-    let gradient = lead.sum().backward().wrt(input);
+    // An image's lead depends on no other image: the gradient of the sum has that of each
+    // lead in its row.
+    let gradient = lead(net.forward(input), labels).sum().backward().wrt(input);
 
-    let (mut turned, mut guessed, mut shown) = (0, 0, Vec::new());
+    let mut turned = 0;
+    let mut guessed = Vec::new();
     for (i, &label) in labels.iter().enumerate() {
         let (pixels, slopes) = (image(x, i), image(&gradient, i));
-        // Each pixel made white, and made black.
-        let changed = Tensor::from_fn([2 * PIXELS, PIXELS], |k| {
-            let (change, pixel) = (k / PIXELS, k % PIXELS);
-            if change / 2 == pixel { (change % 2) as f64 } else { pixels[pixel] }
-        });
-        let answers = net.answers(&changed);
-        // What the gradient says of how far the lead falls.
-        let fall = |change: &usize| slopes[change / 2] * (pixels[change / 2] - (change % 2) as f64);
-        let first =
-            (0..2 * PIXELS).max_by(|a, b| fall(a).total_cmp(&fall(b))).expect("128 changes");
+        let tried: Vec<f64> = Change::all().flat_map(|c| c.apply(pixels.clone())).collect();
+        let answers = net.answers(&Tensor::new([2 * PIXELS, PIXELS], tried));
         turned += usize::from(answers.iter().any(|&answer| answer != label));
-        if answers[first] != label {
-            guessed += 1;
-            shown.push((i, first, answers[first]));
-        }
+        // By how much the lead falls, to first order.
+        let fall = |change: &Change| slopes[change.pixel] * (pixels[change.pixel] - change.ink);
+        let first = Change::all().zip(answers).max_by(|a, b| fall(&a.0).total_cmp(&fall(&b.0)));
+        guessed.extend(first.filter(|(_, answer)| *answer != label).map(|first| (i, first)));
     }
     println!("  one pixel, any of {PIXELS}, made white or black, turns {turned} of them");
-    println!("  the one that the gradient names turns {guessed}");
+    println!("  the one that the gradient names turns {}", guessed.len());
 
-    let picture = |pixels, tone, caption| Image { pixels, width: SIDE, tone, caption };
-    let rows = |of: &dyn Fn(usize, usize, usize) -> Image| {
-        shown.iter().take(SHOWN).map(|&(i, change, answer)| of(i, change, answer)).collect()
-    };
-    images(
-        out,
-        "one_pixel",
-        &[
-            ("digit", rows(&|i, _, _| picture(image(x, i), Tone::Ink, labels[i].to_string()))),
-            (
-                "gradient",
-                rows(&|i, _, _| {
-                    let slopes = image(&gradient, i);
-                    let largest =
-                        slopes.iter().fold(0.0, |largest: f64, slope| largest.max(slope.abs()));
-                    let scaled = slopes.iter().map(|slope| slope / largest).collect();
-                    picture(scaled, Tone::Signed, String::new())
-                }),
-            ),
-            (
-                "one pixel",
-                rows(&|i, change, answer| {
-                    let mut pixels = image(x, i);
-                    pixels[change / 2] = (change % 2) as f64;
-                    picture(pixels, Tone::Ink, format!("{} → {answer}", labels[i]))
-                }),
-            ),
-        ],
-    )?;
+    let mut rows = [("digit", Vec::new()), ("gradient", Vec::new()), ("one pixel", Vec::new())];
+    for &(i, (change, answer)) in guessed.iter().take(SHOWN) {
+        let (pixels, slopes) = (image(x, i), image(&gradient, i));
+        let largest = slopes.iter().fold(0.0, |largest: f64, slope| largest.max(slope.abs()));
+        let slopes = slopes.iter().map(|slope| slope / largest).collect();
+        let tiles = [
+            (pixels.clone(), Tone::Ink, labels[i].to_string()),
+            (slopes, Tone::Signed, String::new()),
+            (change.apply(pixels), Tone::Ink, format!("{} → {answer}", labels[i])),
+        ];
+        for ((_, row), (pixels, tone, caption)) in rows.iter_mut().zip(tiles) {
+            row.push(Image { pixels, width: SIDE, tone, caption });
+        }
+    }
+    images(out, "one_pixel", &rows)?;
     Ok(())
 }
 
