@@ -11,6 +11,7 @@
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use clap::Parser;
 use wengert::nn::data::{DataLoader, Dataset, Table};
@@ -74,6 +75,7 @@ fn loss<'t>(
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Options { epochs, seed, resume, data, out } = Options::parse();
+    let clock = Instant::now();
     let table = Table::read(data)?;
     let (pixels, labels) = (&table.columns()[..64], table.labels("digit", 10)?);
     let x = table.numbers::<f32>(pixels)?.map(|x| x / 16.0);
@@ -107,6 +109,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         confusion.samples(),
         report.history.epochs()
     );
-    println!("curves, checkpoint and weights: {}", out.display());
+    let seconds = clock.elapsed().as_secs_f64();
+    println!("{seconds:.1} seconds; curves, checkpoint and weights: {}", out.display());
     Ok(())
 }

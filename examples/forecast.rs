@@ -12,6 +12,7 @@
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use clap::Parser;
 use wengert::nn::Lstm;
@@ -71,6 +72,7 @@ fn loss<'t>(net: &Net, tape: &'t Tape<f64>, (x, y): &Batch, metrics: &mut Metric
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Options { epochs, seed, data, out } = Options::parse();
+    let clock = Instant::now();
     let table = Table::read(data)?;
     let (years, numbers) = (table.labels("YEAR", 3000)?, table.numbers::<f64>(&["SUNACTIVITY"])?);
     let first = years[0];
@@ -117,7 +119,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("  {:>5.1}  long short-term memory (R2 {r_squared:.3})", off(loss));
     let best = report.epoch.map_or(0, |epoch| epoch + 1);
     println!("with the weights of epoch {best} of {}", report.history.epochs());
-    println!("curves: {}", out.display());
+    println!("{:.1} seconds; curves: {}", clock.elapsed().as_secs_f64(), out.display());
     Ok(())
 }
 

@@ -11,6 +11,7 @@
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use clap::Parser;
 use wengert::nn::data::transform::Standardising;
@@ -55,6 +56,7 @@ fn loss<'t>(
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Options { epochs, seed, data, out } = Options::parse();
+    let clock = Instant::now();
     let table = Table::read(data)?;
     let (numbers, origins) = (table.numbers::<f64>(&NUMBERS)?, table.categories("origin")?.0);
     // A car's origin is one of three places: a column of 0 and 1 for each.
@@ -93,7 +95,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{count} cars that it has not seen:");
     println!("  R2 {r_squared:.3}, where the best linear function has {:.3}", baseline.value());
     println!("  off by {:.2} miles per gallon (root of the mean square)", deviation * loss.sqrt());
-    println!("after {} epochs; curves: {}", report.history.epochs(), out.display());
+    let seconds = clock.elapsed().as_secs_f64();
+    println!(
+        "after {} epochs, {seconds:.1} seconds; curves: {}",
+        report.history.epochs(),
+        out.display()
+    );
     Ok(())
 }
 

@@ -211,6 +211,15 @@ impl<'a, B: DrawingBackend> Axes<'a, B> {
         self.page.circle(self.place(center), MARKER_RADIUS, color, MARKER_WIDTH)
     }
 
+    pub fn draw_dot(&self, center: [f64; 2], radius: f64, color: RGBColor) -> Drawn<B> {
+        self.page.disc(self.place(center), radius, color)
+    }
+
+    /// Writes a name at a point.
+    pub fn draw_name(&self, name: &str, point: [f64; 2]) -> Drawn<B> {
+        self.label(name, self.place(point), HPos::Center)
+    }
+
     pub fn draw_cross(&self, center: [f64; 2], color: RGBColor) -> Drawn<B> {
         let [x, y] = self.place(center);
         let reach = MARKER_RADIUS;

@@ -11,7 +11,7 @@ use super::axes::{Axes, Frame, Tick};
 use super::page::{self, Drawn, Figure, Page};
 
 /// Colours that can be told apart, in the order of use.
-const PALETTE: [RGBColor; 10] = [
+pub const PALETTE: [RGBColor; 10] = [
     RGBColor(31, 119, 180),
     RGBColor(255, 127, 14),
     RGBColor(44, 160, 44),

@@ -7,7 +7,8 @@
 //! paper's MATLAB pictures, so that both can be laid side by side.
 //!
 //! `page` turns a figure into files, `axes` holds what all figures have in common, and `region`
-//! finds the outline of a shaded area. `derivatives` has the figures that are not the paper's.
+//! finds the outline of a shaded area. `derivatives` and `pictures` have the figures that are not
+//! the paper's.
 
 // Every example that includes this module draws only some of the figures.
 #![allow(dead_code)]
@@ -15,6 +16,7 @@
 mod axes;
 pub mod derivatives;
 mod page;
+pub mod pictures;
 mod region;
 
 use std::io;

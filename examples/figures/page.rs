@@ -114,6 +114,11 @@ impl<B: DrawingBackend> Page<B> {
         self.area.draw(&Circle::new(on_grid(&center), units(radius), style))
     }
 
+    /// Fills the inside of a circle.
+    pub fn disc(&self, center: [f64; 2], radius: f64, color: RGBColor) -> Drawn<B> {
+        self.area.draw(&Circle::new(on_grid(&center), units(radius), color.filled()))
+    }
+
     /// Sets `text` at `position`, which is halfway up its capital letters.
     pub fn text(
         &self,
