@@ -8,9 +8,10 @@
 //! *Invariant*: the elements are contiguous, and the shape never changes.
 
 use std::mem;
+use std::slice::{Chunks, ChunksMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use wengert_core::{Real, Shape, Tape, Tensor, Var, vectorised};
+use wengert_core::{Real, Shape, Tape, Tensor, Var, threads, vectorised};
 
 /// A tensor of a model that training changes.
 ///
@@ -240,6 +241,53 @@ impl<T: Real> Param<T> {
         }
     }
 
+    /// An optimiser's step on several threads: each element and what is remembered of it
+    /// become what `f` makes of them and of the element's gradient.
+    ///
+    /// `f` should hold all that it reads by value, so that the loop is vectorised.
+    pub(crate) fn step<const N: usize>(
+        &mut self,
+        gradient: &[T],
+        states: [&mut Vec<T>; N],
+        f: impl Fn(T, T, [T; N]) -> (T, [T; N]) + Clone + Sync,
+    ) {
+        let len = self.len();
+        assert_eq!(gradient.len(), len, "a gradient has an element for each of the parameter's");
+        // Tiny networks live on this.
+        if len <= PART && !self.value.is_shared() {
+            return step(
+                self.value.as_mut_slice(),
+                gradient,
+                states.map(|state| &mut state[..]),
+                f,
+            );
+        }
+        let (gradients, states) =
+            (gradient.chunks(PART), states.map(|state| state.chunks_mut(PART)));
+        // Memory allows about an element a nanosecond.
+        let work = len;
+        if self.value.is_shared() {
+            let mut fresh = self.take_spare();
+            let elements = fresh.as_mut_slice().chunks_mut(PART).zip(self.elements().chunks(PART));
+            let parts = Parts { elements, gradients, states };
+            threads::share(work, parts, |parts| {
+                for ((fresh, before), gradient, states) in parts {
+                    fresh.copy_from_slice(before);
+                    step(fresh, gradient, states, f.clone());
+                }
+            });
+            self.spare = Some(mem::replace(&mut self.value, fresh));
+        } else {
+            let elements = self.value.as_mut_slice().chunks_mut(PART);
+            let parts = Parts { elements, gradients, states };
+            threads::share(work, parts, |parts| {
+                for (elements, gradient, states) in parts {
+                    step(elements, gradient, states, f.clone());
+                }
+            });
+        }
+    }
+
     /// A buffer that nobody reads, of arbitrary elements.
     fn take_spare(&mut self) -> Tensor<T> {
         let spare = self.spare.take().filter(|spare| !spare.is_shared());
@@ -295,6 +343,55 @@ impl<T: Real> Param<T> {
     pub fn set_decay(&mut self, decay: f64) {
         self.decay = decay;
     }
+}
+
+/// Elements of a part of a step: those of a parameter, of its gradient and of its states stay in
+/// the first-level cache together.
+const PART: usize = 2048;
+
+/// The parts of a parameter, of its gradient and of its states, side by side.
+struct Parts<'a, E, T, const N: usize> {
+    elements: E,
+    gradients: Chunks<'a, T>,
+    states: [ChunksMut<'a, T>; N],
+}
+
+impl<'a, E: Iterator, T, const N: usize> Iterator for Parts<'a, E, T, N> {
+    type Item = (E::Item, &'a [T], [&'a mut [T]; N]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (elements, gradient) = (self.elements.next()?, self.gradients.next()?);
+        let states = self.states.each_mut().map(|chunks| chunks.next().expect("as long"));
+        Some((elements, gradient, states))
+    }
+}
+
+/// One part of [`Param::step`].
+fn step<T: Real, const N: usize>(
+    elements: &mut [T],
+    gradient: &[T],
+    states: [&mut [T]; N],
+    f: impl Fn(T, T, [T; N]) -> (T, [T; N]),
+) {
+    let len = elements.len();
+    let (gradient, states) = (&gradient[..len], states.map(|state| &mut state[..len]));
+    vectorised(
+        len,
+        #[inline(always)]
+        move || {
+            for i in 0..len {
+                let mut before = [T::zero(); N];
+                for k in 0..N {
+                    before[k] = states[k][i];
+                }
+                let (element, after) = f(elements[i], gradient[i], before);
+                elements[i] = element;
+                for k in 0..N {
+                    states[k][i] = after[k];
+                }
+            }
+        },
+    );
 }
 
 /// Never the same number twice in a process.

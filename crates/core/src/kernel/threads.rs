@@ -74,13 +74,27 @@ pub(crate) fn worth(work: usize) -> usize {
     if work < 2 * WORTH_A_THREAD || is_shared() { 1 } else { count().min(work / WORTH_A_THREAD) }
 }
 
-/// Shares items out: `participant` is called on each thread that takes part, with an
+/// Shares work of one's own out: `participant` is called on each thread that takes part, with an
 /// iterator from which it takes items until there are none.
 ///
 /// `work` is an estimate in nanoseconds. Work that is too small stays on the
 /// caller's thread, and so does work within a participant.
+///
+/// ```
+/// use wengert_core::threads;
+///
+/// let mut squares = vec![0.0; 100_000];
+/// threads::share(100_000, squares.chunks_mut(1000).enumerate(), |chunks| {
+///     for (index, chunk) in chunks {
+///         for (i, y) in chunk.iter_mut().enumerate() {
+///             *y = ((1000 * index + i) as f64).powi(2);
+///         }
+///     }
+/// });
+/// assert_eq!(squares[2026], 2026.0 * 2026.0);
+/// ```
 #[cfg_attr(not(feature = "threads"), expect(unused_variables, reason = "one thread does it all"))]
-pub(crate) fn share<I: Send>(
+pub fn share<I: Send>(
     work: usize,
     mut items: impl Iterator<Item = I> + Send,
     participant: impl Fn(&mut dyn Iterator<Item = I>) + Sync,

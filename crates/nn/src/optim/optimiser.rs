@@ -159,41 +159,16 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
                 &self.packed
             }
         };
-        // All that the loops read is in their closures by value: behind a reference, every
-        // write to an element might change it, and nothing would be vectorised.
         let rule = self.rule.clone();
         let decay = param.decay();
         let settings =
             rule.settings(self.rate * param.rate(), self.steps).map(|x| Plain(T::from_f64(x)));
         if rule.states() == 0 {
-            param.update(
-                gradient,
-                #[inline(always)]
-                move |w, &g| rule.apply(settings, decay, Plain(w), Plain(g), &mut []).0,
-            );
-            return;
+            return param.step(gradient, [], moved(rule, settings, decay));
         }
         match &mut states(&mut self.memory, position, param, rule.states())[..] {
-            [v] => param.update(
-                gradient.iter().zip(v),
-                #[inline(always)]
-                move |w, (&g, v)| {
-                    let mut states = [Plain(*v)];
-                    let moved = rule.apply(settings, decay, Plain(w), Plain(g), &mut states).0;
-                    [*v] = states.map(|state| state.0);
-                    moved
-                },
-            ),
-            [m, v] => param.update(
-                gradient.iter().zip(m.iter_mut().zip(v)),
-                #[inline(always)]
-                move |w, (&g, (m, v))| {
-                    let mut states = [Plain(*m), Plain(*v)];
-                    let moved = rule.apply(settings, decay, Plain(w), Plain(g), &mut states).0;
-                    [*m, *v] = states.map(|state| state.0);
-                    moved
-                },
-            ),
+            [v] => param.step(gradient, [v], moved(rule, settings, decay)),
+            [m, v] => param.step(gradient, [m, v], moved(rule, settings, decay)),
             many => {
                 let mut states: SmallVec<[Plain<T>; 4]> = SmallVec::new();
                 param.update(gradient.iter().enumerate(), |w, (i, &g)| {
@@ -270,6 +245,23 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
         }
         self.steps = steps;
         Ok(())
+    }
+}
+
+/// What a rule makes of an element, its gradient and its states.
+///
+/// All that it reads it has by value: behind a reference, every write to an element might
+/// change it, and nothing would be vectorised.
+fn moved<T: Real, R: Rule, const N: usize>(
+    rule: R,
+    settings: [Plain<T>; 4],
+    decay: f64,
+) -> impl Fn(T, T, [T; N]) -> (T, [T; N]) + Clone + Sync {
+    #[inline(always)]
+    move |w, g, states| {
+        let mut states = states.map(Plain);
+        let moved = rule.apply(settings, decay, Plain(w), Plain(g), &mut states).0;
+        (moved, states.map(|state| state.0))
     }
 }
 

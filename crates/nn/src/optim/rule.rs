@@ -32,7 +32,7 @@ use wengert_core::Number;
 /// descent.step(&mut weight, &gradients);
 /// assert_eq!(weight.value().item(), 0.75);
 /// ```
-pub trait Rule: Clone {
+pub trait Rule: Clone + Sync {
     /// The names of the numbers that are remembered for each element; 0 at first.
     const STATES: &'static [&'static str];
 
