@@ -105,7 +105,7 @@ fn a_batch_gives_what_its_samples_give() {
 }
 
 #[test]
-#[should_panic(expected = "inner extents 3 and 2 differ")]
+#[should_panic(expected = "[2] times the transpose of [2, 3]: the last extents 2 and 3 differ")]
 fn a_vector_of_another_length_is_refused() {
     linear().forward(Tape::new().constant([1.0, 2.0]));
 }
