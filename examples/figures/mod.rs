@@ -7,13 +7,14 @@
 //! paper's MATLAB pictures, so that both can be laid side by side.
 //!
 //! `page` turns a figure into files, `axes` holds what all figures have in common, and `region`
-//! finds the outline of a shaded area. `derivatives` and `pictures` have the figures that are not
-//! the paper's.
+//! finds the outline of a shaded area. `classes` has those of section 7, `derivatives` and
+//! `pictures` have figures that are not the paper's.
 
 // Every example that includes this module draws only some of the figures.
 #![allow(dead_code)]
 
 mod axes;
+pub mod classes;
 pub mod derivatives;
 mod page;
 pub mod pictures;

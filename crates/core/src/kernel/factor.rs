@@ -1,4 +1,5 @@
-//! Factorisations of matrices, by the library `nalgebra`.
+//! Factorisations of matrices, by the library `nalgebra`; eigenvectors of symmetric ones by
+//! `eigen`, which is made for large ones.
 //!
 //! They work in double precision for both types of element, so that the library's
 //! generic code is compiled once, and single precision is rounded once, at the end.
@@ -8,6 +9,7 @@
 
 use nalgebra::{DMatrix, linalg};
 
+use super::eigen;
 use crate::Real;
 use crate::tensor::View;
 
@@ -122,13 +124,11 @@ pub(crate) fn cholesky(n: usize, a: &[f64], l: &mut [f64]) -> Option<()> {
 /// and that row of the matrix whose columns are the vectors. The largest component of
 /// each vector is positive.
 pub(crate) fn eigh(n: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
-    let eigen = linalg::SymmetricEigen::try_new(symmetric(n, a)?, f64::EPSILON, steps(n))?;
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&i, &j| eigen.eigenvalues[i].total_cmp(&eigen.eigenvalues[j]));
-    for (place, &own) in order.iter().enumerate() {
-        let vector = eigen.eigenvectors.column(own);
+    // Of a symmetric matrix, columns are rows.
+    let (values, vectors) = eigen::symmetric(n, symmetric(n, a)?.as_slice().to_vec())?;
+    for (place, vector) in vectors.chunks_exact(n).enumerate() {
         let sign = sign_of_largest(vector.iter());
-        out[place * (n + 1)] = eigen.eigenvalues[own];
+        out[place * (n + 1)] = values[place];
         for (i, x) in vector.iter().enumerate() {
             out[i * (n + 1) + 1 + place] = sign * x;
         }

@@ -7,6 +7,7 @@
 pub(crate) mod along;
 pub(crate) mod block;
 pub(crate) mod convolution;
+mod eigen;
 pub(crate) mod elementary;
 pub(crate) mod factor;
 pub(crate) mod map;

@@ -54,6 +54,21 @@ impl Confusion {
         }
     }
 
+    /// Counts answers that are known already.
+    ///
+    /// # Panics
+    /// If there is not one answer for each label, or one or the other is no class.
+    #[track_caller]
+    pub fn add_answers(&mut self, answers: &[usize], labels: &[usize]) {
+        let classes = self.classes;
+        assert_eq!(answers.len(), labels.len(), "an answer for each label");
+        for (&answer, &label) in answers.iter().zip(labels) {
+            let largest = label.max(answer);
+            assert!(largest < classes, "class {largest} in a matrix of {classes} classes");
+            self.counts[label * classes + answer] += 1;
+        }
+    }
+
     /// Counts what another matrix has counted.
     ///
     /// # Panics
