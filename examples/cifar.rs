@@ -21,6 +21,7 @@ mod figures;
 use std::error::Error;
 use std::fmt::Write;
 use std::fs;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -29,11 +30,12 @@ use clap::Parser;
 use wengert::nn::data::{DataLoader, Dataset};
 use wengert::nn::random::MatlabRng;
 use wengert::nn::train::{Confusion, Metrics, Trainer, in_top};
-use wengert::nn::{AvgPool2d, Conv2d, Dropout, Flatten, MaxPool2d, Summary, init};
+use wengert::nn::{AvgPool2d, Conv2d, Dropout, MaxPool2d, Summary, init};
 use wengert::prelude::*;
 use wengert::threads;
 
 use data::{Batch, Pictures};
+use figures::networks::Planes;
 
 /// Images of a step.
 const BATCH: usize = 100;
@@ -87,41 +89,52 @@ fn filters(
     layer
 }
 
+/// Blocks one after another.
+type Net = Vec<Sequential<f32>>;
+
 /// The script's `lenet`: five blocks, the last two of which see the whole picture.
-fn network(classes: usize, dropout: bool, rng: &mut MatlabRng) -> Sequential<f32> {
+fn network(classes: usize, dropout: bool, rng: &mut MatlabRng) -> Net {
     let without = |p: f64| Dropout::new(if dropout { p } else { 0.0 });
     // Windows reach beyond the border below and to the right, and are cropped there.
     let reach = [[0, 1], [0, 1]];
     let mean = AvgPool2d::new(3).stride(2).padding(reach).cropped();
-    sequential![
-        filters([3, 32, 5], 0.01, [0.1, 2.0], rng).padding(2),
-        MaxPool2d::new(3).stride(2).padding(reach),
-        Relu,
-        without(0.15),
-        filters([32, 32, 5], 0.05, [0.1, 2.0], rng).padding(2),
-        Relu,
-        mean,
-        without(0.15),
-        filters([32, 64, 5], 0.05, [0.1, 2.0], rng).padding(2),
-        Relu,
-        mean,
-        without(0.15),
-        filters([64, 64, 4], 0.05, [0.1, 2.0], rng),
-        Relu,
-        without(0.35),
-        filters([64, classes, 1], 0.05, [0.01, 0.2], rng),
-        Flatten,
+    vec![
+        sequential![
+            filters([3, 32, 5], 0.01, [0.1, 2.0], rng).padding(2),
+            MaxPool2d::new(3).stride(2).padding(reach),
+            Relu,
+            without(0.15),
+        ],
+        sequential![
+            filters([32, 32, 5], 0.05, [0.1, 2.0], rng).padding(2),
+            Relu,
+            mean,
+            without(0.15),
+        ],
+        sequential![
+            filters([32, 64, 5], 0.05, [0.1, 2.0], rng).padding(2),
+            Relu,
+            mean,
+            without(0.15),
+        ],
+        sequential![filters([64, 64, 4], 0.05, [0.1, 2.0], rng), Relu, without(0.35)],
+        sequential![filters([64, classes, 1], 0.05, [0.01, 0.2], rng)],
     ]
+}
+
+/// The scores of pictures.
+fn forward<'t>(net: &Net, x: Var<'t, f32>) -> Var<'t, f32> {
+    net.iter().fold(x, |x, block| block.forward(x)).flatten(1, -1)
 }
 
 /// The paper's objective (32), as a mean, and its two errors.
 fn loss<'t>(
-    net: &Sequential<f32>,
+    net: &Net,
     tape: &'t Tape<f32>,
     (images, labels): &Batch,
     metrics: &mut Metrics,
 ) -> Var<'t, f32> {
-    let scores = net.forward(tape.constant(images));
+    let scores = forward(net, tape.constant(images));
     for (k, name) in [(1, "top1err"), (5, "top5err")] {
         let right = in_top(k, &scores.value(), labels) as f64 / labels.len() as f64;
         metrics.mean(name, 1.0 - right, labels.len() as f64);
@@ -139,13 +152,13 @@ fn rate(epoch: usize, epochs: usize) -> f64 {
 }
 
 /// What the network takes each picture for.
-fn answers(net: &Sequential<f32>, pictures: &Pictures) -> Result<Vec<usize>, Box<dyn Error>> {
+fn answers(net: &Net, pictures: &Pictures) -> Result<Vec<usize>, Box<dyn Error>> {
     let (mut tape, mut answers) = (Tape::new(), Vec::new());
     for images in DataLoader::new(pictures.images.clone(), BATCH).epoch(0) {
         let images = images?;
         tape.reset();
         let scores =
-            tape.without_gradients(|| net.forward(tape.constant(&images)).value().to_vec());
+            tape.without_gradients(|| forward(net, tape.constant(&images)).value().to_vec());
         for scores in scores.chunks_exact(pictures.classes.len()) {
             let first = |best, i| if scores[i] > scores[best] { i } else { best };
             answers.push((1..scores.len()).fold(0, first));
@@ -177,7 +190,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "{}\n",
         Summary::of(&net, |net, tape| {
-            net.forward(tape.constant(Tensor::zeros([1, 3, 32, 32])))
+            forward(net, tape.constant(Tensor::zeros([1, 3, 32, 32])))
         })
     );
     if epochs != EPOCHS {
@@ -217,11 +230,35 @@ fn main() -> Result<(), Box<dyn Error>> {
     report.history.save(out.join("curves.svg"))?;
     report.history.save(out.join("curves.csv"))?;
 
+    draw_blocks(&out, &net, &test.images.slice(0, 0, 1, 1))?;
     let answers = answers(&net, &test)?;
     show(&out, &test, &originals, &answers)?;
     println!("curves, confusion, gallery, list of errors: {}", out.display());
     println!("{:.0} s in all", begin.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// Draws what the blocks make of one picture, Figure 10.
+fn draw_blocks(out: &Path, net: &Net, picture: &Tensor<f32>) -> io::Result<()> {
+    let planes = |name: String, value: &Tensor<f32>| {
+        let (count, side) = (value.shape()[1], value.shape()[2]);
+        Planes {
+            name: format!("{name}{side} x {side} x {count}"),
+            count,
+            side,
+            values: value.to_vec(),
+        }
+    };
+    let mut drawn = vec![planes("picture, ".into(), picture)];
+    let tape = Tape::new();
+    tape.without_gradients(|| {
+        net.iter().zip(1..).fold(tape.constant(picture), |x, (block, number)| {
+            let y = block.forward(x);
+            drawn.push(planes(format!("block {number}, "), &y.value()));
+            y
+        })
+    });
+    figures::networks::blocks(out, "blocks", &drawn)
 }
 
 /// Writes which classes were taken for which, and the errors as a list and as a gallery.

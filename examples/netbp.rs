@@ -290,6 +290,8 @@ fn draw(
     let regions = if options.extra_point { "fig9_regions" } else { "fig8_regions" };
     figures::scatter(dir, "fig1_points", a, b)?;
     figures::sigmoids(dir, "fig2_sigmoids")?;
+    figures::networks::layers(dir, "fig3_network", &[2, 2, 3, 2], None)?;
+    figures::networks::layers(dir, "fig6_weight", &[4, 3, 4, 5, 2], Some([3, 4, 3]))?;
     figures::decision_regions(dir, regions, INTERVALS + 1, shaded, a, b)?;
     if curve.len() > 1 {
         // As in the paper, the figure shows every hundredth of these.

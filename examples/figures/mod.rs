@@ -7,8 +7,8 @@
 //! paper's MATLAB pictures, so that both can be laid side by side.
 //!
 //! `page` turns a figure into files, `axes` holds what all figures have in common, and `region`
-//! finds the outline of a shaded area. `classes` has those of section 7, `derivatives` and
-//! `pictures` have figures that are not the paper's.
+//! finds the outline of a shaded area. `classes` has those of section 7, `networks` the
+//! drawings of networks; `derivatives` and `pictures` have figures that are not the paper's.
 
 // Every example that includes this module draws only some of the figures.
 #![allow(dead_code)]
@@ -16,6 +16,7 @@
 mod axes;
 pub mod classes;
 pub mod derivatives;
+pub mod networks;
 mod page;
 pub mod pictures;
 mod region;
