@@ -130,7 +130,7 @@ pub struct TransformerDecoderLayer<T: Real> {
 
 /// The options that both layers have.
 macro_rules! options {
-    ($($layer:ident: $($attention:ident)*;)*) => {$(
+    ($($layer:ident: $($attention:ident)*, $($norm:ident)*;)*) => {$(
         impl<T: Real> $layer<T> {
             /// With the normalisation before each part instead of after each sum.
             #[must_use]
@@ -151,6 +151,14 @@ macro_rules! options {
             pub fn gelu_tanh(mut self) -> Self {
                 self.options.activation = Activation::GeluTanh;
                 self
+            }
+
+            /// With another number than 1e-5 added to the variances of the normalisations
+            /// (PyTorch's `layer_norm_eps`).
+            #[must_use]
+            pub fn epsilon(self, epsilon: f64) -> Self {
+                $(let $norm = self.$norm.epsilon(epsilon);)*
+                Self { $($norm,)* ..self }
             }
 
             /// With a [`Dropout`] of what is added, of the hidden values, and of the shares
@@ -176,8 +184,8 @@ macro_rules! options {
 }
 
 options! {
-    TransformerEncoderLayer: self_attn;
-    TransformerDecoderLayer: self_attn multihead_attn;
+    TransformerEncoderLayer: self_attn, norm1 norm2;
+    TransformerDecoderLayer: self_attn multihead_attn, norm1 norm2 norm3;
 }
 
 impl<T: Real> TransformerEncoderLayer<T> {

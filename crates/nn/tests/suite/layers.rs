@@ -178,6 +178,26 @@ fn transformers() {
 }
 
 #[test]
+fn the_epsilon_of_a_transformer_is_that_of_each_normalisation() {
+    let (tape, rng) = (Tape::<f64>::new(), &mut rng());
+    let x = tape.constant(Tensor::from_fn([1, 2, 4], |i| (i as f64).sin() / 8.0));
+    let plain = TransformerEncoderLayer::new(4, 2, 6, rng);
+    let mut by_hand = plain.clone();
+    by_hand.norm1 = by_hand.norm1.epsilon(0.5);
+    assert_ne!(by_hand.forward(x).value(), plain.clone().epsilon(0.5).forward(x).value());
+    by_hand.norm2 = by_hand.norm2.epsilon(0.5);
+    assert_eq!(by_hand.forward(x).value(), plain.epsilon(0.5).forward(x).value());
+
+    let plain = TransformerDecoderLayer::new(4, 2, 6, rng);
+    let mut by_hand = plain.clone();
+    by_hand.norm1 = by_hand.norm1.epsilon(0.5);
+    by_hand.norm2 = by_hand.norm2.epsilon(0.5);
+    assert_ne!(by_hand.forward(x, x).value(), plain.clone().epsilon(0.5).forward(x, x).value());
+    by_hand.norm3 = by_hand.norm3.epsilon(0.5);
+    assert_eq!(by_hand.forward(x, x).value(), plain.epsilon(0.5).forward(x, x).value());
+}
+
+#[test]
 fn layers_that_rearrange() {
     layer("Flatten", Flatten);
     layer("Upsample", Upsample::nearest(2));
