@@ -381,13 +381,13 @@ fn step<T: Real, const N: usize>(
         move || {
             for i in 0..len {
                 let mut before = [T::zero(); N];
-                for k in 0..N {
-                    before[k] = states[k][i];
+                for (before, state) in before.iter_mut().zip(&states) {
+                    *before = state[i];
                 }
                 let (element, after) = f(elements[i], gradient[i], before);
                 elements[i] = element;
-                for k in 0..N {
-                    states[k][i] = after[k];
+                for (state, after) in states.iter_mut().zip(after) {
+                    state[i] = after;
                 }
             }
         },

@@ -114,6 +114,7 @@ fn apply<T: Real, F: Pointwise<T>>(sources: &Sources<'_, T>, out: &mut [T], f: F
     // Without a branch out of the loop, and without an adapter around it, so that it is
     // vectorised in any profile.
     let mut is_near = true;
+    #[expect(clippy::needless_range_loop, reason = "it is an index into each operand")]
     for i in 0..len {
         is_near &= f.is_near(
             #[inline(always)]

@@ -29,12 +29,14 @@ use crate::{Module, Param, init};
 pub struct Embedding<T: Real> {
     /// The table, of shape `[count, width]`.
     pub weight: Param<T>,
+    #[module(skip)]
+    padding: Option<usize>,
 }
 
 impl<T: Real> Embedding<T> {
     /// A table of `count` vectors of some width.
     pub fn new<R: Rng + ?Sized>(count: usize, width: usize, rng: &mut R) -> Self {
-        Self { weight: Param::new(init::normal([count, width], 0.0, 1.0, rng)) }
+        Self { weight: Param::new(init::normal([count, width], 0.0, 1.0, rng)), padding: None }
     }
 
     /// A given table, of shape `[count, width]`.
@@ -46,7 +48,39 @@ impl<T: Real> Embedding<T> {
         let table = table.into();
         let shape = table.shape();
         assert!(shape.rank() == 2, "a table has shape [count, width], and this has {shape}");
-        Self { weight: Param::new(table) }
+        Self { weight: Param::new(table), padding: None }
+    }
+
+    /// With an index that fills up what is too short: its vector is 0, and no gradient reaches
+    /// it, so that it stays what it is.
+    ///
+    /// ```
+    /// # use wengert_core::Tape;
+    /// # use wengert_nn::{Embedding, Module};
+    /// let table = Embedding::from_table([[1.0], [2.0], [3.0]]).padding(0);
+    /// let tape = Tape::new();
+    /// let y = table.lookup(&tape, &[0, 2, 0, 1]);
+    /// assert_eq!(y.value().to_vec(), [0.0, 3.0, 0.0, 2.0]);
+    /// assert_eq!(table.gradient_vector(&y.sum().backward()), [0.0, 1.0, 1.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the index is not below the table's count.
+    #[must_use]
+    #[track_caller]
+    pub fn padding(mut self, index: usize) -> Self {
+        let (count, width) = (self.weight.shape()[0], self.weight.shape()[1]);
+        assert!(index < count, "the padding's index {index} is none of 0..{count}");
+        self.weight.elements_mut()[index * width..][..width].fill(T::zero());
+        Self { padding: Some(index), ..self }
+    }
+
+    /// Vectors of some indices, of which no gradient reaches the padding's.
+    fn without_padding<'t>(&self, indices: Var<'t, T>, vectors: Var<'t, T>) -> Var<'t, T> {
+        let Some(padding) = self.padding else { return vectors };
+        let index = indices.tape().constant(T::from_f64(padding as f64));
+        let (is_word, is_padding) = (indices.not_equal(index), indices.equal(index));
+        vectors * is_word.unsqueeze(-1) + vectors.stop_gradient() * is_padding.unsqueeze(-1)
     }
 
     /// The vectors of some indices, of shape `[indices, width]`.
@@ -59,7 +93,9 @@ impl<T: Real> Embedding<T> {
         if let Some((i, index)) = indices.iter().enumerate().find(|&(_, &index)| index >= count) {
             panic!("index {index} at place {i} is none of 0..{count}");
         }
-        self.weight.on(tape).gather(0, indices)
+        let vectors = self.weight.on(tape).gather(0, indices);
+        let numbers = indices.iter().map(|&index| T::from_f64(index as f64)).collect::<Vec<_>>();
+        self.without_padding(tape.constant(Tensor::new([indices.len()], numbers)), vectors)
     }
 }
 
@@ -70,7 +106,8 @@ impl<T: Real> Layer<T> for Embedding<T> {
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         let table = self.weight.on(x.tape());
         let (shape, width) = (x.shape(), self.weight.shape()[1]);
-        let vectors = table.index_select(0, x.reshape([x.elements()]));
+        let indices = x.reshape([x.elements()]);
+        let vectors = self.without_padding(indices, table.index_select(0, indices));
         vectors.reshape(shape.iter().copied().chain([width]).collect::<Shape>())
     }
 }

@@ -39,7 +39,9 @@ pub use pooling::{
     AdaptiveMaxPool2d, AvgPool, AvgPool1d, AvgPool2d, AvgPool3d, GlobalAvgPool, GlobalMaxPool,
     MaxPool, MaxPool1d, MaxPool2d, MaxPool3d,
 };
-pub use recurrent::{Cell, Gru, GruCell, Lstm, LstmCell, Recurrent, Rnn, RnnCell};
+pub use recurrent::{
+    Cell, Gru, GruCell, Lstm, LstmCell, Recurrent, ReluCell, ReluRnn, Rnn, RnnCell,
+};
 pub use sequential::Sequential;
 pub use shape::{Flatten, Residual, Upsample};
 pub use transformer::{TransformerDecoderLayer, TransformerEncoderLayer};

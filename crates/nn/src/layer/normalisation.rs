@@ -203,10 +203,8 @@ impl<T: Real> Layer<T> for GroupNorm<T> {
 }
 
 /// Each channel of each sample of `[batch, channels, ..]` with mean 0 and variance 1
-/// (Ulyanov et al., 2016): PyTorch's `InstanceNorm1d`, `2d` and `3d`.
-///
-/// Without parameters, as in PyTorch; a [`GroupNorm`] of as many groups as channels is the
-/// same with a scale and a shift.
+/// (Ulyanov et al., 2016), and then, if [asked for](Self::affine), multiplied by a scale and
+/// shifted: PyTorch's `InstanceNorm1d`, `2d` and `3d`.
 ///
 /// ```
 /// use wengert_core::{Tape, Tensor};
@@ -217,37 +215,59 @@ impl<T: Real> Layer<T> for GroupNorm<T> {
 /// let y = InstanceNorm::new().forward(x);
 /// assert!(y.value().iter().zip([-1.0, 1.0, -1.0, 1.0]).all(|(a, b)| (a - b).abs() < 1e-5));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Module)]
-pub struct InstanceNorm {
+#[derive(Clone, Debug, Module)]
+pub struct InstanceNorm<T: Real> {
+    /// The scale of each channel, if there is one.
+    pub weight: Option<Param<T>>,
+    /// What is added to each channel, if something is.
+    pub bias: Option<Param<T>>,
     epsilon: f64,
 }
 
-impl InstanceNorm {
-    /// With an `epsilon` of 1e-5.
+impl<T: Real> InstanceNorm<T> {
+    /// Without parameters, as PyTorch has it by default, and with an `epsilon` of 1e-5.
     pub fn new() -> Self {
-        Self { epsilon: EPSILON }
+        Self { weight: None, bias: None, epsilon: EPSILON }
+    }
+
+    /// With a scale of 1 and a shift of 0 for each of so many channels, to be trained.
+    ///
+    /// ```
+    /// # use wengert_nn::{InstanceNorm, Module};
+    /// assert_eq!(InstanceNorm::<f64>::affine(3).parameter_count(), 6);
+    /// ```
+    pub fn affine(channels: usize) -> Self {
+        Self {
+            weight: Some(Param::new(Tensor::ones([channels]))),
+            bias: Some(Param::new(Tensor::zeros([channels]))),
+            ..Self::new()
+        }
     }
 
     /// With another number added to the variance.
     #[must_use]
     pub fn epsilon(self, epsilon: f64) -> Self {
-        Self { epsilon }
+        Self { epsilon, ..self }
     }
 }
 
-impl Default for InstanceNorm {
+impl<T: Real> Default for InstanceNorm<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T: Real> Layer<T> for InstanceNorm {
+impl<T: Real> Layer<T> for InstanceNorm<T> {
     /// # Panics
-    /// If there are fewer than three axes.
+    /// If there are fewer than three axes, or other channels than the parameters'.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         assert!(x.rank() >= 3, "instances have axes [batch, channels, ..], not {}", x.describe());
-        x.flatten(2, -1).layer_norm(self.epsilon).reshape(x.shape())
+        let normal = x.flatten(2, -1).layer_norm(self.epsilon).reshape(x.shape());
+        let (Some(weight), Some(bias)) = (&self.weight, &self.bias) else { return normal };
+        check_channels("a normalisation", x, weight.len());
+        let [weight, bias] = [weight, bias].map(|param| per_channel(param.on(x.tape()), x.rank()));
+        normal * weight + bias
     }
 }
 

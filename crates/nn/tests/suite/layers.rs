@@ -68,6 +68,7 @@ fn normalisations() {
     layer("RmsNorm/axes", RmsNorm::new([3, 4]).epsilon(0.1));
     layer("GroupNorm", GroupNorm::new(2, 4));
     layer("InstanceNorm", InstanceNorm::new());
+    layer("InstanceNorm/affine", InstanceNorm::affine(3));
     layer("LocalResponseNorm", LocalResponseNorm::new(4).alpha(0.3).beta(0.6).k(2.0));
     layer("BatchNorm", BatchNorm::new(2));
     agrees("BatchNorm/training", BatchNorm::new(2), |net, tape, x| {
@@ -121,6 +122,19 @@ fn embeddings() {
     agrees("Embedding", table(), |net, tape, _| {
         net.lookup(tape, &[0, 3, 3, 4, 1, 0]).reshape([2, 3, 3])
     });
+    // By variables and by a list, a padding is 0 and has no gradient.
+    let padded = table().padding(3);
+    for by_list in [false, true] {
+        let tape = Tape::new();
+        let vectors = match by_list {
+            false => padded.forward(tape.constant([0.0, 3.0, 3.0])),
+            true => padded.lookup(&tape, &[0, 3, 3]),
+        };
+        assert_eq!(vectors.value().slice(0, 1, 2, 1).to_vec(), [0.0; 6]);
+        let gradient = padded.gradient_vector(&vectors.sum().backward());
+        assert_eq!(gradient.iter().sum::<f64>(), 3.0);
+        assert_eq!(gradient[..3], [1.0; 3]);
+    }
     layer("SinusoidalPositions", SinusoidalPositions::new(5, 4));
     layer("LearnedPositions", LearnedPositions::new(5, 4, &mut rng()));
 }
@@ -129,6 +143,7 @@ fn embeddings() {
 fn recurrent_networks() {
     let rng = &mut rng();
     layer("Rnn", Rnn::new(3, 2, rng));
+    layer("ReluRnn", ReluRnn::new(3, 2, rng));
     layer("Lstm", Lstm::new(3, 2, rng));
     layer("Gru", Gru::new(3, 2, rng));
     layer("Rnn/deep", Rnn::bidirectional(3, 2, 2, rng).time_first());
@@ -346,7 +361,16 @@ fn dropout_in_transformers() {
 fn no_layer_is_without_a_case_and_no_case_without_a_layer() {
     let others = ["Dropout", "ChannelDropout"];
     // What others are made of.
-    let parts = ["Cell", "Conv", "ConvTranspose", "GruCell", "LstmCell", "Recurrent", "RnnCell"];
+    let parts = [
+        "Cell",
+        "Conv",
+        "ConvTranspose",
+        "GruCell",
+        "LstmCell",
+        "Recurrent",
+        "ReluCell",
+        "RnnCell",
+    ];
     let pools = ["AdaptiveAvgPool", "AdaptiveMaxPool", "AvgPool", "MaxPool"];
     let mut exported = exported(include_str!("../../src/layer/mod.rs"));
     exported.retain(|name| !parts.contains(name) && !pools.contains(name));

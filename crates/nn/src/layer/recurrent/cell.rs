@@ -57,6 +57,10 @@ fn gate<T: Real>(z: Var<'_, T>, index: usize, gates: usize) -> Var<'_, T> {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RnnCell;
 
+/// `h = max(0, x + h)`: PyTorch's `RNN(nonlinearity="relu")`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ReluCell;
+
 /// With `z = x + h` in four parts,
 ///
 /// ```text
@@ -92,6 +96,21 @@ impl Cell<1> for RnnCell {
         _: [Var<'t, T>; 1],
     ) -> [Var<'t, T>; 1] {
         [(input + state).tanh()]
+    }
+}
+
+impl Cell<1> for ReluCell {
+    const GATES: usize = 1;
+    const ADDS: bool = true;
+
+    #[track_caller]
+    fn step<'t, T: Real>(
+        &self,
+        input: Var<'t, T>,
+        state: Var<'t, T>,
+        _: [Var<'t, T>; 1],
+    ) -> [Var<'t, T>; 1] {
+        [(input + state).relu()]
     }
 }
 

@@ -6,7 +6,7 @@
 
 mod cell;
 
-pub use cell::{Cell, GruCell, LstmCell, RnnCell};
+pub use cell::{Cell, GruCell, LstmCell, ReluCell, RnnCell};
 
 use std::array;
 
@@ -18,6 +18,10 @@ use crate::{Module, Param, Path, init};
 
 /// A plain recurrent network: `h = tanh(W x + b + V h + c)`.
 pub type Rnn<T> = Recurrent<T, RnnCell, 1>;
+
+/// A plain recurrent network of rectifiers: `h = max(0, W x + b + V h + c)` (Le, Jaitly & Hinton,
+/// 2015).
+pub type ReluRnn<T> = Recurrent<T, ReluCell, 1>;
 
 /// Long short-term memory (Hochreiter and Schmidhuber, 1997; with the forget gate of Gers
 /// et al., 2000), of states `[h, c]`: see [`LstmCell`].
