@@ -31,7 +31,7 @@ struct Options {
     #[arg(long, default_value = "examples/data/moby_dick.txt.gz")]
     data: PathBuf,
     /// Epochs
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 8)]
     epochs: usize,
     /// Parts of a batch whose gradients are computed at a time, each on a thread
     #[arg(long, default_value_t = 2)]
