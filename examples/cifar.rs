@@ -67,7 +67,7 @@ struct Options {
     /// Seed of weights, orders, mirrors and dropout
     #[arg(long, default_value_t = 1)]
     seed: u32,
-    /// Go on from the checkpoint of an earlier run
+    /// Go on from the checkpoint of an earlier run with the same options
     #[arg(long)]
     resume: bool,
     /// Folder for checkpoint and figures

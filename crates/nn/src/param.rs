@@ -374,7 +374,7 @@ fn step<T: Real, const N: usize>(
     f: impl Fn(T, T, [T; N]) -> (T, [T; N]),
 ) {
     let len = elements.len();
-    let (gradient, states) = (&gradient[..len], states.map(|state| &mut state[..len]));
+    let (gradient, mut states) = (&gradient[..len], states.map(|state| &mut state[..len]));
     vectorised(
         len,
         #[inline(always)]

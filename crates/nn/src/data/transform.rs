@@ -194,8 +194,8 @@ impl Contrast {
 /// 50,000 images are summed up, which [`fit_divided_by`](Self::fit_divided_by) repeats.
 ///
 /// For `n` elements a sample, fitting takes the eigenvectors of an `n x n` matrix, by
-/// [`Var::eigh`](wengert_core::Var::eigh): a matter of minutes for the 3072 of a small image in
-/// colour. So keep the [matrix](Self::matrix).
+/// [`Var::eigh`](wengert_core::Var::eigh): half a minute or so for the 3072 of a small image
+/// in colour. So keep the [matrix](Self::matrix).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Whitening<T: Real> {
     matrix: Tensor<T>,
