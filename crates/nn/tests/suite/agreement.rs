@@ -93,6 +93,7 @@ pub(crate) fn agrees<M: Module<f64>>(
     let y = f(&net, &tape, &constants(&tape, &inputs));
     compare(name, &y.value(), &output);
     input_gradients(name, &inputs, &|tape, vars| f(&net, tape, vars));
+    by_module(name, &net, &inputs, &f);
     let parameters = net.parameter_vector();
     if parameters.is_empty() {
         return;
@@ -148,6 +149,28 @@ fn by_differences(name: &str, x: &[f64], gradient: &[f64], mut f: impl FnMut(&[f
             gradient[i]
         );
     }
+}
+
+/// The check of a model, in the first input and in every parameter.
+fn by_module<M: Module<f64>>(
+    name: &str,
+    net: &M,
+    inputs: &[Tensor<f64>],
+    f: &impl for<'t> Fn(&M, &'t Tape<f64>, &[Var<'t, f64>]) -> Var<'t, f64>,
+) {
+    let input = inputs.first().cloned().unwrap_or_else(|| Tensor::from(0.5));
+    let report = wengert_nn::check::module(net, &input, |net, x| {
+        let mut vars = constants(x.tape(), inputs);
+        match vars.first_mut() {
+            Some(first) => {
+                *first = x;
+                contracted(f(net, x.tape(), &vars))
+            }
+            // What takes no variables is added to something that does.
+            None => contracted(f(net, x.tape(), &vars)) + x,
+        }
+    });
+    assert!(report.is_right(), "{name}:\n{report}");
 }
 
 /// A function of a case's inputs, on a tape.
