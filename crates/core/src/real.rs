@@ -14,7 +14,7 @@ use std::iter::Sum;
 use num_traits::NumAssign;
 use num_traits::float::{FloatConst, FloatCore};
 
-use crate::kernel::product::Gemm;
+use crate::kernel::product::{self, Gemm, Micro};
 use crate::kernel::{elementary, special};
 
 /// Functions that are computed one at a time, in double precision for both types.
@@ -221,7 +221,7 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($($t:ident by $gemm:path),*) => {$(
+    ($($t:ident by $gemm:path, $micro:path;)*) => {$(
         impl Real for $t {
             const NAME: &'static str = stringify!($t);
 
@@ -241,18 +241,29 @@ macro_rules! real {
             fn gemm() -> Gemm<Self> {
                 $gemm()
             }
+
+            #[inline]
+            fn micro() -> Micro<Self> {
+                $micro()
+            }
         }
     )*};
 }
 
-real!(f32 by gemm_f32::gemm::f32::get_gemm_fn, f64 by gemm_f64::gemm::f64::get_gemm_fn);
+real! {
+    f32 by gemm_f32::gemm::f32::get_gemm_fn, product::singles::widest;
+    f64 by gemm_f64::gemm::f64::get_gemm_fn, product::doubles::widest;
+}
 
 mod sealed {
-    use crate::kernel::product::Gemm;
+    use crate::kernel::product::{Gemm, Micro};
 
     /// What kernels ask of a type, and of nobody else.
     pub trait Kernels: crate::kernel::simd::Lanes + bytemuck::Pod {
         /// The matrix product of the library, for this CPU.
         fn gemm() -> Gemm<Self>;
+
+        /// The library's kernels for tiles, for this CPU.
+        fn micro() -> Micro<Self>;
     }
 }

@@ -1,16 +1,27 @@
 //! Matrix products.
 //!
-//! Large products go to the `gemm` crate, which picks the widest SIMD of the
-//! running CPU; tiny ones, where its set-up would cost more than the product, are
-//! three plain loops. Strides are passed on, so that transposes never copy.
+//! The gemm library's micro-kernels compute tiles of the result, in loops of our own
+//! ([blocked]). Products with a vector, of one or two terms, and small results of
+//! long rows go to the library as they are: it has kernels for those. Tiny products, where any
+//! set-up would cost more than the product, are three plain loops. Strides are
+//! passed on, so that transposes never copy.
 //!
 //! Threads take whole products of a batch, or stripes of a product. What a stripe
-//! gives does not depend on where it is cut, since the library adds up the terms of
-//! an element in an order that depends on their number alone (a test holds it to
-//! that). Its own threads would cut the terms too, and wait for each other there.
+//! gives does not depend on where it is cut, since the terms of
+//! an element are added up in an order that depends on their number alone (a test holds it to
+//! that).
+
+mod blocked;
+mod micro;
+mod transpose;
+
+use std::ops::Range;
 
 use gemm_common::Parallelism;
 use smallvec::SmallVec;
+
+use blocked::Lines;
+pub(crate) use micro::{Micro, doubles, singles};
 
 use super::rows::Rows;
 use super::threads;
@@ -126,10 +137,11 @@ impl<T: Real> Matrix<'_, T> {
     }
 }
 
-/// Stripes of a product have no fewer rows or columns: the library sums products of
-/// up to 64 of both, and tiny ones, in another order.
-const NARROWEST: usize = 96;
-/// Stripes of so many rows or columns lose little time with laying out the other
+/// Up to this many elements of a result the library's kernels for long rows win.
+const FEW: usize = 256;
+/// A stripe has at least so many columns or rows.
+const NARROWEST: usize = 64;
+/// Stripes of so many columns or rows lose little time with laying out the other
 /// factor, which each of them does for itself.
 const WIDE: usize = 256;
 
@@ -138,16 +150,21 @@ fn work<T>(multiplications: usize) -> usize {
     multiplications * size_of::<T>() / 400
 }
 
-/// In how many stripes a product is computed.
-fn stripes<T>(m: usize, k: usize, n: usize) -> usize {
-    // Products with a vector, and those of one or two terms, go another way in the
-    // library. They wait for memory mostly.
-    if m.min(n).min(k) <= 2 {
-        return 1;
-    }
-    let (work, longer) = (work::<T>(m * k * n), m.max(n));
-    let wanted = (longer / WIDE).clamp(threads::worth(work), threads::pieces(work));
-    wanted.min(longer / NARROWEST).max(1)
+/// Whether a product is left to the library as a whole: it has ways of its own for
+/// those with a vector, of one or two terms, and of few long rows and columns.
+fn is_for_library(a: &Factor, b: &Factor) -> bool {
+    let (m, k, n) = (a.rows, a.columns, b.columns);
+    m.min(n) == 1 || k <= 2 || (m * n <= FEW && a.column_stride == 1 && b.row_stride == 1)
+}
+
+/// In how many stripes a product is computed, and whether they are of columns, of which
+/// each stripe lays out its own alone.
+fn stripes<T>(m: usize, k: usize, n: usize) -> (usize, bool) {
+    let work = work::<T>(m * k * n);
+    let is_by_columns = n >= m;
+    let whole = m.max(n);
+    let wanted = (whole / WIDE).clamp(threads::worth(work), threads::pieces(work));
+    (wanted.min(whole / NARROWEST).max(1), is_by_columns)
 }
 
 /// Where stripes of a result go, each to elements of its own.
@@ -181,48 +198,98 @@ fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: B
     }
     a.check();
     b.check();
-    let stripes = stripes::<T>(m, k, n);
-    let longer = m.max(n);
-    let cut =
-        |stripe: usize| if stripe == stripes { longer } else { longer * stripe / stripes / 8 * 8 };
+    if is_for_library(&a.factor, &b.factor) {
+        return by_library(a, b, out, before);
+    }
+    let (stripes, is_by_columns) = stripes::<T>(m, k, n);
+    let whole = if is_by_columns { n } else { m };
+    let cut = |stripe: usize| whole.min((whole * stripe).div_ceil(stripes).next_multiple_of(16));
     let out = Target(out.as_mut_ptr());
     threads::share(work::<T>(m * k * n), 0..stripes, |own| {
         for stripe in own {
             let range = cut(stripe)..cut(stripe + 1);
-            let (rows, columns) = if m < n { (0..m, range) } else { (range, 0..n) };
+            let (rows, columns) = if is_by_columns { (0..m, range) } else { (range, 0..n) };
+            let stripe = Stripe { left: a, right: b, rows, columns, before };
             // SAFETY: both factors were checked to lie inside their buffers, and the
             // rows and columns lie inside both. `out` holds m x n elements in
             // row-major order; as a unique borrow it overlaps neither factor, and
             // each of its elements lies in one stripe alone.
-            unsafe {
-                // The transposed product, b^T a^T: the library's kernels write columns,
-                // and the rows of the result are those.
-                T::gemm()(
-                    columns.len(),
-                    rows.len(),
-                    k,
-                    out.pointer().add(rows.start * n + columns.start),
-                    n as isize,
-                    1,
-                    before == Before::AddedTo,
-                    b.data
-                        .as_ptr()
-                        .offset(b.start + columns.start as isize * b.factor.column_stride),
-                    b.factor.row_stride,
-                    b.factor.column_stride,
-                    a.data.as_ptr().offset(a.start + rows.start as isize * a.factor.row_stride),
-                    a.factor.row_stride,
-                    a.factor.column_stride,
-                    if before == Before::AddedTo { T::one() } else { T::zero() },
-                    T::one(),
-                    false,
-                    false,
-                    false,
-                    Parallelism::None,
-                );
-            }
+            unsafe { blocked::product(stripe.product(out.pointer())) };
         }
     });
+}
+
+/// Some rows and columns of a product.
+struct Stripe<'a, T> {
+    left: Matrix<'a, T>,
+    right: Matrix<'a, T>,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    before: Before,
+}
+
+impl<T> Stripe<'_, T> {
+    /// As the loops take it; `out` is where the whole result begins.
+    ///
+    /// # Safety
+    /// The factors lie inside their buffers, and the result has memory.
+    unsafe fn product(self, out: *mut T) -> blocked::Product<T> {
+        let Self { left: a, right: b, rows, columns, before } = self;
+        let (left, right) = (a.factor, b.factor);
+        let row = a.start + rows.start as isize * left.row_stride;
+        let column = b.start + columns.start as isize * right.column_stride;
+        // SAFETY: the caller's.
+        let (a, b, out) = unsafe {
+            let first = rows.start * right.columns + columns.start;
+            (a.data.as_ptr().offset(row), b.data.as_ptr().offset(column), out.add(first))
+        };
+        blocked::Product {
+            rows: rows.len(),
+            terms: left.columns,
+            columns: columns.len(),
+            left: Lines { start: a, step: left.row_stride, term: left.column_stride },
+            right: Lines { start: b, step: right.column_stride, term: right.row_stride },
+            out,
+            out_row: right.columns,
+            adds: before == Before::AddedTo,
+        }
+    }
+}
+
+/// The product by the library, on this thread.
+fn by_library<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
+    let (left, right) = (a.factor, b.factor);
+    let (m, k, n) = (left.rows, left.columns, right.columns);
+    assert_eq!((right.rows, out.len()), (k, m * n), "the factors and the result do not fit");
+    a.check();
+    b.check();
+    // SAFETY: both factors lie inside their buffers, `out` holds m x n elements in row-major order,
+    // and as a unique borrow it overlaps neither factor.
+    unsafe {
+        // The transposed product, b^T a^T: the library's kernels write columns,
+        // and the rows of the result are those.
+        T::gemm()(
+            n,
+            m,
+            k,
+            out.as_mut_ptr(),
+            n as isize,
+            1,
+            before == Before::AddedTo,
+            b.data.as_ptr().offset(b.start),
+            right.row_stride,
+            right.column_stride,
+            a.data.as_ptr().offset(a.start),
+            left.row_stride,
+            left.column_stride,
+            if before == Before::AddedTo { T::one() } else { T::zero() },
+            T::one(),
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
 }
 
 /// The product by plain loops, the terms of each element from the first to the last.
@@ -343,5 +410,104 @@ fn products<'a, T: Real>(
         each(0, out);
     } else {
         threads::for_each_piece(work, out, size, each);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl<T> Matrix<'_, T> {
+        fn part(self, rows: Range<usize>, columns: Range<usize>) -> Self {
+            let Factor { row_stride, column_stride, .. } = self.factor;
+            let moved = rows.start as isize * row_stride + columns.start as isize * column_stride;
+            let factor = Factor { rows: rows.len(), columns: columns.len(), ..self.factor };
+            Self { start: self.start + moved, factor, ..self }
+        }
+    }
+
+    const SHAPES: [[usize; 3]; 7] = [
+        [9, 8, 8],
+        [2, 70, 33],
+        [16, 40, 16],
+        [13, 530, 70],
+        [70, 3, 530],
+        [97, 65, 130],
+        [300, 7, 41],
+    ];
+
+    fn numbers<T: Real>(len: usize, seed: usize) -> Vec<T> {
+        (0..len)
+            .map(|i| T::from_f64(((i * 7919 + seed * 104_729) % 1009) as f64 / 504.0 - 1.0))
+            .collect()
+    }
+
+    /// A matrix by rows, or by columns.
+    fn matrix<T>(data: &[T], rows: usize, columns: usize, is_turned: bool) -> Matrix<'_, T> {
+        let by_rows = |rows, columns| Factor {
+            rows,
+            columns,
+            row_stride: columns as isize,
+            column_stride: 1,
+        };
+        let factor =
+            if is_turned { by_rows(columns, rows).turned() } else { by_rows(rows, columns) };
+        Matrix { data, start: 0, factor }
+    }
+
+    fn any_layout_gives_three_loops<T: Real>(micro: Micro<T>) {
+        let cases =
+            SHAPES.into_iter().flat_map(|shape| (0..8).map(move |layouts| (shape, layouts)));
+        for ([m, k, n], layouts) in cases {
+            let (a, b) = (numbers::<T>(m * k, 1), numbers::<T>(k * n, 2));
+            let left = matrix(&a, m, k, layouts & 1 > 0);
+            let right = matrix(&b, k, n, layouts & 2 > 0);
+            let before = if layouts & 4 > 0 { Before::AddedTo } else { Before::Overwritten };
+            let start = numbers::<T>(m * n, 3);
+            let (mut fast, mut plain) = (start.clone(), start);
+            let stripe = Stripe { left, right, rows: 0..m, columns: 0..n, before };
+            // SAFETY: the factors and the result have these extents.
+            unsafe { blocked::product_by(micro, stripe.product(fast.as_mut_ptr())) };
+            tiny(left, right, &mut plain, before);
+            // Both orders of k terms of at most 4 are off by k rounding errors of 4 k at most.
+            let allowed = (8 * k * k) as f64 * T::epsilon().as_f64();
+            for (x, y) in fast.iter().zip(&plain) {
+                let error = (x.as_f64() - y.as_f64()).abs();
+                assert!(error <= allowed, "{m} {k} {n}, layouts {layouts}: {x} and {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn products_of_any_layout_are_three_loops_on_any_cpu() {
+        singles::all().for_each(any_layout_gives_three_loops);
+        doubles::all().for_each(any_layout_gives_three_loops);
+    }
+
+    /// What makes it right to share out stripes, and to choose for each how its factors
+    /// are laid out.
+    #[test]
+    fn a_part_of_a_product_has_the_bits_of_the_whole() {
+        let [m, k, n] = [130, 530, 200];
+        let (a, b) = (numbers::<f32>(m * k, 1), numbers::<f32>(k * n, 2));
+        for layouts in 0..4 {
+            let (left, right) =
+                (matrix(&a, m, k, layouts & 1 > 0), matrix(&b, k, n, layouts & 2 > 0));
+            let mut whole = vec![0.0; m * n];
+            product(left, right, &mut whole, Before::Overwritten);
+            for (rows, columns) in
+                [(0..130, 17..150), (37..90, 0..200), (100..103, 5..180), (1..129, 64..128)]
+            {
+                let own_left = left.part(rows.clone(), 0..k);
+                let own_right = right.part(0..k, columns.clone());
+                let mut out = vec![0.0; rows.len() * columns.len()];
+                product(own_left, own_right, &mut out, Before::Overwritten);
+                for (i, row) in rows.clone().enumerate() {
+                    let expected = &whole[row * n..][columns.clone()];
+                    let got = &out[i * columns.len()..][..columns.len()];
+                    assert!(expected.iter().zip(got).all(|(x, y)| x.to_bits() == y.to_bits()));
+                }
+            }
+        }
     }
 }

@@ -1,0 +1,347 @@
+//! The loops around the micro-kernels.
+//!
+//! A tile of the result is a few rows of `A` times a *panel*, as many columns of `B` as
+//! the micro-kernel takes. Terms are cut at a depth at which a tile's rows stay in the
+//! first-level cache, columns into groups whose panels stay in the second (Goto and van de
+//! Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008).
+//!
+//! Whether a factor is laid out anew depends on how it lies. Columns of `B` that lie side by
+//! side are read where they are, unless many tiles read them and they are far from term to
+//! term; those of a transposed factor are laid out by [transposing](super::transpose)
+//! squares. Numbers of `A` are read one by one, so its rows may lie anyhow, but not far
+//! from term to term.
+//!
+//! *Invariant*: the terms of an element are added in an order that depends on their
+//! number alone. So a product may be cut into stripes of any rows and columns.
+
+use std::cell::RefCell;
+
+use smallvec::SmallVec;
+
+use super::Micro;
+use crate::Real;
+use crate::kernel::dispatched;
+use crate::tensor::Elements;
+
+/// The most terms that a tile adds up before it is written.
+const DEPTH: usize = 512;
+/// Bytes of the panels that tiles go over in turn: a part of the second-level cache.
+const GROUP: usize = 1 << 20;
+/// Tiles whose rows are laid out at once, so that whole cache lines are read.
+const TILES: usize = 8;
+/// Bytes of the memory where factors are laid out, panels and tiles: a huge page.
+const MEMORY: usize = 2 << 20;
+/// Tiles that read a panel before it pays to lay it out for them.
+const FEW_TILES: usize = 8;
+/// Panels side by side that need not be laid out at all.
+const NEAR_PANELS: usize = 4;
+/// Panels that a tile's rows meet before it pays to lay them out.
+const FEW_PANELS: usize = 2;
+
+/// The rows or the columns of a factor, by pointer: where the first begins, and how far it is to
+/// the next, and to the next term.
+#[derive(Clone, Copy)]
+pub(super) struct Lines<T> {
+    pub(super) start: *const T,
+    pub(super) step: isize,
+    pub(super) term: isize,
+}
+
+impl<T> Lines<T> {
+    /// From this line and this term on.
+    ///
+    /// # Safety
+    /// The factor has both.
+    unsafe fn from(self, line: usize, term: usize) -> Self {
+        let offset = line as isize * self.step + term as isize * self.term;
+        // SAFETY: the caller's.
+        Self { start: unsafe { self.start.offset(offset) }, ..self }
+    }
+}
+
+/// A product, or a stripe of one.
+#[derive(Clone, Copy)]
+pub(super) struct Product<T> {
+    pub(super) rows: usize,
+    pub(super) terms: usize,
+    pub(super) columns: usize,
+    /// The rows of `A`.
+    pub(super) left: Lines<T>,
+    /// The columns of `B`.
+    pub(super) right: Lines<T>,
+    /// The first element of the result, whose columns lie side by side.
+    pub(super) out: *mut T,
+    /// How far it is to the next row.
+    pub(super) out_row: usize,
+    /// Whether the result is added to what stands there.
+    pub(super) adds: bool,
+}
+
+thread_local! {
+    /// Where factors are laid out: a group of panels, and the rows of some tiles.
+    static LAID_OUT: RefCell<Elements<f64>> = RefCell::default();
+}
+
+/// Parts of almost the same length, as few as a largest length allows.
+#[derive(Clone, Copy)]
+struct Parts {
+    whole: usize,
+    count: usize,
+}
+
+impl Parts {
+    fn of(whole: usize, largest: usize) -> Self {
+        Self { whole, count: whole.div_ceil(largest) }
+    }
+
+    /// Where a part begins, and how long it is.
+    fn get(self, part: usize) -> (usize, usize) {
+        let (len, longer) = (self.whole / self.count, self.whole % self.count);
+        (part * len + part.min(longer), len + usize::from(part < longer))
+    }
+
+    fn iter(self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.count).map(move |part| self.get(part))
+    }
+}
+
+/// Computes a product.
+///
+/// # Safety
+/// Every line and term of the factors can be read, every element of the result written,
+/// and nobody else reads or writes the result.
+pub(super) unsafe fn product<T: Real>(product: Product<T>) {
+    // SAFETY: the caller's.
+    unsafe { product_by(T::micro(), product) };
+}
+
+/// Computes a product by some of the CPU's micro-kernels.
+///
+/// # Safety
+/// As [`product`].
+pub(super) unsafe fn product_by<T: Real>(micro: Micro<T>, product: Product<T>) {
+    LAID_OUT.with_borrow_mut(|memory| {
+        if memory.is_empty() {
+            *memory = Elements::zeros(MEMORY / size_of::<f64>());
+        }
+        let memory: &mut [T] = bytemuck::cast_slice_mut(memory);
+        let (panels, tiles) = memory.split_at_mut(GROUP / size_of::<T>());
+        // SAFETY: the caller's.
+        unsafe { Blocked { micro, product, panels, tiles }.run() }
+    });
+}
+
+struct Blocked<'a, T: Real> {
+    micro: Micro<T>,
+    product: Product<T>,
+    panels: &'a mut [T],
+    tiles: &'a mut [T],
+}
+
+impl<T: Real> Blocked<'_, T> {
+    unsafe fn run(mut self) {
+        let Product { terms, columns, .. } = self.product;
+        let wide = self.micro.columns();
+        for (first, depth) in Parts::of(terms, DEPTH).iter() {
+            let group = (self.panels.len() / (depth * wide)).max(1) * wide;
+            for start in (0..columns).step_by(group) {
+                // SAFETY: the caller's.
+                unsafe { self.group(first, depth, start, group.min(columns - start)) };
+            }
+        }
+    }
+
+    /// Some terms of some columns of all rows.
+    unsafe fn group(&mut self, first: usize, depth: usize, start: usize, columns: usize) {
+        let Product { rows, left, right, out, out_row, adds, .. } = self.product;
+        let Micro { lanes, rows: high, kernels, .. } = self.micro;
+        let wide = self.micro.columns();
+        let tiles = Parts::of(rows, high);
+        let panels = (0..columns).step_by(wide).map(|begin| {
+            let columns = wide.min(columns - begin);
+            Panel { begin, columns, width: columns.next_multiple_of(lanes) }
+        });
+        let lays_all_out = right.step != 1
+            || tiles.count > FEW_TILES && right.term.unsigned_abs() > NEAR_PANELS * wide;
+        let lays_out = |panel: &Panel| lays_all_out || panel.columns < panel.width;
+        let lays_tiles_out = left.term != 1 && columns > FEW_PANELS * wide;
+        // SAFETY: the caller's, for each of the places.
+        unsafe {
+            for panel in panels.clone().filter(lays_out) {
+                let to = &mut self.panels[panel.begin * depth..][..panel.width * depth];
+                let from = right.from(start + panel.begin, first);
+                self.micro.lay_out(from, panel.columns, depth, to);
+            }
+            for (tile, (row, rows)) in tiles.iter().enumerate() {
+                let mut lines = left.from(row, first);
+                if lays_tiles_out {
+                    let place = tile % TILES;
+                    if place == 0 {
+                        let to = &mut self.tiles[..TILES * high * depth];
+                        let own = (tile..tiles.count.min(tile + TILES)).map(|i| tiles.get(i));
+                        lay_out_rows(left.from(0, first), own, depth, high, to);
+                    }
+                    let start = self.tiles[place * high * depth..].as_ptr();
+                    lines = Lines { start, step: 1, term: high as isize };
+                }
+                for panel in panels.clone() {
+                    let begin = start + panel.begin;
+                    let (numbers, term) = match lays_out(&panel) {
+                        true => (self.panels[panel.begin * depth..].as_ptr(), panel.width as isize),
+                        false => (right.from(begin, first).start, right.term),
+                    };
+                    let kernel = kernels[(panel.width / lanes - 1) * high + rows - 1];
+                    // The library's names: its results lie column by column, so that its
+                    // left factor is our right one.
+                    let (dst_cs, dst_rs) = (out_row as isize, 1);
+                    let (lhs_cs, rhs_rs, rhs_cs) = (term, lines.term, lines.step);
+                    let (alpha, beta) = (T::one(), T::one());
+                    // 0: the result is overwritten; 1: added to.
+                    let alpha_status = u8::from(adds || first > 0);
+                    kernel(
+                        panel.columns,
+                        rows,
+                        depth,
+                        out.add(row * out_row + begin),
+                        numbers,
+                        lines.start,
+                        dst_cs,
+                        dst_rs,
+                        lhs_cs,
+                        rhs_rs,
+                        rhs_cs,
+                        alpha,
+                        beta,
+                        alpha_status,
+                        false,
+                        false,
+                        false,
+                        std::ptr::null(),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Columns of a group that a tile meets at once.
+struct Panel {
+    begin: usize,
+    columns: usize,
+    /// Their number, filled up to whole vectors.
+    width: usize,
+}
+
+impl<T: Real> Micro<T> {
+    /// Lays the columns of a panel out term by term, with zeros for those that it lacks.
+    ///
+    /// # Safety
+    /// The columns have so many terms.
+    unsafe fn lay_out(&self, from: Lines<T>, columns: usize, depth: usize, to: &mut [T]) {
+        let width = columns.next_multiple_of(self.lanes);
+        assert_eq!(to.len(), width * depth, "a panel has a place");
+        // SAFETY: the caller's for the reading; terms times columns have their places in `to`.
+        unsafe {
+            let column = |j: usize, term: usize| from.from(j, term).start;
+            let out = to.as_mut_ptr();
+            let mut done = 0;
+            if from.step == 1 {
+                dispatched(
+                    #[inline(always)]
+                    || {
+                        for term in 0..depth {
+                            copy_row(column(0, term), out.add(term * width), columns);
+                        }
+                    },
+                );
+                done = columns;
+            } else if from.term == 1 {
+                let squares = depth / self.lanes * self.lanes;
+                while done + self.lanes <= columns {
+                    for term in (0..squares).step_by(self.lanes) {
+                        let to = out.add(term * width + done);
+                        (self.transpose)(column(done, term), from.step, to, width);
+                    }
+                    for term in squares..depth {
+                        for j in done..done + self.lanes {
+                            *out.add(term * width + j) = *column(j, term);
+                        }
+                    }
+                    done += self.lanes;
+                }
+            }
+            for term in 0..depth {
+                for j in done..columns {
+                    *out.add(term * width + j) = *column(j, term);
+                }
+                for j in columns..width {
+                    *out.add(term * width + j) = T::zero();
+                }
+            }
+        }
+    }
+}
+
+/// Copies a row of a panel; the lengths that occur are told to the compiler.
+///
+/// # Safety
+/// As [`std::ptr::copy_nonoverlapping`].
+#[inline(always)]
+unsafe fn copy_row<T: Real>(from: *const T, to: *mut T, len: usize) {
+    // SAFETY: the caller's.
+    unsafe {
+        match len {
+            64 => to.cast::<[T; 64]>().write(from.cast::<[T; 64]>().read()),
+            32 => to.cast::<[T; 32]>().write(from.cast::<[T; 32]>().read()),
+            16 => to.cast::<[T; 16]>().write(from.cast::<[T; 16]>().read()),
+            6 => to.cast::<[T; 6]>().write(from.cast::<[T; 6]>().read()),
+            5 => to.cast::<[T; 5]>().write(from.cast::<[T; 5]>().read()),
+            _ => std::ptr::copy_nonoverlapping(from, to, len),
+        }
+    }
+}
+
+/// Lays the rows of some tiles out, one tile after another, each term by term.
+///
+/// # Safety
+/// The rows have so many terms.
+unsafe fn lay_out_rows<T: Real>(
+    from: Lines<T>,
+    tiles: impl Iterator<Item = (usize, usize)>,
+    depth: usize,
+    high: usize,
+    to: &mut [T],
+) {
+    let tiles: SmallVec<[(usize, usize); TILES]> = tiles.collect();
+    for term in 0..depth {
+        for (tile, &(row, rows)) in tiles.iter().enumerate() {
+            let to = &mut to[(tile * depth + term) * high..][..rows];
+            // SAFETY: the caller's.
+            let line = |i: usize| unsafe { from.from(row + i, term).start };
+            if from.step == 1 {
+                // SAFETY: the rows lie side by side.
+                unsafe { copy_row(line(0), to.as_mut_ptr(), rows) };
+            } else {
+                for (i, to) in to.iter_mut().enumerate() {
+                    // SAFETY: the caller's.
+                    *to = unsafe { *line(i) };
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_the_whole_evenly() {
+        for (whole, largest) in [(1, 6), (6, 6), (7, 6), (32, 6), (128, 6), (1000, 512)] {
+            let parts: Vec<_> = Parts::of(whole, largest).iter().collect();
+            assert_eq!(parts.iter().map(|&(_, len)| len).sum::<usize>(), whole);
+            assert!(parts.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0));
+            assert!(parts.iter().all(|&(_, len)| len <= largest && len + 1 >= parts[0].1));
+        }
+    }
+}

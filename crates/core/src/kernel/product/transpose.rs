@@ -1,0 +1,107 @@
+//! Transposing a small square, for factors that are read across their rows.
+//!
+//! The loops in [blocked](super::blocked) lay such a factor out anew, square by
+//! square. One element at a time that takes as long as a good part of the product
+//! itself; in registers, two vectors are exchanged crosswise at a time.
+
+/// Reads rows that are so many elements apart, and writes columns as rows.
+pub(in super::super) type Transpose<T> = unsafe fn(*const T, isize, *mut T, usize);
+
+/// A square of `N` rows, one element at a time.
+///
+/// # Safety
+/// `N` elements each can be read in rows `from + i row`, and written at `to + j column`.
+pub(super) unsafe fn plain<T: Copy, const N: usize>(
+    from: *const T,
+    row: isize,
+    to: *mut T,
+    column: usize,
+) {
+    for i in 0..N {
+        for j in 0..N {
+            // SAFETY: the caller's.
+            unsafe { *to.add(j * column + i) = *from.offset(i as isize * row).add(j) };
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx512 {
+    use std::arch::x86_64::*;
+
+    /// 16 x 16 elements: pairs, fours, and the four quarters of a vector.
+    ///
+    /// # Safety
+    /// As [`plain`](super::plain), on a CPU with AVX-512.
+    #[target_feature(enable = "avx512f")]
+    pub(in super::super) unsafe fn f32s(from: *const f32, row: isize, to: *mut f32, column: usize) {
+        // SAFETY: the caller's.
+        let rows: [__m512; 16] =
+            std::array::from_fn(|i| unsafe { _mm512_loadu_ps(from.offset(i as isize * row)) });
+        // Within each quarter, places 4q and 4q + 1 of two rows, then of four.
+        let mut pairs = rows;
+        for i in (0..16).step_by(2) {
+            pairs[i] = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
+            pairs[i + 1] = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
+        }
+        let double = |x| _mm512_castps_pd(x);
+        let mut fours = pairs;
+        for i in (0..16).step_by(4) {
+            for half in 0..2 {
+                let (a, b) = (double(pairs[i + half]), double(pairs[i + half + 2]));
+                fours[i + 2 * half] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+                fours[i + 2 * half + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+            }
+        }
+        // `fours[4 g + c]` holds, in quarter q, column 4 q + c of rows 4 g to 4 g + 3.
+        for c in 0..4 {
+            let low = _mm512_shuffle_f32x4::<0x88>(fours[c], fours[4 + c]);
+            let high = _mm512_shuffle_f32x4::<0x88>(fours[8 + c], fours[12 + c]);
+            let low_odd = _mm512_shuffle_f32x4::<0xdd>(fours[c], fours[4 + c]);
+            let high_odd = _mm512_shuffle_f32x4::<0xdd>(fours[8 + c], fours[12 + c]);
+            let columns = [
+                _mm512_shuffle_f32x4::<0x88>(low, high),
+                _mm512_shuffle_f32x4::<0x88>(low_odd, high_odd),
+                _mm512_shuffle_f32x4::<0xdd>(low, high),
+                _mm512_shuffle_f32x4::<0xdd>(low_odd, high_odd),
+            ];
+            for (quarter, values) in columns.into_iter().enumerate() {
+                // SAFETY: the caller's.
+                unsafe { _mm512_storeu_ps(to.add((4 * quarter + c) * column), values) };
+            }
+        }
+    }
+
+    /// 8 x 8 elements.
+    ///
+    /// # Safety
+    /// As [`plain`](super::plain), on a CPU with AVX-512.
+    #[target_feature(enable = "avx512f")]
+    pub(in super::super) unsafe fn f64s(from: *const f64, row: isize, to: *mut f64, column: usize) {
+        // SAFETY: the caller's.
+        let rows: [__m512d; 8] =
+            std::array::from_fn(|i| unsafe { _mm512_loadu_pd(from.offset(i as isize * row)) });
+        let mut pairs = rows;
+        for i in (0..8).step_by(2) {
+            pairs[i] = _mm512_unpacklo_pd(rows[i], rows[i + 1]);
+            pairs[i + 1] = _mm512_unpackhi_pd(rows[i], rows[i + 1]);
+        }
+        // `pairs[2 g + c]` holds, in quarter q, column 2 q + c of rows 2 g and 2 g + 1.
+        for c in 0..2 {
+            let low = _mm512_shuffle_f64x2::<0x88>(pairs[c], pairs[2 + c]);
+            let high = _mm512_shuffle_f64x2::<0x88>(pairs[4 + c], pairs[6 + c]);
+            let low_odd = _mm512_shuffle_f64x2::<0xdd>(pairs[c], pairs[2 + c]);
+            let high_odd = _mm512_shuffle_f64x2::<0xdd>(pairs[4 + c], pairs[6 + c]);
+            let columns = [
+                _mm512_shuffle_f64x2::<0x88>(low, high),
+                _mm512_shuffle_f64x2::<0x88>(low_odd, high_odd),
+                _mm512_shuffle_f64x2::<0xdd>(low, high),
+                _mm512_shuffle_f64x2::<0xdd>(low_odd, high_odd),
+            ];
+            for (quarter, values) in columns.into_iter().enumerate() {
+                // SAFETY: the caller's.
+                unsafe { _mm512_storeu_pd(to.add((2 * quarter + c) * column), values) };
+            }
+        }
+    }
+}
