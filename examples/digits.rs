@@ -89,6 +89,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (mut net, mut adam) = (Net::new(rng), Adam::new(2e-3));
     println!("{}\n", Summary::of(&net, |net, tape| net.forward(tape.constant([[0.0; 64]]))));
     let mut trainer = Trainer::new(epochs)
+        .option("data", data.display())
         .keep_best(Best::lowest("validation loss").patience(15))
         .checkpoint(out.join("checkpoint.safetensors"));
     if resume {

@@ -84,6 +84,17 @@ impl<D: Dataset> DataLoader<D> {
         &self.dataset
     }
 
+    /// What decides on the bits of its epochs, besides the samples themselves.
+    pub(crate) fn options(&self) -> [(&'static str, String); 4] {
+        let seed = self.seed.map_or_else(|| "none".to_owned(), |seed| seed.to_string());
+        [
+            ("samples", self.dataset.len().to_string()),
+            ("batch_size", self.batch_size.to_string()),
+            ("shuffled", seed),
+            ("drop_last", self.drop_last.to_string()),
+        ]
+    }
+
     /// The number of batches of an epoch.
     pub fn len(&self) -> usize {
         let (samples, size) = (self.dataset.len(), self.batch_size);
