@@ -261,8 +261,8 @@ impl<T: Real> InstanceNorm<T> {
         }
     }
 
-    /// With running statistics of so many channels, which start with a mean of 0 and a variance of
-    /// 1. In [training](wengert_core::Tape::train), instances are normalised by their own mean and
+    /// With a running mean and variance of so many channels, which start with 0 and 1. In
+    /// [training](wengert_core::Tape::train), instances are normalised by their own mean and
     /// variance, whose means over the batch move the running ones, as in a
     /// [`BatchNorm`](super::BatchNorm): `running = (1 - momentum) running + momentum new`, with the
     /// unbiased variance. Otherwise all are normalised by the running ones.
