@@ -76,7 +76,7 @@ fn loss<'t>(
 fn main() -> Result<(), Box<dyn Error>> {
     let Options { epochs, seed, resume, data, out } = Options::parse();
     let clock = Instant::now();
-    let table = Table::read(data)?;
+    let table = Table::read(&data)?;
     let (pixels, labels) = (&table.columns()[..64], table.labels("digit", 10)?);
     let x = table.numbers::<f32>(pixels)?.map(|x| x / 16.0);
 
