@@ -205,6 +205,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut clock = Instant::now();
     let mut trainer = Trainer::new(epochs)
         .seed(u64::from(seed))
+        .option("data", data.display())
+        .option("dropout", dropout)
+        .option("epochs of the schedule", epochs)
         .quiet()
         .checkpoint(out.join("checkpoint.safetensors"))
         .schedule(|progress| rate(progress.epoch, epochs))

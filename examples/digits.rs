@@ -76,7 +76,7 @@ fn loss<'t>(
 fn main() -> Result<(), Box<dyn Error>> {
     let Options { epochs, seed, resume, data, out } = Options::parse();
     let clock = Instant::now();
-    let table = Table::read(data)?;
+    let table = Table::read(&data)?;
     let (pixels, labels) = (&table.columns()[..64], table.labels("digit", 10)?);
     let x = table.numbers::<f32>(pixels)?.map(|x| x / 16.0);
 
@@ -89,6 +89,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (mut net, mut adam) = (Net::new(rng), Adam::new(2e-3));
     println!("{}\n", Summary::of(&net, |net, tape| net.forward(tape.constant([[0.0; 64]]))));
     let mut trainer = Trainer::new(epochs)
+        .option("data", data.display())
         .keep_best(Best::lowest("validation loss").patience(15))
         .checkpoint(out.join("checkpoint.safetensors"));
     if resume {

@@ -8,7 +8,9 @@
 
 use wengert::Shape;
 use wengert::nn::random::MatlabRng;
-use wengert::nn::{Embedding, LayerNorm, LearnedPositions, StateError, TransformerEncoderLayer};
+use wengert::nn::{
+    AttentionMask, Embedding, LayerNorm, LearnedPositions, StateError, TransformerEncoderLayer,
+};
 use wengert::prelude::*;
 
 /// What is added to a variance.
@@ -117,7 +119,7 @@ impl Bert {
         let mut values = vec![self.norm.forward(x)];
         for layer in &self.layers {
             let x = values[values.len() - 1];
-            values.push(layer.forward_masked(x, Some(1.0 - mask)));
+            values.push(layer.forward_masked(x, &[AttentionMask::Keys(1.0 - mask)]));
         }
         values
     }

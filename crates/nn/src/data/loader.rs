@@ -4,7 +4,9 @@
 //! from that thread's own channel, so that they arrive in order whoever is faster. What is
 //! random about an epoch follows from the loader's seed and the epoch's number, and what
 //! is random about a batch from its number besides. So the bits do not depend on the
-//! number of threads, and an epoch can be had again without those before it.
+//! number of threads, and an epoch can be had again without those before it. Orders and batches
+//! have streams of their own, so that a run may give one seed to its loader and to its
+//! [`Trainer`](crate::train::Trainer): what the two draw has nothing in common.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -18,6 +20,10 @@ use crate::random::{derived_seed, shuffle};
 
 /// Batches that each thread may have ready.
 const AHEAD: usize = 2;
+/// The parts of a loader's seed from which orders are drawn, and what is random about batches:
+/// large, where nobody counts epochs.
+const ORDERS: u64 = u64::from_be_bytes(*b"orders..");
+const BATCHES: u64 = u64::from_be_bytes(*b"batches.");
 
 /// Makes epochs of batches of a dataset.
 ///
@@ -78,6 +84,17 @@ impl<D: Dataset> DataLoader<D> {
         &self.dataset
     }
 
+    /// What decides on the bits of its epochs, besides the samples themselves.
+    pub(crate) fn options(&self) -> [(&'static str, String); 4] {
+        let seed = self.seed.map_or_else(|| "none".to_owned(), |seed| seed.to_string());
+        [
+            ("samples", self.dataset.len().to_string()),
+            ("batch_size", self.batch_size.to_string()),
+            ("shuffled", seed),
+            ("drop_last", self.drop_last.to_string()),
+        ]
+    }
+
     /// The number of batches of an epoch.
     pub fn len(&self) -> usize {
         let (samples, size) = (self.dataset.len(), self.batch_size);
@@ -98,7 +115,7 @@ impl<D: Dataset> DataLoader<D> {
     pub fn order(&self, epoch: u64) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.dataset.len()).collect();
         if let Some(seed) = self.seed {
-            let seed = derived_seed(seed, epoch);
+            let seed = derived_seed(derived_seed(seed, ORDERS), epoch);
             shuffle(&mut order, &mut Xoshiro256PlusPlus::seed_from_u64(seed));
         }
         if self.drop_last {
@@ -113,7 +130,7 @@ impl<D: Dataset> DataLoader<D> {
             dataset: Arc::clone(&self.dataset),
             order: self.order(epoch),
             batch_size: self.batch_size,
-            seed: derived_seed(derived_seed(self.seed.unwrap_or(0), epoch), 0),
+            seed: derived_seed(derived_seed(self.seed.unwrap_or(0), BATCHES), epoch),
         });
         let threads = self.threads.min(plan.len());
         let workers = (0..threads).map(|first| Worker::start(&plan, first, threads)).collect();

@@ -10,6 +10,69 @@ use crate::{Module, Param, init};
 /// being finite it leaves a query that may see nothing with equal shares instead of NaN.
 const UNSEEN: f64 = -1e30;
 
+/// What queries do not see, or see less of.
+///
+/// ```
+/// use wengert_core::{Tape, Tensor};
+/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::{AttentionMask, MultiHeadAttention};
+///
+/// let attention = MultiHeadAttention::<f64>::new(4, 2, &mut MatlabRng::new(1));
+/// let tape = Tape::new();
+/// let x = tape.constant(Tensor::ones([1, 3, 4]));
+/// let filled_up = AttentionMask::Keys(tape.constant([[0.0, 0.0, 1.0]]));
+/// let distance = tape.constant([[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 0.0]]);
+/// let near = AttentionMask::Added(-0.5 * distance);
+/// let y = attention.attend_self(x, &[filled_up, near]);
+/// assert_eq!(y.shape()[..], [1, 3, 4]);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub enum AttentionMask<'t, T: Real> {
+    /// No query sees the keys for which this is not 0, of shape `[batch, keys]`: where sequences
+    /// were filled up to one length, say (PyTorch's `key_padding_mask`).
+    Keys(Var<'t, T>),
+    /// A query does not see a key where this is not 0, of a shape that broadcasts to `[batch, heads,
+    /// queries, keys]`: PyTorch's `attn_mask` of truth values.
+    Pairs(Var<'t, T>),
+    /// This is added to the scores, of a shape as for [`Pairs`](Self::Pairs): PyTorch's `attn_mask`
+    /// of floats. It may be a parameter, such as a bias for each distance.
+    Added(Var<'t, T>),
+}
+
+impl<'t, T: Real> AttentionMask<'t, T> {
+    /// Scores `[batch, heads, queries, keys]` with what is not seen far down.
+    #[track_caller]
+    fn on(self, scores: Var<'t, T>) -> Var<'t, T> {
+        let shape = scores.shape();
+        let suits = |mask: Var<'t, T>| {
+            assert!(
+                mask.shape().broadcasts_to(&shape),
+                "a mask broadcasts to {shape}, [batch, heads, queries, keys], and this is {}",
+                mask.describe()
+            );
+        };
+        match self {
+            Self::Keys(mask) => {
+                let (batch, keys) = (shape[0], shape[3]);
+                assert!(
+                    mask.shape()[..] == [batch, keys],
+                    "a mask of keys has shape [{batch}, {keys}], and this is {}",
+                    mask.describe()
+                );
+                scores.masked_fill(mask.reshape([batch, 1, 1, keys]), UNSEEN)
+            }
+            Self::Pairs(mask) => {
+                suits(mask);
+                scores.masked_fill(mask, UNSEEN)
+            }
+            Self::Added(mask) => {
+                suits(mask);
+                scores + mask
+            }
+        }
+    }
+}
+
 /// Scaled dot-product attention in heads (Vaswani et al., 2017):
 ///
 /// ```text
@@ -19,10 +82,12 @@ const UNSEEN: f64 = -1e30;
 /// where queries, keys and values are linear maps of the inputs. Sequences have shape
 /// `[batch, time, width]`. Parameters have PyTorch's names: `in_proj_weight` of shape `[3
 /// width, width]` and `in_proj_bias` of shape `[3 width]`, for queries, keys and values in
-/// this order, and `out_proj.weight`, `out_proj.bias`.
+/// this order, and `out_proj.weight`, `out_proj.bias`. Where keys and values are of
+/// [other widths](Self::with_widths), there are `q_proj_weight`, `k_proj_weight` and
+/// `v_proj_weight` in place of the first.
 ///
 /// As a [`Layer`] a sequence attends to itself; [`attend`](Self::attend) has other keys and
-/// values, and masks.
+/// values; both take [masks](AttentionMask).
 ///
 /// ```
 /// use wengert_core::{Tape, Tensor};
@@ -38,8 +103,15 @@ const UNSEEN: f64 = -1e30;
 /// ```
 #[derive(Clone, Debug, Module)]
 pub struct MultiHeadAttention<T: Real> {
-    /// The maps to queries, keys and values, of shape `[3 width, width]`.
-    pub in_proj_weight: Param<T>,
+    /// The maps to queries, keys and values, of shape `[3 width, width]`, if all are made of
+    /// vectors of one width.
+    pub in_proj_weight: Option<Param<T>>,
+    /// Else the map to queries, of shape `[width, width]`.
+    pub q_proj_weight: Option<Param<T>>,
+    /// And that to keys, of shape `[width, width of keys]`.
+    pub k_proj_weight: Option<Param<T>>,
+    /// And that to values, of shape `[width, width of values]`.
+    pub v_proj_weight: Option<Param<T>>,
     /// What is added to them, of shape `[3 width]`.
     pub in_proj_bias: Param<T>,
     /// The map of what the heads give, put together.
@@ -57,14 +129,48 @@ impl<T: Real> MultiHeadAttention<T> {
     /// If the width does not divide into the heads.
     #[track_caller]
     pub fn new<R: Rng + ?Sized>(width: usize, heads: usize, rng: &mut R) -> Self {
+        Self::with_widths(width, width, width, heads, rng)
+    }
+
+    /// As [`new`](Self::new), with keys and values that are made of vectors of other widths:
+    /// PyTorch's `kdim` and `vdim`.
+    ///
+    /// ```
+    /// # use wengert_core::{Tape, Tensor};
+    /// # use wengert_nn::{MultiHeadAttention, random::MatlabRng};
+    /// let rng = &mut MatlabRng::new(1);
+    /// let attention = MultiHeadAttention::<f64>::with_widths(4, 3, 5, 2, rng);
+    /// let tape = Tape::new();
+    /// let ones = |time, width| tape.constant(Tensor::ones([1, time, width]));
+    /// let y = attention.attend(ones(2, 4), ones(7, 3), ones(7, 5), &[]);
+    /// assert_eq!(y.shape()[..], [1, 2, 4]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the width does not divide into the heads.
+    #[track_caller]
+    pub fn with_widths<R: Rng + ?Sized>(
+        width: usize,
+        keys: usize,
+        values: usize,
+        heads: usize,
+        rng: &mut R,
+    ) -> Self {
         assert!(
             heads > 0 && width.is_multiple_of(heads),
             "a width of {width} does not divide into {heads} heads"
         );
         let mut out_proj = Linear::new(width, width, rng);
         out_proj.bias = Some(Param::new(Tensor::zeros([width])));
+        let is_one = keys == width && values == width;
+        let mut weight = |is_there: bool, rows: usize, columns: usize| {
+            is_there.then(|| Param::new(init::xavier_uniform([rows, columns], rng)))
+        };
         Self {
-            in_proj_weight: Param::new(init::xavier_uniform([3 * width, width], rng)),
+            in_proj_weight: weight(is_one, 3 * width, width),
+            q_proj_weight: weight(!is_one, width, width),
+            k_proj_weight: weight(!is_one, width, keys),
+            v_proj_weight: weight(!is_one, width, values),
             in_proj_bias: Param::new(Tensor::zeros([3 * width])),
             out_proj,
             heads,
@@ -89,36 +195,34 @@ impl<T: Real> MultiHeadAttention<T> {
         Self { dropout: Dropout::new(p), ..self }
     }
 
-    /// A sequence attends to itself, without the keys that a mask is not 0 for: of shape
-    /// `[batch, time]`, where sequences were filled up to one length, say (PyTorch's
-    /// `key_padding_mask`).
+    /// A sequence attends to itself, within some masks.
     ///
     /// # Panics
-    /// If the shapes are not of this kind.
+    /// If the shapes are not of this kind, or keys and values are of other widths.
     #[track_caller]
-    pub fn attend_self<'t>(&self, x: Var<'t, T>, mask: Option<Var<'t, T>>) -> Var<'t, T> {
-        let [batch, time, width] = self.sequence("x", x);
+    pub fn attend_self<'t>(&self, x: Var<'t, T>, masks: &[AttentionMask<'t, T>]) -> Var<'t, T> {
+        let Some(weight) = &self.in_proj_weight else { return self.attend(x, x, x, masks) };
+        let width = self.out_proj.inputs();
+        let [batch, time] = sequence("x", x, width);
         let tape = x.tape();
-        let projected =
-            x.matmul_transposed(self.in_proj_weight.on(tape)) + self.in_proj_bias.on(tape);
+        let projected = x.matmul_transposed(weight.on(tape)) + self.in_proj_bias.on(tape);
         let head = width / self.heads;
         // One product and one view serve all three.
         let parts = projected.reshape([batch, time, 3, self.heads, head]).permute([2, 0, 3, 1, 4]);
         let [q, k, v] = [0, 1, 2].map(|i| parts.slice(0, i..i + 1).squeeze(0));
-        self.mix(q, k, v, mask)
+        self.mix(q, k, v, masks)
     }
 
-    /// Queries of one sequence, keys and values of others, which have one time: without the
-    /// keys that a mask of shape `[batch, time]` is not 0 for.
+    /// Queries of one sequence, keys and values of others, which have one time, within some masks.
     ///
     /// ```
     /// # use wengert_core::{Tape, Tensor};
-    /// # use wengert_nn::{MultiHeadAttention, random::MatlabRng};
+    /// # use wengert_nn::{AttentionMask, MultiHeadAttention, random::MatlabRng};
     /// let attention = MultiHeadAttention::<f64>::new(4, 2, &mut MatlabRng::new(1));
     /// let tape = Tape::new();
     /// let ones = |time| tape.constant(Tensor::ones([1, time, 4]));
-    /// let mask = tape.constant([[0.0, 0.0, 1.0]]);
-    /// let y = attention.attend(ones(2), ones(3), ones(3), Some(mask));
+    /// let mask = AttentionMask::Keys(tape.constant([[0.0, 0.0, 1.0]]));
+    /// let y = attention.attend(ones(2), ones(3), ones(3), &[mask]);
     /// assert_eq!(y.shape()[..], [1, 2, 4]);
     /// ```
     ///
@@ -130,26 +234,35 @@ impl<T: Real> MultiHeadAttention<T> {
         query: Var<'t, T>,
         key: Var<'t, T>,
         value: Var<'t, T>,
-        mask: Option<Var<'t, T>>,
+        masks: &[AttentionMask<'t, T>],
     ) -> Var<'t, T> {
-        let shapes = [self.sequence("query", query), self.sequence("key", key)];
+        let width = self.out_proj.inputs();
+        let tape = query.tape();
+        let weights = match &self.in_proj_weight {
+            Some(weight) => {
+                let weight = weight.on(tape);
+                [0, 1, 2].map(|part| weight.slice(0, part * width..(part + 1) * width))
+            }
+            None => [&self.q_proj_weight, &self.k_proj_weight, &self.v_proj_weight]
+                .map(|weight| weight.as_ref().expect("one for each, or one for all").on(tape)),
+        };
+        let given = [("query", query), ("key", key), ("value", value)];
+        let shapes: [_; 3] =
+            std::array::from_fn(|i| sequence(given[i].0, given[i].1, weights[i].shape()[1]));
         assert!(
-            self.sequence("value", value) == shapes[1] && shapes[0][0] == shapes[1][0],
-            "keys and values are of one shape and queries of their batch\n  query: {}\n  key: {}\n  value: {}",
+            shapes[2] == shapes[1] && shapes[0][0] == shapes[1][0],
+            "keys and values are of one time and queries of their batch\n  query: {}\n  key: {}\n  value: {}",
             query.describe(),
             key.describe(),
             value.describe()
         );
-        let width = shapes[0][2];
-        let tape = query.tape();
-        let (weight, bias) = (self.in_proj_weight.on(tape), self.in_proj_bias.on(tape));
-        let project = |x: Var<'t, T>, part: usize| {
-            let rows = part * width..(part + 1) * width;
-            let y = x.matmul_transposed(weight.slice(0, rows.clone())) + bias.slice(0, rows);
-            let shape = x.shape();
-            y.reshape([shape[0], shape[1], self.heads, width / self.heads]).permute([0, 2, 1, 3])
-        };
-        self.mix(project(query, 0), project(key, 1), project(value, 2), mask)
+        let bias = self.in_proj_bias.on(tape);
+        let [q, k, v] = std::array::from_fn(|i| {
+            let bias = bias.slice(0, i * width..(i + 1) * width);
+            let ([batch, time], y) = (shapes[i], given[i].1.matmul_transposed(weights[i]) + bias);
+            y.reshape([batch, time, self.heads, width / self.heads]).permute([0, 2, 1, 3])
+        });
+        self.mix(q, k, v, masks)
     }
 
     /// The values of all heads in the shares that their keys have in a query.
@@ -159,7 +272,7 @@ impl<T: Real> MultiHeadAttention<T> {
         q: Var<'t, T>,
         k: Var<'t, T>,
         v: Var<'t, T>,
-        mask: Option<Var<'t, T>>,
+        masks: &[AttentionMask<'t, T>],
     ) -> Var<'t, T> {
         let shape = q.shape();
         let &[batch, heads, time, head] = &shape[..] else { unreachable!("four axes were made") };
@@ -170,33 +283,19 @@ impl<T: Real> MultiHeadAttention<T> {
         } else {
             scores
         };
-        let scores = match mask {
-            Some(mask) => {
-                assert!(
-                    mask.shape()[..] == [batch, keys],
-                    "a mask of keys has shape [{batch}, {keys}], and this is {}",
-                    mask.describe()
-                );
-                scores.masked_fill(mask.reshape([batch, 1, 1, keys]), UNSEEN)
-            }
-            None => scores,
-        };
+        let scores = masks.iter().fold(scores, |scores, mask| mask.on(scores));
         let shares = self.dropout.forward(scores.softmax(-1));
         let mixed = shares.matmul(v).permute([0, 2, 1, 3]).reshape([batch, time, heads * head]);
         self.out_proj.forward(mixed)
     }
+}
 
-    /// The extents of a sequence.
-    #[track_caller]
-    fn sequence(&self, name: &str, x: Var<'_, T>) -> [usize; 3] {
-        let width = self.out_proj.inputs();
-        match x.shape()[..] {
-            [batch, time, given] if given == width => [batch, time, width],
-            _ => panic!(
-                "attention takes sequences [batch, time, {width}]\n  {name}: {}",
-                x.describe()
-            ),
-        }
+/// Batch and time of a sequence of vectors of some width.
+#[track_caller]
+fn sequence<T: Real>(name: &str, x: Var<'_, T>, width: usize) -> [usize; 2] {
+    match x.shape()[..] {
+        [batch, time, given] if given == width => [batch, time],
+        _ => panic!("attention takes sequences [batch, time, {width}]\n  {name}: {}", x.describe()),
     }
 }
 
@@ -207,7 +306,7 @@ impl<T: Real> Layer<T> for MultiHeadAttention<T> {
     /// If the input is not `[batch, time, width]`.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
-        self.attend_self(x, None)
+        self.attend_self(x, &[])
     }
 }
 

@@ -72,14 +72,14 @@ impl<T: Real> BatchNorm<T> {
     pub fn epsilon(self, epsilon: f64) -> Self {
         Self { epsilon, ..self }
     }
+}
 
-    /// Records that a buffer moves towards a batch's statistic, which is a number for the
-    /// next step and passes no derivative on.
-    fn move_towards<'t>(&self, buffer: &Param<T>, statistic: Var<'t, T>) {
-        let running = buffer.on(statistic.tape());
-        let difference = statistic.stop_gradient() - running;
-        buffer.assign(running + difference * T::from_f64(self.momentum));
-    }
+/// Records that a buffer moves towards a batch's statistic by a share of the way. That is a number
+/// for the next step and passes no derivative on.
+pub(super) fn move_towards<T: Real>(buffer: &Param<T>, statistic: Var<'_, T>, share: f64) {
+    let running = buffer.on(statistic.tape());
+    let difference = statistic.stop_gradient() - running;
+    buffer.assign(running + difference * T::from_f64(share));
 }
 
 impl<T: Real> Layer<T> for BatchNorm<T> {
@@ -104,8 +104,8 @@ impl<T: Real> Layer<T> for BatchNorm<T> {
         let channel_first = x.move_axis(1, 0);
         let rows = channel_first.reshape([channels, count]);
         let moments = rows.stop_gradient();
-        self.move_towards(&self.running_mean, moments.mean_over(1));
-        self.move_towards(&self.running_var, moments.var_over(1, 1));
+        move_towards(&self.running_mean, moments.mean_over(1), self.momentum);
+        move_towards(&self.running_var, moments.var_over(1, 1), self.momentum);
         let seen = self.num_batches_tracked.on(tape);
         self.num_batches_tracked.assign(seen + T::one());
         let normal = rows.layer_norm(self.epsilon).reshape(channel_first.shape());

@@ -24,7 +24,7 @@ pub use activation::{
     LogSigmoid, LogSoftmax, Mish, Prelu, Relu, Relu6, Selu, Sigmoid, Silu, Softmax, Softmin,
     Softplus, Softshrink, Softsign, Tanh, Tanhshrink,
 };
-pub use attention::MultiHeadAttention;
+pub use attention::{AttentionMask, MultiHeadAttention};
 pub use batch_norm::BatchNorm;
 pub use bilinear::Bilinear;
 pub use convolution::{
@@ -35,9 +35,9 @@ pub use embedding::{Embedding, LearnedPositions, SinusoidalPositions};
 pub use linear::Linear;
 pub use normalisation::{GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RmsNorm};
 pub use pooling::{
-    AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool, AdaptiveMaxPool1d,
-    AdaptiveMaxPool2d, AvgPool, AvgPool1d, AvgPool2d, AvgPool3d, GlobalAvgPool, GlobalMaxPool,
-    MaxPool, MaxPool1d, MaxPool2d, MaxPool3d,
+    AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool,
+    AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d, AvgPool, AvgPool1d, AvgPool2d,
+    AvgPool3d, GlobalAvgPool, GlobalMaxPool, MaxPool, MaxPool1d, MaxPool2d, MaxPool3d,
 };
 pub use recurrent::{
     Cell, Gru, GruCell, Lstm, LstmCell, Recurrent, ReluCell, ReluRnn, Rnn, RnnCell,

@@ -7,6 +7,7 @@
 use wengert_core::op::Pooling;
 use wengert_core::{Real, Shape, Tensor, Var};
 
+use super::batch_norm::move_towards;
 use super::{Layer, check_channels, per_channel};
 use crate::{Module, Param};
 
@@ -204,7 +205,8 @@ impl<T: Real> Layer<T> for GroupNorm<T> {
 
 /// Each channel of each sample of `[batch, channels, ..]` with mean 0 and variance 1
 /// (Ulyanov et al., 2016), and then, if [asked for](Self::affine), multiplied by a scale and
-/// shifted: PyTorch's `InstanceNorm1d`, `2d` and `3d`.
+/// shifted: PyTorch's `InstanceNorm1d`, `2d` and `3d`. With
+/// [running statistics](Self::track_running_stats), these are used outside of training.
 ///
 /// ```
 /// use wengert_core::{Tape, Tensor};
@@ -221,13 +223,28 @@ pub struct InstanceNorm<T: Real> {
     pub weight: Option<Param<T>>,
     /// What is added to each channel, if something is.
     pub bias: Option<Param<T>>,
+    /// The running mean of each channel, a buffer, if there is one.
+    pub running_mean: Option<Param<T>>,
+    /// The running variance of each channel, a buffer, if there is one.
+    pub running_var: Option<Param<T>>,
+    /// A buffer that PyTorch's state has as well, and which stays 0, as there.
+    pub num_batches_tracked: Option<Param<T>>,
+    momentum: f64,
     epsilon: f64,
 }
 
 impl<T: Real> InstanceNorm<T> {
     /// Without parameters, as PyTorch has it by default, and with an `epsilon` of 1e-5.
     pub fn new() -> Self {
-        Self { weight: None, bias: None, epsilon: EPSILON }
+        Self {
+            weight: None,
+            bias: None,
+            running_mean: None,
+            running_var: None,
+            num_batches_tracked: None,
+            momentum: 0.1,
+            epsilon: EPSILON,
+        }
     }
 
     /// With a scale of 1 and a shift of 0 for each of so many channels, to be trained.
@@ -244,6 +261,45 @@ impl<T: Real> InstanceNorm<T> {
         }
     }
 
+    /// With a running mean and variance of so many channels, which start with 0 and 1. In
+    /// [training](wengert_core::Tape::train), instances are normalised by their own mean and
+    /// variance, whose means over the batch move the running ones, as in a
+    /// [`BatchNorm`](super::BatchNorm): `running = (1 - momentum) running + momentum new`, with the
+    /// unbiased variance. Otherwise all are normalised by the running ones.
+    ///
+    /// ```
+    /// # use wengert_core::{Tape, Tensor};
+    /// # use wengert_nn::{InstanceNorm, Layer};
+    /// let norm = InstanceNorm::<f64>::new().track_running_stats(2).epsilon(0.0);
+    /// let tape = Tape::new();
+    /// let x = tape.constant(Tensor::full([1, 2, 3], 7.0));
+    /// assert_eq!(norm.forward(x).value(), x.value());
+    /// ```
+    ///
+    /// # Panics
+    /// If there are parameters of other channels.
+    #[must_use]
+    #[track_caller]
+    pub fn track_running_stats(self, channels: usize) -> Self {
+        if let Some(weight) = &self.weight {
+            let own = weight.len();
+            assert!(own == channels, "statistics of {channels} channels, and scales of {own}");
+        }
+        let buffer = |value| Some(Param::buffer(Tensor::full([channels], value)));
+        Self {
+            running_mean: buffer(T::zero()),
+            running_var: buffer(T::one()),
+            num_batches_tracked: Some(Param::buffer(Tensor::scalar(T::zero()))),
+            ..self
+        }
+    }
+
+    /// With another share of the new in the running statistics than PyTorch's 0.1.
+    #[must_use]
+    pub fn momentum(self, momentum: f64) -> Self {
+        Self { momentum, ..self }
+    }
+
     /// With another number added to the variance.
     #[must_use]
     pub fn epsilon(self, epsilon: f64) -> Self {
@@ -257,13 +313,39 @@ impl<T: Real> Default for InstanceNorm<T> {
     }
 }
 
+impl<T: Real> InstanceNorm<T> {
+    /// Each channel with mean 0 and variance 1, by its own statistics or the running ones.
+    #[track_caller]
+    fn normal<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        let rows = x.flatten(2, -1);
+        if let (Some(mean), Some(variance)) = (&self.running_mean, &self.running_var) {
+            check_channels("a normalisation", x, mean.len());
+            if !x.tape().is_training() {
+                let [mean, variance] =
+                    [mean, variance].map(|buffer| per_channel(buffer.on(x.tape()), x.rank()));
+                return (x - mean) / (variance + T::from_f64(self.epsilon)).sqrt();
+            }
+            assert!(
+                rows.shape()[2] > 1,
+                "training wants two elements of each channel, not {}",
+                x.describe()
+            );
+            let moments = rows.stop_gradient();
+            move_towards(mean, moments.mean_over(2).mean_over(0), self.momentum);
+            move_towards(variance, moments.var_over(2, 1).mean_over(0), self.momentum);
+        }
+        rows.layer_norm(self.epsilon).reshape(x.shape())
+    }
+}
+
 impl<T: Real> Layer<T> for InstanceNorm<T> {
     /// # Panics
-    /// If there are fewer than three axes, or other channels than the parameters'.
+    /// If there are fewer than three axes, other channels than those of parameters or statistics,
+    /// or, in training with statistics, channels of one element.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         assert!(x.rank() >= 3, "instances have axes [batch, channels, ..], not {}", x.describe());
-        let normal = x.flatten(2, -1).layer_norm(self.epsilon).reshape(x.shape());
+        let normal = self.normal(x);
         let (Some(weight), Some(bias)) = (&self.weight, &self.bias) else { return normal };
         check_channels("a normalisation", x, weight.len());
         let [weight, bias] = [weight, bias].map(|param| per_channel(param.on(x.tape()), x.rank()));

@@ -3,7 +3,7 @@
 use rand::Rng;
 use wengert_core::{Real, Var};
 
-use super::{Dropout, Layer, LayerNorm, Linear, MultiHeadAttention};
+use super::{AttentionMask, Dropout, Layer, LayerNorm, Linear, MultiHeadAttention};
 use crate::Module;
 
 /// What both kinds of layer can be told.
@@ -214,15 +214,14 @@ impl<T: Real> TransformerEncoderLayer<T> {
         Self { self_attn: self.self_attn.causal(), ..self }
     }
 
-    /// As [`forward`](Layer::forward), without the places that a mask of shape `[batch,
-    /// time]` is not 0 for.
+    /// As [`forward`](Layer::forward), with attention within some masks.
     ///
     /// # Panics
     /// If the shapes are not of this kind.
     #[track_caller]
-    pub fn forward_masked<'t>(&self, x: Var<'t, T>, mask: Option<Var<'t, T>>) -> Var<'t, T> {
+    pub fn forward_masked<'t>(&self, x: Var<'t, T>, masks: &[AttentionMask<'t, T>]) -> Var<'t, T> {
         let Self { options, dropout, .. } = *self;
-        let x = options.around(x, &self.norm1, dropout, |x| self.self_attn.attend_self(x, mask));
+        let x = options.around(x, &self.norm1, dropout, |x| self.self_attn.attend_self(x, masks));
         options.around(x, &self.norm2, dropout, |x| self.feed_forward(x))
     }
 }
@@ -232,7 +231,7 @@ impl<T: Real> Layer<T> for TransformerEncoderLayer<T> {
     /// If the input is not `[batch, time, width]`.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
-        self.forward_masked(x, None)
+        self.forward_masked(x, &[])
     }
 }
 
@@ -263,10 +262,27 @@ impl<T: Real> TransformerDecoderLayer<T> {
     /// If the sequences are not `[batch, time, width]` of one batch and width.
     #[track_caller]
     pub fn forward<'t>(&self, x: Var<'t, T>, memory: Var<'t, T>) -> Var<'t, T> {
+        self.forward_masked(x, memory, &[], &[])
+    }
+
+    /// As [`forward`](Self::forward), with attention of the sequence to itself within some masks,
+    /// and to the memory within others.
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward), and if the masks are not of these sequences.
+    #[track_caller]
+    pub fn forward_masked<'t>(
+        &self,
+        x: Var<'t, T>,
+        memory: Var<'t, T>,
+        own_masks: &[AttentionMask<'t, T>],
+        memory_masks: &[AttentionMask<'t, T>],
+    ) -> Var<'t, T> {
         let Self { options, dropout, .. } = *self;
-        let x = options.around(x, &self.norm1, dropout, |x| self.self_attn.forward(x));
+        let own = |x| self.self_attn.attend_self(x, own_masks);
+        let x = options.around(x, &self.norm1, dropout, own);
         let x = options.around(x, &self.norm2, dropout, |x| {
-            self.multihead_attn.attend(x, memory, memory, None)
+            self.multihead_attn.attend(x, memory, memory, memory_masks)
         });
         options.around(x, &self.norm3, dropout, |x| self.feed_forward(x))
     }

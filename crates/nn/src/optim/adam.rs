@@ -172,38 +172,93 @@ impl Rule for DecoupledMoments {
     }
 }
 
-/// NAdam (Dozat, "Incorporating Nesterov momentum into Adam", 2016), with a constant
-/// `b1`: Adam whose mean looks one step ahead,
+/// NAdam (Dozat, "Incorporating Nesterov momentum into Adam", 2016): Adam whose mean looks one step
+/// ahead, with a momentum that grows,
 ///
 /// ```text
-/// m' = b1 m / (1 - b1^(t+1)) + (1 - b1) g / (1 - b1^t)
+/// u_t = b1 (1 - 0.96^(t psi) / 2),   U_t = u_1 u_2 .. u_t
+/// m' = u_(t+1) m / (1 - U_(t+1)) + (1 - u_t) g / (1 - U_t)
 /// ```
 ///
-/// and the rest as in [`Adam`]. PyTorch lets `b1` grow with the step in addition.
+/// and the rest as in [`Adam`]; `psi = 0.004` unless set otherwise. As in PyTorch, the mean `m`
+/// itself keeps `b1`, and `u` is in the step alone.
+///
+/// ```
+/// use wengert_core::Tape;
+/// use wengert_nn::Param;
+/// use wengert_nn::optim::NAdam;
+///
+/// let mut weight = Param::new(1.0);
+/// let (mut nadam, mut tape) = (NAdam::new(0.1), Tape::new());
+/// for _ in 0..400 {
+///     tape.reset();
+///     let cost = (weight.on(&tape) - 3.0).square();
+///     nadam.step(&mut weight, &cost.backward());
+/// }
+/// assert!((weight.value().item() - 3.0_f64).abs() < 1e-2);
+/// ```
 pub type NAdam<T> = Optimiser<T, NesterovMoments>;
 
 /// The rule of [`NAdam`].
 #[derive(Clone, Debug)]
-pub struct NesterovMoments(Moments);
+pub struct NesterovMoments {
+    moments: Moments,
+    momentum_decay: f64,
+}
 
 impl<T: Real> NAdam<T> {
     /// Steps of a learning rate.
     pub fn new(rate: f64) -> Self {
-        Self::with_rule(NesterovMoments(Moments::STANDARD), rate)
+        let rule = NesterovMoments { moments: Moments::STANDARD, momentum_decay: 0.004 };
+        Self::with_rule(rule, rate)
     }
 
     /// With other shares of the means that a step keeps.
     #[must_use]
     pub fn betas(mut self, first: f64, second: f64) -> Self {
-        self.rule_mut().0.betas = [first, second];
+        self.rule_mut().moments.betas = [first, second];
         self
     }
 
     /// With another summand of the denominator.
     #[must_use]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.rule_mut().0.epsilon = epsilon;
+        self.rule_mut().moments.epsilon = epsilon;
         self
+    }
+
+    /// With another `psi`: how fast the momentum grows from half of `b1` to all of it.
+    ///
+    /// # Panics
+    /// If it is negative.
+    #[must_use]
+    #[track_caller]
+    pub fn momentum_decay(mut self, psi: f64) -> Self {
+        assert!(psi >= 0.0, "a momentum that grows has a decay of at least 0, not {psi}");
+        self.rule_mut().momentum_decay = psi;
+        self
+    }
+}
+
+impl NesterovMoments {
+    /// The momentum `u` of a step.
+    fn momentum(&self, step: u64) -> f64 {
+        let [beta, _] = self.moments.betas;
+        beta * (1.0 - 0.5 * 0.96_f64.powf(step as f64 * self.momentum_decay))
+    }
+
+    /// The product `U` of the momenta up to a step. A function of the step alone, so that nothing
+    /// else need be saved; a product that 1 does not feel is not followed any further, which is
+    /// after some fifty steps.
+    fn product(&self, step: u64) -> f64 {
+        let mut product = 1.0;
+        for earlier in 1..=step {
+            product *= self.momentum(earlier);
+            if product < f64::EPSILON / 4.0 {
+                break;
+            }
+        }
+        product
     }
 }
 
@@ -211,16 +266,16 @@ impl Rule for NesterovMoments {
     const STATES: &'static [&'static str] = Moments::STATES;
 
     fn settings(&self, rate: f64, step: u64) -> Settings {
-        let [beta, _] = self.0.betas;
-        let [_, scale, ..] = self.0.settings(rate, step);
-        let ahead = rate * beta / unbiased(beta, step + 1);
-        [ahead, rate * (1.0 - beta) / unbiased(beta, step), scale, 0.0]
+        let [_, scale, ..] = self.moments.settings(rate, step);
+        let [now, next] = [step, step + 1].map(|step| self.momentum(step));
+        let product = self.product(step);
+        [rate * next / (1.0 - product * next), rate * (1.0 - now) / (1.0 - product), scale, 0.0]
     }
 
     #[inline(always)]
     fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
         let [ahead, now, scale, _] = settings;
-        let [m, v] = self.0.means(g, states);
-        w - (ahead * m + now * g) / (v.sqrt() * scale + w.constant(self.0.epsilon))
+        let [m, v] = self.moments.means(g, states);
+        w - (ahead * m + now * g) / (v.sqrt() * scale + w.constant(self.moments.epsilon))
     }
 }

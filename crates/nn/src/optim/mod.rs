@@ -7,7 +7,8 @@
 //! an [`Average`] of weights.
 //!
 //! A [`Solver`] takes a cost that is the same at every step, and runs until it is done:
-//! [`Descent`], [`Lbfgs`], [`NewtonCg`] and, for sums of squares, [`LevenbergMarquardt`].
+//! [`Descent`], [`Lbfgs`], [`NewtonCg`] and, for sums of squares, [`LevenbergMarquardt`] and
+//! [`GaussNewton`].
 //! All see a model's trainable parameters as one vector, and end in an [`Outcome`]. A function
 //! of a plain vector needs no more than a [`Param`](crate::Param), which is a model.
 
@@ -34,8 +35,8 @@ pub use rule::{Rule, Settings};
 pub use schedule::{Plateau, PlateauState, Schedule};
 pub use sgd::{Momentum, Sgd};
 pub use solver::{
-    Curvature, Descent, Lbfgs, LevenbergMarquardt, Marquardt, NewtonCg, Outcome, Secants, Solver,
-    Steepest, StopReason,
+    Curvature, Descent, GaussNewton, Lbfgs, LevenbergMarquardt, LinearModel, Marquardt, NewtonCg,
+    Outcome, Secants, Solver, Steepest, StopReason,
 };
 
 use wengert_core::{Gradients, Real};

@@ -4,9 +4,12 @@
 //! in [`Optimiser::step`](super::Optimiser::step), and by variables, which record
 //! it, in a compiled [`TrainStep`](crate::TrainStep). Both give the same bits.
 
+use std::fmt::Debug;
+
 use wengert_core::Number;
 
-/// The formula of an optimiser.
+/// The formula of an optimiser. As [`Debug`] shows it, with all of its numbers, a checkpoint says of
+/// which rule it is.
 ///
 /// ```
 /// use wengert_core::{Number, Tape};
@@ -32,7 +35,7 @@ use wengert_core::Number;
 /// descent.step(&mut weight, &gradients);
 /// assert_eq!(weight.value().item(), 0.75);
 /// ```
-pub trait Rule: Clone + Sync {
+pub trait Rule: Clone + Debug + Sync {
     /// The names of the numbers that are remembered for each element; 0 at first.
     const STATES: &'static [&'static str];
 

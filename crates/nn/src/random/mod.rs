@@ -53,7 +53,10 @@ pub fn shuffle<X, R: Rng + ?Sized>(list: &mut [X], rng: &mut R) {
 /// `seed`, so that neighbouring seeds and parts have nothing in common.
 ///
 /// What is drawn for a part then does not depend on how much was drawn before it, and a
-/// run that goes on from an epoch draws as one that came from the beginning.
+/// run that goes on from an epoch draws as one that came from the beginning. Whatever counts
+/// epochs by itself takes a part of the seed of its own first, as the
+/// [`DataLoader`](crate::data::DataLoader) does; else equal seeds would make it draw the numbers of
+/// the [`Trainer`](crate::train::Trainer), which counts them from the seed as it is.
 ///
 /// ```
 /// use wengert_nn::random::derived_seed;

@@ -54,15 +54,17 @@ pub struct Checkpoint<T: Real> {
     pub best: Option<IndexMap<String, Tensor<T>>>,
     /// The epochs that are done.
     pub epochs: usize,
-    /// The seed of the run.
-    pub seed: u64,
+    /// What decides on the run besides its state, by name, in words: a run that goes on wants to
+    /// have the same. A [`Trainer`](super::Trainer) says here what it knows, and what it
+    /// [is told](super::Trainer::option); in a loop of one's own, whatever that wants to check.
+    pub options: IndexMap<String, String>,
     /// What the epochs came to.
     pub history: History,
 }
 
 impl<T: Real> Checkpoint<T> {
-    /// The state of a model and an optimiser, before the first epoch of a run with the
-    /// seed 0.
+    /// The state of a model and an optimiser, before the first epoch of a run of which nothing
+    /// else is said.
     pub fn of<M: Module<T> + ?Sized, R: Rule>(net: &M, optimiser: &Optimiser<T, R>) -> Self {
         Self {
             model: net.state_dict(),
@@ -71,7 +73,7 @@ impl<T: Real> Checkpoint<T> {
             rate: optimiser.rate(),
             best: None,
             epochs: 0,
-            seed: 0,
+            options: IndexMap::new(),
             history: History::default(),
         }
     }
@@ -111,13 +113,13 @@ impl<T: Real> Checkpoint<T> {
         arrays.push((HISTORY.to_owned(), Array::of(&Tensor::new(shape, columns.concat()))));
         // Rust writes a float with the digits that give it back exactly.
         let note = format!(
-            "version=1\nprecision={}\nepochs={}\nsteps={}\nrate={}\nseed={}\ncolumns={}",
+            "version=2\nprecision={}\nepochs={}\nsteps={}\nrate={}\noptions={}\ncolumns={}",
             T::NAME,
             self.epochs,
             self.steps,
             self.rate,
-            self.seed,
-            names.join("\t")
+            list(self.options.iter().flat_map(|(name, value)| [&**name, &**value])),
+            list(names.into_iter())
         );
         write_safetensors(path.as_ref(), arrays, (NOTE, &note))
     }
@@ -139,8 +141,8 @@ impl<T: Real> Checkpoint<T> {
         let refused = |key: &str, expected: &str| {
             source.error_at(0, format!("{key}: {expected}"), format!("`{}`", text(key)))
         };
-        if text("version") != "1" {
-            return Err(refused("version", "1"));
+        if text("version") != "2" {
+            return Err(refused("version", "2"));
         }
         if text("precision") != T::NAME {
             return Err(refused("precision", T::NAME));
@@ -152,16 +154,18 @@ impl<T: Real> Checkpoint<T> {
             };
             arrays.iter().filter_map(named).collect::<IndexMap<String, Tensor<T>>>()
         };
-        let names: Vec<&str> =
-            text("columns").split('\t').filter(|name| !name.is_empty()).collect();
+        let names = parts(text("columns"));
         let table = arrays.get(HISTORY).map(Array::tensor::<f64>);
         let table = table.filter(|table| table.shape().first() == Some(&names.len()));
         let table = table.ok_or_else(|| refused("columns", "a row of `history` for each"))?;
         let mut history = History::default();
         for epoch in 0..table.shape().get(1).copied().unwrap_or(0) {
             let row = names.iter().enumerate();
-            history.push(row.map(|(column, name)| (*name, table.at(&[column, epoch]))));
+            history.push(row.map(|(column, name)| (&**name, table.at(&[column, epoch]))));
         }
+        let options = parts(text("options"));
+        let options: Option<IndexMap<String, String>> =
+            options.chunks(2).map(|pair| Some((pair[0].clone(), pair.get(1)?.clone()))).collect();
         let best = of(BEST);
         Ok(Self {
             model: of(MODEL),
@@ -170,8 +174,43 @@ impl<T: Real> Checkpoint<T> {
             rate: text("rate").parse().map_err(|_| refused("rate", "a number"))?,
             best: (!best.is_empty()).then_some(best),
             epochs: number("epochs")? as usize,
-            seed: number("seed")?,
+            options: options.ok_or_else(|| refused("options", "names and values"))?,
             history,
         })
     }
+}
+
+/// What is written for characters that would end a part or a line.
+const ESCAPES: [(char, char); 4] = [('\\', '\\'), ('\t', 't'), ('\n', 'n'), ('\r', 'r')];
+
+/// Texts in one line.
+fn list<'a>(parts: impl Iterator<Item = &'a str>) -> String {
+    let mut line = String::new();
+    for (i, part) in parts.enumerate() {
+        line.extend((i > 0).then_some('\t'));
+        for letter in part.chars() {
+            match ESCAPES.iter().find(|(from, _)| *from == letter) {
+                Some(&(_, to)) => line.extend(['\\', to]),
+                None => line.push(letter),
+            }
+        }
+    }
+    line
+}
+
+/// The texts in a line: the inverse of [`list`], of which an empty line is an empty list.
+fn parts(line: &str) -> Vec<String> {
+    let unescaped = |part: &str| {
+        let mut letters = part.chars();
+        let next = || match letters.next()? {
+            '\\' => {
+                let letter = letters.next()?;
+                let escape = ESCAPES.iter().find(|(_, to)| *to == letter);
+                Some(escape.map_or(letter, |&(from, _)| from))
+            }
+            letter => Some(letter),
+        };
+        std::iter::from_fn(next).collect()
+    };
+    if line.is_empty() { Vec::new() } else { line.split('\t').map(unescaped).collect() }
 }

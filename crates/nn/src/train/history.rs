@@ -1,5 +1,6 @@
 //! What a run has come to, epoch by epoch.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use indexmap::IndexMap;
@@ -60,9 +61,10 @@ impl History {
     }
 
     /// The table as text, with commas between values, which are written with as many
-    /// digits as they have.
+    /// digits as they have. Names with commas, quotes or line ends are quoted (RFC 4180), as
+    /// [`Table`](crate::data::Table) reads them.
     pub fn to_csv(&self) -> String {
-        let names = self.columns.keys().map(|name| format!(",{name}"));
+        let names = self.columns.keys().map(|name| format!(",{}", quoted(name)));
         let mut text = format!("epoch{}\n", names.collect::<String>());
         for epoch in 0..self.epochs {
             let cells = self.columns.values().map(|column| format!(",{}", column[epoch]));
@@ -87,6 +89,14 @@ impl History {
         let text = if is_svg { self.to_svg() } else { self.to_csv() };
         replace(path, text.as_bytes())
     }
+}
+
+/// A cell of a table as text.
+fn quoted(cell: &str) -> Cow<'_, str> {
+    if !cell.contains([',', '"', '\n', '\r']) {
+        return cell.into();
+    }
+    format!("\"{}\"", cell.replace('"', "\"\"")).into()
 }
 
 /// Which epoch of a run is the best, and how long to wait for a better one.
@@ -134,6 +144,11 @@ impl Best {
             .filter(|(_, x)| !x.is_nan())
             .reduce(|best, next| if better(next.1, best.1) { next } else { best });
         best.map(|(epoch, _)| epoch)
+    }
+
+    /// Which epoch is the best, in words.
+    pub(super) fn criterion(&self) -> String {
+        format!("{} {}", if self.lowest { "lowest" } else { "highest" }, self.column)
     }
 
     /// Whether the patience is spent.

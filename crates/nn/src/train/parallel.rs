@@ -104,6 +104,11 @@ impl<T: Real> DataParallel<T> {
         Self { shards, pool, sum: Tape::new(), metrics: Metrics::default(), cause: None }
     }
 
+    /// The number of shards.
+    pub fn shards(&self) -> usize {
+        self.shards
+    }
+
     /// Says that the steps from now on are those of training, with this seed: see
     /// [`Tape::train`]. The first shard draws what a single tape would.
     pub fn train(&self, seed: u64) {

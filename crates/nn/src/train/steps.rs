@@ -10,6 +10,9 @@ use crate::{FileError, Module};
 
 /// A way to take steps.
 pub(super) trait Steps<T: Real, M, B> {
+    /// How many shards a batch is cut into.
+    fn shards(&self) -> usize;
+
     /// Begins an epoch.
     fn begin(&mut self, seed: u64);
 
@@ -44,6 +47,10 @@ where
     M: Module<T>,
     F: for<'t> Fn(&M, &'t Tape<T>, &B, &mut Metrics) -> Var<'t, T>,
 {
+    fn shards(&self) -> usize {
+        1
+    }
+
     fn begin(&mut self, seed: u64) {
         self.tape.train(seed);
     }
@@ -89,6 +96,10 @@ where
     B: Dataset<Batch = B>,
     F: for<'t> Fn(&M, &'t Tape<T>, &B, &mut Metrics) -> Var<'t, T> + Sync,
 {
+    fn shards(&self) -> usize {
+        self.parallel.shards()
+    }
+
     fn begin(&mut self, seed: u64) {
         self.parallel.train(seed);
     }

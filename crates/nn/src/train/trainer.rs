@@ -1,18 +1,19 @@
 //! A training loop with all that belongs to it.
 
+use std::fmt::Display;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use indexmap::IndexMap;
 use indicatif::{ProgressBar, ProgressStyle};
-use thiserror::Error;
 use wengert_core::{Real, Tape, Var};
 
 use super::steps::{OneTape, Shards, Steps};
-use super::{Best, Checkpoint, History, Loaders, Metrics};
+use super::{Best, Checkpoint, History, Loaders, Metrics, Report, StopReason, TrainError};
 use crate::data::{DataLoader, Dataset};
 use crate::optim::{Optimiser, Rule};
 use crate::random::derived_seed;
-use crate::{FileError, Module, StateError};
+use crate::{FileError, Module};
 
 /// Trains a model for some epochs.
 ///
@@ -49,6 +50,8 @@ use crate::{FileError, Module, StateError};
 pub struct Trainer<'a, M> {
     epochs: usize,
     seed: u64,
+    /// What else decides on the run, as its owner says.
+    options: IndexMap<String, String>,
     best: Option<Best>,
     checkpoint: Option<PathBuf>,
     resumes: bool,
@@ -82,75 +85,13 @@ impl Progress<'_> {
     }
 }
 
-/// How a run has ended.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// What its epochs came to, those before an interruption included.
-    pub history: History,
-    /// Why it stopped.
-    pub reason: StopReason,
-    /// The epoch whose parameters the model has, from 0: the best one if that was asked
-    /// for, else the last.
-    pub epoch: Option<usize>,
-    /// The metrics of the last epoch's validation, if there was any.
-    pub validation: Option<Metrics>,
-}
-
-/// Why a run has stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopReason {
-    /// All epochs are done.
-    Epochs,
-    /// There was no better epoch for as long as the [patience](Best::patience) is.
-    Patience,
-    /// The hook said so.
-    Hook,
-}
-
-/// Why a run could not go on.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum TrainError {
-    /// Data or a checkpoint could not be read, or a checkpoint not be written.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// A checkpoint is of another model or optimiser.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// A checkpoint is of a run with another seed.
-    #[error("{}: a run with the seed {found}, not {expected}", path.display())]
-    Seed {
-        /// The checkpoint.
-        path: PathBuf,
-        /// The seed of the trainer.
-        expected: u64,
-        /// That of the checkpoint.
-        found: u64,
-    },
-    /// The loss is no finite number.
-    #[error("epoch {epoch}, batch {batch}: the loss is {loss}{}", first(.cause))]
-    NotFinite {
-        /// The epoch, from 0.
-        epoch: usize,
-        /// The batch, from 0.
-        batch: usize,
-        /// The loss.
-        loss: f64,
-        /// The first value on the tape that is not finite.
-        cause: Option<String>,
-    },
-}
-
-fn first(cause: &Option<String>) -> String {
-    cause.as_ref().map_or_else(String::new, |cause| format!("; first of all: {cause}"))
-}
-
 impl<'a, M> Trainer<'a, M> {
     /// A trainer for so many epochs, with the seed 0.
     pub fn new(epochs: usize) -> Self {
         Self {
             epochs,
             seed: 0,
+            options: IndexMap::new(),
             best: None,
             checkpoint: None,
             resumes: false,
@@ -161,7 +102,8 @@ impl<'a, M> Trainer<'a, M> {
         }
     }
 
-    /// With another seed of what layers draw. (A loader has its own.)
+    /// With another seed of what layers draw. A loader has its own, which may be equal: they draw
+    /// different numbers from it.
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
         Self { seed, ..self }
@@ -180,7 +122,31 @@ impl<'a, M> Trainer<'a, M> {
         Self { checkpoint: Some(path.as_ref().to_owned()), ..self }
     }
 
+    /// With something else in the checkpoint that decides on what the run comes to, and that a
+    /// run which [resumes](Self::resume) must have, too: where its data is from, what its layers
+    /// leave out, for how many epochs its schedule is made. Of one name, the last holds; the
+    /// trainer's own begin with `trainer.`, `training.`, `validation.` and `optimiser.`.
+    ///
+    /// ```
+    /// # use wengert_nn::train::Trainer;
+    /// # type Net = wengert_nn::Param<f32>;
+    /// let dropout = 0.2;
+    /// let trainer: Trainer<'_, Net> = Trainer::new(45).option("dropout", dropout);
+    /// ```
+    #[must_use]
+    pub fn option(mut self, name: &str, value: impl Display) -> Self {
+        self.options.insert(name.to_owned(), value.to_string());
+        self
+    }
+
     /// Goes on from the checkpoint, if there is one.
+    ///
+    /// It must be of a run with the same options: seed, shards and what tells the best epoch;
+    /// samples, batch size, order of the loaders; rule of the optimiser and its numbers; and
+    /// [others](Self::option). What the checkpoint does not say is not checked, nor is what may
+    /// well be different: the number of epochs, the patience, and the rate, which is that of the
+    /// checkpoint unless there is a schedule.
+    /// To start a new run from a checkpoint's state, [restore](Checkpoint::restore) it.
     #[must_use]
     pub fn resume(self) -> Self {
         Self { resumes: true, ..self }
@@ -284,13 +250,21 @@ impl<'a, M> Trainer<'a, M> {
         M: Module<T>,
     {
         let (training, validation) = (loaders.training(), loaders.validation());
+        let options = self.options(loaders, optimiser, steps.shards());
         let mut history = History::default();
         let mut best_state = None;
         if let Some(path) = self.checkpoint.as_ref().filter(|path| self.resumes && path.exists()) {
             let checkpoint = Checkpoint::load(path)?;
-            if checkpoint.seed != self.seed {
-                let (expected, found) = (self.seed, checkpoint.seed);
-                return Err(TrainError::Seed { path: path.clone(), expected, found });
+            for (option, found) in &checkpoint.options {
+                let expected = options.get(option).map_or(NONE, |value| value);
+                if expected != found {
+                    return Err(TrainError::Option {
+                        path: path.clone(),
+                        option: option.clone(),
+                        expected: expected.to_owned(),
+                        found: found.clone(),
+                    });
+                }
             }
             checkpoint.restore(net, optimiser)?;
             (history, best_state) = (checkpoint.history, checkpoint.best);
@@ -351,7 +325,7 @@ impl<'a, M> Trainer<'a, M> {
                 let checkpoint = Checkpoint {
                     best: best_state.clone(),
                     epochs: history.epochs(),
-                    seed: self.seed,
+                    options: options.clone(),
                     history: history.clone(),
                     ..Checkpoint::of(net, optimiser)
                 };
@@ -368,6 +342,34 @@ impl<'a, M> Trainer<'a, M> {
             epoch = best.epoch(&history);
         }
         Ok(Report { history, reason, epoch, validation: validated })
+    }
+
+    /// All that decides on the run, as far as it is known, by name.
+    fn options<T: Real, R: Rule>(
+        &self,
+        loaders: &impl Loaders,
+        optimiser: &Optimiser<T, R>,
+        shards: usize,
+    ) -> IndexMap<String, String> {
+        let training = loaders.training().options();
+        let validation = loaders.validation().map(DataLoader::options);
+        let clip = optimiser.clip().map_or(NONE.to_owned(), |clip| format!("{clip:?}"));
+        let mut options = self.options.clone();
+        let mut say = |part: &str, name: &str, value: String| {
+            options.insert(format!("{part}.{name}"), value);
+        };
+        say("trainer", "seed", self.seed.to_string());
+        say("trainer", "shards", shards.to_string());
+        let best = self.best.as_ref().map_or(NONE.to_owned(), Best::criterion);
+        say("trainer", "keep_best", best);
+        for (i, (name, value)) in training.into_iter().enumerate() {
+            say("training", name, value);
+            let validated = validation.as_ref().map_or(NONE, |options| &options[i].1);
+            say("validation", name, validated.to_owned());
+        }
+        say("optimiser", "rule", format!("{:?}", optimiser.rule()));
+        say("optimiser", "clip", clip);
+        options
     }
 
     /// A bar for all steps; it hides itself where there is no terminal.
@@ -389,6 +391,9 @@ impl<'a, M> Trainer<'a, M> {
         bar.set_message(format!("epoch {}: {}", history.epochs(), values.join(", ")));
     }
 }
+
+/// The value of an option that there is not.
+const NONE: &str = "none";
 
 /// What the loss is called among the metrics.
 const LOSS: &str = "loss";

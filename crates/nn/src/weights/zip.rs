@@ -146,18 +146,28 @@ fn larger(sizes: &mut [u64; 3], mut extra: &[u8]) {
     }
 }
 
-/// Writes an archive of stored files, the same bytes for the same files.
+/// Writes an archive of stored files, the same bytes for the same files. It has no fields of
+/// Zip64: what only fits into these is an error.
 pub(super) fn write(
     path: &Path,
     files: impl Iterator<Item = (String, Vec<u8>)>,
 ) -> Result<(), FileError> {
-    let (mut archive, mut directory, mut count) = (Vec::new(), Vec::new(), 0_u16);
+    let (mut archive, mut directory, mut count) = (Vec::new(), Vec::new(), 0);
+    // The largest number of a field says that the number stands elsewhere.
     let small = |size: usize| {
-        u32::try_from(size).map_err(|_| {
-            FileError::content(path, size, "less than 4 GiB for npz", format!("{size} bytes"))
-        })
+        let fits = u32::try_from(size).ok().filter(|&size| size < u32::MAX);
+        let refused = || format!("{size} bytes");
+        fits.ok_or_else(|| FileError::content(path, size, "less than 4 GiB for npz", refused()))
+    };
+    let few = |number: usize, what: &str| {
+        let fits = u16::try_from(number).ok().filter(|&number| number < u16::MAX);
+        let expected = format!("fewer than {} {what} for npz", u16::MAX);
+        fits.ok_or_else(|| FileError::content(path, 0, expected, format!("{number}")))
     };
     for (name, bytes) in files {
+        let name_length = few(name.len(), "bytes of a name")?.to_le_bytes();
+        count += 1;
+        few(count, "arrays")?;
         let offset = small(archive.len())?.to_le_bytes();
         let mut sum = Crc::new();
         sum.update(&bytes);
@@ -166,7 +176,7 @@ pub(super) fn write(
         let mut common = vec![20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0];
         common.extend(sum.sum().to_le_bytes());
         common.extend([size, size].concat());
-        common.extend((name.len() as u16).to_le_bytes());
+        common.extend(name_length);
         common.extend([0, 0]);
         archive.extend(HEAD.to_le_bytes());
         archive.extend(&common);
@@ -179,8 +189,8 @@ pub(super) fn write(
         directory.extend([0; 10]);
         directory.extend(offset);
         directory.extend(name.as_bytes());
-        count += 1;
     }
+    let count = few(count, "arrays")?;
     let (size, offset) = (small(directory.len())?, small(archive.len())?);
     archive.append(&mut directory);
     archive.extend(END.to_le_bytes());

@@ -73,12 +73,21 @@ layer("MaxPool1d", [2, 2, 7], nn.MaxPool1d(3, stride=2, padding=1))
 layer("MaxPool2d", [1, 2, 6, 5], nn.MaxPool2d((3, 2), stride=(2, 1)))
 case("MaxPool2d/uneven", [[1, 2, 6, 6]], lambda x: F.max_pool2d(F.pad(x, (0, 1, 0, 1), value=-math.inf), 3, 2))
 layer("MaxPool3d", [1, 2, 4, 4, 4], nn.MaxPool3d(2))
+layer("MaxPool1d/dilated", [2, 2, 9], nn.MaxPool1d(3, stride=2, padding=1, dilation=2))
+layer("MaxPool2d/dilated", [1, 2, 7, 6], nn.MaxPool2d((2, 3), stride=(2, 1), padding=(1, 1), dilation=(3, 2)))
+layer("MaxPool2d/ceil", [1, 2, 6, 5], nn.MaxPool2d((3, 2), stride=(2, 3), padding=(1, 1), ceil_mode=True))
+layer("MaxPool3d/ceil", [1, 1, 5, 4, 6], nn.MaxPool3d(2, stride=(2, 3, 3), dilation=(2, 1, 1), ceil_mode=True))
 layer("AvgPool1d", [2, 2, 7], nn.AvgPool1d(3, stride=2, padding=1))
 layer("AvgPool2d", [1, 2, 5, 6], nn.AvgPool2d(3, stride=2, padding=1))
 layer("AvgPool2d/cropped", [1, 2, 5, 6], nn.AvgPool2d(3, stride=2, padding=1, count_include_pad=False))
+layer("AvgPool1d/ceil", [2, 1, 7], nn.AvgPool1d(2, stride=4, padding=1, ceil_mode=True))
+layer("AvgPool2d/ceil", [1, 2, 6, 5], nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True))
+layer("AvgPool2d/ceil_cropped", [1, 2, 6, 5], nn.AvgPool2d((3, 2), stride=2, padding=1, ceil_mode=True, count_include_pad=False))
 layer("AvgPool3d", [1, 1, 4, 4, 5], nn.AvgPool3d(2, padding=(1, 0, 1)))
 layer("AdaptiveAvgPool1d", [2, 2, 7], nn.AdaptiveAvgPool1d(3))
 layer("AdaptiveAvgPool2d", [1, 2, 5, 6], nn.AdaptiveAvgPool2d((2, 4)))
+layer("AdaptiveAvgPool3d", [1, 2, 5, 4, 3], nn.AdaptiveAvgPool3d((2, 3, 2)))
+layer("AdaptiveMaxPool3d", [1, 2, 5, 4, 3], nn.AdaptiveMaxPool3d((2, 3, 2)))
 layer("AdaptiveMaxPool1d", [2, 2, 7], nn.AdaptiveMaxPool1d(3))
 layer("AdaptiveMaxPool2d", [1, 2, 5, 6], nn.AdaptiveMaxPool2d((2, 4)))
 case("GlobalAvgPool", [[2, 3, 2, 2]], lambda x: x.mean((2, 3)))
@@ -90,6 +99,10 @@ layer("RmsNorm/axes", [2, 3, 4], nn.RMSNorm((3, 4), eps=0.1))
 layer("GroupNorm", [2, 4, 3], nn.GroupNorm(2, 4))
 layer("InstanceNorm", [2, 3, 2, 3], nn.InstanceNorm2d(3))
 layer("InstanceNorm/affine", [2, 3, 2, 3], nn.InstanceNorm2d(3, affine=True))
+layer("InstanceNorm/running", [2, 3, 2, 3], nn.InstanceNorm2d(3, track_running_stats=True))
+layer("InstanceNorm/all", [2, 3, 4], nn.InstanceNorm1d(3, affine=True, track_running_stats=True))
+training = nn.InstanceNorm2d(3, affine=True, track_running_stats=True).train()
+case("InstanceNorm/training", [[2, 3, 2, 3]], training, training)
 layer("LocalResponseNorm", [2, 5, 2, 2], nn.LocalResponseNorm(4, alpha=0.3, beta=0.6, k=2.0))
 layer("BatchNorm", [3, 2, 4], nn.BatchNorm1d(2))
 training = nn.BatchNorm2d(2).train()
@@ -122,6 +135,11 @@ case("ReluRnn", [[2, 4, 3]], lambda x: rectifier(x)[0], rectifier)
 deep = nn.LSTM(3, 2, num_layers=2, bidirectional=True, batch_first=True)
 shapes = [[2, 3, 3], [4, 2, 2], [4, 2, 2]]
 case("Lstm/states", shapes, lambda x, h, c: torch.cat(deep(x, (h, c))[1]), deep)
+projected = nn.LSTM(3, 4, proj_size=2, batch_first=True)
+case("Lstm/projected", [[2, 4, 3]], lambda x: projected(x)[0], projected)
+both = nn.LSTM(3, 4, num_layers=2, bidirectional=True, proj_size=2, batch_first=True)
+shapes = [[2, 3, 3], [4, 2, 2], [4, 2, 4]]
+case("Lstm/projected_states", shapes, lambda x, h, c: torch.cat(both(x, (h, c))[1], -1), both)
 attention = nn.MultiheadAttention(4, 2, batch_first=True)
 case("MultiHeadAttention", [[2, 3, 4]], lambda x: attention(x, x, x)[0], attention)
 later = torch.triu(torch.ones(3, 3, dtype=torch.bool), 1)
@@ -138,6 +156,28 @@ case(
     lambda q, k, v: attention(q, k, v, key_padding_mask=unseen)[0],
     attention,
 )
+pairs = torch.tensor([[(i * j + i) % 3 == 1 for j in range(5)] for i in range(3)])
+case(
+    "MultiHeadAttention/pairs",
+    [[2, 3, 4], [2, 5, 4], [2, 5, 4]],
+    lambda q, k, v: attention(q, k, v, attn_mask=pairs)[0],
+    attention,
+)
+added = input_value([2, 2, 3, 5], 7).reshape(4, 3, 5)
+less = torch.zeros(2, 5).masked_fill(unseen, -math.inf)
+case(
+    "MultiHeadAttention/added",
+    [[2, 3, 4], [2, 5, 4], [2, 5, 4]],
+    lambda q, k, v: attention(q, k, v, attn_mask=added, key_padding_mask=less)[0],
+    attention,
+)
+widths = nn.MultiheadAttention(4, 2, kdim=3, vdim=5, batch_first=True)
+case(
+    "MultiHeadAttention/widths",
+    [[2, 3, 4], [2, 2, 3], [2, 2, 5]],
+    lambda q, k, v: widths(q, k, v)[0],
+    widths,
+)
 torch.backends.mha.set_fastpath_enabled(False)
 layer("TransformerEncoderLayer", [2, 3, 4], nn.TransformerEncoderLayer(4, 2, 6, batch_first=True))
 first = nn.TransformerEncoderLayer(4, 2, 6, batch_first=True, norm_first=True, activation="gelu").eval()
@@ -147,6 +187,12 @@ case(
     "TransformerDecoderLayer",
     [[2, 3, 4], [2, 5, 4]],
     lambda x, memory: decoder(x, memory, tgt_mask=later),
+    decoder,
+)
+case(
+    "TransformerDecoderLayer/masks",
+    [[2, 3, 4], [2, 5, 4]],
+    lambda x, memory: decoder(x, memory, tgt_mask=later, memory_mask=pairs, memory_key_padding_mask=unseen),
     decoder,
 )
 bilinear = nn.Bilinear(3, 2, 4)

@@ -24,7 +24,8 @@ fn state_value(name: &str, shape: Shape, j: usize) -> Tensor<f64> {
     Tensor::from_fn(shape, |k| offset + scale * (0.7 * k as f64 + 1.3 * j as f64 + 1.0).sin())
 }
 
-fn input_value(shape: Shape, i: usize) -> Tensor<f64> {
+/// The numbers of an input, as the script has them.
+pub(crate) fn input_value(shape: Shape, i: usize) -> Tensor<f64> {
     Tensor::from_fn(shape, |k| 1.5 * (1.1 * k as f64 + 0.5 * i as f64 + 0.3).sin())
 }
 

@@ -8,7 +8,7 @@ use wengert_nn::data::transform::{
     Centring, Contrast, Standardising, Whitening, crop_at_random, flip, flip_some,
 };
 use wengert_nn::data::{DataLoader, Dataset};
-use wengert_nn::random::MatlabRng;
+use wengert_nn::random::{MatlabRng, derived_seed, shuffle};
 
 /// The k-th sample is the pair of k and 10 k.
 fn numbers(count: usize) -> (Tensor<f64>, Vec<usize>) {
@@ -32,6 +32,29 @@ fn batches_are_the_same_for_any_number_of_threads() {
         }
     }
     assert_ne!(epoch(1, 0), epoch(1, 1));
+}
+
+/// An epoch of a run has one seed for what layers draw, and its order and its batches have
+/// others, also where run and loader were given the same.
+#[test]
+fn equal_seeds_of_run_and_loader_give_independent_streams() {
+    let draw = |seed: u64| uniform(&mut Xoshiro256PlusPlus::seed_from_u64(seed));
+    let drawn = vec![(); 6].augmented(|_, rng| vec![uniform(rng)]);
+    let loader = DataLoader::new(drawn, 1).shuffled(5);
+    let mut all: Vec<f64> = Vec::new();
+    for epoch in 0..4 {
+        let run = derived_seed(5, epoch);
+        let mut order: Vec<usize> = (0..6).collect();
+        shuffle(&mut order, &mut Xoshiro256PlusPlus::seed_from_u64(run));
+        assert_ne!(loader.order(epoch), order);
+        // The run's stream, and those of the shards of a batch.
+        all.push(draw(run));
+        all.extend((0..6).map(|part| draw(derived_seed(run, part))));
+        all.extend(loader.epoch(epoch).flat_map(Result::unwrap));
+    }
+    assert_eq!(all.len(), 4 * 13);
+    all.sort_by(f64::total_cmp);
+    assert!(all.windows(2).all(|pair| pair[0] != pair[1]));
 }
 
 #[test]

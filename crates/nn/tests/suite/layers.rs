@@ -4,7 +4,7 @@ use wengert_core::{Tape, Tensor, Var};
 use wengert_nn::random::MatlabRng;
 use wengert_nn::*;
 
-use crate::agreement::{agrees, exported, golden_names};
+use crate::agreement::{agrees, exported, golden_names, input_value};
 
 /// A layer of one input.
 fn layer<L: Layer<f64>>(name: &str, layer: L) {
@@ -48,16 +48,63 @@ fn pooling() {
     layer("MaxPool2d", MaxPool2d::new([3, 2]).stride([2, 1]));
     layer("MaxPool2d/uneven", MaxPool2d::new(3).stride(2).padding([[0, 1], [0, 1]]));
     layer("MaxPool3d", MaxPool3d::new(2));
+    layer("MaxPool1d/dilated", MaxPool1d::new(3).stride(2).padding(1).dilation(2));
+    let dilated = MaxPool2d::new([2, 3]).stride([2, 1]).padding(1).dilation([3, 2]);
+    layer("MaxPool2d/dilated", dilated);
+    layer("MaxPool2d/ceil", MaxPool2d::new([3, 2]).stride([2, 3]).padding(1).ceil_mode());
+    let volumes = MaxPool3d::new(2).stride([2, 3, 3]).dilation([2, 1, 1]).ceil_mode();
+    layer("MaxPool3d/ceil", volumes);
     layer("AvgPool1d", AvgPool1d::new(3).stride(2).padding(1));
     layer("AvgPool2d", AvgPool2d::new(3).stride(2).padding(1));
     layer("AvgPool2d/cropped", AvgPool2d::new(3).stride(2).padding(1).cropped());
+    layer("AvgPool1d/ceil", AvgPool1d::new(2).stride(4).padding(1).ceil_mode());
+    layer("AvgPool2d/ceil", AvgPool2d::new(3).stride(2).padding(1).ceil_mode());
+    let cropped = AvgPool2d::new([3, 2]).stride(2).padding(1).cropped().ceil_mode();
+    layer("AvgPool2d/ceil_cropped", cropped);
     layer("AvgPool3d", AvgPool3d::new(2).padding([1, 0, 1]));
     layer("AdaptiveAvgPool1d", AdaptiveAvgPool1d::new(3));
     layer("AdaptiveAvgPool2d", AdaptiveAvgPool2d::new([2, 4]));
+    layer("AdaptiveAvgPool3d", AdaptiveAvgPool3d::new([2, 3, 2]));
+    layer("AdaptiveMaxPool3d", AdaptiveMaxPool3d::new([2, 3, 2]));
     layer("AdaptiveMaxPool1d", AdaptiveMaxPool1d::new(3));
     layer("AdaptiveMaxPool2d", AdaptiveMaxPool2d::new([2, 4]));
     layer("GlobalAvgPool", GlobalAvgPool);
     layer("GlobalMaxPool", GlobalMaxPool);
+}
+
+/// A dilated window has the maxima of the elements that it has, found one by one, and of equal ones
+/// the first has the derivative.
+#[test]
+fn dilated_windows_are_plain_loops() {
+    let tape = Tape::new();
+    let (height, width) = (6, 7);
+    let x = tape.variable(Tensor::from_fn([height, width], |i| ((5 * i) % 7) as f64));
+    let y = MaxPool2d::new(3).stride([1, 2]).padding([[2, 1], [0, 3]]).dilation(2).forward(x);
+    let (values, [rows, columns]) = (x.value(), [(6 + 3 - 5) + 1, (7 + 3 - 5) / 2 + 1]);
+    assert_eq!(y.shape()[..], [rows, columns]);
+    let (mut expected, mut gradient) = (Vec::new(), vec![0.0; height * width]);
+    for (i, j) in (0..rows).flat_map(|i| (0..columns).map(move |j| (i, 2 * j))) {
+        let taps = (0..3).flat_map(|a| (0..3).map(move |b| (i + 2 * a, j + 2 * b)));
+        let inside = taps.filter(|&(a, b)| a >= 2 && a - 2 < height && b < width);
+        let first =
+            inside
+                .map(|(a, b)| (a - 2, b))
+                .reduce(|best, at| {
+                    if values.at(&[at.0, at.1]) > values.at(&[best.0, best.1]) { at } else { best }
+                })
+                .unwrap();
+        expected.push(values.at(&[first.0, first.1]));
+        gradient[first.0 * width + first.1] += 1.0;
+    }
+    assert_eq!(y.value().to_vec(), expected);
+    assert_eq!(y.sum().backward().wrt(x).to_vec(), gradient);
+}
+
+#[test]
+#[should_panic(expected = "a window over 4 places covers no element of 1")]
+fn dilated_windows_cover_an_element() {
+    let pool = MaxPool1d::new(2).padding(2).dilation(3);
+    pool.forward(Tape::<f64>::new().constant([[1.0]]));
 }
 
 #[test]
@@ -69,6 +116,13 @@ fn normalisations() {
     layer("GroupNorm", GroupNorm::new(2, 4));
     layer("InstanceNorm", InstanceNorm::new());
     layer("InstanceNorm/affine", InstanceNorm::affine(3));
+    layer("InstanceNorm/running", InstanceNorm::new().track_running_stats(3));
+    layer("InstanceNorm/all", InstanceNorm::affine(3).track_running_stats(3));
+    let tracking = InstanceNorm::affine(3).track_running_stats(3);
+    agrees("InstanceNorm/training", tracking, |net, tape, x| {
+        tape.train(0);
+        net.forward(x[0])
+    });
     layer("LocalResponseNorm", LocalResponseNorm::new(4).alpha(0.3).beta(0.6).k(2.0));
     layer("BatchNorm", BatchNorm::new(2));
     agrees("BatchNorm/training", BatchNorm::new(2), |net, tape, x| {
@@ -99,6 +153,30 @@ fn running_statistics_move_with_the_step_and_only_with_it() {
     let loss = norm.forward(tape.constant(batch)).sum();
     Sgd::new(0.0).step(&mut norm, &loss.backward());
     assert_eq!(norm.state_dict(), before);
+}
+
+#[test]
+fn running_statistics_of_instances_are_means_over_the_batch() {
+    let mut norm = InstanceNorm::<f64>::affine(2).track_running_stats(2).momentum(0.3);
+    let tape = Tape::new();
+    tape.train(0);
+    let batch = Tensor::from_fn([3, 2, 4], |i| (1.7 * i as f64).sin());
+    let loss = norm.forward(tape.constant(&batch)).square().sum();
+    Sgd::new(0.0).step(&mut norm, &loss.backward());
+    let running = [&norm.running_mean, &norm.running_var].map(|p| p.as_ref().unwrap().value());
+    for channel in 0..2 {
+        let (mut mean, mut variance) = (0.0, 0.0);
+        for sample in 0..3 {
+            let row: Vec<f64> = (0..4).map(|i| batch.at(&[sample, channel, i])).collect();
+            let own = row.iter().sum::<f64>() / 4.0;
+            mean += own / 3.0;
+            variance += row.iter().map(|x| (x - own).powi(2)).sum::<f64>() / 3.0 / 3.0;
+        }
+        assert!((running[0].at(&[channel]) - 0.3 * mean).abs() < 1e-15);
+        assert!((running[1].at(&[channel]) - (0.7 + 0.3 * variance)).abs() < 1e-14);
+    }
+    // As in PyTorch, which counts batches elsewhere only.
+    assert_eq!(norm.num_batches_tracked.as_ref().unwrap().value().item(), 0.0);
 }
 
 #[test]
@@ -149,9 +227,34 @@ fn recurrent_networks() {
     layer("Rnn/deep", Rnn::bidirectional(3, 2, 2, rng).time_first());
     layer("Lstm/deep", Lstm::bidirectional(3, 2, 2, rng).time_first());
     layer("Gru/deep", Gru::bidirectional(3, 2, 2, rng).time_first());
+    layer("Lstm/projected", Lstm::new(3, 4, rng).projected(2, rng));
+    let projected = Lstm::bidirectional(3, 4, 2, rng).projected(2, rng);
+    agrees("Lstm/projected_states", projected, |net, _, x| {
+        wengert_core::concat(&net.last(x[0], Some([x[1], x[2]])), -1)
+    });
     agrees("Lstm/states", Lstm::bidirectional(3, 2, 2, rng), |net, _, x| {
         wengert_core::concat(&net.last(x[0], Some([x[1], x[2]])), 0)
     });
+}
+
+/// Keys that are not seen, of two sequences.
+fn filled_up(tape: &Tape<f64>) -> AttentionMask<'_, f64> {
+    let mask = [[0.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0, 1.0]];
+    AttentionMask::Keys(tape.constant(mask))
+}
+
+/// Pairs of three queries and five keys that do not see one another.
+fn pairs(tape: &Tape<f64>) -> AttentionMask<'_, f64> {
+    let unseen = |k: usize| f64::from(u8::from((k / 5 * (k % 5) + k / 5) % 3 == 1));
+    AttentionMask::Pairs(tape.constant(Tensor::from_fn([3, 5], unseen)))
+}
+
+#[test]
+#[should_panic(expected = "a mask broadcasts to [1, 2, 3, 3]")]
+fn a_mask_belongs_to_the_scores() {
+    let (tape, attention) = (Tape::<f64>::new(), MultiHeadAttention::new(4, 2, &mut rng()));
+    let mask = AttentionMask::Added(tape.constant(Tensor::zeros([2, 2, 3, 3])));
+    attention.attend_self(tape.constant(Tensor::zeros([1, 3, 4])), &[mask]);
 }
 
 #[test]
@@ -160,9 +263,20 @@ fn attention() {
     layer("MultiHeadAttention", MultiHeadAttention::new(4, 2, rng));
     layer("MultiHeadAttention/causal", MultiHeadAttention::new(4, 2, rng).causal());
     agrees("MultiHeadAttention/keys", MultiHeadAttention::new(4, 2, rng), |net, tape, x| {
-        let mask = [[0.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0, 1.0]];
-        net.attend(x[0], x[1], x[2], Some(tape.constant(mask)))
+        net.attend(x[0], x[1], x[2], &[filled_up(tape)])
     });
+    agrees("MultiHeadAttention/pairs", MultiHeadAttention::new(4, 2, rng), |net, tape, x| {
+        net.attend(x[0], x[1], x[2], &[pairs(tape)])
+    });
+    agrees("MultiHeadAttention/added", MultiHeadAttention::new(4, 2, rng), |net, tape, x| {
+        let added = AttentionMask::Added(tape.constant(input_value([2, 2, 3, 5].into(), 7)));
+        net.attend(x[0], x[1], x[2], &[added, filled_up(tape)])
+    });
+    agrees(
+        "MultiHeadAttention/widths",
+        MultiHeadAttention::with_widths(4, 3, 5, 2, rng),
+        |net, _, x| net.attend(x[0], x[1], x[2], &[]),
+    );
 }
 
 #[test]
@@ -170,7 +284,7 @@ fn attention_to_oneself_leaves_out_masked_places() {
     let attention = MultiHeadAttention::new(4, 2, &mut rng());
     let tape = Tape::new();
     let x = tape.variable(Tensor::from_fn([2, 3, 4], |i| (i as f64).sin()));
-    let mask = Some(tape.constant([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]));
+    let mask = &[AttentionMask::Keys(tape.constant([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]))];
     let (own, of_others) = (attention.attend_self(x, mask), attention.attend(x, x, x, mask));
     assert!((own - of_others).abs().max_over(..).item() < 1e-14);
     let block = TransformerEncoderLayer::new(4, 2, 6, &mut rng());
@@ -189,7 +303,10 @@ fn transformers() {
     let first = TransformerEncoderLayer::new(4, 2, 6, rng).norm_first().gelu().causal();
     layer("TransformerEncoderLayer/first", first);
     let decoder = TransformerDecoderLayer::new(4, 2, 6, rng);
-    agrees("TransformerDecoderLayer", decoder, |net, _, x| net.forward(x[0], x[1]));
+    agrees("TransformerDecoderLayer", decoder.clone(), |net, _, x| net.forward(x[0], x[1]));
+    agrees("TransformerDecoderLayer/masks", decoder, |net, tape, x| {
+        net.forward_masked(x[0], x[1], &[], &[pairs(tape), filled_up(tape)])
+    });
 }
 
 #[test]
@@ -315,7 +432,11 @@ fn dropout_between_recurrent_layers() {
 fn dropout_of_the_shares_of_attention() {
     let mut attention = MultiHeadAttention::<f64>::new(4, 1, &mut rng()).dropout(0.4);
     let unit = |i: usize, j: usize| f64::from(u8::from(i == j));
-    attention.in_proj_weight.set(Tensor::from_fn([12, 4], |k| unit(k / 4, 8 + k % 4)));
+    attention
+        .in_proj_weight
+        .as_mut()
+        .unwrap()
+        .set(Tensor::from_fn([12, 4], |k| unit(k / 4, 8 + k % 4)));
     attention.out_proj.weight.set(Tensor::from_fn([4, 4], |k| unit(k / 4, k % 4)));
     let [training, evaluation] = recordings(|x| attention.forward(x));
     let [expected, mean] = recordings(|x| {
@@ -348,7 +469,7 @@ fn dropout_in_transformers() {
     let attentions = [&plain.self_attn, &plain.multihead_attn].map(|a| a.clone().dropout(0.4));
     let by_hand = recordings(|memory| {
         let x = plain.norm1.forward(memory + drop(attentions[0].forward(memory)));
-        let seen = attentions[1].attend(x, memory, memory, None);
+        let seen = attentions[1].attend(x, memory, memory, &[]);
         let x = plain.norm2.forward(x + drop(seen));
         let hidden = drop(plain.linear1.forward(x).relu());
         plain.norm3.forward(x + drop(plain.linear2.forward(hidden)))
@@ -362,6 +483,7 @@ fn no_layer_is_without_a_case_and_no_case_without_a_layer() {
     let others = ["Dropout", "ChannelDropout"];
     // What others are made of.
     let parts = [
+        "AttentionMask",
         "Cell",
         "Conv",
         "ConvTranspose",

@@ -12,6 +12,7 @@ mod layers;
 mod losses;
 mod module;
 mod optim;
+mod orders;
 mod readers;
 mod rules;
 mod schedules;

@@ -97,15 +97,46 @@ fn adamw() {
 
 #[test]
 fn nadam() {
-    compare(
-        || NAdam::new(RATE).betas(0.8, 0.9).epsilon(1e-6),
-        |w, [m, v, _], g, t| {
-            *m = 0.8 * *m + 0.2 * g;
-            *v = 0.9 * *v + 0.1 * g * g;
-            let ahead = 0.8 * *m / (1.0 - 0.8_f64.powi(t + 1)) + 0.2 * g / (1.0 - 0.8_f64.powi(t));
-            *w -= 2.0 * RATE * ahead / ((*v / (1.0 - 0.9_f64.powi(t))).sqrt() + 1e-6);
-        },
-    );
+    for psi in [0.004, 0.5] {
+        let mut products = [1.0; 3];
+        let mut element = 0;
+        compare(
+            || NAdam::new(RATE).betas(0.8, 0.9).epsilon(1e-6).momentum_decay(psi),
+            |w, [m, v, _], g, t| {
+                let momentum = |t: i32| 0.8 * (1.0 - 0.5 * 0.96_f64.powf(f64::from(t) * psi));
+                // The elements come in turn, and each has followed the product from the start.
+                let product = &mut products[element];
+                element = (element + 1) % 3;
+                *product *= momentum(t);
+                *m = 0.8 * *m + 0.2 * g;
+                *v = 0.9 * *v + 0.1 * g * g;
+                let scale = (*v / (1.0 - 0.9_f64.powi(t))).sqrt() + 1e-6;
+                *w -= 2.0 * RATE * (1.0 - momentum(t)) / (1.0 - *product) * g / scale;
+                let ahead = momentum(t + 1);
+                *w -= 2.0 * RATE * ahead / (1.0 - *product * ahead) * *m / scale;
+            },
+        );
+    }
+}
+
+/// What `torch.optim.NAdam(lr=0.05)` makes of ten and of a hundred steps on the same cost.
+#[test]
+fn nadam_is_that_of_pytorch() {
+    let expected = [
+        (10, [0.5952187580730854, -1.6175808985577123, 0.128888677193427]),
+        (100, [-0.8956349529708247, -0.6224543652409509, -0.326642405161076]),
+    ];
+    let (mut param, mut nadam, mut tape) = (Param::new(START), NAdam::new(RATE), Tape::new());
+    for (steps, expected) in expected {
+        while nadam.steps() < steps {
+            tape.reset();
+            let gradients = cost(&param, &tape).backward();
+            nadam.step(&mut param, &gradients);
+        }
+        for (a, b) in param.elements().iter().zip(expected) {
+            assert!((a - b).abs() < 1e-12, "{steps} steps: {a}, expected {b}");
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use wengert_core::{Tape, Tensor, Var, concat};
 use wengert_nn::loss::cross_entropy;
-use wengert_nn::optim::{Lbfgs, LevenbergMarquardt, NewtonCg, Outcome, StopReason};
+use wengert_nn::optim::{GaussNewton, Lbfgs, LevenbergMarquardt, NewtonCg, Outcome, StopReason};
 use wengert_nn::random::MatlabRng;
 use wengert_nn::{Layer, Linear, Module, Param};
 
@@ -71,7 +71,16 @@ fn problems() -> [(&'static str, Problem); 5] {
 
 /// Solves all problems, and compares with what is known.
 fn solve(run: impl Fn(&mut Param<f64>, &Problem) -> Outcome, most_evaluations: usize) {
-    for (name, problem) in problems() {
+    solve_those(|_| true, run, most_evaluations);
+}
+
+/// Solves the problems of some names.
+fn solve_those(
+    wanted: impl Fn(&str) -> bool,
+    run: impl Fn(&mut Param<f64>, &Problem) -> Outcome,
+    most_evaluations: usize,
+) {
+    for (name, problem) in problems().into_iter().filter(|(name, _)| wanted(name)) {
         let (residuals, start, least, solution) = &problem;
         let mut net = Param::new(start.clone());
         let outcome = run(&mut net, &problem);
@@ -114,6 +123,70 @@ fn levenberg_marquardt_solves() {
     let solver = LevenbergMarquardt::new().cost_tolerance(1e-14).step_tolerance(1e-14);
     let solver = solver.gradient_tolerance(1e-12);
     solve(|net, (f, ..)| solver.run(net, f), 150);
+}
+
+#[test]
+fn gauss_newton_solves() {
+    let solver = GaussNewton::new().cost_tolerance(1e-14).step_tolerance(1e-14);
+    let solver = solver.gradient_tolerance(1e-12);
+    // At the minimum of the second, two residuals of two parameters are not 0, so the Jacobian has
+    // lost its rank, and steps towards it end before: that is why there is damping.
+    let second = "2 Freudenstein and Roth";
+    solve_those(|name| name != second, |net, (f, ..)| solver.run(net, f), 150);
+    let mut net = Param::new([0.5, -2.0]);
+    let outcome = solver.run(&mut net, freudenstein_roth);
+    assert!(outcome.gradient_norm > 1.0, "{outcome:?}");
+    // Its other minimum, where the residuals are 0, is found.
+    net.set([6.0, 3.5]);
+    assert!(solver.run(&mut net, freudenstein_roth).cost < 1e-20);
+    assert!(net.elements().iter().zip([5.0, 4.0]).all(|(p, e): (&f64, _)| (p - e).abs() < 1e-9));
+}
+
+/// Steps by hand: of the residual r = arctan w, whose full steps w - (1 + w^2) arctan w lead away
+/// from where |w| > 1.39.
+#[test]
+fn gauss_newton_is_its_recurrence() {
+    let mut w: f64 = 3.0;
+    for _ in 0..3 {
+        let (cost, slope) = (w.atan().powi(2) / 2.0, w.atan() / (1.0 + w * w));
+        let mut step = -(1.0 + w * w) * w.atan();
+        while (w + step).atan().powi(2) / 2.0 > cost + 1e-4 * slope * step {
+            step /= 2.0;
+        }
+        w += step;
+    }
+    let mut net = Param::new(3.0);
+    let outcome = GaussNewton::new().budget(3).run(&mut net, |net, tape| net.on(tape).atan());
+    assert_eq!((outcome.reason, outcome.steps), (StopReason::Budget, 3));
+    assert!(outcome.evaluations > 4, "{outcome:?}");
+    assert!((net.value().item() - w).abs() < 1e-13);
+}
+
+/// A linear problem takes one step, in whatever units its parameters are; with fewer residuals than
+/// parameters it ends at the solution of least norm, from 0 A' (A A')^-1 b.
+#[test]
+fn gauss_newton_solves_linear_problems_in_one_step() {
+    for scale in [1.0, 1e-5] {
+        let mut net = Param::new([0.0_f64; 2]);
+        let solver = GaussNewton::new().budget(1);
+        let outcome = solver.run(&mut net, |net, tape| {
+            let w = net.on(tape) * tape.constant([1.0, scale]);
+            tape.constant([[1.0, 2.0], [0.0, 1.0], [1.0, 0.0]]).matmul(w)
+                - tape.constant([1.0, 2.0, 3.0])
+        });
+        // A'A = [[2, 2], [2, 5]] and A'b = (4, 4).
+        assert!((net.elements()[0] - 2.0).abs() < 1e-10 && net.elements()[1].abs() < 1e-4);
+        assert!(outcome.gradient_norm < 1e-10, "{outcome:?}");
+    }
+    let mut net = Param::new([0.0_f64; 3]);
+    GaussNewton::new().budget(1).run(&mut net, |net, tape| {
+        tape.constant([[1.0, 2.0, 0.0], [0.0, 1.0, 1.0]]).matmul(net.on(tape))
+            - tape.constant([5.0, 3.0])
+    });
+    let expected: [f64; 3] = [4.0 / 6.0, 13.0 / 6.0, 5.0 / 6.0];
+    for (p, expected) in net.elements().iter().zip(expected) {
+        assert!((p - expected).abs() < 1e-13, "{p}, and {expected} is expected");
+    }
 }
 
 /// With fewer residuals than parameters, the steps from 0 of a linear problem lead to the

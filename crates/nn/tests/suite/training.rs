@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use wengert_core::random::Distribution::Dropout;
 use wengert_core::random::{SeedableRng, Xoshiro256PlusPlus, normals};
 use wengert_core::{Tape, Tensor, Var};
-use wengert_nn::data::{DataLoader, Dataset};
+use wengert_nn::data::{DataLoader, Dataset, Table};
 use wengert_nn::loss::cross_entropy;
 use wengert_nn::random::{MatlabRng, derived_seed};
 use wengert_nn::train::{
@@ -281,6 +281,18 @@ fn the_best_epoch_is_kept_and_patience_ends() {
     assert_eq!((resumed, again.reason, again.epoch), (state, report.reason, report.epoch));
 }
 
+#[test]
+fn names_of_metrics_may_have_commas() {
+    let mut history = History::default();
+    let names = ["hits, at 5", "the \"best\"", "two\nlines", "plain"];
+    history.push(names.iter().copied().zip([1.0, 2.0, 3.0, 4.5]));
+    let path = place("commas.csv");
+    history.save(&path).unwrap();
+    let table = Table::read(&path).unwrap();
+    assert_eq!(table.columns()[1..], names);
+    assert_eq!(table.numbers::<f64>(&names).unwrap().to_vec(), [1.0, 2.0, 3.0, 4.5]);
+}
+
 /// A loss that is NaN wherever the model is.
 fn broken<'t>(
     net: &Net,
@@ -308,7 +320,7 @@ fn a_hook_stops_and_a_loss_that_is_not_finite_is_named() {
         Trainer::new(1).quiet().fit_parallel(2, &mut net, &mut sgd, &train, broken),
     ];
     for said in results.map(|result| result.unwrap_err().to_string()) {
-        let start = "epoch 0, batch 0: the loss is NaN; first of all: NaN in";
+        let start = "epoch 1, batch 1: the loss is NaN; first of all: NaN in";
         assert!(said.starts_with(start) && said.contains("ln"), "{said}");
     }
     assert_eq!(bits(net.state_dict()), before);
@@ -326,7 +338,8 @@ fn a_trainer_goes_on_from_a_plain_loop() {
         let loss = loss(&net, &tape, &batch.unwrap(), &mut Metrics::default());
         adam.step(&mut net, &loss.backward());
     }
-    Checkpoint { epochs: 1, seed: 9, ..Checkpoint::of(&net, &adam) }.save(&path).unwrap();
+    let options = IndexMap::from([("trainer.seed".to_owned(), "9".to_owned())]);
+    Checkpoint { epochs: 1, options, ..Checkpoint::of(&net, &adam) }.save(&path).unwrap();
 
     let (mut net, mut adam) = (Net::new(), Adam::new(1.0));
     let mut trainer = trainer(3).checkpoint(&path).resume().keep_best(Best::highest("train loss"));
@@ -350,9 +363,6 @@ fn checkpoints_of_other_runs_are_refused() {
     let path = place("others.safetensors");
     let (mut net, mut adam, (train, _)) = (Net::new(), Adam::new(0.1), loaders());
     trainer(1).checkpoint(&path).fit(&mut net, &mut adam, &train, loss).unwrap();
-    let resumed =
-        trainer(2).seed(4).checkpoint(&path).resume().fit(&mut net, &mut adam, &train, loss);
-    assert!(matches!(resumed, Err(TrainError::Seed { expected: 4, found: 9, .. })));
     let mut other = Linear::<f64>::new(2, 3, &mut MatlabRng::new(1));
     let restored = Checkpoint::load(&path).unwrap().restore(&mut other, &mut adam);
     assert!(matches!(restored, Err(TrainError::State(_))));
@@ -360,6 +370,57 @@ fn checkpoints_of_other_runs_are_refused() {
         message(Checkpoint::<f32>::load(&path)),
         "at byte 0: expected precision: f32, found `f64`"
     );
+}
+
+/// A run that is resumed with one thing changed at a time says which.
+#[test]
+fn a_resumed_run_has_the_options_of_the_one_that_was_interrupted() {
+    let path = place("options.safetensors");
+    let _ = fs::remove_file(&path);
+    let trainer = |epochs: usize| {
+        let trainer = trainer(epochs).checkpoint(&path).resume();
+        trainer.keep_best(Best::lowest("train loss").patience(epochs)).option("data\n", "a\tb\\")
+    };
+    let both = || (DataLoader::new(samples(16), 8).shuffled(3), DataLoader::new(samples(5), 5));
+    let new = |rate: f64| (Net::new(), Sgd::new(rate).momentum(0.5));
+    let (mut net, mut sgd) = new(0.1);
+    trainer(1).fit(&mut net, &mut sgd, (&both().0, &both().1), loss).unwrap();
+
+    let refused = |mut trainer: Trainer<'_, Net>, mut sgd: Sgd<f64>, train: &DataLoader<Batch>| {
+        let said = trainer.fit(&mut Net::new(), &mut sgd, (train, &both().1), loss);
+        match said.unwrap_err() {
+            TrainError::Option { option, expected, found, .. } => {
+                format!("{option}: {expected}, {found}")
+            }
+            other => panic!("{other}"),
+        }
+    };
+    let (train, sgd) = (both().0, || new(0.1).1);
+    let with = |trainer| refused(trainer, sgd(), &train);
+    assert_eq!(with(trainer(2).seed(4)), "trainer.seed: 4, 9");
+    assert_eq!(with(trainer(2).option("data\n", "c")), "data\n: c, a\tb\\");
+    let highest = trainer(2).keep_best(Best::highest("train loss"));
+    assert_eq!(with(highest), "trainer.keep_best: highest train loss, lowest train loss");
+    let other = |train: &DataLoader<Batch>| refused(trainer(2), sgd(), train);
+    let of = |count, size| DataLoader::new(samples(count), size);
+    assert_eq!(other(&of(17, 8).shuffled(3)), "training.samples: 17, 16");
+    assert_eq!(other(&of(16, 4).shuffled(3)), "training.batch_size: 4, 8");
+    assert_eq!(other(&of(16, 8)), "training.shuffled: none, 3");
+    assert_eq!(other(&of(16, 8).shuffled(3).drop_last()), "training.drop_last: true, false");
+    let clipped = refused(trainer(2), sgd().clip_norm(1.0), &train);
+    assert_eq!(clipped, "optimiser.clip: Norm(1.0), none");
+    let said = refused(trainer(2), sgd().momentum(0.25), &train);
+    assert!(said.starts_with("optimiser.rule: Momentum {") && said.contains("0.25"), "{said}");
+    let said = trainer(2).fit(&mut Net::new(), &mut sgd(), &train, loss).unwrap_err().to_string();
+    let end = "a run with other options: expected validation.samples: none, found 5";
+    assert!(said.ends_with(end), "{said}");
+    let sharded = trainer(2).fit_parallel(2, &mut Net::new(), &mut sgd(), &train, loss);
+    assert!(sharded.unwrap_err().to_string().ends_with("trainer.shards: 2, found 1"));
+
+    // More epochs, more patience, and a rate that the schedule sets, are no other run.
+    let (mut net, mut sgd) = new(0.7);
+    let report = trainer(3).fit(&mut net, &mut sgd, (&train, &both().1), loss).unwrap();
+    assert_eq!(report.history.epochs(), 3);
 }
 
 /// The gradient of a batch in shards, as the change of a step of rate 1.

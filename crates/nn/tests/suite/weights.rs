@@ -101,6 +101,27 @@ fn files_that_are_wrong_say_where() {
 }
 
 #[test]
+fn archives_do_not_count_beyond_their_fields() {
+    let path = place("many.npz");
+    let state = |count: usize, name: &str| -> IndexMap<String, Tensor<f32>> {
+        (0..count).map(|i| (format!("{name}{i}"), Tensor::scalar(i as f32))).collect()
+    };
+    weights::save(&path, &state(65534, "")).unwrap();
+    let back = weights::load::<f32>(&path).unwrap();
+    assert_eq!((back.len(), back["65533"].item()), (65534, 65533.0));
+    assert_eq!(
+        message(weights::save(&path, &state(65535, ""))),
+        "at byte 0: expected fewer than 65535 arrays for npz, found 65535"
+    );
+    assert_eq!(
+        message(weights::save(&path, &state(1, &"n".repeat(65530)))),
+        "at byte 0: expected fewer than 65535 bytes of a name for npz, found 65535"
+    );
+    // What was there is there still.
+    assert_eq!(weights::load::<f32>(&path).unwrap().len(), 65534);
+}
+
+#[test]
 fn a_part_of_a_state_is_taken_over() {
     let mut net = net(1);
     let before = net.state_dict();

@@ -39,7 +39,7 @@ pub type Gru<T> = Recurrent<T, GruCell, 1>;
 /// Parameters have PyTorch's names, shapes and order: for layer `k` and forwards
 /// `weight_ih_lk` of shape `[gates * units, inputs]`, `weight_hh_lk` of shape `[gates *
 /// units, units]`, `bias_ih_lk` and `bias_hh_lk` of shape `[gates * units]`, and backwards
-/// the same with `_reverse` at the end.
+/// the same with `_reverse` at the end. An LSTM may be [projected](Lstm::projected).
 ///
 /// ```
 /// use wengert_core::{Tape, Tensor};
@@ -63,6 +63,8 @@ pub struct Recurrent<T: Real, C, const S: usize> {
     directions: Vec<Direction<T>>,
     cell: C,
     units: usize,
+    /// Elements of the state that a cell gives: as many as units, unless it is projected.
+    outputs: usize,
     both_ways: bool,
     time_first: bool,
     dropout: Dropout,
@@ -72,18 +74,18 @@ pub struct Recurrent<T: Real, C, const S: usize> {
 #[derive(Clone, Debug)]
 struct Direction<T: Real> {
     parameters: [Param<T>; 4],
+    projection: Option<Param<T>>,
     /// With layer and direction, as PyTorch has them: kept, as a visit allocates nothing.
-    names: [String; 4],
+    names: [String; 5],
 }
 
-/// PyTorch's names of the parameters of a direction.
-const NAMES: [&str; 4] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
+/// PyTorch's names of the parameters of a direction, that of the projection last.
+const NAMES: [&str; 5] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"];
 
 impl<T: Real> Direction<T> {
     fn new<R: Rng + ?Sized>(
         suffix: &str,
-        inputs: usize,
-        units: usize,
+        [inputs, units, outputs]: [usize; 3],
         gates: usize,
         rng: &mut R,
     ) -> Self {
@@ -91,8 +93,28 @@ impl<T: Real> Direction<T> {
         let rows = gates * units;
         let mut uniform = |shape: &[usize]| Param::new(init::uniform(shape, -bound, bound, rng));
         let parameters =
-            [uniform(&[rows, inputs]), uniform(&[rows, units]), uniform(&[rows]), uniform(&[rows])];
-        Self { parameters, names: NAMES.map(|name| format!("{name}_{suffix}")) }
+            [&[rows, inputs][..], &[rows, outputs], &[rows], &[rows]].map(&mut uniform);
+        let projection = (outputs != units).then(|| uniform(&[outputs, units]));
+        Self { parameters, projection, names: NAMES.map(|name| format!("{name}_{suffix}")) }
+    }
+
+    /// Those of so many layers.
+    fn stacked<R: Rng + ?Sized>(
+        [inputs, units, outputs]: [usize; 3],
+        gates: usize,
+        layers: usize,
+        both_ways: bool,
+        rng: &mut R,
+    ) -> Vec<Self> {
+        let ways = if both_ways { 2 } else { 1 };
+        (0..layers * ways)
+            .map(|i| {
+                let inputs = if i < ways { inputs } else { ways * outputs };
+                let reverse = if i % ways == 1 { "_reverse" } else { "" };
+                let suffix = format!("l{}{reverse}", i / ways);
+                Self::new(&suffix, [inputs, units, outputs], gates, rng)
+            })
+            .collect()
     }
 }
 
@@ -140,16 +162,54 @@ impl<T: Real, C: Cell<S> + Default, const S: usize> Recurrent<T, C, S> {
         rng: &mut R,
     ) -> Self {
         assert!(layers > 0, "a recurrent network has one layer at least");
-        let ways = if both_ways { 2 } else { 1 };
-        let directions = (0..layers * ways)
-            .map(|i| {
-                let inputs = if i < ways { inputs } else { ways * units };
-                let reverse = if i % ways == 1 { "_reverse" } else { "" };
-                Direction::new(&format!("l{}{reverse}", i / ways), inputs, units, C::GATES, rng)
-            })
-            .collect();
-        let dropout = Dropout::new(0.0);
-        Self { directions, cell: C::default(), units, both_ways, time_first: false, dropout }
+        let directions =
+            Direction::stacked([inputs, units, units], C::GATES, layers, both_ways, rng);
+        Self {
+            directions,
+            cell: C::default(),
+            units,
+            outputs: units,
+            both_ways,
+            time_first: false,
+            dropout: Dropout::new(0.0),
+        }
+    }
+}
+
+impl<T: Real> Lstm<T> {
+    /// With a linear map, at each step, of what each cell gives to so many outputs, fewer than
+    /// units (Sak, Senior & Beaufays, 2014): PyTorch's `proj_size`. The state `h` has them in place
+    /// of the units, and so has what the next layer and the next step take; `c` stays as it is.
+    /// There is one parameter more, `weight_hr_lk` of shape `[outputs, units]`, and all are drawn
+    /// anew.
+    ///
+    /// ```
+    /// use wengert_core::{Tape, Tensor};
+    /// use wengert_nn::Lstm;
+    /// use wengert_nn::random::MatlabRng;
+    ///
+    /// let rng = &mut MatlabRng::new(1);
+    /// let lstm = Lstm::<f64>::stacked(3, 8, 2, rng).projected(5, rng);
+    /// let tape = Tape::new();
+    /// let (outputs, [h, c]) = lstm.run(tape.constant(Tensor::zeros([2, 7, 3])), None);
+    /// assert_eq!(outputs.shape()[..], [2, 7, 5]);
+    /// assert_eq!((&h.shape()[..], &c.shape()[..]), (&[2, 2, 5][..], &[2, 2, 8][..]));
+    /// ```
+    ///
+    /// # Panics
+    /// If there are no outputs, or not fewer than units.
+    #[must_use]
+    #[track_caller]
+    pub fn projected<R: Rng + ?Sized>(self, outputs: usize, rng: &mut R) -> Self {
+        let (units, layers) = (self.units, self.directions.len() / self.ways());
+        assert!(
+            (1..units).contains(&outputs),
+            "a projection of {units} units has from 1 to {} outputs, not {outputs}",
+            units.saturating_sub(1)
+        );
+        let sizes = [self.inputs(), units, outputs];
+        let directions = Direction::stacked(sizes, LstmCell::GATES, layers, self.both_ways, rng);
+        Self { directions, outputs, ..self }
     }
 }
 
@@ -174,6 +234,11 @@ impl<T: Real, C: Cell<S>, const S: usize> Recurrent<T, C, S> {
     /// How many directions a layer has.
     fn ways(&self) -> usize {
         if self.both_ways { 2 } else { 1 }
+    }
+
+    /// Elements of an input at a time.
+    fn inputs(&self) -> usize {
+        self.directions[0].parameters[0].shape()[1]
     }
 
     /// Goes along a sequence, from states or from zeros: what the last layer gives at each
@@ -209,7 +274,7 @@ impl<T: Real, C: Cell<S>, const S: usize> Recurrent<T, C, S> {
         states: Option<[Var<'t, T>; S]>,
         outputs: bool,
     ) -> (Option<Var<'t, T>>, [Var<'t, T>; S]) {
-        let inputs = self.directions[0].parameters[0].shape()[1];
+        let inputs = self.inputs();
         let (order, time_axis) =
             if self.time_first { ("time, batch", 0) } else { ("batch, time", 1) };
         let shape = x.shape();
@@ -218,16 +283,20 @@ impl<T: Real, C: Cell<S>, const S: usize> Recurrent<T, C, S> {
             "a recurrent network takes [{order}, {inputs}] with a step at least, not {}",
             x.describe()
         );
-        let state_shape = [self.directions.len(), shape[1 - time_axis as usize], self.units];
-        for state in states.iter().flatten() {
+        // The first state is what a cell gives.
+        let state_shapes: [[usize; 3]; S] = array::from_fn(|i| {
+            let elements = if i == 0 { self.outputs } else { self.units };
+            [self.directions.len(), shape[1 - time_axis as usize], elements]
+        });
+        for (state, shape) in states.iter().flatten().zip(state_shapes) {
             assert!(
-                state.shape()[..] == state_shape,
-                "states have shape {state_shape:?}, [layers * directions, batch, units], not {}",
+                state.shape()[..] == shape,
+                "a state has shape {shape:?}, [layers * directions, batch, elements], not {}",
                 state.describe()
             );
         }
-        let zeros = || x.tape().constant(T::zero()).broadcast_to(state_shape);
-        let states = states.unwrap_or_else(|| [zeros(); S]);
+        let zeros = || state_shapes.map(|shape| x.tape().constant(T::zero()).broadcast_to(shape));
+        let states = states.unwrap_or_else(zeros);
         let first = |direction: usize| {
             states.map(|state| state.slice(0, direction..direction + 1).squeeze(0))
         };
@@ -272,6 +341,7 @@ impl<T: Real, C: Cell<S>, const S: usize> Recurrent<T, C, S> {
     ) -> (Vec<Var<'t, T>>, [Var<'t, T>; S]) {
         let [w_input, w_state, b_input, b_state] =
             direction.parameters.each_ref().map(|param| param.on(x.tape()));
+        let projection = direction.projection.as_ref().map(|param| param.on(x.tape()));
         // Where a cell adds the two parts of its gates, so are their biases, once.
         let (bias, b_state) =
             if C::ADDS { (b_input + b_state, None) } else { (b_input, Some(b_state)) };
@@ -284,6 +354,9 @@ impl<T: Real, C: Cell<S>, const S: usize> Recurrent<T, C, S> {
             let product = states[0].matmul_transposed(w_state);
             let state = b_state.map_or(product, |bias| product + bias);
             states = self.cell.step(input, state, states);
+            if let Some(projection) = projection {
+                states[0] = states[0].matmul_transposed(projection);
+            }
             steps.push(states[0]);
         }
         if backwards {
@@ -307,8 +380,8 @@ impl<T: Real, C: Cell<S>, const S: usize> Layer<T> for Recurrent<T, C, S> {
 /// By hand, since PyTorch puts layer and direction into the names.
 impl<T: Real, C, const S: usize> Module<T> for Recurrent<T, C, S> {
     fn visit<'a>(&'a self, path: &Path<'_>, f: &mut dyn FnMut(&Path<'_>, &'a Param<T>)) {
-        for Direction { parameters, names } in &self.directions {
-            for (param, name) in parameters.iter().zip(names) {
+        for Direction { parameters, projection, names } in &self.directions {
+            for (param, name) in parameters.iter().chain(projection).zip(names) {
                 f(&path.field(name), param);
             }
         }
@@ -319,8 +392,8 @@ impl<T: Real, C, const S: usize> Module<T> for Recurrent<T, C, S> {
         path: &Path<'_>,
         f: &mut dyn FnMut(&Path<'_>, &'a mut Param<T>),
     ) {
-        for Direction { parameters, names } in &mut self.directions {
-            for (param, name) in parameters.iter_mut().zip(names) {
+        for Direction { parameters, projection, names } in &mut self.directions {
+            for (param, name) in parameters.iter_mut().chain(projection).zip(names) {
                 f(&path.field(name), param);
             }
         }

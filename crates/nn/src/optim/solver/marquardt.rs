@@ -1,9 +1,10 @@
 //! Nonlinear least squares by the method of Levenberg and Marquardt.
 
-use wengert_core::{Real, Tape, Tensor, Var, concat};
+use wengert_core::{Real, Tape, Var};
 
-use super::evaluator::{Evaluator, Point};
-use super::{Outcome, Solver, StopReason, add, dot, norm, plus};
+use super::evaluator::Evaluator;
+use super::residuals::{half_square_at, linearise};
+use super::{Outcome, Solver, StopReason, norm, plus};
 use crate::Module;
 
 /// Levenberg-Marquardt: makes half the sum of squares of residuals small (Levenberg, 1944;
@@ -108,12 +109,9 @@ impl LevenbergMarquardt {
         let mut damping = self.method.damping;
         solver.drive(evaluator, start, |evaluator, point| {
             loop {
-                let step = linear.step(damping);
+                let step = linear.damped_step(damping);
                 let trial = plus(&point.at, 1.0, &step);
-                evaluator.evaluated();
-                let value = evaluator.record(&trial, |net, tape, _| {
-                    tape.without_gradients(|| half_square(&values(residuals(net, tape))))
-                });
+                let value = half_square_at(evaluator, &trial, &residuals);
                 if value < point.cost {
                     damping /= self.method.factor;
                     let next;
@@ -132,69 +130,5 @@ impl LevenbergMarquardt {
                 }
             }
         })
-    }
-}
-
-fn values<T: Real>(residuals: Var<'_, T>) -> Vec<f64> {
-    residuals.with_value(|values| values.iter().map(|x| x.as_f64()).collect())
-}
-
-fn half_square(residuals: &[f64]) -> f64 {
-    0.5 * dot(residuals, residuals)
-}
-
-/// The residuals near a point.
-struct Linear {
-    residuals: Vec<f64>,
-    /// By rows: one for each residual.
-    jacobian: Vec<f64>,
-}
-
-/// Evaluates residuals and Jacobian.
-fn linearise<T: Real, M: Module<T>>(
-    evaluator: &mut Evaluator<'_, T, M>,
-    at: &[f64],
-    residuals: &impl for<'t> Fn(&M, &'t Tape<T>) -> Var<'t, T>,
-) -> (Point, Linear) {
-    let linear = evaluator.record(at, |net, tape, vars| {
-        let y = residuals(net, tape);
-        let blocks = y.jacobian(vars);
-        let rows = y.elements();
-        let mut jacobian = Vec::with_capacity(rows * at.len());
-        for row in 0..rows {
-            for block in &blocks {
-                let columns = block.len() / rows;
-                let elements = block.as_slice().expect("a Jacobian is contiguous");
-                let own = &elements[row * columns..][..columns];
-                jacobian.extend(own.iter().map(|x| x.as_f64()));
-            }
-        }
-        Linear { residuals: values(y), jacobian }
-    });
-    let at = evaluator.position();
-    let mut gradient = vec![0.0; at.len()];
-    for (row, &r) in linear.jacobian.chunks(at.len()).zip(&linear.residuals) {
-        add(&mut gradient, r, row);
-    }
-    (Point { at, cost: half_square(&linear.residuals), gradient }, linear)
-}
-
-impl Linear {
-    /// The least-squares solution of `J d = -r` and `sqrt(damping) d = 0`, by the QR
-    /// factorisation of both together: the normal equations would square the condition.
-    fn step(&self, damping: f64) -> Vec<f64> {
-        let rows = self.residuals.len();
-        let columns = self.jacobian.len() / rows;
-        let tape = Tape::new();
-        let jacobian = tape.constant(Tensor::new([rows, columns], self.jacobian.clone()));
-        let identity = Tensor::from_fn([columns, columns], |i| {
-            if i % (columns + 1) == 0 { damping.sqrt() } else { 0.0 }
-        });
-        let (q, r) = concat(&[jacobian, tape.constant(identity)], 0).qr();
-        let right = self.residuals.iter().map(|r| -r).collect();
-        let right = tape.constant(Tensor::new([rows, 1], right));
-        // Below the residuals stand zeros, with which the rest of Q is multiplied.
-        let right = q.slice(0, ..rows).transpose().matmul(right);
-        r.solve_upper_triangular(right).value().to_vec()
     }
 }

@@ -8,11 +8,14 @@
 
 mod descent;
 mod evaluator;
+mod gauss_newton;
 mod lbfgs;
 mod marquardt;
 mod newton;
+mod residuals;
 
 pub use descent::{Descent, Steepest};
+pub use gauss_newton::{GaussNewton, LinearModel};
 pub use lbfgs::{Lbfgs, Secants};
 pub use marquardt::{LevenbergMarquardt, Marquardt};
 pub use newton::{Curvature, NewtonCg};
@@ -23,7 +26,7 @@ use wengert_core::Real;
 use crate::Module;
 
 /// A method for a cost that is the same at every step, with criteria for stopping:
-/// [`Descent`], [`Lbfgs`], [`NewtonCg`], [`LevenbergMarquardt`].
+/// [`Descent`], [`Lbfgs`], [`NewtonCg`], [`LevenbergMarquardt`], [`GaussNewton`].
 ///
 /// All tolerances are 0 and the budget is 1000 steps unless the method or one of the setters
 /// below says otherwise.

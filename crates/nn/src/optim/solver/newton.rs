@@ -16,6 +16,8 @@ use crate::Module;
 /// border, or the [Gauss-Newton matrix](Self::run_gauss_newton), which has none: then this is
 /// Martens' Hessian-free training of networks (2010), with a region in place of his damping.
 /// The gradients are solved for more exactly the smaller they are, so that the end is quick.
+/// (Sums of squares of few parameters have [`GaussNewton`](super::GaussNewton), by the Jacobian as a
+/// matrix.)
 ///
 /// ```
 /// use wengert_nn::Param;

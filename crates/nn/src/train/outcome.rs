@@ -1,0 +1,73 @@
+//! How a run ends: what it came to, or why it could not go on.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::{History, Metrics};
+use crate::{FileError, StateError};
+
+/// How a run has ended.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What its epochs came to, those before an interruption included.
+    pub history: History,
+    /// Why it stopped.
+    pub reason: StopReason,
+    /// The epoch whose parameters the model has, from 0: the best one if that was asked
+    /// for, else the last.
+    pub epoch: Option<usize>,
+    /// The metrics of the last epoch's validation, if there was any.
+    pub validation: Option<Metrics>,
+}
+
+/// Why a run has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// All epochs are done.
+    Epochs,
+    /// There was no better epoch for as long as the [patience](super::Best::patience) is.
+    Patience,
+    /// The hook said so.
+    Hook,
+}
+
+/// Why a run could not go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// Data or a checkpoint could not be read, or a checkpoint not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A checkpoint is of another model or optimiser.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A checkpoint is of a run with other options.
+    #[error("{}: a run with other options: expected {option}: {expected}, found {found}", path.display())]
+    Option {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The first option that differs.
+        option: String,
+        /// What this run has.
+        expected: String,
+        /// What the run of the checkpoint had.
+        found: String,
+    },
+    /// The loss is no finite number. The message counts from 1, as progress bars and histories do.
+    #[error("epoch {}, batch {}: the loss is {loss}{}", .epoch + 1, .batch + 1, first(.cause))]
+    NotFinite {
+        /// The epoch, from 0.
+        epoch: usize,
+        /// The batch, from 0.
+        batch: usize,
+        /// The loss.
+        loss: f64,
+        /// The first value on the tape that is not finite.
+        cause: Option<String>,
+    },
+}
+
+fn first(cause: &Option<String>) -> String {
+    cause.as_ref().map_or_else(String::new, |cause| format!("; first of all: {cause}"))
+}
