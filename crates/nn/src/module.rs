@@ -96,12 +96,12 @@ pub trait Module<T: Real> {
 
     /// All parameters with their names, in the order of the visit, without buffers.
     fn named_parameters(&self) -> Vec<(String, &Param<T>)> {
-        self.named_state().into_iter().filter(|(_, param)| !param.is_buffer()).collect()
+        chosen(self.named_state(), false)
     }
 
     /// All [buffers](Param::buffer) with their names, in the order of the visit.
     fn named_buffers(&self) -> Vec<(String, &Param<T>)> {
-        self.named_state().into_iter().filter(|(_, param)| param.is_buffer()).collect()
+        chosen(self.named_state(), true)
     }
 
     /// All that the model's state consists of, parameters and buffers, with names and in
@@ -241,6 +241,12 @@ pub trait Module<T: Real> {
         });
         vector
     }
+}
+
+/// Of a state, the parameters or the buffers.
+fn chosen<T: Real>(mut state: Vec<(String, &Param<T>)>, buffers: bool) -> Vec<(String, &Param<T>)> {
+    state.retain(|(_, param)| param.is_buffer() == buffers);
+    state
 }
 
 impl<T: Real> Module<T> for Param<T> {

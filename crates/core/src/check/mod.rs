@@ -328,9 +328,9 @@ pub fn first_finding(
 }
 
 /// Checks all ops of the [registry](crate::op::registry).
-// Inline, so that all ops in both precisions are compiled where they are asked for
-// and not in every build of this crate, which they would make several times longer.
-#[inline]
+// Programs share what a library has compiled unless it is optimised fully. So the ops are
+// compiled here, once for all programs, where that is so, and else where they are asked for.
+#[cfg_attr(any(not(debug_assertions), test), inline)]
 pub fn ops() -> Vec<OpReport> {
     let singles = crate::op::registry::ops::<f32>();
     let entries = crate::op::registry::ops::<f64>().into_iter().zip(&singles);

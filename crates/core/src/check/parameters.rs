@@ -45,6 +45,15 @@ impl Options<'_> {
         named: &[(String, u64, Tensor<T>)],
         loss: impl for<'t> Fn(&'t Tape<T>) -> Var<'t, T>,
     ) -> ParametersReport {
+        self.parameters_of(named, &loss)
+    }
+
+    /// What does not depend on the closure's type, of which every model brings one.
+    fn parameters_of<T: Real>(
+        self,
+        named: &[(String, u64, Tensor<T>)],
+        loss: &dyn for<'t> Fn(&'t Tape<T>) -> Var<'t, T>,
+    ) -> ParametersReport {
         let names = |chosen: &[usize]| chosen.iter().map(|&i| named[i].0.clone()).collect();
         let tape = Tape::new();
         let y = loss(&tape);

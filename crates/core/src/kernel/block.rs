@@ -93,11 +93,18 @@ fn by_lanes<T: Real, F: Pointwise<T>>(memory: &[T], operands: &[Steps], out: &mu
                 *x = memory[steps.at(chunk * LANES + i.min(out.len() - 1))];
             }
         }
-        let sources = xs.each_ref().map(|xs| &xs[..]);
+        let sources = slices(&xs);
         let mut ys = [T::zero(); LANES];
         apply(&sources, &mut ys, f);
         out.copy_from_slice(&ys[..out.len()]);
     }
+}
+
+/// The lanes of each operand as slices. It does not depend on the function, of which there are
+/// many.
+#[inline(always)]
+fn slices<T>(lanes: &[[T; LANES]; MAX_OPERANDS]) -> Sources<'_, T> {
+    lanes.each_ref().map(|lanes| &lanes[..])
 }
 
 /// Applies `f` to blocks as long as `out`.

@@ -145,18 +145,85 @@ impl<T: Real, E: Elementwise<N>, const N: usize> Pointwise<T> for Mapped<E, N> {
 
     #[inline(always)]
     fn at(self, get: impl Fn(usize) -> T) -> T {
-        self.0.eval(std::array::from_fn(get))
+        self.0.eval(gathered(get))
     }
 
     #[inline(always)]
     fn is_near(self, get: impl Fn(usize) -> T) -> bool {
-        self.0.is_near(std::array::from_fn(get))
+        self.0.is_near(gathered(get))
     }
 
     #[inline(always)]
     fn at_near(self, get: impl Fn(usize) -> T) -> T {
-        self.0.eval_near(std::array::from_fn(get))
+        self.0.eval_near(gathered(get))
     }
+}
+
+/// An element of each operand. (`array::from_fn` is three functions more for each `get`, of which
+/// every op brings a dozen.)
+#[inline(always)]
+fn gathered<T: Real, const N: usize>(get: impl Fn(usize) -> T) -> [T; N] {
+    let mut x = [T::zero(); N];
+    for (operand, x) in x.iter_mut().enumerate() {
+        *x = get(operand);
+    }
+    x
+}
+
+/// The operands of an op, as many as its shape rule has let pass.
+fn each<X: Copy, const N: usize>(operands: &[X]) -> [X; N] {
+    operands.try_into().expect("the shape rule has passed")
+}
+
+/// The least of a function of one element of each operand.
+fn least<T: Real>(args: &[View<'_, T>], of: &dyn Fn(&[T]) -> T) -> T {
+    // Only checks ask for it, so it need not be fast.
+    let shapes: Vec<&Shape> = args.iter().map(|arg| arg.shape()).collect();
+    let shape = broadcast_all(&shapes).expect("the shape rule has passed");
+    let layouts: Vec<Layout> = args.iter().map(|arg| arg.layout().broadcast_to(&shape)).collect();
+    let operands: Vec<Vec<T>> = args
+        .iter()
+        .zip(&layouts)
+        .map(|(arg, layout)| arg.with_layout(layout, arg.offset()).iter().collect())
+        .collect();
+    (0..shape.elements())
+        .map(|i| of(&operands.iter().map(|operand| operand[i]).collect::<Vec<T>>()))
+        .fold(T::infinity(), T::min)
+}
+
+/// What the operands' tangents add to the result's, in its shape, each `scaled` by its partial.
+fn add_tangents<'t, T: Real>(
+    call: &Call<'_, 't, T>,
+    tangents: &[Option<Var<'t, T>>],
+    scaled: &dyn Fn(usize, Var<'t, T>) -> Option<Var<'t, T>>,
+) -> Option<Var<'t, T>> {
+    let shape = call.value().shape();
+    add_terms(
+        tangents
+            .iter()
+            .enumerate()
+            .map(|(arg, tangent)| Some(scaled(arg, (*tangent)?)?.broadcast_to(&shape))),
+    )
+}
+
+/// The operands of a [`PartialProduct`]. Where the formula does not read an operand or the value,
+/// the factor stands for it, so that nothing has to be kept for its sake.
+fn product_operands<'t, T: Real>(
+    call: &Call<'_, 't, T>,
+    factor: Var<'t, T>,
+    reads: Reads,
+) -> [Var<'t, T>; MAX_OPERANDS] {
+    let mut args = [factor; MAX_OPERANDS];
+    for (i, (slot, &x)) in args.iter_mut().zip(call.args()).enumerate() {
+        if reads.contain(i) {
+            *slot = x;
+        }
+    }
+    let value = call.args().len();
+    if reads.contain(value) {
+        args[value] = call.value();
+    }
+    args
 }
 
 /// The shape that operands take together.
@@ -195,24 +262,13 @@ impl<E: Elementwise<N>, const N: usize> Mapped<E, N> {
         if let Some(operand) = op.partial_operand(arg) {
             return Some(factor * call.arg(operand));
         }
-        let xs: [Var<'t, T>; N] = std::array::from_fn(|i| call.arg(i));
+        let xs: [Var<'t, T>; N] = each(call.args());
         let tape = factor.tape();
         if tape.records_derivatives() || N + 2 > MAX_OPERANDS {
             return Some(factor * op.partial(arg, xs, call.value()));
         }
-        // Where the formula does not read an operand or the value, the factor stands
-        // for it, so that nothing has to be kept for its sake.
         let reads = op.partial(arg, std::array::from_fn(Reads::of), Reads::of(N));
-        let mut args = [factor; MAX_OPERANDS];
-        for (i, (slot, &x)) in args.iter_mut().zip(&xs).enumerate() {
-            if reads.contain(i) {
-                *slot = x;
-            }
-        }
-        if reads.contain(N) {
-            args[N] = call.value();
-        }
-        let args = &args[..N + 2];
+        let args = &product_operands(call, factor, reads)[..N + 2];
         // Constants, so that nothing is compiled for operands that there are not.
         Some(match arg {
             0 => tape.record(PartialProduct::<E, N, 0>(op), args),
@@ -259,12 +315,7 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
         call: &Call<'_, 't, T>,
         tangents: &[Option<Var<'t, T>>],
     ) -> Option<Var<'t, T>> {
-        let shape = call.value().shape();
-        add_terms(
-            tangents.iter().enumerate().map(|(arg, tangent)| {
-                Some(self.scaled(call, arg, (*tangent)?)?.broadcast_to(&shape))
-            }),
-        )
+        add_tangents(call, tangents, &|arg, tangent| self.scaled(call, arg, tangent))
     }
 
     fn vjp<'t>(
@@ -281,10 +332,10 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
         if op.slopes().is_some() {
             return call.linear();
         }
-        let xs: [Series<'s, 't, T>; N] = std::array::from_fn(|i| call.args()[i]);
+        let xs: [Series<'s, 't, T>; N] = each(call.args());
         match op.closed_form(xs) {
             Some(y) => call.closed(y),
-            None => call.solved(|arg, y| op.partial(arg, xs, y)),
+            None => call.solved(&|arg, y| op.partial(arg, xs, y)),
         }
     }
 
@@ -297,19 +348,7 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
     }
 
     fn kink_distance(&self, args: &[View<'_, T>]) -> T {
-        // Only checks ask for it, so it need not be fast.
-        let shapes: Vec<&Shape> = args.iter().map(|arg| arg.shape()).collect();
-        let shape = broadcast_all(&shapes).expect("the shape rule has passed");
-        let layouts: Vec<Layout> =
-            args.iter().map(|arg| arg.layout().broadcast_to(&shape)).collect();
-        let operands: Vec<Vec<T>> = args
-            .iter()
-            .zip(&layouts)
-            .map(|(arg, layout)| arg.with_layout(layout, arg.offset()).iter().collect())
-            .collect();
-        (0..shape.elements())
-            .map(|i| self.0.kink_distance(std::array::from_fn(|k| operands[k][i])))
-            .fold(T::infinity(), T::min)
+        least(args, &|x| self.0.kink_distance(each(x)))
     }
 
     fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
@@ -322,7 +361,11 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
     fn partials(&self, args: &[T]) -> Option<Vec<T>> {
         let x: [T; N] = args.try_into().ok()?;
         let y = Plain(self.0.eval(x));
-        Some((0..N).map(|arg| self.0.partial(arg, x.map(Plain), y).0).collect())
+        let mut partials = vec![T::zero(); N];
+        for (arg, partial) in partials.iter_mut().enumerate() {
+            *partial = self.0.partial(arg, x.map(Plain), y).0;
+        }
+        Some(partials)
     }
 
     fn equals(&self, other: &dyn Any) -> bool {
@@ -365,17 +408,17 @@ impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> Pointwise<T>
 
     #[inline(always)]
     fn at(self, get: impl Fn(usize) -> T) -> T {
-        self.product(std::array::from_fn(&get), get(N), get(N + 1))
+        self.product(gathered(&get), get(N), get(N + 1))
     }
 
     #[inline(always)]
     fn is_near(self, get: impl Fn(usize) -> T) -> bool {
-        self.0.is_near(std::array::from_fn(get))
+        self.0.is_near(gathered(get))
     }
 
     #[inline(always)]
     fn at_near(self, get: impl Fn(usize) -> T) -> T {
-        self.product_near(std::array::from_fn(&get), get(N), get(N + 1))
+        self.product_near(gathered(&get), get(N), get(N + 1))
     }
 }
 

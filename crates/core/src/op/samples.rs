@@ -101,29 +101,41 @@ impl Domain {
 /// Collects the samples of an op.
 #[derive(Clone, Debug)]
 pub struct Samples<O> {
-    cases: Vec<(O, Vec<(Shape, Domain)>)>,
-    errors: Vec<(O, Vec<Shape>, &'static str)>,
+    /// The op of each case.
+    ops: Vec<O>,
+    /// The op of each error.
+    misused: Vec<O>,
+    operands: Operands,
+}
+
+/// Samples without their ops: all that need not be compiled for each op.
+#[derive(Clone, Debug, Default)]
+struct Operands {
+    cases: Vec<Vec<(Shape, Domain)>>,
+    errors: Vec<(Vec<Shape>, &'static str)>,
     absent: Vec<(ShapeClass, &'static str)>,
 }
 
 impl<O: Clone> Samples<O> {
     pub(crate) fn new() -> Self {
-        Self { cases: Vec::new(), errors: Vec::new(), absent: Vec::new() }
+        Self { ops: Vec::new(), misused: Vec::new(), operands: Operands::default() }
     }
 
     /// Operands that fit: a shape and a domain for each.
     pub fn case(&mut self, op: O, args: impl IntoIterator<Item = (Shape, Domain)>) {
-        self.cases.push((op, args.into_iter().collect()));
+        self.ops.push(op);
+        self.operands.cases.push(args.into_iter().collect());
     }
 
     /// Operands that do not fit, and a part of the message that says so.
     pub fn error(&mut self, op: O, args: &[Shape], message: &'static str) {
-        self.errors.push((op, args.to_vec(), message));
+        self.misused.push(op);
+        self.operands.errors.push((args.to_vec(), message));
     }
 
     /// A class of shapes that does not exist for the op, and why.
     pub fn absent(&mut self, class: ShapeClass, reason: &'static str) {
-        self.absent.push((class, reason));
+        self.operands.absent.push((class, reason));
     }
 
     /// An elementwise op on operands from the given domains, in every class of
@@ -132,12 +144,18 @@ impl<O: Clone> Samples<O> {
     where
         O: Elementwise<N>,
     {
-        self.cases.extend(broadcasts(&domains).into_iter().map(|args| (op, args)));
+        let cases = broadcasts(&domains);
+        self.ops.resize(self.ops.len() + cases.len(), op);
+        self.operands.cases.extend(cases);
         if N > 1 {
-            let misfits: Vec<Shape> = (0..N).map(|arg| [arg + 2].into()).collect();
-            self.error(op, &misfits, "do not broadcast");
+            self.error(op, &misfits(N), "do not broadcast");
         }
     }
+}
+
+/// Shapes that do not broadcast.
+fn misfits(count: usize) -> Vec<Shape> {
+    (0..count).map(|arg| [arg + 2].into()).collect()
 }
 
 /// Operands of every class of shapes, and with each in turn stretched to the others.
@@ -204,18 +222,31 @@ impl<O: Clone> Samples<O> {
     where
         O: Operation<T, Family>,
     {
-        let erase = |op: O| -> Rc<dyn DynOp<T>> { Rc::new(op.into_dyn()) };
+        self.operands.of(erased(&self.ops), erased(&self.misused))
+    }
+}
+
+/// Ops with their type forgotten.
+fn erased<T: Real, O: Operation<T, Family> + Clone, Family>(ops: &[O]) -> Vec<Rc<dyn DynOp<T>>> {
+    let mut erased: Vec<Rc<dyn DynOp<T>>> = Vec::with_capacity(ops.len());
+    for op in ops {
+        erased.push(Rc::new(op.clone().into_dyn()));
+    }
+    erased
+}
+
+impl Operands {
+    /// These operands with the op of each case and of each error.
+    fn of<T: Real>(
+        self,
+        ops: Vec<Rc<dyn DynOp<T>>>,
+        misused: Vec<Rc<dyn DynOp<T>>>,
+    ) -> SampleSet<T> {
+        let cases = ops.into_iter().zip(self.cases);
+        let errors = misused.into_iter().zip(self.errors);
         SampleSet {
-            cases: self
-                .cases
-                .into_iter()
-                .map(|(op, args)| Sample { op: erase(op), args })
-                .collect(),
-            errors: self
-                .errors
-                .into_iter()
-                .map(|(op, args, message)| ErrorSample { op: erase(op), args, message })
-                .collect(),
+            cases: cases.map(|(op, args)| Sample { op, args }).collect(),
+            errors: errors.map(|(op, (args, message))| ErrorSample { op, args, message }).collect(),
             absent: self.absent,
         }
     }

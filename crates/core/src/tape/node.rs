@@ -179,7 +179,7 @@ impl<T: Real> Ops<T> {
     }
 
     pub(super) fn insert<O: DynOp<T>>(&mut self, op: O) -> Origin<T> {
-        if size_of::<O>() == 0 {
+        if const { size_of::<O>() == 0 } {
             // A type without fields occupies no memory, so this box leaks none.
             return Origin::Unit(Box::leak(Box::new(op)));
         }

@@ -322,8 +322,7 @@ impl<T: Real> Recorder<T> {
     ) -> NodeId {
         self.diverge();
         let origin = self.ops.insert(op);
-        let args: Args<NodeId> = args.iter().map(|arg| arg.id()).collect();
-        self.record_new(origin, TypeId::of::<O>(), &args, location)
+        self.record_new(origin, TypeId::of::<O>(), args, location)
     }
 
     /// As [`record`](Self::record), for an op that the tape has already.
@@ -335,17 +334,17 @@ impl<T: Real> Recorder<T> {
     ) -> NodeId {
         self.diverge();
         let origin = self.ops.insert_again(op);
-        let args: Args<NodeId> = args.iter().map(|arg| arg.id()).collect();
-        self.record_new(origin, (op.get() as &dyn Any).type_id(), &args, location)
+        self.record_new(origin, (op.get() as &dyn Any).type_id(), args, location)
     }
 
     fn record_new(
         &mut self,
         origin: Origin<T>,
         op: TypeId,
-        args: &[NodeId],
+        args: &[Var<'_, T>],
         location: &'static Location<'static>,
     ) -> NodeId {
+        let args: &[NodeId] = &args.iter().map(|arg| arg.id()).collect::<Args<NodeId>>();
         let plan = self.plan(origin, op, args, location);
         let op = self.ops.get(origin).expect("a recorded op is no leaf");
         let numbers: Option<Args<T>> = args.iter().map(|arg| self.number(*arg)).collect();

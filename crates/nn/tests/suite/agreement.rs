@@ -100,7 +100,7 @@ pub(crate) fn agrees<M: Module<f64>>(
         return;
     }
     let gradient = net.gradient_vector(&contracted(y).backward());
-    by_differences(name, &parameters, &gradient, |vector| {
+    by_differences(name, &parameters, &gradient, &mut |vector| {
         net.set_parameter_vector(vector);
         let tape = Tape::new();
         contracted(f(&net, &tape, &constants(&tape, &inputs))).item()
@@ -109,6 +109,11 @@ pub(crate) fn agrees<M: Module<f64>>(
 
 /// A function without parameters agrees with PyTorch, and has a right gradient.
 pub(crate) fn function_agrees(name: &str, f: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>) {
+    function(name, &f);
+}
+
+/// The same for a closure of any type, so that `agrees` is compiled once for all of them.
+fn function(name: &str, f: &dyn for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>) {
     agrees::<Vec<Param<f64>>>(name, Vec::new(), |_, _, vars| f(vars));
 }
 
@@ -131,7 +136,7 @@ fn contracted(y: Var<'_, f64>) -> Var<'_, f64> {
 
 /// Each number of a gradient against differences of the fourth order, which show an error of
 /// 1e-9; those of `check::module` are of the second and show less.
-fn by_differences(name: &str, x: &[f64], gradient: &[f64], mut f: impl FnMut(&[f64]) -> f64) {
+fn by_differences(name: &str, x: &[f64], gradient: &[f64], f: &mut dyn FnMut(&[f64]) -> f64) {
     let mut moved = x.to_vec();
     for i in 0..x.len() {
         let mut difference = |h: f64| {

@@ -274,7 +274,7 @@ impl<'s, 't, T: Real> SeriesCall<'s, 't, T> {
     /// `partial` gives `dy/dx` of an operand from the result.
     pub(super) fn solved(
         self,
-        partial: impl Fn(usize, Series<'s, 't, T>) -> Series<'s, 't, T>,
+        partial: &dyn Fn(usize, Series<'s, 't, T>) -> Series<'s, 't, T>,
     ) -> Series<'s, 't, T> {
         let value = self.value;
         let y = self.moving[0].solution(
