@@ -293,6 +293,7 @@ fn by_library<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before
 }
 
 /// The product by plain loops, the terms of each element from the first to the last.
+/// Several columns at a time: an addition waits for the one before it in its element only.
 #[inline]
 fn tiny<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
     let (left, right) = (a.factor, b.factor);
@@ -301,26 +302,71 @@ fn tiny<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Befo
     a.check();
     b.check();
     for i in 0..left.rows {
-        for j in 0..right.columns {
-            let row = a.start + i as isize * left.row_stride;
-            let column = b.start + j as isize * right.column_stride;
-            // SAFETY: `i < left.rows`, `j < right.columns`, and `l` is less than the extent that
-            // both factors have in common: elements of the factors, which were checked to
-            // lie inside their buffers, and one of the rows x columns of the result.
-            unsafe {
-                let term = |l: isize| {
-                    *a.data.get_unchecked((row + l * left.column_stride) as usize)
-                        * *b.data.get_unchecked((column + l * right.row_stride) as usize)
-                };
-                let mut sum = if left.columns == 0 { T::zero() } else { term(0) };
-                for l in 1..left.columns as isize {
-                    sum += term(l);
+        if right.columns == 1 {
+            // SAFETY: as below.
+            unsafe { columns::<T, 1, false>(a, b, out, before, i, 0) };
+            continue;
+        }
+        let mut j = 0;
+        while j < right.columns {
+            // SAFETY: the columns that are left are as many at least, `i < left.rows`, and all is
+            // inside the buffers.
+            j += unsafe {
+                match (right.columns - j, right.column_stride) {
+                    (8.., 1) => columns::<T, 8, true>(a, b, out, before, i, j),
+                    (4.., 1) => columns::<T, 4, true>(a, b, out, before, i, j),
+                    (4.., _) => columns::<T, 4, false>(a, b, out, before, i, j),
+                    (2.., _) => columns::<T, 2, false>(a, b, out, before, i, j),
+                    _ => columns::<T, 1, false>(a, b, out, before, i, j),
                 }
-                let result = out.get_unchecked_mut(i * right.columns + j);
-                *result = if before == Before::AddedTo { *result + sum } else { sum };
-            }
+            };
         }
     }
+}
+
+/// Some elements of row `i`, from column `j` on; `NEAR` if their factors lie side by side. Gives
+/// their number.
+///
+/// # Safety
+/// `i` is a row of `a`, and `b` has `COLUMNS` columns from `j` on; `a` has as many columns as `b` has rows,
+/// both lie inside their buffers, and `out` is as large as their product.
+#[inline(always)]
+unsafe fn columns<T: Real, const COLUMNS: usize, const NEAR: bool>(
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    out: &mut [T],
+    before: Before,
+    i: usize,
+    j: usize,
+) -> usize {
+    let (left, right) = (a.factor, b.factor);
+    let row = a.start + i as isize * left.row_stride;
+    let column = b.start + j as isize * right.column_stride;
+    let step = if NEAR { 1 } else { right.column_stride };
+    let terms = |l: isize| -> [T; COLUMNS] {
+        // SAFETY: `l` is less than the extent that both factors have in common, so these are
+        // elements of them, and the caller says that those lie inside their buffers.
+        unsafe {
+            let x = *a.data.get_unchecked((row + l * left.column_stride) as usize);
+            std::array::from_fn(|c| {
+                let place = column + l * right.row_stride + c as isize * step;
+                x * *b.data.get_unchecked(place as usize)
+            })
+        }
+    };
+    let mut sums = if left.columns == 0 { [T::zero(); COLUMNS] } else { terms(0) };
+    for l in 1..left.columns as isize {
+        let terms = terms(l);
+        for c in 0..COLUMNS {
+            sums[c] += terms[c];
+        }
+    }
+    for (c, sum) in sums.into_iter().enumerate() {
+        // SAFETY: one of the rows x columns of the result.
+        let result = unsafe { out.get_unchecked_mut(i * right.columns + j + c) };
+        *result = if before == Before::AddedTo { *result + sum } else { sum };
+    }
+    COLUMNS
 }
 
 /// A tiny product of factors that lie before the result in one memory.
