@@ -42,7 +42,7 @@ const BATCH: usize = 100;
 /// Epochs of the paper's schedule.
 const EPOCHS: usize = 45;
 /// Epochs on the emoji, of which there are a sixteenth as many pictures: two minutes' worth.
-const EMOJI_EPOCHS: usize = 27;
+const EMOJI_EPOCHS: usize = 18;
 /// The emoji's folder.
 const EMOJI: &str = "examples/data/emoji32";
 
@@ -54,7 +54,7 @@ struct Options {
     /// classes.txt); by default, emoji
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Epochs, to which the schedule is stretched or squeezed: 45 as in the paper, and 27 with
+    /// Epochs, to which the schedule is stretched or squeezed: 45 as in the paper, and 18 with
     /// the emoji
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,
