@@ -282,13 +282,12 @@ impl<T: Real> Kernel for Spread<'_, T> {
 /// Finds the first of the largest elements of each window, in row-major order.
 struct Search<T> {
     slides: Slides,
-    /// The largest element of each column, and the line of the first such.
+    /// The largest element of each column, and the place of the first such in the plane.
     tops: Columns<T>,
-    lines: Columns<u32>,
-    /// The largest of each window, with its line and column.
+    places: Columns<u32>,
+    /// The largest of each window, and its place.
     largest: Vec<T>,
-    line: Vec<u32>,
-    column: Vec<u32>,
+    place: Vec<u32>,
 }
 
 impl<T: Real> Search<T> {
@@ -298,10 +297,9 @@ impl<T: Real> Search<T> {
         Self {
             slides,
             tops: Columns::new(across, T::neg_infinity()),
-            lines: Columns::new(across, u32::MAX),
+            places: Columns::new(across, u32::MAX),
             largest: vec![T::zero(); across.positions],
-            line: vec![0; across.positions],
-            column: vec![0; across.positions],
+            place: vec![0; across.positions],
         }
     }
 
@@ -310,40 +308,45 @@ impl<T: Real> Search<T> {
     #[inline(always)]
     fn each<const STRIDE: usize>(&mut self, x: &[T], mut found: impl FnMut(usize, usize)) {
         let [down, across] = self.slides;
-        let Self { tops, lines, largest, line, column, .. } = self;
+        let Self { tops, places, largest, place, .. } = self;
         for p in 0..down.positions {
-            let (own_tops, own_lines) = (tops.own(), lines.own());
-            for (number, x) in (down.reach(p).start as u32..).zip(self::lines(down, across, p, x)) {
-                if number == down.reach(p).start as u32 {
+            let (own_tops, own_places) = (tops.own(), places.own());
+            let first = (down.reach(p).start * across.extent) as u32;
+            for (number, x) in lines(down, across, p, x).enumerate() {
+                let line = first + (number * across.extent) as u32;
+                if number == 0 {
                     own_tops.copy_from_slice(x);
-                    own_lines.fill(number);
+                    for (place, own) in own_places.iter_mut().zip(line..) {
+                        *place = own;
+                    }
                     continue;
                 }
-                for ((top, line), &x) in own_tops.iter_mut().zip(&mut *own_lines).zip(x) {
+                let columns = own_tops.iter_mut().zip(&mut *own_places).zip(x).zip(line..);
+                for (((top, place), &x), own) in columns {
                     let larger = is_larger(x, *top);
                     *top = if larger { x } else { *top };
-                    *line = if larger { number } else { *line };
+                    *place = if larger { own } else { *place };
                 }
             }
-            largest.fill(T::neg_infinity());
-            line.fill(u32::MAX);
             tops.sort::<STRIDE>();
-            lines.sort::<STRIDE>();
-            for tap in 0..across.taps {
-                let columns = tops.tap::<STRIDE>(tap).iter().zip(&*lines.tap::<STRIDE>(tap));
-                let best = largest.iter_mut().zip(&mut *line).zip(&mut *column);
-                for (((largest, line), column), (&top, &own)) in best.zip(columns) {
-                    // Of equal ones in two columns, the upper one comes first.
+            places.sort::<STRIDE>();
+            largest.copy_from_slice(tops.tap::<STRIDE>(0));
+            place.copy_from_slice(places.tap::<STRIDE>(0));
+            for tap in 1..across.taps {
+                let columns = tops.tap::<STRIDE>(tap).iter().zip(&*places.tap::<STRIDE>(tap));
+                for ((largest, place), (&top, &own)) in
+                    largest.iter_mut().zip(&mut *place).zip(columns)
+                {
+                    // Of equal ones in two columns, the upper one comes first, and of those
+                    // in a line the left one, which is the largest so far.
                     let better =
-                        is_larger(top, *largest) | (!is_larger(*largest, top) & (own < *line));
+                        is_larger(top, *largest) | (!is_larger(*largest, top) & (own < *place));
                     *largest = if better { top } else { *largest };
-                    *line = if better { own } else { *line };
-                    *column = if better { tap as u32 } else { *column };
+                    *place = if better { own } else { *place };
                 }
             }
-            for (q, (&line, &column)) in line.iter().zip(&*column).enumerate() {
-                let column = q * across.stride + column as usize - across.before;
-                found(p * across.positions + q, line as usize * across.extent + column);
+            for (q, &place) in place.iter().enumerate() {
+                found(p * across.positions + q, place as usize);
             }
         }
     }
