@@ -1,5 +1,6 @@
 //! How a run ends: what it came to, or why it could not go on.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -33,7 +34,9 @@ pub enum StopReason {
 }
 
 /// Why a run could not go on.
-#[derive(Debug, Error)]
+///
+/// `Debug` says what `Display` does: it is what a program prints whose `main` returns it.
+#[derive(Error)]
 #[non_exhaustive]
 pub enum TrainError {
     /// Data or a checkpoint could not be read, or a checkpoint not be written.
@@ -66,6 +69,12 @@ pub enum TrainError {
         /// The first value on the tape that is not finite.
         cause: Option<String>,
     },
+}
+
+impl fmt::Debug for TrainError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
 }
 
 fn first(cause: &Option<String>) -> String {
