@@ -199,7 +199,8 @@ fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: B
     a.check();
     b.check();
     if is_for_library(&a.factor, &b.factor) {
-        return by_library(a, b, out, before);
+        // SAFETY: both factors were checked, and fit each other and the result.
+        return unsafe { by_library(a, b, out, before) };
     }
     let (stripes, is_by_columns) = stripes::<T>(m, k, n);
     let whole = if is_by_columns { n } else { m };
@@ -257,14 +258,14 @@ impl<T> Stripe<'_, T> {
 }
 
 /// The product by the library, on this thread.
-fn by_library<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
+///
+/// # Safety
+/// The factors lie inside their buffers, and fit each other and the result.
+unsafe fn by_library<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
     let (left, right) = (a.factor, b.factor);
     let (m, k, n) = (left.rows, left.columns, right.columns);
-    assert_eq!((right.rows, out.len()), (k, m * n), "the factors and the result do not fit");
-    a.check();
-    b.check();
-    // SAFETY: both factors lie inside their buffers, `out` holds m x n elements in row-major order,
-    // and as a unique borrow it overlaps neither factor.
+    // SAFETY: the caller's; `out` holds m x n elements in row-major order, and as a unique borrow
+    // it overlaps neither factor.
     unsafe {
         // The transposed product, b^T a^T: the library's kernels write columns,
         // and the rows of the result are those.

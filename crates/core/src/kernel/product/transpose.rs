@@ -55,21 +55,27 @@ pub(super) mod avx512 {
         }
         // `fours[4 g + c]` holds, in quarter q, column 4 q + c of rows 4 g to 4 g + 3.
         for c in 0..4 {
-            let low = _mm512_shuffle_f32x4::<0x88>(fours[c], fours[4 + c]);
-            let high = _mm512_shuffle_f32x4::<0x88>(fours[8 + c], fours[12 + c]);
-            let low_odd = _mm512_shuffle_f32x4::<0xdd>(fours[c], fours[4 + c]);
-            let high_odd = _mm512_shuffle_f32x4::<0xdd>(fours[8 + c], fours[12 + c]);
-            let columns = [
-                _mm512_shuffle_f32x4::<0x88>(low, high),
-                _mm512_shuffle_f32x4::<0x88>(low_odd, high_odd),
-                _mm512_shuffle_f32x4::<0xdd>(low, high),
-                _mm512_shuffle_f32x4::<0xdd>(low_odd, high_odd),
-            ];
+            let columns = quarters([c, c + 4, c + 8, c + 12].map(|i| double(fours[i])));
             for (quarter, values) in columns.into_iter().enumerate() {
+                let place = (4 * quarter + c) * column;
                 // SAFETY: the caller's.
-                unsafe { _mm512_storeu_ps(to.add((4 * quarter + c) * column), values) };
+                unsafe { _mm512_storeu_ps(to.add(place), _mm512_castpd_ps(values)) };
             }
         }
+    }
+
+    /// The first quarters of four vectors, the second ones, and so on.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn quarters([a, b, c, d]: [__m512d; 4]) -> [__m512d; 4] {
+        let even = [_mm512_shuffle_f64x2::<0x88>(a, b), _mm512_shuffle_f64x2::<0x88>(c, d)];
+        let odd = [_mm512_shuffle_f64x2::<0xdd>(a, b), _mm512_shuffle_f64x2::<0xdd>(c, d)];
+        [
+            _mm512_shuffle_f64x2::<0x88>(even[0], even[1]),
+            _mm512_shuffle_f64x2::<0x88>(odd[0], odd[1]),
+            _mm512_shuffle_f64x2::<0xdd>(even[0], even[1]),
+            _mm512_shuffle_f64x2::<0xdd>(odd[0], odd[1]),
+        ]
     }
 
     /// 8 x 8 elements.
@@ -88,16 +94,7 @@ pub(super) mod avx512 {
         }
         // `pairs[2 g + c]` holds, in quarter q, column 2 q + c of rows 2 g and 2 g + 1.
         for c in 0..2 {
-            let low = _mm512_shuffle_f64x2::<0x88>(pairs[c], pairs[2 + c]);
-            let high = _mm512_shuffle_f64x2::<0x88>(pairs[4 + c], pairs[6 + c]);
-            let low_odd = _mm512_shuffle_f64x2::<0xdd>(pairs[c], pairs[2 + c]);
-            let high_odd = _mm512_shuffle_f64x2::<0xdd>(pairs[4 + c], pairs[6 + c]);
-            let columns = [
-                _mm512_shuffle_f64x2::<0x88>(low, high),
-                _mm512_shuffle_f64x2::<0x88>(low_odd, high_odd),
-                _mm512_shuffle_f64x2::<0xdd>(low, high),
-                _mm512_shuffle_f64x2::<0xdd>(low_odd, high_odd),
-            ];
+            let columns = quarters([c, c + 2, c + 4, c + 6].map(|i| pairs[i]));
             for (quarter, values) in columns.into_iter().enumerate() {
                 // SAFETY: the caller's.
                 unsafe { _mm512_storeu_pd(to.add((2 * quarter + c) * column), values) };
