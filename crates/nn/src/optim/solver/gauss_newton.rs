@@ -2,8 +2,7 @@
 
 use wengert_core::{Real, Tape, Var};
 
-use super::evaluator::Evaluator;
-use super::residuals::{half_square_at, linearise};
+use super::residuals::{begin, half_square_at, linearise};
 use super::{Outcome, Solver, StopReason, dot, norm, plus};
 use crate::Module;
 
@@ -76,11 +75,7 @@ impl GaussNewton {
         net: &mut M,
         residuals: impl for<'t> Fn(&M, &'t Tape<T>) -> Var<'t, T>,
     ) -> Outcome {
-        let mut evaluator = Evaluator::new(net);
-        let at = evaluator.position();
-        assert!(!at.is_empty(), "there is a parameter to be trained");
-        evaluator.evaluated();
-        let (start, mut linear) = linearise(&mut evaluator, &at, &residuals);
+        let (evaluator, start, mut linear) = begin(net, &residuals);
         self.drive(evaluator, start, |evaluator, point| {
             let mut step = linear.least_norm_step();
             loop {

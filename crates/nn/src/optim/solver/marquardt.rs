@@ -2,8 +2,7 @@
 
 use wengert_core::{Real, Tape, Var};
 
-use super::evaluator::Evaluator;
-use super::residuals::{half_square_at, linearise};
+use super::residuals::{begin, half_square_at, linearise};
 use super::{Outcome, Solver, StopReason, norm, plus};
 use crate::Module;
 
@@ -99,13 +98,9 @@ impl LevenbergMarquardt {
         net: &mut M,
         residuals: impl for<'t> Fn(&M, &'t Tape<T>) -> Var<'t, T>,
     ) -> Outcome {
-        let mut evaluator = Evaluator::new(net);
-        let at = evaluator.position();
-        assert!(!at.is_empty(), "there is a parameter to be trained");
-        let limit = self.evaluations.unwrap_or(EVALUATIONS * at.len());
+        let (evaluator, start, mut linear) = begin(net, &residuals);
+        let limit = self.evaluations.unwrap_or(EVALUATIONS * start.at.len());
         let solver = self.clone().evaluations(limit);
-        evaluator.evaluated();
-        let (start, mut linear) = linearise(&mut evaluator, &at, &residuals);
         let mut damping = self.method.damping;
         solver.drive(evaluator, start, |evaluator, point| {
             loop {

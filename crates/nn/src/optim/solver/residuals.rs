@@ -21,6 +21,22 @@ pub(super) struct Linear {
     jacobian: Vec<f64>,
 }
 
+/// Where a method begins: the model's present parameters, with the residuals near them.
+///
+/// # Panics
+/// If there is no trainable parameter.
+pub(super) fn begin<'m, T: Real, M: Module<T>>(
+    net: &'m mut M,
+    residuals: &impl for<'t> Fn(&M, &'t Tape<T>) -> Var<'t, T>,
+) -> (Evaluator<'m, T, M>, Point, Linear) {
+    let mut evaluator = Evaluator::new(net);
+    let at = evaluator.position();
+    assert!(!at.is_empty(), "there is a parameter to be trained");
+    evaluator.evaluated();
+    let (start, linear) = linearise(&mut evaluator, &at, residuals);
+    (evaluator, start, linear)
+}
+
 /// Half the sum of squares at a point.
 pub(super) fn half_square_at<T: Real, M: Module<T>>(
     evaluator: &mut Evaluator<'_, T, M>,
