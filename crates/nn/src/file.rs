@@ -5,7 +5,7 @@
 //! where, what should have stood there, and what does. So every reader goes through
 //! [`Source`], which knows all four, and nobody indexes into bytes.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,9 @@ use flate2::read::GzDecoder;
 use thiserror::Error;
 
 /// Why a file could not be read or written.
-#[derive(Debug, Error)]
+///
+/// `Debug` says what `Display` does: it is what a program prints whose `main` returns it.
+#[derive(Error)]
 #[non_exhaustive]
 pub enum FileError {
     /// The system refused: there is no such file, or no room.
@@ -37,6 +39,12 @@ pub enum FileError {
         /// What does.
         found: String,
     },
+}
+
+impl fmt::Debug for FileError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
 }
 
 impl FileError {

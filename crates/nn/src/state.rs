@@ -23,7 +23,9 @@ use crate::Param;
 ///      missing: 1\n  unexpected: 2\n  0: shape [2] in the model, [3] in the state",
 /// );
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Error)]
+///
+/// `Debug` says what `Display` does: it is what a program prints whose `main` returns it.
+#[derive(Clone, Default, PartialEq, Eq, Error)]
 #[error("the state does not fit the model{}", Details(self))]
 pub struct StateError {
     /// Names of parameters of the model that the state does not have.
@@ -43,6 +45,12 @@ pub struct Mismatch {
     pub model: Shape,
     /// Its shape in the state.
     pub state: Shape,
+}
+
+impl fmt::Debug for StateError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
 }
 
 impl StateError {

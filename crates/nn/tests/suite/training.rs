@@ -411,7 +411,10 @@ fn a_resumed_run_has_the_options_of_the_one_that_was_interrupted() {
     assert_eq!(clipped, "optimiser.clip: Norm(1.0), none");
     let said = refused(trainer(2), sgd().momentum(0.25), &train);
     assert!(said.starts_with("optimiser.rule: Momentum {") && said.contains("0.25"), "{said}");
-    let said = trainer(2).fit(&mut Net::new(), &mut sgd(), &train, loss).unwrap_err().to_string();
+    let error = trainer(2).fit(&mut Net::new(), &mut sgd(), &train, loss).unwrap_err();
+    let said = error.to_string();
+    // What a program prints whose `main` returns it.
+    assert_eq!(format!("{error:?}"), said);
     let end = "a run with other options: expected validation.samples: none, found 5";
     assert!(said.ends_with(end), "{said}");
     let sharded = trainer(2).fit_parallel(2, &mut Net::new(), &mut sgd(), &train, loss);
