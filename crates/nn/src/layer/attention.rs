@@ -1,7 +1,7 @@
 //! Attention in several heads.
 
 use rand::Rng;
-use wengert_core::{Real, Tape, Tensor, Var};
+use wengert_core::{Real, Shape, Tape, Tensor, Var};
 
 use super::{Dropout, Layer, Linear};
 use crate::{Module, Param, init};
@@ -44,13 +44,6 @@ impl<'t, T: Real> AttentionMask<'t, T> {
     #[track_caller]
     fn on(self, scores: Var<'t, T>) -> Var<'t, T> {
         let shape = scores.shape();
-        let suits = |mask: Var<'t, T>| {
-            assert!(
-                mask.shape().broadcasts_to(&shape),
-                "a mask broadcasts to {shape}, [batch, heads, queries, keys], and this is {}",
-                mask.describe()
-            );
-        };
         match self {
             Self::Keys(mask) => {
                 let (batch, keys) = (shape[0], shape[3]);
@@ -62,15 +55,25 @@ impl<'t, T: Real> AttentionMask<'t, T> {
                 scores.masked_fill(mask.reshape([batch, 1, 1, keys]), UNSEEN)
             }
             Self::Pairs(mask) => {
-                suits(mask);
+                must_broadcast(mask, &shape);
                 scores.masked_fill(mask, UNSEEN)
             }
             Self::Added(mask) => {
-                suits(mask);
+                must_broadcast(mask, &shape);
                 scores + mask
             }
         }
     }
+}
+
+/// Panics at the caller's line if a mask does not suit the scores.
+#[track_caller]
+fn must_broadcast<T: Real>(mask: Var<'_, T>, scores: &Shape) {
+    assert!(
+        mask.shape().broadcasts_to(scores),
+        "a mask broadcasts to {scores}, [batch, heads, queries, keys], and this is {}",
+        mask.describe()
+    );
 }
 
 /// Scaled dot-product attention in heads (Vaswani et al., 2017):
@@ -283,7 +286,11 @@ impl<T: Real> MultiHeadAttention<T> {
         } else {
             scores
         };
-        let scores = masks.iter().fold(scores, |scores, mask| mask.on(scores));
+        // A loop and no closure, which would not know the caller's line.
+        let mut scores = scores;
+        for mask in masks {
+            scores = mask.on(scores);
+        }
         let shares = self.dropout.forward(scores.softmax(-1));
         let mixed = shares.matmul(v).permute([0, 2, 1, 3]).reshape([batch, time, heads * head]);
         self.out_proj.forward(mixed)
