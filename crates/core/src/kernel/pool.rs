@@ -4,11 +4,17 @@
 //! neither for a maximum nor for a mean. A row of windows is taken down its columns
 //! first, all columns at a time, and then across the columns' results, all windows
 //! at a time. Those are kept with room at both ends for columns that are not there.
+//! All of it in [whole vectors](row), as rows are short.
 //!
 //! Planes are independent of one another, and shared out to threads.
 
+mod row;
+mod search;
+
 use pulp::{Simd, WithSimd};
 
+use self::row::{Band, LANES, Padded, write};
+use self::search::Search;
 use super::window::Slide;
 use super::{ARCH, threads};
 use crate::Real;
@@ -130,27 +136,15 @@ impl<T: Real> Kernel for Max<'_, T> {
     #[inline(always)]
     fn run<const STRIDE: usize>(self) {
         let Self { slides, x, y } = self;
-        let [down, across] = slides;
-        let mut tops = Columns::new(across, T::neg_infinity());
-        let planes = x.chunks_exact(area(slides)).zip(y.chunks_exact_mut(positions(slides)));
-        for (x, y) in planes {
-            for (p, y) in y.chunks_exact_mut(across.positions).enumerate() {
-                let own = tops.own();
-                own.fill(T::neg_infinity());
-                for line in lines(down, across, p, x) {
-                    for (top, &x) in own.iter_mut().zip(line) {
-                        *top = if is_larger(x, *top) { x } else { *top };
-                    }
-                }
-                y.fill(T::neg_infinity());
-                tops.sort::<STRIDE>();
-                for tap in 0..across.taps {
-                    for (y, &top) in y.iter_mut().zip(&*tops.tap::<STRIDE>(tap)) {
-                        *y = if is_larger(top, *y) { top } else { *y };
-                    }
-                }
-            }
-        }
+        fold::<T, STRIDE>(
+            Windows::new(slides, x),
+            y,
+            T::neg_infinity(),
+            #[inline(always)]
+            |largest, x| larger(largest, x),
+            #[inline(always)]
+            |_, _, largest| largest,
+        );
     }
 }
 
@@ -165,12 +159,14 @@ impl<T: Real> Kernel for GatherMax<'_, T> {
     #[inline(always)]
     fn run<const STRIDE: usize>(self) {
         let Self { slides, x, v, out } = self;
-        let (area, positions) = (area(slides), positions(slides));
-        let mut search = Search::new(slides);
-        for ((x, v), out) in
-            x.chunks_exact(area).zip(v.chunks_exact(area)).zip(out.chunks_exact_mut(positions))
-        {
-            search.each::<STRIDE>(x, |position, element| out[position] = v[element]);
+        let mut search = Search::new(slides, x);
+        let v = v.chunks_exact(area(slides));
+        for (plane, (v, out)) in v.zip(out.chunks_exact_mut(positions(slides))).enumerate() {
+            search.each::<STRIDE>(plane, |first, places| {
+                for (out, &place) in out[first..].iter_mut().zip(places) {
+                    *out = v[place as usize];
+                }
+            });
         }
     }
 }
@@ -186,13 +182,15 @@ impl<T: Real> Kernel for ScatterMax<'_, T> {
     #[inline(always)]
     fn run<const STRIDE: usize>(self) {
         let Self { slides, x, u, out } = self;
-        let (area, positions) = (area(slides), positions(slides));
-        let mut search = Search::new(slides);
-        for ((x, u), out) in
-            x.chunks_exact(area).zip(u.chunks_exact(positions)).zip(out.chunks_exact_mut(area))
-        {
+        let mut search = Search::new(slides, x);
+        let u = u.chunks_exact(positions(slides));
+        for (plane, (u, out)) in u.zip(out.chunks_exact_mut(area(slides))).enumerate() {
             out.fill(T::zero());
-            search.each::<STRIDE>(x, |position, element| out[element] += u[position]);
+            search.each::<STRIDE>(plane, |first, places| {
+                for (&u, &place) in u[first..].iter().zip(places) {
+                    out[place as usize] += u;
+                }
+            });
         }
     }
 }
@@ -207,30 +205,58 @@ impl<T: Real> Kernel for Mean<'_, T> {
     #[inline(always)]
     fn run<const STRIDE: usize>(self) {
         let Self { slides, x, y } = self;
-        let [down, across] = slides;
-        let mut sums = Columns::new(across, T::zero());
-        let counts = counts::<T>(across);
-        let planes = x.chunks_exact(area(slides)).zip(y.chunks_exact_mut(positions(slides)));
-        for (x, y) in planes {
-            for (p, y) in y.chunks_exact_mut(across.positions).enumerate() {
-                let own = sums.own();
-                own.fill(T::zero());
-                for line in lines(down, across, p, x) {
-                    for (sum, &x) in own.iter_mut().zip(line) {
-                        *sum += x;
+        let counts = counts::<T>(slides[1]);
+        fold::<T, STRIDE>(
+            Windows::new(slides, x),
+            y,
+            T::zero(),
+            #[inline(always)]
+            |sum, x| sum + x,
+            #[inline(always)]
+            |lines, vector, sums| divided(sums, lines, &counts[vector]),
+        );
+    }
+}
+
+/// Writes what `f` makes of the elements of each window, down its columns and then
+/// across them. `finish` has the last word on the results of a row: it is told the
+/// number of lines that their windows cover, and the number of their vector.
+#[inline(always)]
+fn fold<T: Real, const STRIDE: usize>(
+    windows: Windows<'_, T>,
+    y: &mut [T],
+    none: T,
+    f: impl Fn(T, T) -> T,
+    finish: impl Fn(T, usize, [T; LANES]) -> [T; LANES],
+) {
+    let [_, across] = windows.slides;
+    let stride = stride::<STRIDE>(across);
+    let mut band = Band::new(across, none);
+    let mut position = 0;
+    for plane in 0..y.len() / positions(windows.slides) {
+        for rows in windows.rows.chunks(band.rows) {
+            for (number, row) in rows.iter().enumerate() {
+                let lines = windows.lines(plane, row);
+                for (vector, columns) in band.own(number).iter_mut().enumerate() {
+                    let mut folded = [none; LANES];
+                    for xs in lines[vector * LANES..].windows(LANES).step_by(across.extent) {
+                        take(&mut folded, xs, 1, &f);
                     }
+                    *columns = folded;
                 }
-                y.fill(T::zero());
-                sums.sort::<STRIDE>();
-                for tap in 0..across.taps {
-                    for (y, &sum) in y.iter_mut().zip(&*sums.tap::<STRIDE>(tap)) {
-                        *y += sum;
+                band.end(number);
+            }
+            for (number, row) in rows.iter().enumerate() {
+                let columns = band.row(number);
+                for first in (0..across.positions).step_by(LANES) {
+                    let mut folded = [none; LANES];
+                    let columns = &columns[first * stride..][..LANES * stride + across.taps - 1];
+                    for xs in columns.windows(LANES * stride) {
+                        take(&mut folded, xs, stride, &f);
                     }
+                    write(y, position + first, finish(row.count, first / LANES, folded));
                 }
-                let count = T::from_f64(down.reach(p).len() as f64);
-                for (y, &columns) in y.iter_mut().zip(&counts) {
-                    *y /= count * columns;
-                }
+                position += across.positions;
             }
         }
     }
@@ -247,109 +273,163 @@ impl<T: Real> Kernel for Spread<'_, T> {
     fn run<const STRIDE: usize>(self) {
         let Self { slides, y, x } = self;
         let [down, across] = slides;
-        let mut sums = Columns::new(across, T::zero());
-        let mut shares = vec![T::zero(); across.positions];
-        let counts = counts::<T>(across);
-        let planes = y.chunks_exact(positions(slides)).zip(x.chunks_exact_mut(area(slides)));
-        for (y, x) in planes {
-            x.fill(T::zero());
-            for (p, y) in y.chunks_exact(across.positions).enumerate() {
-                let reach = down.reach(p);
-                let count = T::from_f64(reach.len() as f64);
-                for ((share, &y), &columns) in shares.iter_mut().zip(y).zip(&counts) {
-                    *share = y / (count * columns);
+        let stride = stride::<STRIDE>(across);
+        let (none, counts) = ([T::zero(); LANES], counts::<T>(across));
+        let covers: Vec<_> = (0..down.extent).map(|line| down.cover(line)).collect();
+        let read = across.positions.next_multiple_of(LANES);
+        let y = Padded::new(y, read, read - across.positions);
+        // Each window's share, with room for those before the first and after the last.
+        let room = (across.taps - 1) / stride;
+        let reach = (across.before + across.extent).div_ceil(stride).next_multiple_of(LANES);
+        let share_width = room + reach.max(read) + LANES;
+        let mut shares = vec![T::zero(); share_width * down.positions];
+        // The sum of the shares for each column of a row of windows.
+        let sum_width = (reach * stride).max(across.positions * stride + across.taps) + LANES;
+        let mut sums = vec![T::zero(); sum_width * down.positions];
+        for plane in 0..x.len() / area(slides) {
+            for p in 0..down.positions {
+                let lines = T::from_f64(down.reach(p).len() as f64);
+                let y = y.at(plane * positions(slides) + p * across.positions, read);
+                let shares = &mut shares[p * share_width + room..][..read + LANES];
+                let vectors = shares.as_chunks_mut().0.iter_mut().zip(y.as_chunks().0);
+                for ((shares, y), counts) in vectors.zip(&counts) {
+                    *shares = divided(*y, lines, counts);
                 }
-                sums.sorted.fill(T::zero());
-                for tap in 0..across.taps {
-                    for (sum, &share) in sums.tap::<STRIDE>(tap).iter_mut().zip(&shares) {
-                        *sum += share;
+                write(shares, across.positions, none);
+            }
+            for p in 0..down.positions {
+                let shares = &shares[p * share_width..][..share_width];
+                let sums = &mut sums[p * sum_width..][..sum_width];
+                sum_shares::<T, STRIDE>(across, shares, room, sums);
+            }
+            for (line, cover) in covers.iter().enumerate() {
+                let sums = &sums[cover.start * sum_width..cover.end * sum_width];
+                for first in (0..across.extent).step_by(LANES) {
+                    let mut total = none;
+                    let sums = sums.get(across.before + first..).unwrap_or_default();
+                    for sums in sums.windows(LANES).step_by(sum_width) {
+                        take(&mut total, sums, 1, |total, sum| total + sum);
                     }
-                }
-                sums.merge::<STRIDE>();
-                let own = sums.own();
-                let lines = x[reach.start * across.extent..reach.end * across.extent]
-                    .chunks_exact_mut(across.extent);
-                for line in lines {
-                    for (x, &sum) in line.iter_mut().zip(&*own) {
-                        *x += sum;
-                    }
+                    write(x, plane * area(slides) + line * across.extent + first, total);
                 }
             }
         }
     }
 }
 
-/// Finds the first of the largest elements of each window, in row-major order.
-struct Search<T> {
-    slides: Slides,
-    /// The largest element of each column, and the place of the first such in the plane.
-    tops: Columns<T>,
-    places: Columns<u32>,
-    /// The largest of each window, and its place.
-    largest: Vec<T>,
-    place: Vec<u32>,
+/// Adds the shares of the windows that cover each column.
+#[inline(always)]
+fn sum_shares<T: Real, const STRIDE: usize>(
+    across: Slide,
+    shares: &[T],
+    room: usize,
+    sums: &mut [T],
+) {
+    let columns = across.before + across.extent;
+    match STRIDE {
+        1 => {
+            for first in (0..columns).step_by(LANES) {
+                let shares = &shares[first..][..room + LANES];
+                write(sums, first, of_taps(shares, across.taps));
+            }
+        }
+        2 => {
+            // Even columns and odd ones are covered by different taps.
+            for first in (0..columns.div_ceil(2)).step_by(LANES) {
+                let shares = &shares[first..][..room + LANES];
+                let even = of_taps(shares, across.taps.div_ceil(2));
+                let odd = of_taps(shares, across.taps / 2);
+                let sums = &mut sums[2 * first..][..2 * LANES];
+                for i in 0..LANES {
+                    sums[2 * i] = even[i];
+                    sums[2 * i + 1] = odd[i];
+                }
+            }
+        }
+        _ => {
+            sums.fill(T::zero());
+            for tap in 0..across.taps {
+                for (q, &share) in shares[room..][..across.positions].iter().enumerate() {
+                    sums[q * across.stride + tap] += share;
+                }
+            }
+        }
+    }
 }
 
-impl<T: Real> Search<T> {
-    #[inline(always)]
-    fn new(slides: Slides) -> Self {
-        let [_, across] = slides;
+/// The sums of what so many taps read, which is from right to left in their order.
+#[inline(always)]
+fn of_taps<T: Real>(shares: &[T], taps: usize) -> [T; LANES] {
+    let mut sums = [T::zero(); LANES];
+    for shares in shares.windows(LANES).rev().take(taps) {
+        take(&mut sums, shares, 1, |sum, share| sum + share);
+    }
+    sums
+}
+
+/// Planes, as rows of windows read them.
+struct Windows<'a, T> {
+    slides: Slides,
+    x: Padded<'a, T>,
+    rows: Vec<Row<T>>,
+}
+
+/// What a row of windows reads of a plane.
+struct Row<T> {
+    /// The first element.
+    first: usize,
+    /// Elements from there on, with what is over of the last line's last vector.
+    len: usize,
+    /// The number of lines.
+    count: T,
+}
+
+impl<'a, T: Real> Windows<'a, T> {
+    fn new(slides: Slides, x: &'a [T]) -> Self {
+        let [down, across] = slides;
+        let over = across.extent.next_multiple_of(LANES) - across.extent;
+        let row = |p| {
+            let reach = down.reach(p);
+            Row {
+                first: reach.start * across.extent,
+                len: reach.len() * across.extent + over,
+                count: T::from_f64(reach.len() as f64),
+            }
+        };
+        let longest = down.taps * across.extent + over;
         Self {
             slides,
-            tops: Columns::new(across, T::neg_infinity()),
-            places: Columns::new(across, u32::MAX),
-            largest: vec![T::zero(); across.positions],
-            place: vec![0; across.positions],
+            x: Padded::new(x, longest, over),
+            rows: (0..down.positions).map(row).collect(),
         }
     }
 
-    /// Calls `found` with the number of each position and the place of its largest
-    /// element in the plane.
     #[inline(always)]
-    fn each<const STRIDE: usize>(&mut self, x: &[T], mut found: impl FnMut(usize, usize)) {
-        let [down, across] = self.slides;
-        let Self { tops, places, largest, place, .. } = self;
-        for p in 0..down.positions {
-            let (own_tops, own_places) = (tops.own(), places.own());
-            let first = (down.reach(p).start * across.extent) as u32;
-            for (number, x) in lines(down, across, p, x).enumerate() {
-                let line = first + (number * across.extent) as u32;
-                if number == 0 {
-                    own_tops.copy_from_slice(x);
-                    for (place, own) in own_places.iter_mut().zip(line..) {
-                        *place = own;
-                    }
-                    continue;
-                }
-                let columns = own_tops.iter_mut().zip(&mut *own_places).zip(x).zip(line..);
-                for (((top, place), &x), own) in columns {
-                    let larger = is_larger(x, *top);
-                    *top = if larger { x } else { *top };
-                    *place = if larger { own } else { *place };
-                }
-            }
-            tops.sort::<STRIDE>();
-            places.sort::<STRIDE>();
-            largest.copy_from_slice(tops.tap::<STRIDE>(0));
-            place.copy_from_slice(places.tap::<STRIDE>(0));
-            for tap in 1..across.taps {
-                let columns = tops.tap::<STRIDE>(tap).iter().zip(&*places.tap::<STRIDE>(tap));
-                for ((largest, place), (&top, &own)) in
-                    largest.iter_mut().zip(&mut *place).zip(columns)
-                {
-                    // Of equal ones in two columns, the upper one comes first, and of those
-                    // in a line the left one, which is the largest so far.
-                    let better =
-                        is_larger(top, *largest) | (!is_larger(*largest, top) & (own < *place));
-                    *largest = if better { top } else { *largest };
-                    *place = if better { own } else { *place };
-                }
-            }
-            for (q, &place) in place.iter().enumerate() {
-                found(p * across.positions + q, place as usize);
-            }
-        }
+    fn lines(&self, plane: usize, row: &Row<T>) -> &[T] {
+        self.x.at(plane * area(self.slides) + row.first, row.len)
     }
+}
+
+/// Takes elements in steps of `stride` into what is folded so far.
+#[inline(always)]
+fn take<T: Real>(folded: &mut [T; LANES], xs: &[T], stride: usize, f: impl Fn(T, T) -> T) {
+    for i in 0..LANES {
+        folded[i] = f(folded[i], xs[i * stride]);
+    }
+}
+
+/// Divides by the numbers of elements of windows, which cover so many lines, and columns.
+#[inline(always)]
+fn divided<T: Real>(mut sums: [T; LANES], lines: T, columns: &[T; LANES]) -> [T; LANES] {
+    for i in 0..LANES {
+        sums[i] /= lines * columns[i];
+    }
+    sums
+}
+
+#[inline(always)]
+fn stride<const STRIDE: usize>(across: Slide) -> usize {
+    if STRIDE == ANY { across.stride } else { STRIDE }
 }
 
 fn area([down, across]: Slides) -> usize {
@@ -361,8 +441,12 @@ fn positions([down, across]: Slides) -> usize {
 }
 
 /// How many columns each window covers.
-fn counts<T: Real>(across: Slide) -> Vec<T> {
-    (0..across.positions).map(|q| T::from_f64(across.reach(q).len() as f64)).collect()
+fn counts<T: Real>(across: Slide) -> Vec<[T; LANES]> {
+    let mut counts = vec![[T::one(); LANES]; across.positions.div_ceil(LANES)];
+    for (q, count) in counts.as_flattened_mut()[..across.positions].iter_mut().enumerate() {
+        *count = T::from_f64(across.reach(q).len() as f64);
+    }
+    counts
 }
 
 /// Whether `x` takes the place of the largest so far, where the first of equals
@@ -373,86 +457,7 @@ fn is_larger<T: Real>(x: T, largest: T) -> bool {
     !(x <= largest) & !largest.is_nan()
 }
 
-/// The lines of a plane that one row of windows covers.
 #[inline(always)]
-fn lines<T>(down: Slide, across: Slide, p: usize, x: &[T]) -> impl Iterator<Item = &[T]> {
-    let reach = down.reach(p);
-    x[reach.start * across.extent..reach.end * across.extent].chunks_exact(across.extent)
-}
-
-/// A number for each column that windows can reach, there or not; and the same
-/// sorted by the remainder of the column by the stride, since what one tap reads
-/// for all windows lies side by side then.
-struct Columns<T> {
-    across: Slide,
-    merged: Vec<T>,
-    sorted: Vec<T>,
-    /// Numbers of each remainder.
-    count: usize,
-}
-
-impl<T: Copy> Columns<T> {
-    fn new(across: Slide, none: T) -> Self {
-        let read = across.positions + across.taps.div_ceil(across.stride);
-        let count = read.max((across.before + across.extent).div_ceil(across.stride));
-        let numbers = vec![none; count * across.stride];
-        Self { across, sorted: numbers.clone(), merged: numbers, count }
-    }
-
-    /// The columns that are there.
-    #[inline(always)]
-    fn own(&mut self) -> &mut [T] {
-        &mut self.merged[self.across.before..][..self.across.extent]
-    }
-
-    #[inline(always)]
-    fn stride<const STRIDE: usize>(&self) -> usize {
-        if STRIDE == ANY { self.across.stride } else { STRIDE }
-    }
-
-    #[inline(always)]
-    fn sort<const STRIDE: usize>(&mut self) {
-        let stride = self.stride::<STRIDE>();
-        let merged = self.merged.chunks_exact(stride);
-        if STRIDE == 2 {
-            // Both at once, so that the compiler reads whole vectors.
-            let (even, odd) = self.sorted.split_at_mut(self.count);
-            for ((pair, even), odd) in merged.zip(even).zip(odd) {
-                (*even, *odd) = (pair[0], pair[1]);
-            }
-        } else {
-            for (n, columns) in merged.enumerate() {
-                for (remainder, &column) in columns.iter().enumerate() {
-                    self.sorted[remainder * self.count + n] = column;
-                }
-            }
-        }
-    }
-
-    /// The reverse of [`sort`](Self::sort).
-    #[inline(always)]
-    fn merge<const STRIDE: usize>(&mut self) {
-        let stride = self.stride::<STRIDE>();
-        let merged = self.merged.chunks_exact_mut(stride);
-        if STRIDE == 2 {
-            let (even, odd) = self.sorted.split_at(self.count);
-            for ((pair, &even), &odd) in merged.zip(even).zip(odd) {
-                (pair[0], pair[1]) = (even, odd);
-            }
-        } else {
-            for (n, columns) in merged.enumerate() {
-                for (remainder, column) in columns.iter_mut().enumerate() {
-                    *column = self.sorted[remainder * self.count + n];
-                }
-            }
-        }
-    }
-
-    /// What one tap reads for all windows.
-    #[inline(always)]
-    fn tap<const STRIDE: usize>(&mut self, tap: usize) -> &mut [T] {
-        let stride = self.stride::<STRIDE>();
-        let start = tap % stride * self.count + tap / stride;
-        &mut self.sorted[start..][..self.across.positions]
-    }
+fn larger<T: Real>(largest: T, x: T) -> T {
+    if is_larger(x, largest) { x } else { largest }
 }

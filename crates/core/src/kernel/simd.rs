@@ -84,13 +84,21 @@ pub(crate) struct Aligned<T> {
     len: usize,
 }
 
-impl<T: Real> Aligned<T> {
+impl<T: Copy> Aligned<T> {
     const LINE: usize = 64;
 
     /// So many zeros.
-    pub(crate) fn zeros(len: usize) -> Self {
+    pub(crate) fn zeros(len: usize) -> Self
+    where
+        T: Real,
+    {
+        Self::filled(len, T::zero())
+    }
+
+    /// So many equal elements.
+    pub(crate) fn filled(len: usize, element: T) -> Self {
         let room = Self::LINE / size_of::<T>();
-        let elements = vec![T::zero(); len + room];
+        let elements = vec![element; len + room];
         let start = elements.as_ptr().align_offset(Self::LINE).min(room);
         Self { elements, start, len }
     }

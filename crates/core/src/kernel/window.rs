@@ -58,4 +58,12 @@ impl Slide {
         let end = (start + self.taps).min(self.before + self.extent);
         start.saturating_sub(self.before)..end.saturating_sub(self.before)
     }
+
+    /// The positions at which a window without gaps covers an element.
+    pub(crate) fn cover(&self, element: usize) -> Range<usize> {
+        let place = self.before + element;
+        let beyond = (place / self.stride + 1).min(self.positions);
+        let first = (place + 1).saturating_sub(self.taps).div_ceil(self.stride);
+        first.min(beyond)..beyond
+    }
 }
