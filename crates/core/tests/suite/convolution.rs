@@ -250,7 +250,7 @@ prop_compose! {
         window in [1..5_usize, 1..5],
         stride in [1..4_usize, 1..4],
         shares in [[0..8_usize, 0..8], [0..8, 0..8]],
-        room in [0..6_usize, 0..40],
+        room in [0..24_usize, 0..40],
         planes in 1..3_usize,
     ) -> (Pooling, [usize; 3]) {
         let padding = [0, 1].map(|axis| shares[axis].map(|share| share * window[axis] / 8));
