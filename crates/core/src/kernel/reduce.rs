@@ -4,6 +4,8 @@
 //! rather than with the length itself, at the speed of a plain loop (Higham,
 //! *Accuracy and Stability of Numerical Algorithms*, section 4.2).
 
+use std::hint::black_box;
+
 use smallvec::SmallVec;
 
 use super::map::{Walk, add_slice};
@@ -67,6 +69,9 @@ pub(super) fn leaf<T: Real>(xs: &[T]) -> T {
             *lane += x;
         }
     }
+    // The tree below ends with two lanes. A compiler that sees this makes pairs of the lanes
+    // above too, instead of vectors as wide as the CPU has.
+    let mut lanes = black_box(lanes);
     let mut width = LANES / 2;
     while width > 0 {
         for i in 0..width {

@@ -470,8 +470,7 @@ impl<T: Real> Loop<T> {
                             registers,
                             written: AllBut::none(written),
                         };
-                        let sources = blocks.sources(&step.sources, first, len);
-                        step.kernel.block(&sources, target.first_mut(len));
+                        blocks.apply(step, first, target.first_mut(len));
                     }
                     Block::Written(k) => {
                         let (target, written) = AllBut::one(written, k);
@@ -481,8 +480,7 @@ impl<T: Real> Loop<T> {
                             registers: AllBut::none(registers),
                             written,
                         };
-                        let sources = blocks.sources(&step.sources, first, len);
-                        step.kernel.block(&sources, &mut target[first..first + len]);
+                        blocks.apply(step, first, &mut target[first..first + len]);
                     }
                     Block::Load(_) => unreachable!("a step writes to no operand"),
                 }
@@ -545,7 +543,7 @@ struct Blocks<'b, 'a, T: Real> {
 
 impl<'b, T: Real> Blocks<'b, '_, T> {
     /// The elements `first..first + len` of a block.
-    #[inline]
+    #[inline(always)]
     fn get(&self, block: Block, first: usize, len: usize) -> &'b [T] {
         match block {
             Block::Load(k) => match &self.loads[k] {
@@ -557,14 +555,17 @@ impl<'b, T: Real> Blocks<'b, '_, T> {
         }
     }
 
-    /// Those of a step's operands.
-    #[inline]
-    fn sources(&self, blocks: &[Block], first: usize, len: usize) -> [&'b [T]; MAX_OPERANDS] {
+    /// Carries out a step on the block whose first element is `first`.
+    ///
+    /// The operands are collected where the kernel reads them: a list returned by value
+    /// is copied once more, by loads too wide to be served from the stores before.
+    #[inline(always)]
+    fn apply(&self, step: &Step<T>, first: usize, target: &mut [T]) {
         let mut sources: [&[T]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
-        for (source, &block) in sources.iter_mut().zip(blocks) {
-            *source = self.get(block, first, len);
+        for (source, &block) in sources.iter_mut().zip(&step.sources) {
+            *source = self.get(block, first, target.len());
         }
-        sources
+        step.kernel.block(&sources, target);
     }
 }
 
