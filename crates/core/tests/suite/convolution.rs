@@ -141,6 +141,51 @@ fn large_planes_and_many_filters() {
     assert!(y.iter().zip(expected.iter()).all(|(y, e)| (f64::from(y) - e).abs() < 1e-4));
 }
 
+/// Channels and windows for which kernels have a way of fewer multiplications; the
+/// images are not whole patches of it.
+#[test]
+fn many_channels() {
+    for (window, padding) in [(3, [[1, 1], [2, 0]]), (5, [[2, 3], [4, 1]])] {
+        let options = Convolution::default().padding(padding).groups(2);
+        let (x, w) = (numbers([3, 34, 15, 18], 0.1), numbers([40, 17, window, window], 0.2));
+        let expected = convolved(&x, &w, options);
+        let tape = Tape::new();
+        let (xs, ws) = (tape.variable(&x), tape.variable(&w));
+        let y = xs.conv2d(ws, options);
+        assert!(close(&y.value(), &expected));
+        let cotangent = numbers(y.shape(), 0.3);
+        let adjoints = y.vjp(tape.constant(&cotangent), &[xs, ws]);
+        let direction = |like: &Tensor<f64>| numbers(like.shape(), 0.7);
+        let dot = |a: &Tensor<f64>, b: &Tensor<f64>| -> f64 {
+            a.iter().zip(b.iter()).map(|(a, b)| a * b).sum()
+        };
+        let forms = [
+            dot(&cotangent, &convolved(&direction(&x), &w, options)),
+            dot(&cotangent, &convolved(&x, &direction(&w), options)),
+        ];
+        for ((adjoint, operand), form) in adjoints.iter().zip([&x, &w]).zip(forms) {
+            let form_of_adjoint = dot(&adjoint.value(), &direction(operand));
+            assert!((form_of_adjoint - form).abs() <= 1e-9, "{form_of_adjoint} and {form}");
+        }
+    }
+}
+
+/// What is not finite stays under the windows that cover it, with any number of channels.
+#[test]
+fn infinities_stay_where_they_are() {
+    let options = Convolution::default().padding(1);
+    let mut elements: Vec<f64> = numbers([1, 16, 14, 14], 0.1).iter().collect();
+    elements[14 * 5 + 6] = f64::INFINITY;
+    let (x, w) = (Tensor::new([1, 16, 14, 14], elements), numbers([16, 16, 3, 3], 0.2));
+    let tape = Tape::new();
+    let y = tape.constant(&x).conv2d(tape.constant(&w), options).value();
+    let expected = convolved(&x, &w, options);
+    assert_eq!(expected.iter().filter(|y| y.is_infinite()).count(), 9 * 16);
+    for (y, expected) in y.iter().zip(expected.iter()) {
+        assert!(y == expected || (y - expected).abs() < 1e-12, "{y} for {expected}");
+    }
+}
+
 /// The matrix of a convolution of one row of numbers, by differentiation.
 fn matrix(x: [f64; 10], count: usize, filter: &[f64], options: Convolution) -> Tensor<f64> {
     let filter = Tensor::new([1, 1, 1, filter.len()], filter.to_vec());

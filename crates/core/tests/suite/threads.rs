@@ -174,6 +174,21 @@ fn products() {
     }
 }
 
+/// Convolutions of so many channels that they go patch by patch, and their adjoints.
+#[test]
+fn convolutions_of_many_channels() {
+    for window in [3, 5] {
+        let (x, w) = (fill::<f32>([21, 18, 12, 12], 1), fill::<f32>([24, 18, window, window], 2));
+        on_any_number_of_threads(&format!("windows of {window} x {window}"), || {
+            let tape = Tape::new();
+            let (x, w) = (tape.variable(&x), tape.variable(&w));
+            let y = x.conv2d(w, Convolution::default().padding(window / 2));
+            let [x, w] = y.vjp(y, &[x, w])[..] else { unreachable!("a cotangent for each") };
+            [y, x, w].map(|result| bits(result.value().iter()))
+        });
+    }
+}
+
 #[test]
 fn a_panic_of_one_thread_reaches_the_caller() {
     #[derive(Clone, Copy, Debug, PartialEq)]

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
+use super::Geometry;
 use super::phase::{Phase, Reading};
 use super::planes::{self, Planes};
 use super::tile::{MOST, Tile, VECTORS, load, vector_width, width};
@@ -36,8 +37,38 @@ pub(super) struct Extents {
 }
 
 impl Extents {
+    /// Of a convolution.
+    pub(super) fn of_input<T>(geometry: &Geometry) -> Self {
+        let [down, across] = geometry.slides;
+        Self {
+            groups: geometry.groups,
+            channels: geometry.channels,
+            features: geometry.features,
+            source: geometry.source(),
+            result: geometry.slides.map(|slide| slide.positions),
+            strides: [geometry.taps(), down.taps * across.taps, across.taps],
+            weights: geometry.features * geometry.taps(),
+            work: geometry.work::<T>(),
+        }
+    }
+
+    /// Of its transpose with respect to the input: the result is an image of the input.
+    pub(super) fn of_output<T>(geometry: &Geometry) -> Self {
+        let [down, across] = geometry.slides;
+        Self {
+            groups: geometry.groups,
+            channels: geometry.features,
+            features: geometry.channels,
+            source: geometry.slides.map(|slide| slide.positions),
+            result: geometry.source(),
+            strides: [down.taps * across.taps, geometry.taps(), across.taps],
+            weights: geometry.features * geometry.taps(),
+            work: geometry.work::<T>(),
+        }
+    }
+
     /// Elements of an image of a group: of the source, and of the result.
-    fn image(&self) -> [usize; 2] {
+    pub(super) fn image(&self) -> [usize; 2] {
         let area = |[height, width]: [usize; 2]| height * width;
         [self.channels * area(self.source), self.features * area(self.result)]
     }
@@ -247,7 +278,7 @@ impl<T: Real> Multiply<'_, T> {
                             load::<T, S, VECTORS>(&panel[k * width..])
                         });
                     }
-                    tile.store(&mut sums);
+                    tile.store(MOST, sums.as_flattened_mut());
                     write(&sums, targets, area, features, &mut result[first * area..]);
                 }
             }

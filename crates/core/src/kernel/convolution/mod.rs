@@ -7,6 +7,9 @@
 //! reads by different tables ([`phase`]); the sum over positions is another
 //! ([`weights`]). With one line, the same serves sequences.
 //!
+//! Where many channels meet a window of 3 x 3 or 5 x 5, fewer multiplications do the
+//! same ([`winograd`]).
+//!
 //! Images are independent but for that sum, which adds chunks of a fixed number of
 //! images in order: so images are shared out among threads without a change in the
 //! last bit.
@@ -16,12 +19,14 @@ mod phase;
 mod planes;
 mod tile;
 mod weights;
+mod winograd;
 
 use correlate::{Extents, correlate};
 use phase::Reading;
+use winograd::Patches;
 
-use super::contiguous;
 use super::window::Slide;
+use super::{contiguous, vectorised};
 use crate::Real;
 use crate::tensor::View;
 
@@ -76,19 +81,28 @@ pub(crate) fn convolve<T: Real>(geometry: &Geometry, x: View<'_, T>, w: View<'_,
     if geometry.taps() == 0 || x.is_empty() || y.is_empty() {
         return y.fill(T::zero());
     }
-    let [down, across] = geometry.slides;
-    let extents = Extents {
-        groups: geometry.groups,
-        channels: geometry.channels,
-        features: geometry.features,
-        source: geometry.source(),
-        result: geometry.slides.map(|slide| slide.positions),
-        strides: [geometry.taps(), down.taps * across.taps, across.taps],
-        weights: geometry.features * geometry.taps(),
-        work: geometry.work::<T>(),
-    };
+    let extents = Extents::of_input::<T>(geometry);
+    let (x, w) = (contiguous(x), contiguous(w));
+    if let Some(patches) = Patches::of_input(geometry) {
+        winograd::correlate(&extents, &patches, &x, &w, y);
+        if is_finite(y) {
+            return;
+        }
+    }
     let readings = geometry.slides.map(|slide| Reading::of_input(&slide));
-    correlate(&extents, readings, &contiguous(x), &contiguous(w), y);
+    correlate(&extents, readings, &x, &w, y);
+}
+
+/// Whether the way by patches has led to finite results: else the direct one is gone,
+/// which keeps what is not finite where it belongs.
+fn is_finite<T: Real>(results: &[T]) -> bool {
+    results.chunks(1024).all(|results| {
+        vectorised(
+            results.len(),
+            #[inline(always)]
+            || results.iter().fold(true, |all, x| all & x.is_finite()),
+        )
+    })
 }
 
 /// Writes to `x` what the convolution's transpose makes of `y`: its adjoint with
@@ -97,26 +111,30 @@ pub(crate) fn transpose<T: Real>(geometry: &Geometry, y: View<'_, T>, w: View<'_
     if y.is_empty() || x.is_empty() {
         return x.fill(T::zero());
     }
-    let [down, across] = geometry.slides;
-    let extents = Extents {
-        groups: geometry.groups,
-        channels: geometry.features,
-        features: geometry.channels,
-        source: geometry.slides.map(|slide| slide.positions),
-        result: geometry.source(),
-        strides: [down.taps * across.taps, geometry.taps(), across.taps],
-        weights: geometry.features * geometry.taps(),
-        work: geometry.work::<T>(),
-    };
+    let extents = Extents::of_output::<T>(geometry);
+    let (y, w) = (contiguous(y), contiguous(w));
+    if let Some(patches) = Patches::of_output(geometry) {
+        winograd::correlate(&extents, &patches, &y, &w, x);
+        if is_finite(x) {
+            return;
+        }
+    }
     let readings = geometry.slides.map(|slide| Reading::of_output(&slide));
-    correlate(&extents, readings, &contiguous(y), &contiguous(w), x);
+    correlate(&extents, readings, &y, &w, x);
 }
 
 /// Writes to `w` the sum over images of the products of `y` with what the windows
 /// cover of `x`: the convolution's adjoint with respect to the weights.
 pub(crate) fn weights<T: Real>(geometry: &Geometry, x: View<'_, T>, y: View<'_, T>, w: &mut [T]) {
-    w.fill(T::zero());
-    if !(w.is_empty() || x.is_empty() || y.is_empty()) {
-        weights::accumulate(geometry, &contiguous(x), &contiguous(y), w);
+    if w.is_empty() || x.is_empty() || y.is_empty() {
+        return w.fill(T::zero());
     }
+    let (x, y) = (contiguous(x), contiguous(y));
+    if let Some(patches) = Patches::of_input(geometry) {
+        winograd::accumulate(geometry, &patches, &x, &y, w);
+        if is_finite(w) {
+            return;
+        }
+    }
+    weights::accumulate(geometry, &x, &y, w);
 }

@@ -71,11 +71,44 @@ impl<T: Real, S: Simd, const ROWS: usize> Tile<T, S, ROWS> {
         self.sums = all;
     }
 
-    /// Writes each row to the beginning of one of `out`.
+    /// Adds `a[k][row] b[k]` to each row, for the pairs of `a` and `b`.
     #[inline(always)]
-    pub(super) fn store(&self, out: &mut [[T; MOST]; ROWS]) {
-        for (sums, out) in self.sums.iter().zip(out) {
-            T::vectors_mut::<S>(out)[..VECTORS].copy_from_slice(sums);
+    pub(super) fn add_columns<'a>(
+        &mut self,
+        simd: S,
+        pairs: impl Iterator<Item = (&'a [T], &'a [T])>,
+    ) {
+        let mut all = self.sums;
+        for (a, b) in pairs {
+            let a = &a[..ROWS];
+            let b = load::<T, S, VECTORS>(b);
+            for row in 0..ROWS {
+                let a = T::splat(simd, a[row]);
+                for v in 0..VECTORS {
+                    all[row][v] = T::multiply_add(simd, a, b[v], all[row][v]);
+                }
+            }
+        }
+        self.sums = all;
+    }
+
+    /// Writes the rows to `out`, each so far from the one before it.
+    #[inline(always)]
+    pub(super) fn store(&self, distance: usize, out: &mut [T]) {
+        for (row, sums) in self.sums.iter().enumerate() {
+            store::<T, S, VECTORS>(sums, &mut out[row * distance..]);
+        }
+    }
+
+    /// Adds the rows to those of `out`, each so far from the one before it.
+    #[inline(always)]
+    pub(super) fn add_to(&self, simd: S, distance: usize, out: &mut [T]) {
+        let one = T::splat(simd, T::one());
+        for (row, sums) in self.sums.iter().enumerate() {
+            let out = &mut out[row * distance..][..vector_width::<T, S>()];
+            for (out, &sum) in T::vectors_mut::<S>(out).iter_mut().zip(sums) {
+                *out = T::multiply_add(simd, one, *out, sum);
+            }
         }
     }
 }
@@ -85,4 +118,13 @@ impl<T: Real, S: Simd, const ROWS: usize> Tile<T, S, ROWS> {
 pub(super) fn load<T: Real, S: Simd, const COUNT: usize>(xs: &[T]) -> [T::Vector<S>; COUNT] {
     let vectors = &T::vectors::<S>(&xs[..COUNT * lanes::<T, S>()])[..COUNT];
     std::array::from_fn(|v| vectors[v])
+}
+
+/// Writes vectors to the beginning of a slice.
+#[inline(always)]
+pub(super) fn store<T: Real, S: Simd, const COUNT: usize>(
+    vectors: &[T::Vector<S>; COUNT],
+    out: &mut [T],
+) {
+    T::vectors_mut::<S>(&mut out[..COUNT * lanes::<T, S>()])[..COUNT].copy_from_slice(vectors);
 }

@@ -23,8 +23,9 @@ const CHUNK: usize = 8;
 /// Positions, of some images if need be, that outweigh the adding up of a tile.
 const ENOUGH: usize = 512;
 
-/// Adds the products of all images to `out`.
+/// Writes the sum of the products of all images to `out`.
 pub(super) fn accumulate<T: Real>(geometry: &Geometry, x: &[T], y: &[T], out: &mut [T]) {
+    out.fill(T::zero());
     let readings = geometry.slides.map(|slide| Reading::of_input(&slide));
     let [from, to] = [geometry.input(), geometry.output()];
     let Geometry { groups, channels, features, .. } = *geometry;
@@ -32,40 +33,62 @@ pub(super) fn accumulate<T: Real>(geometry: &Geometry, x: &[T], y: &[T], out: &m
     let distances = planes::distances(channels, &readings);
     let plan = Plan::new(geometry, &readings, distances, width::<T>() / VECTORS);
     let size = features * geometry.taps();
-    let chunks: Vec<(&[T], &[T])> =
-        x.chunks(from * groups * CHUNK).zip(y.chunks(to * groups * CHUNK)).collect();
+    let participant = || {
+        let mut planes = Planes::new(together, channels, geometry.source(), &readings, MOST);
+        let plan = &plan;
+        move |x: &[T], y: &[T], sums: &mut [T]| {
+            for (group, sums) in sums.chunks_exact_mut(size).enumerate() {
+                for (number, x) in x.chunks_exact(from * groups).enumerate() {
+                    planes.fill(number, &x[group * from..][..from]);
+                }
+                ARCH.dispatch(Multiply {
+                    geometry,
+                    plan,
+                    pixels: &planes.pixels,
+                    image: distances[2],
+                    y: &y[group * to..],
+                    sums,
+                });
+            }
+        }
+    };
+    over_images(geometry, [x, y], together, groups * size, participant, |sums| {
+        add(geometry, sums, out);
+    });
+}
+
+/// Sums of so many numbers over images: `participant` makes, for a thread, what adds
+/// the products of images of `x` and of `y` to sums, for so many images `together` or
+/// fewer. Then `add` gets the sums of one chunk of images after the other.
+pub(super) fn over_images<T: Real, F: FnMut(&[T], &[T], &mut [T])>(
+    geometry: &Geometry,
+    [x, y]: [&[T]; 2],
+    together: usize,
+    size: usize,
+    participant: impl Fn() -> F + Sync,
+    mut add: impl FnMut(&[T]),
+) {
+    let [from, to] = [geometry.input(), geometry.output()].map(|size| size * geometry.groups);
+    let chunks: Vec<(&[T], &[T])> = x.chunks(from * CHUNK).zip(y.chunks(to * CHUNK)).collect();
     // On one thread the sums of a chunk are added up while they are still near.
     let work = geometry.work::<T>();
     let rounds = chunks.len().div_ceil(threads::pieces(work));
     let round = chunks.len().div_ceil(rounds);
-    let mut sums = vec![T::zero(); round * groups * size];
+    let mut sums = vec![T::zero(); round * size];
     for chunks in chunks.chunks(round) {
         let work = work * chunks.len() * CHUNK / geometry.images.max(CHUNK);
-        let tasks = chunks.iter().zip(sums.chunks_exact_mut(groups * size));
+        let tasks = chunks.iter().zip(sums.chunks_exact_mut(size));
         threads::share(work, tasks, |tasks| {
-            let mut planes = Planes::new(together, channels, geometry.source(), &readings, MOST);
+            let mut accumulate = participant();
             for (&(x, y), sums) in tasks {
                 sums.fill(T::zero());
-                let few = x.chunks(from * groups * together).zip(y.chunks(to * groups * together));
-                for (x, y) in few {
-                    for (group, sums) in sums.chunks_exact_mut(size).enumerate() {
-                        for (number, x) in x.chunks_exact(from * groups).enumerate() {
-                            planes.fill(number, &x[group * from..][..from]);
-                        }
-                        ARCH.dispatch(Multiply {
-                            geometry,
-                            plan: &plan,
-                            pixels: &planes.pixels,
-                            image: distances[2],
-                            y: &y[group * to..],
-                            sums,
-                        });
-                    }
+                for (x, y) in x.chunks(from * together).zip(y.chunks(to * together)) {
+                    accumulate(x, y, sums);
                 }
             }
         });
-        for sums in sums.chunks_exact(groups * size).take(chunks.len()) {
-            add(geometry, sums, out);
+        for sums in sums.chunks_exact(size).take(chunks.len()) {
+            add(sums);
         }
     }
 }
@@ -181,7 +204,7 @@ impl<T: Real> Multiply<'_, T> {
                         columns.map(|column| load::<T, S, 1>(&column[offsets[k]..])[0])
                     });
                 }
-                tile.store(&mut tile_sums);
+                tile.store(MOST, tile_sums.as_flattened_mut());
                 let rows = sums.chunks_exact_mut(taps).skip(first);
                 for (row, tile) in rows.zip(&tile_sums) {
                     for (column, tile) in columns.iter().zip(tile.chunks_exact(lanes::<T, S>())) {

@@ -1,0 +1,301 @@
+//! A convolution, or its transpose with respect to the input, patch by patch.
+//!
+//! The patches of a few images are transformed, multiplied by the transformed
+//! weights, point by point, and the products gathered to results, features of a
+//! register's width at a time: what lies between stays in the second-level cache.
+
+use pulp::{Simd, WithSimd};
+
+use super::points::{POINTS, SHARES, both_ways, evaluate, moments, prepare, scaled, square};
+use super::{BLOCK, Patches, distance};
+use crate::Real;
+use crate::kernel::convolution::correlate::Extents;
+use crate::kernel::convolution::planes::{self, Planes};
+use crate::kernel::convolution::tile::{MOST, Tile, VECTORS, load, store, width};
+use crate::kernel::simd::{Aligned, lanes};
+use crate::kernel::{ARCH, threads};
+
+/// Computes the result's images, of which none may be without elements.
+pub(in super::super) fn correlate<T: Real>(
+    extents: &Extents,
+    patches: &Patches,
+    source: &[T],
+    weights: &[T],
+    result: &mut [T],
+) {
+    let together = patches.together();
+    let [from, to] = extents.image().map(|size| size * extents.groups);
+    let readings = patches.axes.map(|axis| axis.reading());
+    let distances = planes::distances(extents.channels, &readings);
+    let factors: Vec<Aligned<T>> = weights
+        .chunks_exact(extents.weights)
+        .map(|weights| ARCH.dispatch(Factors { extents, patches, weights }))
+        .collect();
+    let targets = targets(extents, patches, distances);
+    let images = source.chunks(from * together).zip(result.chunks_mut(to * together));
+    threads::share(extents.work, images, |images| {
+        let mut planes = Planes::new(together, extents.channels, extents.source, &readings, MOST);
+        let mut data = Aligned::zeros(POINTS * POINTS * distance(row::<T>(extents.channels)));
+        let mut products = Aligned::zeros(POINTS * POINTS * distance(width::<T>()));
+        for (source, result) in images {
+            for (group, factors) in factors.iter().enumerate() {
+                let [from_group, to_group] = extents.image();
+                for (image, source) in source.chunks_exact(from).enumerate() {
+                    planes.fill(image, &source[group * from_group..][..from_group]);
+                }
+                ARCH.dispatch(Multiply {
+                    extents,
+                    patches,
+                    distances,
+                    factors,
+                    targets: &targets[..result.len() / to * patches.count()],
+                    pixels: &planes.pixels,
+                    data: &mut data,
+                    products: &mut products,
+                    result: &mut result[group * to_group..],
+                });
+            }
+        }
+    });
+}
+
+/// Channels, rounded up to whole registers.
+fn row<T: Real>(channels: usize) -> usize {
+    channels.next_multiple_of(width::<T>() / VECTORS)
+}
+
+/// The weights at the points.
+struct Factors<'a, T> {
+    extents: &'a Extents,
+    patches: &'a Patches,
+    weights: &'a [T],
+}
+
+impl<T: Real> WithSimd for Factors<'_, T> {
+    /// In the order in which they are read: for each point, for each tile's features,
+    /// channels, features.
+    type Output = Aligned<T>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Aligned<T> {
+        if self.patches.taps() == 3 { self.run::<S, 3>(simd) } else { self.run::<S, 5>(simd) }
+    }
+}
+
+impl<T: Real> Factors<'_, T> {
+    #[inline(always)]
+    fn run<S: Simd, const TAPS: usize>(self, simd: S) -> Aligned<T> {
+        let Self { extents, patches, weights } = self;
+        let &Extents { channels, features, strides: [feature, channel, line], .. } = extents;
+        let width = VECTORS * lanes::<T, S>();
+        let size = features.div_ceil(width) * channels * width;
+        let mut factors = Aligned::zeros(POINTS * POINTS * size);
+        let mut half = square::<T, S>(simd);
+        for first in (0..features).step_by(lanes::<T, S>()) {
+            let count = lanes::<T, S>().min(features - first);
+            for c in 0..channels {
+                let place = first / width * width * channels + c * width + first % width;
+                both_ways::<T, S, TAPS, POINTS>(
+                    &mut half,
+                    #[inline(always)]
+                    |i, j| {
+                        let [i, j] = match patches.reversed {
+                            true => [TAPS - 1 - i, TAPS - 1 - j],
+                            false => [i, j],
+                        };
+                        let start = first * feature + c * channel + i * line + j;
+                        let mut values = [T::zero(); MOST];
+                        let strided = weights[start..].iter().step_by(feature);
+                        for (slot, &w) in values[..count].iter_mut().zip(strided) {
+                            *slot = w;
+                        }
+                        let [taps] = load::<T, S, 1>(&values);
+                        taps
+                    },
+                    #[inline(always)]
+                    |x| evaluate::<T, S, TAPS>(simd, x),
+                    #[inline(always)]
+                    |i, values| {
+                        for (j, value) in values.into_iter().enumerate() {
+                            let value = scaled::<T, S>(simd, SHARES[i] * SHARES[j], value);
+                            let point = i * POINTS + j;
+                            store::<T, S, 1>(&[value], &mut factors[point * size + place..]);
+                        }
+                    },
+                );
+            }
+        }
+        factors
+    }
+}
+
+/// A patch.
+#[derive(Clone, Copy)]
+struct Target {
+    /// Where its source begins among the pixels.
+    start: usize,
+    /// Where its results begin in the result, and how many lines and columns of them
+    /// there are.
+    place: usize,
+    size: [usize; 2],
+}
+
+/// The patches of as many images as are transformed together.
+fn targets(extents: &Extents, patches: &Patches, [pixel, line, image]: [usize; 3]) -> Vec<Target> {
+    let [_, result] = extents.image();
+    let [height, width] = extents.result;
+    let results = patches.results();
+    let of_image = |number: usize| {
+        patches.corners().map(move |[i, j]| Target {
+            start: number * image + i * line + j * pixel,
+            place: number * result * extents.groups + i * width + j,
+            size: [results.min(height - i), results.min(width - j)],
+        })
+    };
+    (0..patches.together()).flat_map(of_image).collect()
+}
+
+/// The work for one group of a few images.
+struct Multiply<'a, T> {
+    extents: &'a Extents,
+    patches: &'a Patches,
+    distances: [usize; 3],
+    factors: &'a [T],
+    targets: &'a [Target],
+    pixels: &'a [T],
+    data: &'a mut [T],
+    products: &'a mut [T],
+    result: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Multiply<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for targets in self.targets.chunks(BLOCK) {
+            transform(
+                simd,
+                self.extents.channels,
+                self.extents.channels.next_multiple_of(lanes::<T, S>()),
+                self.distances,
+                targets.iter().map(|target| target.start),
+                self.pixels,
+                self.data,
+            );
+            for first in (0..self.extents.features).step_by(VECTORS * lanes::<T, S>()) {
+                if S::REGISTER_COUNT < 32 {
+                    self.multiply::<S, 4>(simd, targets.len(), first);
+                } else {
+                    self.multiply::<S, 8>(simd, targets.len(), first);
+                }
+                if self.patches.results() == 4 {
+                    self.gather::<S, 4>(simd, targets, first);
+                } else {
+                    self.gather::<S, 2>(simd, targets, first);
+                }
+            }
+        }
+    }
+}
+
+/// Writes to `data`, for each point, the channels of each patch, in rows of so many.
+#[inline(always)]
+pub(super) fn transform<T: Real, S: Simd>(
+    simd: S,
+    channels: usize,
+    row: usize,
+    [pixel, line, _]: [usize; 3],
+    starts: impl Iterator<Item = usize>,
+    pixels: &[T],
+    data: &mut [T],
+) {
+    let distance = distance(row);
+    let mut half = square::<T, S>(simd);
+    for (patch, start) in starts.enumerate() {
+        for c in (0..channels).step_by(lanes::<T, S>()) {
+            let pixels = &pixels[start + c..];
+            let data = &mut data[patch * row + c..];
+            both_ways::<T, S, POINTS, POINTS>(
+                &mut half,
+                #[inline(always)]
+                |i, j| {
+                    let [value] = load::<T, S, 1>(&pixels[i * line + j * pixel..]);
+                    value
+                },
+                #[inline(always)]
+                |d| prepare::<T, S>(simd, d),
+                #[inline(always)]
+                |i, values| {
+                    for (j, value) in values.into_iter().enumerate() {
+                        store::<T, S, 1>(&[value], &mut data[(i * POINTS + j) * distance..]);
+                    }
+                },
+            );
+        }
+    }
+}
+
+impl<T: Real> Multiply<'_, T> {
+    /// Multiplies, for each point, the data of the patches by the factors of the
+    /// features from `first` on.
+    #[inline(always)]
+    fn multiply<S: Simd, const ROWS: usize>(&mut self, simd: S, patches: usize, first: usize) {
+        let channels = self.extents.channels;
+        let (row, width) = (channels.next_multiple_of(lanes::<T, S>()), VECTORS * lanes::<T, S>());
+        let factors = self.factors.chunks_exact(self.factors.len() / (POINTS * POINTS));
+        let data = self.data.chunks_exact(distance(row));
+        let products = self.products.chunks_exact_mut(distance(width));
+        for ((factors, data), products) in factors.zip(data).zip(products) {
+            let factors = &factors[first * channels..][..channels * width];
+            for patch in (0..patches).step_by(ROWS) {
+                let rows = std::array::from_fn(|k| &data[(patch + k) * row..]);
+                let mut tile = Tile::<T, S, ROWS>::zeros(simd);
+                tile.add(simd, channels, rows, |k| load::<T, S, VECTORS>(&factors[k * width..]));
+                tile.store(width, &mut products[patch * width..]);
+            }
+        }
+    }
+
+    /// Writes the results of features from `first` on.
+    #[inline(always)]
+    fn gather<S: Simd, const RESULTS: usize>(&mut self, simd: S, targets: &[Target], first: usize) {
+        let Self { extents, products, result, .. } = self;
+        let [height, breadth] = extents.result;
+        let lanes = lanes::<T, S>();
+        let distance = distance(VECTORS * lanes);
+        let first_beyond = extents.features.min(first + VECTORS * lanes);
+        let mut half = square::<T, S>(simd);
+        let mut elements = [T::zero(); MOST];
+        for (patch, target) in targets.iter().enumerate() {
+            for feature in (first..first_beyond).step_by(lanes) {
+                let products = &products[patch * VECTORS * lanes + feature - first..];
+                let count = lanes.min(first_beyond - feature);
+                both_ways::<T, S, POINTS, RESULTS>(
+                    &mut half,
+                    #[inline(always)]
+                    |i, j| {
+                        let [value] = load::<T, S, 1>(&products[(i * POINTS + j) * distance..]);
+                        value
+                    },
+                    #[inline(always)]
+                    |v| moments::<T, S, RESULTS>(simd, v),
+                    #[inline(always)]
+                    |i, sums| {
+                        if i >= target.size[0] {
+                            return;
+                        }
+                        for (j, &sum) in sums[..target.size[1]].iter().enumerate() {
+                            store::<T, S, 1>(&[sum], &mut elements);
+                            let place = feature * height * breadth + target.place + i * breadth + j;
+                            let planes = result[place..].iter_mut().step_by(height * breadth);
+                            for (out, &element) in planes.zip(&elements[..count]) {
+                                *out = element;
+                            }
+                        }
+                    },
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Convolutions of many channels with small windows, by fewer multiplications.
+//!
+//! Results are cut into patches, which are so large that they and the window make
+//! [`POINTS`](points::POINTS) along each axis: 2 x 2 results for a window of 5 x 5,
+//! 4 x 4 for one of 3 x 3. A patch of the source and the window go to products at
+//! points (see [points]), where a convolution is a product of matrices for each of
+//! the 36 points: patches by channels, and channels by features. That takes a third
+//! of the multiplications or less, and the transforms are additions, which the many
+//! channels share.
+//!
+//! The results are those of the [direct](super::correlate) loops but for their last
+//! digits: errors are two to five times as large. But a number that is not finite
+//! spreads over its patch, so results that are not finite are for the caller to
+//! compute directly.
+
+mod correlate;
+mod points;
+mod weights;
+
+pub(super) use correlate::correlate;
+pub(super) use weights::accumulate;
+
+use points::POINTS;
+
+use super::Geometry;
+use super::phase::Reading;
+use crate::kernel::window::Slide;
+
+/// Patches that are transformed together: so many that they are rows enough for the
+/// products of matrices, and few enough to be near when these read them.
+const BLOCK: usize = 64;
+/// Channels, and features, from which on the transforms are worth it.
+const MANY: usize = 16;
+
+/// How results are cut into patches along an axis.
+#[derive(Clone, Copy, Debug)]
+struct Axis {
+    /// Elements of the result.
+    result: usize,
+    taps: usize,
+    /// Zeros before the source.
+    before: usize,
+}
+
+impl Axis {
+    /// Results of a patch.
+    fn results(&self) -> usize {
+        POINTS + 1 - self.taps
+    }
+
+    fn patches(&self) -> usize {
+        self.result.div_ceil(self.results())
+    }
+
+    /// How a source is padded that is read from the first patch to the last.
+    fn reading(&self) -> Reading {
+        let extent = self.patches() * self.results() + self.taps - 1;
+        Reading { before: self.before, extent, phases: Vec::new() }
+    }
+}
+
+/// How results are cut into patches.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patches {
+    axes: [Axis; 2],
+    /// Whether the window is read from its end: that is the transpose.
+    reversed: bool,
+}
+
+impl Patches {
+    /// For a convolution, and for the sum over its positions, if it is worth it.
+    pub(super) fn of_input(geometry: &Geometry) -> Option<Self> {
+        let axis = |slide: &Slide| {
+            let Slide { positions: result, taps, before, .. } = *slide;
+            Some(Axis { result, taps, before })
+        };
+        Self::new(geometry, axis, false)
+    }
+
+    /// For a convolution's transpose with respect to the input, if it is worth it:
+    /// that reads the output with the window reversed.
+    pub(super) fn of_output(geometry: &Geometry) -> Option<Self> {
+        let axis = |slide: &Slide| {
+            let Slide { extent: result, taps, before, .. } = *slide;
+            Some(Axis { result, taps, before: (taps - 1).checked_sub(before)? })
+        };
+        Self::new(geometry, axis, true)
+    }
+
+    fn new(
+        geometry: &Geometry,
+        axis: impl Fn(&Slide) -> Option<Axis>,
+        reversed: bool,
+    ) -> Option<Self> {
+        let fits =
+            |slide: &Slide| slide.stride == 1 && slide.dilation == 1 && matches!(slide.taps, 3 | 5);
+        if geometry.channels.min(geometry.features) < MANY || !geometry.slides.iter().all(fits) {
+            return None;
+        }
+        let axes = [axis(&geometry.slides[0])?, axis(&geometry.slides[1])?];
+        if axes[0].taps != axes[1].taps {
+            return None;
+        }
+        let patches = Self { axes, reversed };
+        let product = |f: fn(&Axis) -> usize| f(&axes[0]) * f(&axes[1]);
+        // Patches that reach beyond the last result do some of their work in vain.
+        let fewer = 5 * patches.count() * POINTS * POINTS <= 3 * product(|a| a.result * a.taps);
+        fewer.then_some(patches)
+    }
+
+    /// Patches of an image.
+    fn count(&self) -> usize {
+        self.axes[0].patches() * self.axes[1].patches()
+    }
+
+    /// Images that are transformed together.
+    fn together(&self) -> usize {
+        (BLOCK / self.count()).max(1)
+    }
+
+    /// Taps of the window along either axis.
+    fn taps(&self) -> usize {
+        self.axes[0].taps
+    }
+
+    /// Results of a patch along either axis.
+    fn results(&self) -> usize {
+        self.axes[0].results()
+    }
+
+    /// For each patch of an image its row and column, counted in results.
+    fn corners(&self) -> impl Iterator<Item = [usize; 2]> {
+        let [down, across] = self.axes;
+        (0..down.patches()).flat_map(move |i| {
+            (0..across.patches()).map(move |j| [i * down.results(), j * across.results()])
+        })
+    }
+}
+
+/// The distance between the numbers of `BLOCK` patches for one point, and for the
+/// next: a cache line more, since lines 4 KiB apart get into each other's way.
+fn distance(row: usize) -> usize {
+    BLOCK * row + 16
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    use super::super::{Extents, correlate as directly, weights as direct_weights};
+    use super::*;
+    use crate::Real;
+
+    /// Numbers between -1 and 1, the same in both precisions.
+    fn numbers<T: Real>(len: usize, seed: u64) -> Vec<T> {
+        let mut random = StdRng::seed_from_u64(seed);
+        (0..len).map(|_| T::from_f64(random.random_range(-1.0..1.0_f32).into())).collect()
+    }
+
+    /// The convolution, its transpose and the sum over positions, by patches or directly.
+    fn products<T: Real>(geometry: &Geometry, by_patches: bool) -> [Vec<T>; 3] {
+        let images = geometry.images * geometry.groups;
+        let x = numbers::<T>(images * geometry.input(), 3);
+        let y = numbers::<T>(images * geometry.output(), 5);
+        let w = numbers::<T>(geometry.groups * geometry.features * geometry.taps(), 8);
+        let mut results = [&y, &x, &w].map(|like| vec![T::nan(); like.len()]);
+        let [of_x, of_y, of_w] = &mut results;
+        let input = Extents::of_input::<T>(geometry);
+        let output = Extents::of_output::<T>(geometry);
+        if by_patches {
+            let patches = Patches::of_input(geometry).expect("it is worth it");
+            let reversed = Patches::of_output(geometry).expect("it is worth it");
+            correlate(&input, &patches, &x, &w, of_x);
+            correlate(&output, &reversed, &y, &w, of_y);
+            accumulate(geometry, &patches, &x, &y, of_w);
+        } else {
+            let readings = geometry.slides.map(|slide| Reading::of_input(&slide));
+            let reversed = geometry.slides.map(|slide| Reading::of_output(&slide));
+            directly(&input, readings, &x, &w, of_x);
+            directly(&output, reversed, &y, &w, of_y);
+            direct_weights::accumulate(geometry, &x, &y, of_w);
+        }
+        results
+    }
+
+    /// The error of results, in units of the type's precision and of the results' size,
+    /// both in root mean square.
+    fn error<T: Real>(results: &[T], exact: &[f64]) -> f64 {
+        let square: f64 = exact.iter().map(|x| x * x).sum();
+        let differences = results.iter().zip(exact).map(|(a, b)| a.as_f64() - b);
+        let error: f64 = differences.map(|x| x * x).sum();
+        (error / square).sqrt() / T::epsilon().as_f64()
+    }
+
+    prop_compose! {
+        fn geometries()(
+            [images, groups] in [1..4_usize, 1..3],
+            [channels, features] in [16..40_usize, 16..40],
+            taps in prop_oneof![Just(3), Just(5)],
+            room in [0..3_usize, 0..3],
+            positions in [10..19_usize, 10..19],
+        ) -> Geometry {
+            let slide = |axis: usize| {
+                let before = room[axis];
+                let extent = positions[axis] + taps - 1 - before;
+                Slide::new(extent, taps, 1, [before, 0], 1).expect("a window that fits")
+            };
+            Geometry { images, groups, channels, features, slides: [slide(0), slide(1)] }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn patches_lead_to_what_the_direct_loops_say(geometry in geometries()) {
+            let exact = products::<f64>(&geometry, false);
+            let short = products::<f64>(&geometry, true);
+            let single = products::<f32>(&geometry, true);
+            for ((short, single), exact) in short.iter().zip(&single).zip(&exact) {
+                let errors = [error(short, exact), error(single, exact)];
+                prop_assert!(errors.iter().all(|&error| error < 20.0), "{errors:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! The products of a convolution's input and output, summed over positions and
+//! images, patch by patch: its transpose with respect to the weights.
+//!
+//! The sum over patches is taken at the points, where it is a product of matrices:
+//! features by patches, and patches by channels. It comes back to the window once,
+//! at the end.
+
+use pulp::{Simd, WithSimd};
+
+use super::correlate::transform;
+use super::points::{POINTS, SHARES, both_ways, evaluate, moments, scaled, square};
+use super::{BLOCK, Patches, distance};
+use crate::Real;
+use crate::kernel::ARCH;
+use crate::kernel::convolution::Geometry;
+use crate::kernel::convolution::phase::Reading;
+use crate::kernel::convolution::planes::{self, Planes};
+use crate::kernel::convolution::tile::{MOST, Tile, VECTORS, load, store, width};
+use crate::kernel::convolution::weights::over_images;
+use crate::kernel::simd::{Aligned, lanes};
+
+/// Rows of a tile, at most.
+const ROWS: usize = 8;
+
+/// Writes the sum of the products of all images to `out`.
+pub(in super::super) fn accumulate<T: Real>(
+    geometry: &Geometry,
+    patches: &Patches,
+    x: &[T],
+    y: &[T],
+    out: &mut [T],
+) {
+    let Geometry { groups, channels, features, .. } = *geometry;
+    let [from, to] = [geometry.input(), geometry.output()];
+    let sizes = Sizes {
+        channels,
+        features,
+        channel_row: channels.next_multiple_of(width::<T>()),
+        feature_row: features.next_multiple_of(width::<T>()),
+    };
+    let size = POINTS * POINTS * sizes.of_point();
+    // Beyond the last position the cotangent of the output is zero.
+    let results = patches.axes.map(|axis| Reading {
+        before: 0,
+        extent: axis.patches() * axis.results(),
+        phases: Vec::new(),
+    });
+    let readings = patches.axes.map(|axis| axis.reading());
+    let distances = [planes::distances(channels, &readings), planes::distances(features, &results)];
+    let together = patches.together();
+    let participant = || {
+        let positions = patches.axes.map(|axis| axis.result);
+        let mut inputs = Planes::new(together, channels, geometry.source(), &readings, MOST);
+        let mut outputs = Planes::new(together, features, positions, &results, MOST);
+        let mut data = Aligned::zeros(POINTS * POINTS * distance(sizes.channel_row));
+        let mut values = Aligned::zeros(POINTS * POINTS * distance(sizes.feature_row));
+        move |x: &[T], y: &[T], sums: &mut [T]| {
+            for (group, sums) in sums.chunks_exact_mut(size).enumerate() {
+                for (number, x) in x.chunks_exact(from * groups).enumerate() {
+                    inputs.fill(number, &x[group * from..][..from]);
+                }
+                for (number, y) in y.chunks_exact(to * groups).enumerate() {
+                    outputs.fill(number, &y[group * to..][..to]);
+                }
+                ARCH.dispatch(Multiply {
+                    patches,
+                    sizes,
+                    images: y.len() / (to * groups),
+                    distances,
+                    pixels: [&inputs.pixels, &outputs.pixels],
+                    data: &mut data,
+                    values: &mut values,
+                    sums,
+                });
+            }
+        }
+    };
+    let mut total = vec![T::zero(); groups * size];
+    over_images(geometry, [x, y], together, groups * size, participant, |sums| {
+        for (total, &sum) in total.iter_mut().zip(sums) {
+            *total += sum;
+        }
+    });
+    for (sums, out) in
+        total.chunks_exact(size).zip(out.chunks_exact_mut(features * geometry.taps()))
+    {
+        ARCH.dispatch(Gather { patches, sizes, sums, out });
+    }
+}
+
+/// Channels and features, and both rounded up to what a tile computes.
+#[derive(Clone, Copy)]
+struct Sizes {
+    channels: usize,
+    features: usize,
+    channel_row: usize,
+    feature_row: usize,
+}
+
+impl Sizes {
+    /// The sums for a point.
+    fn of_point(&self) -> usize {
+        self.feature_row * self.channel_row
+    }
+}
+
+/// The work for one group of a few images.
+struct Multiply<'a, T> {
+    patches: &'a Patches,
+    sizes: Sizes,
+    images: usize,
+    /// Of the pixels of the input and of the output.
+    distances: [[usize; 3]; 2],
+    pixels: [&'a [T]; 2],
+    data: &'a mut [T],
+    values: &'a mut [T],
+    sums: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Multiply<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let corners: Vec<[usize; 3]> = (0..self.images)
+            .flat_map(|number| self.patches.corners().map(move |[i, j]| [number, i, j]))
+            .collect();
+        for corners in corners.chunks(BLOCK) {
+            let starts = |[pixel, line, image]: [usize; 3]| {
+                corners.iter().map(move |[number, i, j]| number * image + i * line + j * pixel)
+            };
+            let [inputs, outputs] = self.distances;
+            let Sizes { channel_row, .. } = self.sizes;
+            transform(
+                simd,
+                self.sizes.channels,
+                channel_row,
+                inputs,
+                starts(inputs),
+                self.pixels[0],
+                self.data,
+            );
+            if self.patches.results() == 4 {
+                self.evaluate::<S, 4>(simd, starts(outputs));
+            } else {
+                self.evaluate::<S, 2>(simd, starts(outputs));
+            }
+            if S::REGISTER_COUNT < 32 {
+                self.multiply::<S, { ROWS / 2 }>(simd, corners.len());
+            } else {
+                self.multiply::<S, ROWS>(simd, corners.len());
+            }
+        }
+    }
+}
+
+impl<T: Real> Multiply<'_, T> {
+    /// Writes, for each point, the features of the output's patches.
+    #[inline(always)]
+    fn evaluate<S: Simd, const RESULTS: usize>(
+        &mut self,
+        simd: S,
+        starts: impl Iterator<Item = usize>,
+    ) {
+        let Sizes { features, feature_row, .. } = self.sizes;
+        let [pixel, line, _] = self.distances[1];
+        let distance = distance(feature_row);
+        let mut half = square::<T, S>(simd);
+        for (patch, start) in starts.enumerate() {
+            for feature in (0..features).step_by(lanes::<T, S>()) {
+                let pixels = &self.pixels[1][start + feature..];
+                let out = &mut self.values[patch * feature_row + feature..];
+                both_ways::<T, S, RESULTS, POINTS>(
+                    &mut half,
+                    #[inline(always)]
+                    |i, j| {
+                        let [value] = load::<T, S, 1>(&pixels[i * line + j * pixel..]);
+                        value
+                    },
+                    #[inline(always)]
+                    |x| evaluate::<T, S, RESULTS>(simd, x),
+                    #[inline(always)]
+                    |i, values| {
+                        for (j, value) in values.into_iter().enumerate() {
+                            store::<T, S, 1>(&[value], &mut out[(i * POINTS + j) * distance..]);
+                        }
+                    },
+                );
+            }
+        }
+    }
+
+    /// Adds, for each point, the products of features and channels over the patches.
+    #[inline(always)]
+    fn multiply<S: Simd, const ROWS: usize>(&mut self, simd: S, patches: usize) {
+        let Sizes { features, channels, channel_row, feature_row } = self.sizes;
+        let width = VECTORS * lanes::<T, S>();
+        let data = self.data.chunks_exact(distance(channel_row));
+        let values = self.values.chunks_exact(distance(feature_row));
+        let sums = self.sums.chunks_exact_mut(self.sizes.of_point());
+        for ((data, values), sums) in data.zip(values).zip(sums) {
+            for first in (0..features).step_by(ROWS) {
+                for c in (0..channels).step_by(width) {
+                    let mut tile = Tile::<T, S, ROWS>::zeros(simd);
+                    let values = values[first..].chunks(feature_row);
+                    let data = data[c..].chunks(channel_row);
+                    tile.add_columns(simd, values.zip(data).take(patches));
+                    tile.add_to(simd, channel_row, &mut sums[first * channel_row + c..]);
+                }
+            }
+        }
+    }
+}
+
+/// From the sums at the points to those for the window.
+struct Gather<'a, T> {
+    patches: &'a Patches,
+    sizes: Sizes,
+    sums: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Gather<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        if self.patches.taps() == 3 { self.run::<S, 3>(simd) } else { self.run::<S, 5>(simd) }
+    }
+}
+
+impl<T: Real> Gather<'_, T> {
+    #[inline(always)]
+    fn run<S: Simd, const TAPS: usize>(self, simd: S) {
+        let Self { sizes, sums, out, .. } = self;
+        let taps = TAPS * TAPS;
+        let mut half = square::<T, S>(simd);
+        let mut elements = [T::zero(); MOST];
+        for feature in 0..sizes.features {
+            for channel in (0..sizes.channels).step_by(lanes::<T, S>()) {
+                let count = lanes::<T, S>().min(sizes.channels - channel);
+                let sums = &sums[feature * sizes.channel_row + channel..];
+                let out = &mut out[(feature * sizes.channels + channel) * taps..];
+                both_ways::<T, S, POINTS, TAPS>(
+                    &mut half,
+                    #[inline(always)]
+                    |i, j| {
+                        let point = i * POINTS + j;
+                        let [sum] = load::<T, S, 1>(&sums[point * sizes.of_point()..]);
+                        scaled::<T, S>(simd, SHARES[i] * SHARES[j], sum)
+                    },
+                    #[inline(always)]
+                    |v| moments::<T, S, TAPS>(simd, v),
+                    #[inline(always)]
+                    |i, window| {
+                        for (j, &vector) in window[..TAPS].iter().enumerate() {
+                            store::<T, S, 1>(&[vector], &mut elements);
+                            let out = out[i * TAPS + j..].iter_mut().step_by(taps);
+                            for (out, &element) in out.zip(&elements[..count]) {
+                                *out = element;
+                            }
+                        }
+                    },
+                );
+            }
+        }
+    }
+}
