@@ -293,15 +293,41 @@ impl<'a> Walk<'a> {
 
     pub(crate) fn fill<T: Real>(&mut self, arg: &View<'_, T>, mut out: &mut [T]) {
         while !out.is_empty() {
-            if self.row.count == 0 {
-                self.row = self.rows.next().expect("a block has no more elements than its operand");
-            }
-            let count = self.row.count.min(out.len());
+            let count = self.row().count.min(out.len());
             let (now, later) = out.split_at_mut(count);
-            Row { count, ..self.row }.copy(arg.data(), now);
-            self.row.start += count as isize * self.row.stride;
-            self.row.count -= count;
+            self.take(count).copy(arg.data(), now);
             out = later;
         }
+    }
+
+    /// The next elements, as many as there is `room` for: where they lie if they are
+    /// neighbours, and else copied there.
+    #[inline]
+    pub(crate) fn read<'b, T: Real>(&mut self, arg: &'b View<'_, T>, room: &'b mut [T]) -> &'b [T] {
+        let Row { stride, count, .. } = self.row();
+        if stride == 1 && count >= room.len() {
+            let start = self.take(room.len()).start as usize;
+            return &arg.data()[start..start + room.len()];
+        }
+        self.fill(arg, room);
+        room
+    }
+
+    /// The row, with elements left in it.
+    #[inline]
+    fn row(&mut self) -> Row {
+        if self.row.count == 0 {
+            self.row = self.rows.next().expect("a block has no more elements than its operand");
+        }
+        self.row
+    }
+
+    /// Takes elements from the row.
+    #[inline]
+    fn take(&mut self, count: usize) -> Row {
+        let taken = Row { count, ..self.row };
+        self.row.start += count as isize * self.row.stride;
+        self.row.count -= count;
+        taken
     }
 }

@@ -237,7 +237,7 @@ pub(crate) fn sum_axes<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
         });
     } else {
         let order: SmallVec<[usize; 4]> = kept.chain(reduced).collect();
-        let layout = x.layout().permuted(&order);
+        let layout = x.layout().permuted(&order).collapsed();
         let count = x.len() / out.len();
         let x = x.with_layout(&layout, x.offset());
         let slice = x.as_slice();
@@ -248,18 +248,23 @@ pub(crate) fn sum_axes<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
                 }
                 return;
             }
-            // Gather each result's numbers, a leaf at a time.
+            // Each result's numbers, a leaf at a time.
             let mut walk = Walk::starting(&layout, x.offset(), first * count);
-            let mut gathered = [T::zero(); LEAF];
-            for out in out.iter_mut() {
-                let mut sum = Pairwise::new();
-                for start in (0..count).step_by(LEAF) {
-                    let gathered = &mut gathered[..LEAF.min(count - start)];
-                    walk.fill(&x, gathered);
-                    sum.add_leaf(leaf(gathered));
-                }
-                *out = sum.total();
-            }
+            let mut room = [T::zero(); LEAF];
+            vectorised(
+                out.len() * count,
+                #[inline(always)]
+                || {
+                    for out in out.iter_mut() {
+                        let mut sum = Pairwise::new();
+                        for start in (0..count).step_by(LEAF) {
+                            let room = &mut room[..LEAF.min(count - start)];
+                            sum.add_leaf(leaf(walk.read(&x, room)));
+                        }
+                        *out = sum.total();
+                    }
+                },
+            );
         });
     }
 }
