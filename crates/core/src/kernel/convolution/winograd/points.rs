@@ -128,8 +128,8 @@ pub(super) fn prepare<T: Real, S: Simd>(simd: S, d: Line<T, S>) -> Line<T, S> {
     ]
 }
 
-/// `down X across'` for a matrix of `SIZE` rows and columns, which `read` knows. `write`
-/// gets the first `ROWS` rows of the result, and `half` is room for what lies between.
+/// `M X M'` for a `map` that is `M`, and a matrix of `SIZE` rows and columns, which `read`
+/// knows. `write` gets the first `ROWS` rows of the result; `half` is room for `M X`.
 #[inline(always)]
 pub(super) fn both_ways<T: Real, S: Simd, const SIZE: usize, const ROWS: usize>(
     half: &mut Square<T, S>,
