@@ -514,10 +514,9 @@ impl<'t, T: Real> Var<'t, T> {
     /// likewise. Filters are not reversed. Section 7.1 of Higham & Higham has
     /// small examples.
     ///
-    /// From 16 channels and 16 filters of a
-    /// group on, filters of 3 x 3 or 5 x 5 without stride or dilation go by products at points
-    /// (Winograd), with errors of some 10 units in the last place of a result of usual
-    /// size, where a plain sum has 2 to 4.
+    /// From 16 channels and 16 filters of a group on, filters of 3 x 3 or 5 x 5 without
+    /// stride or dilation go by products at points (Winograd), with errors of some 10
+    /// units in the last place of a result of usual size, where a plain sum has 2 to 4.
     ///
     /// ```
     /// use wengert_core::{Tape, Tensor, op::Convolution};

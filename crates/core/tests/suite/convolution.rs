@@ -174,15 +174,33 @@ fn many_channels() {
 #[test]
 fn infinities_stay_where_they_are() {
     let options = Convolution::default().padding(1);
-    let mut elements: Vec<f64> = numbers([1, 16, 14, 14], 0.1).iter().collect();
-    elements[14 * 5 + 6] = f64::INFINITY;
-    let (x, w) = (Tensor::new([1, 16, 14, 14], elements), numbers([16, 16, 3, 3], 0.2));
+    let (x, w) = (numbers([1, 16, 14, 14], 0.1), numbers([16, 16, 3, 3], 0.2));
     let tape = Tape::new();
-    let y = tape.constant(&x).conv2d(tape.constant(&w), options).value();
-    let expected = convolved(&x, &w, options);
+    // The first element of plane 3 is 14 * 14 * 3; this one lies inside.
+    let place = 14 * 14 * 3 + 14 * 5 + 6;
+    let mut elements: Vec<f64> = x.iter().collect();
+    elements[place] = f64::INFINITY;
+    let infinite = Tensor::new(x.shape(), elements);
+
+    let y = tape.constant(&infinite).conv2d(tape.constant(&w), options).value();
+    let expected = convolved(&infinite, &w, options);
     assert_eq!(expected.iter().filter(|y| y.is_infinite()).count(), 9 * 16);
     for (y, expected) in y.iter().zip(expected.iter()) {
         assert!(y == expected || (y - expected).abs() < 1e-12, "{y} for {expected}");
+    }
+
+    // An infinite cotangent at one place of plane 3 reaches the window around it, in all
+    // planes of the input, and all weights of filter 3.
+    let (xs, ws) = (tape.variable(&x), tape.variable(&w));
+    let adjoints = xs.conv2d(ws, options).vjp(tape.constant(&infinite), &[xs, ws]);
+    let [of_x, of_w] = [adjoints[0].value(), adjoints[1].value()];
+    let reached = |row: usize, column: usize| row.abs_diff(5) <= 1 && column.abs_diff(6) <= 1;
+    for (element, adjoint) in of_x.iter().enumerate() {
+        let (row, column) = (element / 14 % 14, element % 14);
+        assert_eq!(adjoint.is_finite(), !reached(row, column), "row {row}, column {column}");
+    }
+    for (element, adjoint) in of_w.iter().enumerate() {
+        assert_eq!(adjoint.is_finite(), element / (16 * 9) != 3, "weight {element}");
     }
 }
 

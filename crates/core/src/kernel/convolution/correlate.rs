@@ -52,18 +52,17 @@ impl Extents {
         }
     }
 
-    /// Of its transpose with respect to the input: the result is an image of the input.
+    /// Of its transpose with respect to the input, which exchanges source and result.
     pub(super) fn of_output<T>(geometry: &Geometry) -> Self {
-        let [down, across] = geometry.slides;
+        let convolution = Self::of_input::<T>(geometry);
+        let [feature, channel, line] = convolution.strides;
         Self {
-            groups: geometry.groups,
-            channels: geometry.features,
-            features: geometry.channels,
-            source: geometry.slides.map(|slide| slide.positions),
-            result: geometry.source(),
-            strides: [down.taps * across.taps, geometry.taps(), across.taps],
-            weights: geometry.features * geometry.taps(),
-            work: geometry.work::<T>(),
+            channels: convolution.features,
+            features: convolution.channels,
+            source: convolution.result,
+            result: convolution.source,
+            strides: [channel, feature, line],
+            ..convolution
         }
     }
 
@@ -90,8 +89,9 @@ pub(super) fn correlate<T: Real>(
 ) {
     let [from, to] = extents.image().map(|size| size * extents.groups * extents.together());
     let width = width::<T>();
-    let planes = || Planes::new(extents.together(), extents.channels, extents.source, &readings, 0);
-    let distances = planes::distances(extents.channels, &readings);
+    let padding = [readings[0].padding, readings[1].padding];
+    let planes = || Planes::new(extents.together(), extents.channels, extents.source, padding, 0);
+    let distances = planes::distances(extents.channels, padding);
     let phases: Vec<[&Phase; 2]> = readings[0]
         .phases
         .iter()
@@ -105,7 +105,7 @@ pub(super) fn correlate<T: Real>(
         .collect();
     let scans: Vec<Scan> = phases
         .iter()
-        .map(|phase| Scan::new(extents, *phase, distances, readings[0].before))
+        .map(|phase| Scan::new(extents, *phase, distances, padding[0].before))
         .collect();
     let images = source.chunks(from).zip(result.chunks_mut(to));
     threads::share(extents.work, images, |images| {

@@ -78,49 +78,38 @@ impl Geometry {
 
 /// Writes the convolution of `x` with weights `w` to `y`.
 pub(crate) fn convolve<T: Real>(geometry: &Geometry, x: View<'_, T>, w: View<'_, T>, y: &mut [T]) {
-    if geometry.taps() == 0 || x.is_empty() || y.is_empty() {
-        return y.fill(T::zero());
-    }
     let extents = Extents::of_input::<T>(geometry);
-    let (x, w) = (contiguous(x), contiguous(w));
-    if let Some(patches) = Patches::of_input(geometry) {
-        winograd::correlate(&extents, &patches, &x, &w, y);
-        if is_finite(y) {
-            return;
-        }
-    }
-    let readings = geometry.slides.map(|slide| Reading::of_input(&slide));
-    correlate(&extents, readings, &x, &w, y);
-}
-
-/// Whether the way by patches has led to finite results: else the direct one is gone,
-/// which keeps what is not finite where it belongs.
-fn is_finite<T: Real>(results: &[T]) -> bool {
-    results.chunks(1024).all(|results| {
-        vectorised(
-            results.len(),
-            #[inline(always)]
-            || results.iter().fold(true, |all, x| all & x.is_finite()),
-        )
-    })
+    let readings = || geometry.slides.map(|slide| Reading::of_input(&slide));
+    either_way(&extents, Patches::of_input(geometry), readings, [x, w], y);
 }
 
 /// Writes to `x` what the convolution's transpose makes of `y`: its adjoint with
 /// respect to the input.
 pub(crate) fn transpose<T: Real>(geometry: &Geometry, y: View<'_, T>, w: View<'_, T>, x: &mut [T]) {
-    if y.is_empty() || x.is_empty() {
-        return x.fill(T::zero());
-    }
     let extents = Extents::of_output::<T>(geometry);
-    let (y, w) = (contiguous(y), contiguous(w));
-    if let Some(patches) = Patches::of_output(geometry) {
-        winograd::correlate(&extents, &patches, &y, &w, x);
-        if is_finite(x) {
+    let readings = || geometry.slides.map(|slide| Reading::of_output(&slide));
+    either_way(&extents, Patches::of_output(geometry), readings, [y, w], x);
+}
+
+/// Writes a convolution of a source with weights, or the transpose of one.
+fn either_way<T: Real>(
+    extents: &Extents,
+    patches: Option<Patches>,
+    readings: impl FnOnce() -> [Reading; 2],
+    [source, weights]: [View<'_, T>; 2],
+    result: &mut [T],
+) {
+    if source.is_empty() || weights.is_empty() || result.is_empty() {
+        return result.fill(T::zero());
+    }
+    let (source, weights) = (contiguous(source), contiguous(weights));
+    if let Some(patches) = patches {
+        winograd::correlate(extents, &patches, &source, &weights, result);
+        if are_finite(result) {
             return;
         }
     }
-    let readings = geometry.slides.map(|slide| Reading::of_output(&slide));
-    correlate(&extents, readings, &y, &w, x);
+    correlate(extents, readings(), &source, &weights, result);
 }
 
 /// Writes to `w` the sum over images of the products of `y` with what the windows
@@ -132,9 +121,21 @@ pub(crate) fn weights<T: Real>(geometry: &Geometry, x: View<'_, T>, y: View<'_, 
     let (x, y) = (contiguous(x), contiguous(y));
     if let Some(patches) = Patches::of_input(geometry) {
         winograd::accumulate(geometry, &patches, &x, &y, w);
-        if is_finite(w) {
+        if are_finite(w) {
             return;
         }
     }
     weights::accumulate(geometry, &x, &y, w);
+}
+
+/// Whether no result is infinite or NaN. By patches, one such operand reaches results
+/// that it has no part in; the direct loops, which then have to follow, keep it apart.
+fn are_finite<T: Real>(results: &[T]) -> bool {
+    results.chunks(1024).all(|results| {
+        vectorised(
+            results.len(),
+            #[inline(always)]
+            || results.iter().fold(true, |all, x| all & x.is_finite()),
+        )
+    })
 }

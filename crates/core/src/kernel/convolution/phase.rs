@@ -28,13 +28,19 @@ impl Phase {
     }
 }
 
-/// How a source is padded with zeros, and who reads it.
-#[derive(Clone, Debug)]
-pub(super) struct Reading {
+/// How a source is padded with zeros.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Padding {
     /// Zeros before the first element.
     pub(super) before: usize,
     /// The extent with zeros. What lies beyond it is not read.
     pub(super) extent: usize,
+}
+
+/// How a source is padded, and who reads it.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    pub(super) padding: Padding,
     pub(super) phases: Vec<Phase>,
 }
 
@@ -47,7 +53,7 @@ impl Reading {
             taps: (0..taps).map(|tap| [tap, tap * dilation]).collect(),
         };
         let extent = (positions - 1) * stride + (taps - 1) * dilation + 1;
-        Self { before, extent, phases: vec![phase] }
+        Self { padding: Padding { before, extent }, phases: vec![phase] }
     }
 
     /// How the transpose reads the output.
@@ -65,7 +71,10 @@ impl Reading {
                 .map(|tap| [tap, reach - tap * dilation / stride])
                 .collect(),
         };
-        let phases = (0..stride).map(phase).collect();
-        Self { before: reach, extent: reach + (extent - 1 + before) / stride + 1, phases }
+        let padded = reach + (extent - 1 + before) / stride + 1;
+        Self {
+            padding: Padding { before: reach, extent: padded },
+            phases: (0..stride).map(phase).collect(),
+        }
     }
 }

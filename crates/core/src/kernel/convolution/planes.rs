@@ -4,7 +4,7 @@
 //! together, and the zeros around it like any other pixel: so a source is copied
 //! once, and read as often as the window has taps.
 
-use super::phase::Reading;
+use super::phase::Padding;
 use crate::Real;
 use crate::kernel::simd::Aligned;
 
@@ -14,14 +14,13 @@ pub(super) struct Planes<T> {
     distances: [usize; 3],
     /// Extents of the source.
     extents: [usize; 2],
-    before: [usize; 2],
-    padded: [usize; 2],
+    padding: [Padding; 2],
     pub(super) pixels: Aligned<T>,
 }
 
 /// From a pixel of some channels to the next, from a line to the next, and from an
 /// image to the next.
-pub(super) fn distances(channels: usize, [down, across]: &[Reading; 2]) -> [usize; 3] {
+pub(super) fn distances(channels: usize, [down, across]: [Padding; 2]) -> [usize; 3] {
     let line = across.extent * channels;
     [channels, line, down.extent * line]
 }
@@ -36,14 +35,12 @@ impl<T: Real> Planes<T> {
         images: usize,
         channels: usize,
         extents: [usize; 2],
-        readings @ [down, across]: &[Reading; 2],
+        padding: [Padding; 2],
         slack: usize,
     ) -> Self {
-        let padded = [down.extent, across.extent];
-        let distances = distances(channels, readings);
+        let distances = distances(channels, padding);
         let pixels = Aligned::zeros(images * distances[2] + slack);
-        let before = [down.before, across.before];
-        Self { distances, extents, before, padded, pixels }
+        Self { distances, extents, padding, pixels }
     }
 
     /// Copies an image to its place. The zeros around it stay.
@@ -51,14 +48,15 @@ impl<T: Real> Planes<T> {
         let [channels, line, size] = self.distances;
         let [height, width] = self.extents;
         let start = image * size;
-        let lines = height.min(self.padded[0].saturating_sub(self.before[0]));
-        let columns = width.min(self.padded[1].saturating_sub(self.before[1]));
+        let [down, across] = self.padding;
+        let lines = height.min(down.extent.saturating_sub(down.before));
+        let columns = width.min(across.extent.saturating_sub(across.before));
         if columns == 0 || channels == 0 {
             return;
         }
         let area = height * width;
         for row in 0..lines {
-            let start = start + (self.before[0] + row) * line + self.before[1] * channels;
+            let start = start + (down.before + row) * line + across.before * channels;
             let pixels = &mut self.pixels[start..][..columns * channels];
             let source = |channel: usize| &x[channel * area + row * width..][..columns];
             let whole = channels - channels % TOGETHER;

@@ -120,11 +120,20 @@ pub(super) fn load<T: Real, S: Simd, const COUNT: usize>(xs: &[T]) -> [T::Vector
     std::array::from_fn(|v| vectors[v])
 }
 
+/// The vector of the elements at the beginning of a slice.
+#[inline(always)]
+pub(super) fn load_one<T: Real, S: Simd>(xs: &[T]) -> T::Vector<S> {
+    T::vectors::<S>(&xs[..lanes::<T, S>()])[0]
+}
+
+/// Writes a vector to the beginning of a slice.
+#[inline(always)]
+pub(super) fn store_one<T: Real, S: Simd>(vector: T::Vector<S>, out: &mut [T]) {
+    T::vectors_mut::<S>(&mut out[..lanes::<T, S>()])[0] = vector;
+}
+
 /// Writes vectors to the beginning of a slice.
 #[inline(always)]
-pub(super) fn store<T: Real, S: Simd, const COUNT: usize>(
-    vectors: &[T::Vector<S>; COUNT],
-    out: &mut [T],
-) {
+fn store<T: Real, S: Simd, const COUNT: usize>(vectors: &[T::Vector<S>; COUNT], out: &mut [T]) {
     T::vectors_mut::<S>(&mut out[..COUNT * lanes::<T, S>()])[..COUNT].copy_from_slice(vectors);
 }

@@ -13,7 +13,7 @@ use pulp::{Simd, WithSimd};
 use super::Geometry;
 use super::phase::Reading;
 use super::planes::{self, Planes};
-use super::tile::{MOST, Tile, VECTORS, load, width};
+use super::tile::{MOST, Tile, VECTORS, load_one, width};
 use crate::Real;
 use crate::kernel::simd::lanes;
 use crate::kernel::{ARCH, threads};
@@ -27,14 +27,15 @@ const ENOUGH: usize = 512;
 pub(super) fn accumulate<T: Real>(geometry: &Geometry, x: &[T], y: &[T], out: &mut [T]) {
     out.fill(T::zero());
     let readings = geometry.slides.map(|slide| Reading::of_input(&slide));
+    let padding = [readings[0].padding, readings[1].padding];
     let [from, to] = [geometry.input(), geometry.output()];
     let Geometry { groups, channels, features, .. } = *geometry;
     let together = (ENOUGH / geometry.positions()).clamp(1, CHUNK);
-    let distances = planes::distances(channels, &readings);
+    let distances = planes::distances(channels, padding);
     let plan = Plan::new(geometry, &readings, distances, width::<T>() / VECTORS);
     let size = features * geometry.taps();
     let participant = || {
-        let mut planes = Planes::new(together, channels, geometry.source(), &readings, MOST);
+        let mut planes = Planes::new(together, channels, geometry.source(), padding, MOST);
         let plan = &plan;
         move |x: &[T], y: &[T], sums: &mut [T]| {
             for (group, sums) in sums.chunks_exact_mut(size).enumerate() {
@@ -201,7 +202,7 @@ impl<T: Real> Multiply<'_, T> {
                     });
                     let columns = starts.map(|start| &pixels[number * image + start..]);
                     tile.add(simd, offsets.len(), rows, |k| {
-                        columns.map(|column| load::<T, S, 1>(&column[offsets[k]..])[0])
+                        columns.map(|column| load_one::<T, S>(&column[offsets[k]..]))
                     });
                 }
                 tile.store(MOST, tile_sums.as_flattened_mut());

@@ -7,11 +7,12 @@
 use pulp::{Simd, WithSimd};
 
 use super::points::{POINTS, SHARES, both_ways, evaluate, moments, prepare, scaled, square};
-use super::{BLOCK, Patches, distance};
+use super::transform::{Source, distance, to_points};
+use super::{BLOCK, Patch, Patches};
 use crate::Real;
 use crate::kernel::convolution::correlate::Extents;
 use crate::kernel::convolution::planes::{self, Planes};
-use crate::kernel::convolution::tile::{MOST, Tile, VECTORS, load, store, width};
+use crate::kernel::convolution::tile::{MOST, Tile, VECTORS, load, load_one, store_one, width};
 use crate::kernel::simd::{Aligned, lanes};
 use crate::kernel::{ARCH, threads};
 
@@ -25,16 +26,16 @@ pub(in super::super) fn correlate<T: Real>(
 ) {
     let together = patches.together();
     let [from, to] = extents.image().map(|size| size * extents.groups);
-    let readings = patches.axes.map(|axis| axis.reading());
-    let distances = planes::distances(extents.channels, &readings);
+    let padding = patches.axes.map(|axis| axis.source());
+    let distances = planes::distances(extents.channels, padding);
     let factors: Vec<Aligned<T>> = weights
         .chunks_exact(extents.weights)
         .map(|weights| ARCH.dispatch(Factors { extents, patches, weights }))
         .collect();
-    let targets = targets(extents, patches, distances);
+    let list = patches.list();
     let images = source.chunks(from * together).zip(result.chunks_mut(to * together));
     threads::share(extents.work, images, |images| {
-        let mut planes = Planes::new(together, extents.channels, extents.source, &readings, MOST);
+        let mut planes = Planes::new(together, extents.channels, extents.source, padding, MOST);
         let mut data = Aligned::zeros(POINTS * POINTS * distance(row::<T>(extents.channels)));
         let mut products = Aligned::zeros(POINTS * POINTS * distance(width::<T>()));
         for (source, result) in images {
@@ -46,10 +47,9 @@ pub(in super::super) fn correlate<T: Real>(
                 ARCH.dispatch(Multiply {
                     extents,
                     patches,
-                    distances,
+                    list: &list[..result.len() / to * patches.count()],
+                    source: Source { pixels: &planes.pixels, distances },
                     factors,
-                    targets: &targets[..result.len() / to * patches.count()],
-                    pixels: &planes.pixels,
                     data: &mut data,
                     products: &mut products,
                     result: &mut result[group * to_group..],
@@ -109,8 +109,7 @@ impl<T: Real> Factors<'_, T> {
                         for (slot, &w) in values[..count].iter_mut().zip(strided) {
                             *slot = w;
                         }
-                        let [taps] = load::<T, S, 1>(&values);
-                        taps
+                        load_one::<T, S>(&values)
                     },
                     #[inline(always)]
                     |x| evaluate::<T, S, TAPS>(simd, x),
@@ -119,7 +118,7 @@ impl<T: Real> Factors<'_, T> {
                         for (j, value) in values.into_iter().enumerate() {
                             let value = scaled::<T, S>(simd, SHARES[i] * SHARES[j], value);
                             let point = i * POINTS + j;
-                            store::<T, S, 1>(&[value], &mut factors[point * size + place..]);
+                            store_one::<T, S>(value, &mut factors[point * size + place..]);
                         }
                     },
                 );
@@ -129,40 +128,13 @@ impl<T: Real> Factors<'_, T> {
     }
 }
 
-/// A patch.
-#[derive(Clone, Copy)]
-struct Target {
-    /// Where its source begins among the pixels.
-    start: usize,
-    /// Where its results begin in the result, and how many lines and columns of them
-    /// there are.
-    place: usize,
-    size: [usize; 2],
-}
-
-/// The patches of as many images as are transformed together.
-fn targets(extents: &Extents, patches: &Patches, [pixel, line, image]: [usize; 3]) -> Vec<Target> {
-    let [_, result] = extents.image();
-    let [height, width] = extents.result;
-    let results = patches.results();
-    let of_image = |number: usize| {
-        patches.corners().map(move |[i, j]| Target {
-            start: number * image + i * line + j * pixel,
-            place: number * result * extents.groups + i * width + j,
-            size: [results.min(height - i), results.min(width - j)],
-        })
-    };
-    (0..patches.together()).flat_map(of_image).collect()
-}
-
 /// The work for one group of a few images.
 struct Multiply<'a, T> {
     extents: &'a Extents,
     patches: &'a Patches,
-    distances: [usize; 3],
+    list: &'a [Patch],
+    source: Source<'a, T>,
     factors: &'a [T],
-    targets: &'a [Target],
-    pixels: &'a [T],
     data: &'a mut [T],
     products: &'a mut [T],
     result: &'a mut [T],
@@ -173,65 +145,29 @@ impl<T: Real> WithSimd for Multiply<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        for targets in self.targets.chunks(BLOCK) {
-            transform(
+        let row = self.extents.channels.next_multiple_of(lanes::<T, S>());
+        for list in self.list.chunks(BLOCK) {
+            to_points::<T, S, POINTS>(
                 simd,
-                self.extents.channels,
-                self.extents.channels.next_multiple_of(lanes::<T, S>()),
-                self.distances,
-                targets.iter().map(|target| target.start),
-                self.pixels,
+                self.source,
+                list,
+                row,
                 self.data,
+                #[inline(always)]
+                |d| prepare::<T, S>(simd, d),
             );
             for first in (0..self.extents.features).step_by(VECTORS * lanes::<T, S>()) {
                 if S::REGISTER_COUNT < 32 {
-                    self.multiply::<S, 4>(simd, targets.len(), first);
+                    self.multiply::<S, 4>(simd, list.len(), first);
                 } else {
-                    self.multiply::<S, 8>(simd, targets.len(), first);
+                    self.multiply::<S, 8>(simd, list.len(), first);
                 }
                 if self.patches.results() == 4 {
-                    self.gather::<S, 4>(simd, targets, first);
+                    self.gather::<S, 4>(simd, list, first);
                 } else {
-                    self.gather::<S, 2>(simd, targets, first);
+                    self.gather::<S, 2>(simd, list, first);
                 }
             }
-        }
-    }
-}
-
-/// Writes to `data`, for each point, the channels of each patch, in rows of so many.
-#[inline(always)]
-pub(super) fn transform<T: Real, S: Simd>(
-    simd: S,
-    channels: usize,
-    row: usize,
-    [pixel, line, _]: [usize; 3],
-    starts: impl Iterator<Item = usize>,
-    pixels: &[T],
-    data: &mut [T],
-) {
-    let distance = distance(row);
-    let mut half = square::<T, S>(simd);
-    for (patch, start) in starts.enumerate() {
-        for c in (0..channels).step_by(lanes::<T, S>()) {
-            let pixels = &pixels[start + c..];
-            let data = &mut data[patch * row + c..];
-            both_ways::<T, S, POINTS, POINTS>(
-                &mut half,
-                #[inline(always)]
-                |i, j| {
-                    let [value] = load::<T, S, 1>(&pixels[i * line + j * pixel..]);
-                    value
-                },
-                #[inline(always)]
-                |d| prepare::<T, S>(simd, d),
-                #[inline(always)]
-                |i, values| {
-                    for (j, value) in values.into_iter().enumerate() {
-                        store::<T, S, 1>(&[value], &mut data[(i * POINTS + j) * distance..]);
-                    }
-                },
-            );
         }
     }
 }
@@ -259,35 +195,36 @@ impl<T: Real> Multiply<'_, T> {
 
     /// Writes the results of features from `first` on.
     #[inline(always)]
-    fn gather<S: Simd, const RESULTS: usize>(&mut self, simd: S, targets: &[Target], first: usize) {
+    fn gather<S: Simd, const RESULTS: usize>(&mut self, simd: S, list: &[Patch], first: usize) {
         let Self { extents, products, result, .. } = self;
         let [height, breadth] = extents.result;
+        let image = extents.image()[1] * extents.groups;
         let lanes = lanes::<T, S>();
         let distance = distance(VECTORS * lanes);
         let first_beyond = extents.features.min(first + VECTORS * lanes);
         let mut half = square::<T, S>(simd);
         let mut elements = [T::zero(); MOST];
-        for (patch, target) in targets.iter().enumerate() {
+        for (number, patch) in list.iter().enumerate() {
+            let start = patch.start([1, breadth, image]);
+            let [row, column] = patch.corner;
+            let size = [RESULTS.min(height - row), RESULTS.min(breadth - column)];
             for feature in (first..first_beyond).step_by(lanes) {
-                let products = &products[patch * VECTORS * lanes + feature - first..];
+                let products = &products[number * VECTORS * lanes + feature - first..];
                 let count = lanes.min(first_beyond - feature);
                 both_ways::<T, S, POINTS, RESULTS>(
                     &mut half,
                     #[inline(always)]
-                    |i, j| {
-                        let [value] = load::<T, S, 1>(&products[(i * POINTS + j) * distance..]);
-                        value
-                    },
+                    |i, j| load_one::<T, S>(&products[(i * POINTS + j) * distance..]),
                     #[inline(always)]
                     |v| moments::<T, S, RESULTS>(simd, v),
                     #[inline(always)]
                     |i, sums| {
-                        if i >= target.size[0] {
+                        if i >= size[0] {
                             return;
                         }
-                        for (j, &sum) in sums[..target.size[1]].iter().enumerate() {
-                            store::<T, S, 1>(&[sum], &mut elements);
-                            let place = feature * height * breadth + target.place + i * breadth + j;
+                        for (j, &sum) in sums[..size[1]].iter().enumerate() {
+                            store_one::<T, S>(sum, &mut elements);
+                            let place = feature * height * breadth + start + i * breadth + j;
                             let planes = result[place..].iter_mut().step_by(height * breadth);
                             for (out, &element) in planes.zip(&elements[..count]) {
                                 *out = element;

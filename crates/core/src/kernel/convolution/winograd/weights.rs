@@ -7,15 +7,14 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::correlate::transform;
-use super::points::{POINTS, SHARES, both_ways, evaluate, moments, scaled, square};
-use super::{BLOCK, Patches, distance};
+use super::points::{POINTS, SHARES, both_ways, evaluate, moments, prepare, scaled, square};
+use super::transform::{Source, distance, to_points};
+use super::{BLOCK, Patch, Patches};
 use crate::Real;
 use crate::kernel::ARCH;
 use crate::kernel::convolution::Geometry;
-use crate::kernel::convolution::phase::Reading;
 use crate::kernel::convolution::planes::{self, Planes};
-use crate::kernel::convolution::tile::{MOST, Tile, VECTORS, load, store, width};
+use crate::kernel::convolution::tile::{MOST, Tile, VECTORS, load_one, store_one, width};
 use crate::kernel::convolution::weights::over_images;
 use crate::kernel::simd::{Aligned, lanes};
 
@@ -39,21 +38,18 @@ pub(in super::super) fn accumulate<T: Real>(
         feature_row: features.next_multiple_of(width::<T>()),
     };
     let size = POINTS * POINTS * sizes.of_point();
+    let input = patches.axes.map(|axis| axis.source());
     // Beyond the last position the cotangent of the output is zero.
-    let results = patches.axes.map(|axis| Reading {
-        before: 0,
-        extent: axis.patches() * axis.results(),
-        phases: Vec::new(),
-    });
-    let readings = patches.axes.map(|axis| axis.reading());
-    let distances = [planes::distances(channels, &readings), planes::distances(features, &results)];
-    let together = patches.together();
+    let output = patches.axes.map(|axis| axis.padded());
+    let distances = [planes::distances(channels, input), planes::distances(features, output)];
+    let (together, list) = (patches.together(), patches.list());
     let participant = || {
         let positions = patches.axes.map(|axis| axis.result);
-        let mut inputs = Planes::new(together, channels, geometry.source(), &readings, MOST);
-        let mut outputs = Planes::new(together, features, positions, &results, MOST);
+        let mut inputs = Planes::new(together, channels, geometry.source(), input, MOST);
+        let mut outputs = Planes::new(together, features, positions, output, MOST);
         let mut data = Aligned::zeros(POINTS * POINTS * distance(sizes.channel_row));
         let mut values = Aligned::zeros(POINTS * POINTS * distance(sizes.feature_row));
+        let list = &list;
         move |x: &[T], y: &[T], sums: &mut [T]| {
             for (group, sums) in sums.chunks_exact_mut(size).enumerate() {
                 for (number, x) in x.chunks_exact(from * groups).enumerate() {
@@ -65,9 +61,9 @@ pub(in super::super) fn accumulate<T: Real>(
                 ARCH.dispatch(Multiply {
                     patches,
                     sizes,
-                    images: y.len() / (to * groups),
-                    distances,
-                    pixels: [&inputs.pixels, &outputs.pixels],
+                    list: &list[..y.len() / (to * groups) * patches.count()],
+                    inputs: Source { pixels: &inputs.pixels, distances: distances[0] },
+                    outputs: Source { pixels: &outputs.pixels, distances: distances[1] },
                     data: &mut data,
                     values: &mut values,
                     sums,
@@ -108,10 +104,9 @@ impl Sizes {
 struct Multiply<'a, T> {
     patches: &'a Patches,
     sizes: Sizes,
-    images: usize,
-    /// Of the pixels of the input and of the output.
-    distances: [[usize; 3]; 2],
-    pixels: [&'a [T]; 2],
+    list: &'a [Patch],
+    inputs: Source<'a, T>,
+    outputs: Source<'a, T>,
     data: &'a mut [T],
     values: &'a mut [T],
     sums: &'a mut [T],
@@ -122,33 +117,26 @@ impl<T: Real> WithSimd for Multiply<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let corners: Vec<[usize; 3]> = (0..self.images)
-            .flat_map(|number| self.patches.corners().map(move |[i, j]| [number, i, j]))
-            .collect();
-        for corners in corners.chunks(BLOCK) {
-            let starts = |[pixel, line, image]: [usize; 3]| {
-                corners.iter().map(move |[number, i, j]| number * image + i * line + j * pixel)
-            };
-            let [inputs, outputs] = self.distances;
-            let Sizes { channel_row, .. } = self.sizes;
-            transform(
+        let row = self.sizes.channel_row;
+        for list in self.list.chunks(BLOCK) {
+            to_points::<T, S, POINTS>(
                 simd,
-                self.sizes.channels,
-                channel_row,
-                inputs,
-                starts(inputs),
-                self.pixels[0],
+                self.inputs,
+                list,
+                row,
                 self.data,
+                #[inline(always)]
+                |d| prepare::<T, S>(simd, d),
             );
             if self.patches.results() == 4 {
-                self.evaluate::<S, 4>(simd, starts(outputs));
+                self.evaluate::<S, 4>(simd, list);
             } else {
-                self.evaluate::<S, 2>(simd, starts(outputs));
+                self.evaluate::<S, 2>(simd, list);
             }
             if S::REGISTER_COUNT < 32 {
-                self.multiply::<S, { ROWS / 2 }>(simd, corners.len());
+                self.multiply::<S, { ROWS / 2 }>(simd, list.len());
             } else {
-                self.multiply::<S, ROWS>(simd, corners.len());
+                self.multiply::<S, ROWS>(simd, list.len());
             }
         }
     }
@@ -157,37 +145,16 @@ impl<T: Real> WithSimd for Multiply<'_, T> {
 impl<T: Real> Multiply<'_, T> {
     /// Writes, for each point, the features of the output's patches.
     #[inline(always)]
-    fn evaluate<S: Simd, const RESULTS: usize>(
-        &mut self,
-        simd: S,
-        starts: impl Iterator<Item = usize>,
-    ) {
-        let Sizes { features, feature_row, .. } = self.sizes;
-        let [pixel, line, _] = self.distances[1];
-        let distance = distance(feature_row);
-        let mut half = square::<T, S>(simd);
-        for (patch, start) in starts.enumerate() {
-            for feature in (0..features).step_by(lanes::<T, S>()) {
-                let pixels = &self.pixels[1][start + feature..];
-                let out = &mut self.values[patch * feature_row + feature..];
-                both_ways::<T, S, RESULTS, POINTS>(
-                    &mut half,
-                    #[inline(always)]
-                    |i, j| {
-                        let [value] = load::<T, S, 1>(&pixels[i * line + j * pixel..]);
-                        value
-                    },
-                    #[inline(always)]
-                    |x| evaluate::<T, S, RESULTS>(simd, x),
-                    #[inline(always)]
-                    |i, values| {
-                        for (j, value) in values.into_iter().enumerate() {
-                            store::<T, S, 1>(&[value], &mut out[(i * POINTS + j) * distance..]);
-                        }
-                    },
-                );
-            }
-        }
+    fn evaluate<S: Simd, const RESULTS: usize>(&mut self, simd: S, list: &[Patch]) {
+        to_points::<T, S, RESULTS>(
+            simd,
+            self.outputs,
+            list,
+            self.sizes.feature_row,
+            self.values,
+            #[inline(always)]
+            |x| evaluate::<T, S, RESULTS>(simd, x),
+        );
     }
 
     /// Adds, for each point, the products of features and channels over the patches.
@@ -245,8 +212,7 @@ impl<T: Real> Gather<'_, T> {
                     &mut half,
                     #[inline(always)]
                     |i, j| {
-                        let point = i * POINTS + j;
-                        let [sum] = load::<T, S, 1>(&sums[point * sizes.of_point()..]);
+                        let sum = load_one::<T, S>(&sums[(i * POINTS + j) * sizes.of_point()..]);
                         scaled::<T, S>(simd, SHARES[i] * SHARES[j], sum)
                     },
                     #[inline(always)]
@@ -254,7 +220,7 @@ impl<T: Real> Gather<'_, T> {
                     #[inline(always)]
                     |i, window| {
                         for (j, &vector) in window[..TAPS].iter().enumerate() {
-                            store::<T, S, 1>(&[vector], &mut elements);
+                            store_one::<T, S>(vector, &mut elements);
                             let out = out[i * TAPS + j..].iter_mut().step_by(taps);
                             for (out, &element) in out.zip(&elements[..count]) {
                                 *out = element;

@@ -1,0 +1,62 @@
+//! From patches of pixels to numbers at the points.
+//!
+//! Pixels have their channels side by side, so a vector of channels goes through the
+//! transforms at once. The numbers of a point lie together, patch by patch, as the
+//! products of matrices read them.
+
+use pulp::Simd;
+
+use super::points::{Line, POINTS, both_ways, square};
+use super::{BLOCK, Patch};
+use crate::Real;
+use crate::kernel::convolution::tile::{load_one, store_one};
+use crate::kernel::simd::lanes;
+
+/// From the numbers of [`BLOCK`] patches for one point to those for the next: a cache
+/// line more than they are, since lines 4 KiB apart get into each other's way.
+pub(super) fn distance(row: usize) -> usize {
+    BLOCK * row + 16
+}
+
+/// Some planes: their pixels, and how far it is from one of these to the next, from a
+/// line to the next, and from an image to the next.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a, T> {
+    pub(super) pixels: &'a [T],
+    pub(super) distances: [usize; 3],
+}
+
+/// Writes to `data`, for each point, the channels of each patch, in rows of so many:
+/// `map` leads there from `SIZE` pixels along an axis.
+#[inline(always)]
+pub(super) fn to_points<T: Real, S: Simd, const SIZE: usize>(
+    simd: S,
+    source: Source<'_, T>,
+    patches: &[Patch],
+    row: usize,
+    data: &mut [T],
+    map: impl Fn(Line<T, S>) -> Line<T, S>,
+) {
+    let [channels, line, _] = source.distances;
+    let distance = distance(row);
+    let mut half = square::<T, S>(simd);
+    for (number, patch) in patches.iter().enumerate() {
+        let start = patch.start(source.distances);
+        for channel in (0..channels).step_by(lanes::<T, S>()) {
+            let pixels = &source.pixels[start + channel..];
+            let data = &mut data[number * row + channel..];
+            both_ways::<T, S, SIZE, POINTS>(
+                &mut half,
+                #[inline(always)]
+                |i, j| load_one::<T, S>(&pixels[i * line + j * channels..]),
+                &map,
+                #[inline(always)]
+                |i, values| {
+                    for (j, value) in values.into_iter().enumerate() {
+                        store_one::<T, S>(value, &mut data[(i * POINTS + j) * distance..]);
+                    }
+                },
+            );
+        }
+    }
+}
