@@ -49,7 +49,9 @@ pub(super) fn to_points<T: Real, S: Simd, const SIZE: usize>(
                 &mut half,
                 #[inline(always)]
                 |i, j| load_one::<T, S>(&pixels[i * line + j * channels..]),
-                &map,
+                // Behind a reference the map would be a call, without this CPU's instructions.
+                #[inline(always)]
+                |values| map(values),
                 #[inline(always)]
                 |i, values| {
                     for (j, value) in values.into_iter().enumerate() {
