@@ -11,6 +11,8 @@
 mod row;
 mod search;
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 
 use self::row::{Band, LANES, Padded, write};
@@ -275,46 +277,65 @@ impl<T: Real> Kernel for Spread<'_, T> {
         let [down, across] = slides;
         let stride = stride::<STRIDE>(across);
         let (none, counts) = ([T::zero(); LANES], counts::<T>(across));
-        let covers: Vec<_> = (0..down.extent).map(|line| down.cover(line)).collect();
+        let bands = bands(down);
+        let most = bands.iter().map(|(_, rows)| rows.len()).max().unwrap_or(0);
         let read = across.positions.next_multiple_of(LANES);
         let y = Padded::new(y, read, read - across.positions);
         // Each window's share, with room for those before the first and after the last.
         let room = (across.taps - 1) / stride;
         let reach = (across.before + across.extent).div_ceil(stride).next_multiple_of(LANES);
         let share_width = room + reach.max(read) + LANES;
-        let mut shares = vec![T::zero(); share_width * down.positions];
+        let mut shares = vec![T::zero(); share_width * most];
         // The sum of the shares for each column of a row of windows.
         let sum_width = (reach * stride).max(across.positions * stride + across.taps) + LANES;
-        let mut sums = vec![T::zero(); sum_width * down.positions];
+        let mut sums = vec![T::zero(); sum_width * most];
         for plane in 0..x.len() / area(slides) {
-            for p in 0..down.positions {
-                let lines = T::from_f64(down.reach(p).len() as f64);
-                let y = y.at(plane * positions(slides) + p * across.positions, read);
-                let shares = &mut shares[p * share_width + room..][..read + LANES];
-                let vectors = shares.as_chunks_mut().0.iter_mut().zip(y.as_chunks().0);
-                for ((shares, y), counts) in vectors.zip(&counts) {
-                    *shares = divided(*y, lines, counts);
-                }
-                write(shares, across.positions, none);
-            }
-            for p in 0..down.positions {
-                let shares = &shares[p * share_width..][..share_width];
-                let sums = &mut sums[p * sum_width..][..sum_width];
-                sum_shares::<T, STRIDE>(across, shares, room, sums);
-            }
-            for (line, cover) in covers.iter().enumerate() {
-                let sums = &sums[cover.start * sum_width..cover.end * sum_width];
-                for first in (0..across.extent).step_by(LANES) {
-                    let mut total = none;
-                    let sums = sums.get(across.before + first..).unwrap_or_default();
-                    for sums in sums.windows(LANES).step_by(sum_width) {
-                        take(&mut total, sums, 1, |total, sum| total + sum);
+            for (lines, rows) in &bands {
+                let rooms = shares.chunks_exact_mut(share_width);
+                for (p, shares) in rows.clone().zip(rooms) {
+                    let lines = T::from_f64(down.reach(p).len() as f64);
+                    let y = y.at(plane * positions(slides) + p * across.positions, read);
+                    let shares = &mut shares[room..][..read + LANES];
+                    let vectors = shares.as_chunks_mut().0.iter_mut().zip(y.as_chunks().0);
+                    for ((shares, y), counts) in vectors.zip(&counts) {
+                        *shares = divided(*y, lines, counts);
                     }
-                    write(x, plane * area(slides) + line * across.extent + first, total);
+                    write(shares, across.positions, none);
+                }
+                let rooms = shares.chunks_exact(share_width);
+                for (shares, sums) in rooms.zip(sums.chunks_exact_mut(sum_width)).take(rows.len()) {
+                    sum_shares::<T, STRIDE>(across, shares, room, sums);
+                }
+                for line in lines.clone() {
+                    let cover = down.cover(line);
+                    let [start, end] =
+                        [cover.start, cover.end].map(|p| (p - rows.start) * sum_width);
+                    let sums = &sums[start..end];
+                    for first in (0..across.extent).step_by(LANES) {
+                        let mut total = none;
+                        let sums = sums.get(across.before + first..).unwrap_or_default();
+                        for sums in sums.windows(LANES).step_by(sum_width) {
+                            take(&mut total, sums, 1, |total, sum| total + sum);
+                        }
+                        write(x, plane * area(slides) + line * across.extent + first, total);
+                    }
                 }
             }
         }
     }
+}
+
+/// Bands of lines of a plane, each with the rows of windows that cover any of them.
+/// So much stays in the nearest caches; the few rows that cover lines of two bands are
+/// taken twice.
+fn bands(down: Slide) -> Vec<(Range<usize>, Range<usize>)> {
+    let height = (16 * down.stride).max(4 * down.taps);
+    let band = |first: usize| {
+        let lines = first..(first + height).min(down.extent);
+        let rows = down.cover(lines.start).start..down.cover(lines.end - 1).end;
+        (lines, rows)
+    };
+    (0..down.extent).step_by(height).map(band).collect()
 }
 
 /// Adds the shares of the windows that cover each column.

@@ -327,33 +327,45 @@ prop_compose! {
 proptest! {
     #[test]
     fn pooling_is_what_the_loops_say((options, shape) in poolings(), levels in 1..9_u32) {
-        // Few levels make ties.
-        let x = Tensor::from_fn(shape, |i| ((i as f64 * 1.7).sin() * f64::from(levels)).round());
-        let elements = x.to_vec();
-        let tape = Tape::new();
-        let xs = tape.variable(&x);
-        let (max, mean) = (xs.max_pool2d(options), xs.avg_pool2d(options));
-        let cotangent = numbers(max.shape(), 0.4);
-        let y = cotangent.to_vec();
-        let (mut max_bar, mut mean_bar) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-        let (mut maxima, mut means) = (Vec::new(), Vec::new());
-        for (window, y) in windows(&x, options).iter().zip(&y) {
-            let largest = window.iter().map(|&i| elements[i]).fold(f64::NEG_INFINITY, f64::max);
-            maxima.push(largest);
-            means.push(window.iter().map(|&i| elements[i]).sum::<f64>() / window.len() as f64);
-            let first = window.iter().find(|&&i| elements[i] == largest).expect("it is one of them");
-            max_bar[*first] += y;
-            for &i in window {
-                mean_bar[i] += y / window.len() as f64;
-            }
-        }
-        prop_assert_eq!(max.value().to_vec(), maxima);
-        prop_assert!(close(&mean.value(), &Tensor::new(mean.shape(), means)));
-        let gradients = max.backward_with(&cotangent).wrt(xs);
-        prop_assert!(close(&gradients, &Tensor::new(shape, max_bar)));
-        let gradients = mean.backward_with(&cotangent).wrt(xs);
-        prop_assert!(close(&gradients, &Tensor::new(shape, mean_bar)));
+        check_pooling(options, shape, levels);
     }
+}
+
+/// Planes that kernels take band by band.
+#[test]
+fn pooling_of_tall_planes() {
+    for (window, stride) in [(3, 1), (3, 2), (2, 3), (9, 2)] {
+        check_pooling(Pooling::new(window).stride(stride).padding(1), [2, 131, 19], 7);
+    }
+}
+
+/// Compares pooling with loops over elements of so many levels: few make ties.
+fn check_pooling(options: Pooling, shape: [usize; 3], levels: u32) {
+    let x = Tensor::from_fn(shape, |i| ((i as f64 * 1.7).sin() * f64::from(levels)).round());
+    let elements = x.to_vec();
+    let tape = Tape::new();
+    let xs = tape.variable(&x);
+    let (max, mean) = (xs.max_pool2d(options), xs.avg_pool2d(options));
+    let cotangent = numbers(max.shape(), 0.4);
+    let y = cotangent.to_vec();
+    let (mut max_bar, mut mean_bar) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+    let (mut maxima, mut means) = (Vec::new(), Vec::new());
+    for (window, y) in windows(&x, options).iter().zip(&y) {
+        let largest = window.iter().map(|&i| elements[i]).fold(f64::NEG_INFINITY, f64::max);
+        maxima.push(largest);
+        means.push(window.iter().map(|&i| elements[i]).sum::<f64>() / window.len() as f64);
+        let first = window.iter().find(|&&i| elements[i] == largest).expect("it is one of them");
+        max_bar[*first] += y;
+        for &i in window {
+            mean_bar[i] += y / window.len() as f64;
+        }
+    }
+    assert_eq!(max.value().to_vec(), maxima);
+    assert!(close(&mean.value(), &Tensor::new(mean.shape(), means)));
+    let gradients = max.backward_with(&cotangent).wrt(xs);
+    assert!(close(&gradients, &Tensor::new(shape, max_bar)));
+    let gradients = mean.backward_with(&cotangent).wrt(xs);
+    assert!(close(&gradients, &Tensor::new(shape, mean_bar)));
 }
 
 #[test]

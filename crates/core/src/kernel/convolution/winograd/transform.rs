@@ -29,6 +29,10 @@ pub(super) struct Source<'a, T> {
 /// Writes to `data`, for each point, the channels of each patch, in rows of so many:
 /// `map` leads there from `SIZE` pixels along an axis.
 #[inline(always)]
+#[expect(
+    clippy::redundant_closure,
+    reason = "a reference to the map is called, and without this CPU's instructions"
+)]
 pub(super) fn to_points<T: Real, S: Simd, const SIZE: usize>(
     simd: S,
     source: Source<'_, T>,
@@ -49,7 +53,6 @@ pub(super) fn to_points<T: Real, S: Simd, const SIZE: usize>(
                 &mut half,
                 #[inline(always)]
                 |i, j| load_one::<T, S>(&pixels[i * line + j * channels..]),
-                // Behind a reference the map would be a call, without this CPU's instructions.
                 #[inline(always)]
                 |values| map(values),
                 #[inline(always)]
