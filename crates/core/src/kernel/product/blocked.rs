@@ -29,6 +29,9 @@ const DEPTH: usize = 512;
 const GROUP: usize = 1 << 20;
 /// Tiles whose rows are laid out at once, so that whole cache lines are read.
 const TILES: usize = 8;
+/// Terms of those rows that are read together, so that their cache lines are still near when the
+/// next tile's turn comes.
+const NEAR_TERMS: usize = 32;
 /// Bytes of the memory where factors are laid out, panels and tiles: a huge page.
 const MEMORY: usize = 2 << 20;
 /// Tiles that read a panel before it pays to lay it out for them.
@@ -248,11 +251,7 @@ impl<T: Real> Micro<T> {
             if from.step == 1 {
                 dispatched(
                     #[inline(always)]
-                    || {
-                        for term in 0..depth {
-                            copy_row(column(0, term), out.add(term * width), columns);
-                        }
-                    },
+                    || copy_lines((from.start, from.term), (out, width as isize), columns, depth),
                 );
                 done = columns;
             } else if from.term == 1 {
@@ -282,21 +281,52 @@ impl<T: Real> Micro<T> {
     }
 }
 
-/// Copies a row of a panel; the lengths that occur are told to the compiler.
+/// Copies so many lines of elements that lie side by side. The lengths that occur are told to
+/// the compiler, each with a loop of its own: else it calls a function for every line.
 ///
 /// # Safety
-/// As [`std::ptr::copy_nonoverlapping`].
+/// As [`std::ptr::copy_nonoverlapping`], for each line; both are given by where the first begins, and
+/// how far it is to the next.
 #[inline(always)]
-unsafe fn copy_row<T: Real>(from: *const T, to: *mut T, len: usize) {
+unsafe fn copy_lines<T: Real>(
+    from: (*const T, isize),
+    to: (*mut T, isize),
+    len: usize,
+    count: usize,
+) {
     // SAFETY: the caller's.
     unsafe {
         match len {
-            64 => to.cast::<[T; 64]>().write(from.cast::<[T; 64]>().read()),
-            32 => to.cast::<[T; 32]>().write(from.cast::<[T; 32]>().read()),
-            16 => to.cast::<[T; 16]>().write(from.cast::<[T; 16]>().read()),
-            6 => to.cast::<[T; 6]>().write(from.cast::<[T; 6]>().read()),
-            5 => to.cast::<[T; 5]>().write(from.cast::<[T; 5]>().read()),
-            _ => std::ptr::copy_nonoverlapping(from, to, len),
+            64 => copy_lines_of::<T, 64>(from, to, count),
+            32 => copy_lines_of::<T, 32>(from, to, count),
+            16 => copy_lines_of::<T, 16>(from, to, count),
+            6 => copy_lines_of::<T, 6>(from, to, count),
+            5 => copy_lines_of::<T, 5>(from, to, count),
+            _ => {
+                for line in 0..count as isize {
+                    let (from, to) = (from.0.offset(line * from.1), to.0.offset(line * to.1));
+                    std::ptr::copy_nonoverlapping(from, to, len);
+                }
+            }
+        }
+    }
+}
+
+/// [`copy_lines`] of one length.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn copy_lines_of<T: Real, const LEN: usize>(
+    from: (*const T, isize),
+    to: (*mut T, isize),
+    count: usize,
+) {
+    for line in 0..count as isize {
+        // SAFETY: the caller's.
+        unsafe {
+            let from = from.0.offset(line * from.1).cast::<[T; LEN]>();
+            to.0.offset(line * to.1).cast::<[T; LEN]>().write(from.read());
         }
     }
 }
@@ -313,18 +343,22 @@ unsafe fn lay_out_rows<T: Real>(
     to: &mut [T],
 ) {
     let tiles: SmallVec<[(usize, usize); TILES]> = tiles.collect();
-    for term in 0..depth {
+    for first in (0..depth).step_by(NEAR_TERMS) {
+        let terms = NEAR_TERMS.min(depth - first);
         for (tile, &(row, rows)) in tiles.iter().enumerate() {
-            let to = &mut to[(tile * depth + term) * high..][..rows];
+            let to = &mut to[(tile * depth + first) * high..][..terms * high];
             // SAFETY: the caller's.
-            let line = |i: usize| unsafe { from.from(row + i, term).start };
-            if from.step == 1 {
-                // SAFETY: the rows lie side by side.
-                unsafe { copy_row(line(0), to.as_mut_ptr(), rows) };
-            } else {
-                for (i, to) in to.iter_mut().enumerate() {
-                    // SAFETY: the caller's.
-                    *to = unsafe { *line(i) };
+            unsafe {
+                if from.step == 1 {
+                    let lines = from.from(row, first);
+                    let to = (to.as_mut_ptr(), high as isize);
+                    copy_lines((lines.start, lines.term), to, rows, terms);
+                    continue;
+                }
+                for (term, to) in to.chunks_exact_mut(high).enumerate() {
+                    for (i, to) in to[..rows].iter_mut().enumerate() {
+                        *to = *from.from(row + i, first + term).start;
+                    }
                 }
             }
         }

@@ -56,7 +56,7 @@ macro_rules! sets {
             pub(super) fn fma() -> Option<Micro<$t>> {
                 #[cfg(target_arch = "x86_64")]
                 if is_x86_feature_detected!("fma") {
-                    return Some(micro!($krate::fma, $t, $fma, transpose::plain::<$t, $fma>));
+                    return Some(micro!($krate::fma, $t, $fma, transpose::avx::$square));
                 }
                 None
             }

@@ -26,6 +26,67 @@ pub(super) unsafe fn plain<T: Copy, const N: usize>(
 }
 
 #[cfg(target_arch = "x86_64")]
+pub(super) mod avx {
+    use std::arch::x86_64::*;
+
+    /// 8 x 8 elements: pairs, fours, and the two halves of a vector.
+    ///
+    /// # Safety
+    /// As [`plain`](super::plain), on a CPU with AVX.
+    #[target_feature(enable = "avx")]
+    pub(in super::super) unsafe fn f32s(from: *const f32, row: isize, to: *mut f32, column: usize) {
+        // SAFETY: the caller's.
+        let rows: [__m256; 8] =
+            std::array::from_fn(|i| unsafe { _mm256_loadu_ps(from.offset(i as isize * row)) });
+        // Within each half, places 4h and 4h + 1 of two rows, then of four.
+        let mut pairs = rows;
+        for i in (0..8).step_by(2) {
+            pairs[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+            pairs[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+        }
+        let double = |x| _mm256_castps_pd(x);
+        let mut fours = pairs;
+        for i in (0..8).step_by(4) {
+            for half in 0..2 {
+                let (a, b) = (double(pairs[i + half]), double(pairs[i + half + 2]));
+                fours[i + 2 * half] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, b));
+                fours[i + 2 * half + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(a, b));
+            }
+        }
+        // `fours[4 g + c]` holds, in half h, column 4 h + c of rows 4 g to 4 g + 3.
+        for c in 0..4 {
+            let (a, b) = (fours[c], fours[c + 4]);
+            // SAFETY: the caller's.
+            unsafe {
+                _mm256_storeu_ps(to.add(c * column), _mm256_permute2f128_ps::<0x20>(a, b));
+                _mm256_storeu_ps(to.add((c + 4) * column), _mm256_permute2f128_ps::<0x31>(a, b));
+            }
+        }
+    }
+
+    /// 4 x 4 elements.
+    ///
+    /// # Safety
+    /// As [`plain`](super::plain), on a CPU with AVX.
+    #[target_feature(enable = "avx")]
+    pub(in super::super) unsafe fn f64s(from: *const f64, row: isize, to: *mut f64, column: usize) {
+        // SAFETY: the caller's.
+        let rows: [__m256d; 4] =
+            std::array::from_fn(|i| unsafe { _mm256_loadu_pd(from.offset(i as isize * row)) });
+        // `even` and `odd` hold, in half h, columns 2 h and 2 h + 1 of two rows.
+        let even = [_mm256_unpacklo_pd(rows[0], rows[1]), _mm256_unpacklo_pd(rows[2], rows[3])];
+        let odd = [_mm256_unpackhi_pd(rows[0], rows[1]), _mm256_unpackhi_pd(rows[2], rows[3])];
+        for (c, [a, b]) in [even, odd].into_iter().enumerate() {
+            // SAFETY: the caller's.
+            unsafe {
+                _mm256_storeu_pd(to.add(c * column), _mm256_permute2f128_pd::<0x20>(a, b));
+                _mm256_storeu_pd(to.add((c + 2) * column), _mm256_permute2f128_pd::<0x31>(a, b));
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
 pub(super) mod avx512 {
     use std::arch::x86_64::*;
 
