@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use super::{CompileError, SHORT};
 use crate::number::Number;
-use crate::op::{Cost, Domain, DynOp, Elementwise, Operation, Samples};
+use crate::op::{Cost, Domain, DynOp, Elementwise, Operation, Permute, Samples};
 use crate::tape::{Args, NodeId, OpHandle};
 use crate::tensor::{Layout, Shape, Tensor, View};
 use crate::{Real, Tape, Var};
@@ -140,13 +140,30 @@ impl<T: Real> Graph<T> {
         }
     }
 
-    fn copied(&mut self, id: ValueId) -> ValueId {
-        let copy = OpHandle::Stored(Rc::new(Operation::<T, _>::into_dyn(Copied)));
-        let source = Source::Op(copy, [id].into_iter().collect());
-        let Value { shape, location, .. } = self.value(id);
-        let (shape, location) = (shape.clone(), *location);
-        self.values.push(Value { source, shape, location });
-        ValueId(self.values.len() as u32 - 1)
+    /// A value copied to memory of its own.
+    pub(super) fn copied(&mut self, id: ValueId) -> ValueId {
+        let shape = self.value(id).shape.clone();
+        self.added(OpHandle::Stored(Rc::new(Operation::<T, _>::into_dyn(Copied))), id, shape)
+    }
+
+    /// A matrix transposed.
+    pub(super) fn transposed(&mut self, id: ValueId) -> ValueId {
+        let shape = self.value(id).shape.iter().rev().copied().collect();
+        let transpose = Permute { order: [1, 0].into_iter().collect() };
+        self.added(OpHandle::Stored(Rc::new(Operation::<T, _>::into_dyn(transpose))), id, shape)
+    }
+
+    /// A value that was not recorded.
+    fn added(&mut self, op: OpHandle<T>, arg: ValueId, shape: Shape) -> ValueId {
+        let source = Source::Op(op, [arg].into_iter().collect());
+        let location = self.value(arg).location;
+        self.push(Value { source, shape, location })
+    }
+
+    /// Adds a value behind the others, among which its arguments are.
+    pub(super) fn push(&mut self, value: Value<T>) -> ValueId {
+        self.values.push(value);
+        ValueId(u32::try_from(self.values.len() - 1).expect("fewer than 2^32 values"))
     }
 
     pub(super) fn value(&self, id: ValueId) -> &Value<T> {
@@ -212,9 +229,7 @@ impl<T: Real> Builder<T> {
         shape: Shape,
         location: &'static Location<'static>,
     ) -> ValueId {
-        let id = ValueId(u32::try_from(self.graph.values.len()).expect("fewer than 2^32 values"));
-        self.graph.values.push(Value { source, shape, location });
-        id
+        self.graph.push(Value { source, shape, location })
     }
 
     fn constant(&mut self, value: Tensor<T>, location: &'static Location<'static>) -> ValueId {

@@ -17,6 +17,7 @@
 
 mod blocks;
 mod display;
+mod factors;
 mod fuse;
 mod graph;
 mod lower;
@@ -245,6 +246,7 @@ impl<T: Real> Tape<T> {
             .collect();
         let mut graph = Graph::new(self, &inputs, &results)?;
         graph.separate(outputs.len(), &updated);
+        graph.lay_out_factors();
         let mut program = Program::new(&graph, outputs.len(), &updated);
         for (index, input) in inputs.iter().enumerate() {
             program.set_input(index, input.value());

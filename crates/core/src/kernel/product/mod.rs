@@ -108,6 +108,12 @@ impl Factor {
     pub(crate) fn is_tiny(&self, right: &Factor) -> bool {
         self.rows * self.columns * right.columns <= TINY
     }
+
+    /// Whether the product with another factor goes by the loops in [blocked], whose sums do
+    /// not depend on how the factors lie.
+    pub(crate) fn is_blocked(&self, right: &Factor) -> bool {
+        !self.is_tiny(right) && !is_for_library(self, right)
+    }
 }
 
 /// A matrix within a buffer.

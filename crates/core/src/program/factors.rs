@@ -1,0 +1,85 @@
+//! Factors that several products share, laid out once.
+//!
+//! A product reads the columns of its right factor side by side. One that lies the other
+//! way, as the weights of most layers do, is laid out anew by each product that reads it:
+//! a recurrent layer does that at every step of time. Here such a factor gets memory of
+//! its own, as products read it, once in a run.
+
+use indexmap::IndexMap;
+
+use super::graph::{Graph, Source, ValueId, operands};
+use crate::Real;
+use crate::tensor::Layout;
+
+/// So many products have to share a factor: the copy is written and read back.
+const SHARED: usize = 3;
+
+/// How a factor is copied, so that it lies as products read it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Form {
+    Straight,
+    Transposed,
+}
+
+impl<T: Real> Graph<T> {
+    /// Lays the factors out that it is worth it for.
+    pub(super) fn lay_out_factors(&mut self) {
+        let operands = operands(self);
+        let mut shared: IndexMap<(ValueId, Form), Vec<ValueId>> = IndexMap::new();
+        for id in self.ids() {
+            let Some((op, &[a, b])) = self.op(id) else { continue };
+            let [left, right] = [a, b].map(|arg| &operands[arg.index()].layout);
+            // Other products have ways that depend on how the factors lie, and so do their bits.
+            let lies_across = |right: &Layout| {
+                op.factors(left, right)
+                    .is_some_and(|[a, b]| a.is_blocked(&b) && b.column_stride != 1)
+            };
+            if lies_across(right) {
+                let straight = Layout::contiguous(right.shape().clone());
+                let form = match lies_across(&straight) {
+                    false => Form::Straight,
+                    true => Form::Transposed,
+                };
+                shared.entry((b, form)).or_default().push(id);
+            }
+        }
+        shared.retain(|_, products| products.len() >= SHARED);
+        if !shared.is_empty() {
+            self.insert(&shared);
+        }
+    }
+
+    /// Puts each copy behind its factor, so that values stay in an order in which they can be
+    /// computed, and has the products read it.
+    fn insert(&mut self, shared: &IndexMap<(ValueId, Form), Vec<ValueId>>) {
+        let before: Vec<_> = self.ids().collect();
+        let values = std::mem::take(&mut self.values);
+        let mut now: Vec<ValueId> = Vec::with_capacity(values.len());
+        let mut factors: Vec<Option<ValueId>> = vec![None; values.len()];
+        for (id, mut value) in before.into_iter().zip(values) {
+            if let Source::Op(_, args) = &mut value.source {
+                args.iter_mut().for_each(|arg| *arg = now[arg.index()]);
+                if let Some(factor) = factors[id.index()] {
+                    args[1] = factor;
+                }
+            }
+            let factor = self.push(value);
+            now.push(factor);
+            for form in [Form::Straight, Form::Transposed] {
+                let Some(products) = shared.get(&(id, form)) else { continue };
+                let laid_out = match form {
+                    Form::Straight => self.copied(factor),
+                    Form::Transposed => {
+                        let transposed = self.transposed(factor);
+                        let copied = self.copied(transposed);
+                        self.transposed(copied)
+                    }
+                };
+                products.iter().for_each(|product| factors[product.index()] = Some(laid_out));
+            }
+        }
+        for id in self.inputs.iter_mut().chain(&mut self.outputs) {
+            *id = now[id.index()];
+        }
+    }
+}
