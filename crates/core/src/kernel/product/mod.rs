@@ -308,72 +308,98 @@ fn tiny<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Befo
     assert_eq!((right.rows, out.len()), expected, "the factors and the result do not fit");
     a.check();
     b.check();
-    for i in 0..left.rows {
-        if right.columns == 1 {
-            // SAFETY: as below.
-            unsafe { columns::<T, 1, false>(a, b, out, before, i, 0) };
-            continue;
-        }
-        let mut j = 0;
-        while j < right.columns {
-            // SAFETY: the columns that are left are as many at least, `i < left.rows`, and all is
-            // inside the buffers.
-            j += unsafe {
-                match (right.columns - j, right.column_stride) {
-                    (8.., 1) => columns::<T, 8, true>(a, b, out, before, i, j),
-                    (4.., 1) => columns::<T, 4, true>(a, b, out, before, i, j),
-                    (4.., _) => columns::<T, 4, false>(a, b, out, before, i, j),
-                    (2.., _) => columns::<T, 2, false>(a, b, out, before, i, j),
-                    _ => columns::<T, 1, false>(a, b, out, before, i, j),
-                }
-            };
-        }
+    let mut j = 0;
+    while j < right.columns {
+        // SAFETY: the columns that are left are as many at least, and all is inside the buffers.
+        j += unsafe {
+            match (right.columns - j, right.column_stride) {
+                (8.., 1) => columns::<T, 1, 8, true>(a, b, out, before, j),
+                (4.., 1) => columns::<T, 1, 4, true>(a, b, out, before, j),
+                (4.., _) => columns::<T, 1, 4, false>(a, b, out, before, j),
+                (2.., _) => columns::<T, 4, 2, false>(a, b, out, before, j),
+                _ => columns::<T, 4, 1, false>(a, b, out, before, j),
+            }
+        };
     }
 }
 
-/// Some elements of row `i`, from column `j` on; `NEAR` if their factors lie side by side. Gives
-/// their number.
+/// Some columns of the result, from `j` on, by tiles of so many rows. Gives their number.
 ///
 /// # Safety
-/// `i` is a row of `a`, and `b` has `COLUMNS` columns from `j` on; `a` has as many columns as `b` has rows,
-/// both lie inside their buffers, and `out` is as large as their product.
+/// As [`tile`], for each row of `a`.
 #[inline(always)]
-unsafe fn columns<T: Real, const COLUMNS: usize, const NEAR: bool>(
+unsafe fn columns<T: Real, const ROWS: usize, const COLUMNS: usize, const NEAR: bool>(
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,
     out: &mut [T],
     before: Before,
-    i: usize,
     j: usize,
 ) -> usize {
+    let rows = a.factor.rows;
+    let mut i = 0;
+    // SAFETY: the caller's.
+    unsafe {
+        while i + ROWS <= rows {
+            tile::<T, ROWS, COLUMNS, NEAR>(a, b, out, before, [i, j]);
+            i += ROWS;
+        }
+        while i < rows {
+            tile::<T, 1, COLUMNS, NEAR>(a, b, out, before, [i, j]);
+            i += 1;
+        }
+    }
+    COLUMNS
+}
+
+/// Some elements of the result, from row `i` and column `j` on; `NEAR` if the columns of `b` lie
+/// side by side.
+///
+/// # Safety
+/// `a` has `ROWS` rows from `i` on and `b` has `COLUMNS` columns from `j` on; `a` has as many
+/// columns as `b` has rows, both lie inside their buffers, and `out` is as large as their
+/// product.
+#[inline(always)]
+unsafe fn tile<T: Real, const ROWS: usize, const COLUMNS: usize, const NEAR: bool>(
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    out: &mut [T],
+    before: Before,
+    [i, j]: [usize; 2],
+) {
     let (left, right) = (a.factor, b.factor);
     let row = a.start + i as isize * left.row_stride;
     let column = b.start + j as isize * right.column_stride;
     let step = if NEAR { 1 } else { right.column_stride };
-    let terms = |l: isize| -> [T; COLUMNS] {
+    let factors = |l: isize| -> ([T; ROWS], [T; COLUMNS]) {
+        let (row, column) = (row + l * left.column_stride, column + l * right.row_stride);
         // SAFETY: `l` is less than the extent that both factors have in common, so these are
         // elements of them, and the caller says that those lie inside their buffers.
         unsafe {
-            let x = *a.data.get_unchecked((row + l * left.column_stride) as usize);
-            std::array::from_fn(|c| {
-                let place = column + l * right.row_stride + c as isize * step;
-                x * *b.data.get_unchecked(place as usize)
-            })
+            let x = |r| *a.data.get_unchecked((row + r as isize * left.row_stride) as usize);
+            let y = |c| *b.data.get_unchecked((column + c as isize * step) as usize);
+            (std::array::from_fn(x), std::array::from_fn(y))
         }
     };
-    let mut sums = if left.columns == 0 { [T::zero(); COLUMNS] } else { terms(0) };
+    let mut sums = [[T::zero(); COLUMNS]; ROWS];
+    if left.columns > 0 {
+        let (x, y) = factors(0);
+        sums = x.map(|x| y.map(|y| x * y));
+    }
     for l in 1..left.columns as isize {
-        let terms = terms(l);
-        for c in 0..COLUMNS {
-            sums[c] += terms[c];
+        let (x, y) = factors(l);
+        for (x, sums) in x.into_iter().zip(&mut sums) {
+            for (y, sum) in y.into_iter().zip(sums) {
+                *sum += x * y;
+            }
         }
     }
-    for (c, sum) in sums.into_iter().enumerate() {
-        // SAFETY: one of the rows x columns of the result.
-        let result = unsafe { out.get_unchecked_mut(i * right.columns + j + c) };
-        *result = if before == Before::AddedTo { *result + sum } else { sum };
+    for (r, sums) in sums.into_iter().enumerate() {
+        for (c, sum) in sums.into_iter().enumerate() {
+            // SAFETY: one of the rows x columns of the result.
+            let result = unsafe { out.get_unchecked_mut((i + r) * right.columns + j + c) };
+            *result = if before == Before::AddedTo { *result + sum } else { sum };
+        }
     }
-    COLUMNS
 }
 
 /// A tiny product of factors that lie before the result in one memory.
