@@ -29,19 +29,17 @@ impl<T: Real> Graph<T> {
         for id in self.ids() {
             let Some((op, &[a, b])) = self.op(id) else { continue };
             let [left, right] = [a, b].map(|arg| &operands[arg.index()].layout);
+            let Some([rows, columns]) = op.factors(left, right) else { continue };
             // Other products have ways that depend on how the factors lie, and so do their bits.
-            let lies_across = |right: &Layout| {
-                op.factors(left, right)
-                    .is_some_and(|[a, b]| a.is_blocked(&b) && b.column_stride != 1)
-            };
-            if lies_across(right) {
-                let straight = Layout::contiguous(right.shape().clone());
-                let form = match lies_across(&straight) {
-                    false => Form::Straight,
-                    true => Form::Transposed,
-                };
-                shared.entry((b, form)).or_default().push(id);
+            if columns.column_stride == 1 || !rows.is_blocked(&columns) {
+                continue;
             }
+            let straight = op.factors(left, &Layout::contiguous(right.shape().clone()));
+            let form = match straight {
+                Some([_, straight]) if straight.column_stride == 1 => Form::Straight,
+                _ => Form::Transposed,
+            };
+            shared.entry((b, form)).or_default().push(id);
         }
         shared.retain(|_, products| products.len() >= SHARED);
         if !shared.is_empty() {
