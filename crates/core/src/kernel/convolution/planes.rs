@@ -11,7 +11,8 @@ use crate::kernel::simd::Aligned;
 /// Padded planes, by line, column and channel.
 #[derive(Debug)]
 pub(super) struct Planes<T> {
-    distances: [usize; 3],
+    /// As [`distances`] says.
+    pub(super) distances: [usize; 3],
     /// Extents of the source.
     extents: [usize; 2],
     padding: [Padding; 2],

@@ -7,11 +7,11 @@
 use pulp::{Simd, WithSimd};
 
 use super::points::{POINTS, SHARES, both_ways, evaluate, moments, prepare, scaled, square};
-use super::transform::{Source, distance, to_points};
+use super::transform::{distance, to_points};
 use super::{BLOCK, Patch, Patches};
 use crate::Real;
 use crate::kernel::convolution::correlate::Extents;
-use crate::kernel::convolution::planes::{self, Planes};
+use crate::kernel::convolution::planes::Planes;
 use crate::kernel::convolution::tile::{MOST, Tile, VECTORS, load, load_one, store_one, width};
 use crate::kernel::simd::{Aligned, lanes};
 use crate::kernel::{ARCH, threads};
@@ -27,7 +27,6 @@ pub(in super::super) fn correlate<T: Real>(
     let together = patches.together();
     let [from, to] = extents.image().map(|size| size * extents.groups);
     let padding = patches.axes.map(|axis| axis.source());
-    let distances = planes::distances(extents.channels, padding);
     let factors: Vec<Aligned<T>> = weights
         .chunks_exact(extents.weights)
         .map(|weights| ARCH.dispatch(Factors { extents, patches, weights }))
@@ -48,7 +47,7 @@ pub(in super::super) fn correlate<T: Real>(
                     extents,
                     patches,
                     list: &list[..result.len() / to * patches.count()],
-                    source: Source { pixels: &planes.pixels, distances },
+                    planes: &planes,
                     factors,
                     data: &mut data,
                     products: &mut products,
@@ -133,7 +132,7 @@ struct Multiply<'a, T> {
     extents: &'a Extents,
     patches: &'a Patches,
     list: &'a [Patch],
-    source: Source<'a, T>,
+    planes: &'a Planes<T>,
     factors: &'a [T],
     data: &'a mut [T],
     products: &'a mut [T],
@@ -149,7 +148,7 @@ impl<T: Real> WithSimd for Multiply<'_, T> {
         for list in self.list.chunks(BLOCK) {
             to_points::<T, S, POINTS>(
                 simd,
-                self.source,
+                self.planes,
                 list,
                 row,
                 self.data,

@@ -9,6 +9,7 @@ use pulp::Simd;
 use super::points::{Line, POINTS, both_ways, square};
 use super::{BLOCK, Patch};
 use crate::Real;
+use crate::kernel::convolution::planes::Planes;
 use crate::kernel::convolution::tile::{load_one, store_one};
 use crate::kernel::simd::lanes;
 
@@ -16,14 +17,6 @@ use crate::kernel::simd::lanes;
 /// line more than they are, since lines 4 KiB apart get into each other's way.
 pub(super) fn distance(row: usize) -> usize {
     BLOCK * row + 16
-}
-
-/// Some planes: their pixels, and how far it is from one of these to the next, from a
-/// line to the next, and from an image to the next.
-#[derive(Clone, Copy)]
-pub(super) struct Source<'a, T> {
-    pub(super) pixels: &'a [T],
-    pub(super) distances: [usize; 3],
 }
 
 /// Writes to `data`, for each point, the channels of each patch, in rows of so many:
@@ -35,19 +28,19 @@ pub(super) struct Source<'a, T> {
 )]
 pub(super) fn to_points<T: Real, S: Simd, const SIZE: usize>(
     simd: S,
-    source: Source<'_, T>,
+    planes: &Planes<T>,
     patches: &[Patch],
     row: usize,
     data: &mut [T],
     map: impl Fn(Line<T, S>) -> Line<T, S>,
 ) {
-    let [channels, line, _] = source.distances;
+    let (pixels, [channels, line, _]) = (&planes.pixels[..], planes.distances);
     let distance = distance(row);
     let mut half = square::<T, S>(simd);
     for (number, patch) in patches.iter().enumerate() {
-        let start = patch.start(source.distances);
+        let start = patch.start(planes.distances);
         for channel in (0..channels).step_by(lanes::<T, S>()) {
-            let pixels = &source.pixels[start + channel..];
+            let pixels = &pixels[start + channel..];
             let data = &mut data[number * row + channel..];
             both_ways::<T, S, SIZE, POINTS>(
                 &mut half,

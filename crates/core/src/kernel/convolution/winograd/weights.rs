@@ -8,12 +8,12 @@
 use pulp::{Simd, WithSimd};
 
 use super::points::{POINTS, SHARES, both_ways, evaluate, moments, prepare, scaled, square};
-use super::transform::{Source, distance, to_points};
+use super::transform::{distance, to_points};
 use super::{BLOCK, Patch, Patches};
 use crate::Real;
 use crate::kernel::ARCH;
 use crate::kernel::convolution::Geometry;
-use crate::kernel::convolution::planes::{self, Planes};
+use crate::kernel::convolution::planes::Planes;
 use crate::kernel::convolution::tile::{MOST, Tile, VECTORS, load_one, store_one, width};
 use crate::kernel::convolution::weights::over_images;
 use crate::kernel::simd::{Aligned, lanes};
@@ -41,7 +41,6 @@ pub(in super::super) fn accumulate<T: Real>(
     let input = patches.axes.map(|axis| axis.source());
     // Beyond the last position the cotangent of the output is zero.
     let output = patches.axes.map(|axis| axis.padded());
-    let distances = [planes::distances(channels, input), planes::distances(features, output)];
     let (together, list) = (patches.together(), patches.list());
     let participant = || {
         let positions = patches.axes.map(|axis| axis.result);
@@ -62,8 +61,8 @@ pub(in super::super) fn accumulate<T: Real>(
                     patches,
                     sizes,
                     list: &list[..y.len() / (to * groups) * patches.count()],
-                    inputs: Source { pixels: &inputs.pixels, distances: distances[0] },
-                    outputs: Source { pixels: &outputs.pixels, distances: distances[1] },
+                    inputs: &inputs,
+                    outputs: &outputs,
                     data: &mut data,
                     values: &mut values,
                     sums,
@@ -105,8 +104,8 @@ struct Multiply<'a, T> {
     patches: &'a Patches,
     sizes: Sizes,
     list: &'a [Patch],
-    inputs: Source<'a, T>,
-    outputs: Source<'a, T>,
+    inputs: &'a Planes<T>,
+    outputs: &'a Planes<T>,
     data: &'a mut [T],
     values: &'a mut [T],
     sums: &'a mut [T],
