@@ -308,16 +308,12 @@ impl<T: Real> Kernel for Spread<'_, T> {
                 }
                 for line in lines.clone() {
                     let cover = down.cover(line);
-                    let [start, end] =
-                        [cover.start, cover.end].map(|p| (p - rows.start) * sum_width);
-                    let sums = &sums[start..end];
+                    let cover = [cover.start, cover.end].map(|p| (p - rows.start) * sum_width);
+                    let sums = &sums[cover[0]..cover[1]];
+                    let start = plane * area(slides) + line * across.extent;
                     for first in (0..across.extent).step_by(LANES) {
-                        let mut total = none;
-                        let sums = sums.get(across.before + first..).unwrap_or_default();
-                        for sums in sums.windows(LANES).step_by(sum_width) {
-                            take(&mut total, sums, 1, |total, sum| total + sum);
-                        }
-                        write(x, plane * area(slides) + line * across.extent + first, total);
+                        let total = of_rows(sums, across.before + first, sum_width);
+                        write(x, start + first, total);
                     }
                 }
             }
@@ -384,6 +380,16 @@ fn of_taps<T: Real>(shares: &[T], taps: usize) -> [T; LANES] {
     let mut sums = [T::zero(); LANES];
     for shares in shares.windows(LANES).rev().take(taps) {
         take(&mut sums, shares, 1, |sum, share| sum + share);
+    }
+    sums
+}
+
+/// The sums of rows, each so wide, from a column on.
+#[inline(always)]
+fn of_rows<T: Real>(rows: &[T], column: usize, width: usize) -> [T; LANES] {
+    let mut sums = [T::zero(); LANES];
+    for row in rows.get(column..).unwrap_or_default().windows(LANES).step_by(width) {
+        take(&mut sums, row, 1, |sum, x| sum + x);
     }
     sums
 }
