@@ -251,7 +251,7 @@ impl<T: Real> Micro<T> {
             if from.step == 1 {
                 dispatched(
                     #[inline(always)]
-                    || copy_lines((from.start, from.term), (out, width as isize), columns, depth),
+                    || copy_terms(from, columns, depth, out, width),
                 );
                 done = columns;
             } else if from.term == 1 {
@@ -281,52 +281,54 @@ impl<T: Real> Micro<T> {
     }
 }
 
-/// Copies so many lines of elements that lie side by side. The lengths that occur are told to
-/// the compiler, each with a loop of its own: else it calls a function for every line.
+/// Copies so many terms of lines that lie side by side, each term so far from the one before it.
+/// The numbers of lines that occur are told to the compiler, each with a loop of its own: else it
+/// calls a function for every term.
 ///
 /// # Safety
-/// As [`std::ptr::copy_nonoverlapping`], for each line; both are given by where the first begins, and
-/// how far it is to the next.
+/// The lines have so many terms, and those have their places from `to` on.
 #[inline(always)]
-unsafe fn copy_lines<T: Real>(
-    from: (*const T, isize),
-    to: (*mut T, isize),
-    len: usize,
-    count: usize,
+unsafe fn copy_terms<T: Real>(
+    from: Lines<T>,
+    lines: usize,
+    terms: usize,
+    to: *mut T,
+    width: usize,
 ) {
     // SAFETY: the caller's.
     unsafe {
-        match len {
-            64 => copy_lines_of::<T, 64>(from, to, count),
-            32 => copy_lines_of::<T, 32>(from, to, count),
-            16 => copy_lines_of::<T, 16>(from, to, count),
-            6 => copy_lines_of::<T, 6>(from, to, count),
-            5 => copy_lines_of::<T, 5>(from, to, count),
+        match lines {
+            64 => copy_terms_of::<T, 64>(from, terms, to, width),
+            32 => copy_terms_of::<T, 32>(from, terms, to, width),
+            16 => copy_terms_of::<T, 16>(from, terms, to, width),
+            6 => copy_terms_of::<T, 6>(from, terms, to, width),
+            5 => copy_terms_of::<T, 5>(from, terms, to, width),
             _ => {
-                for line in 0..count as isize {
-                    let (from, to) = (from.0.offset(line * from.1), to.0.offset(line * to.1));
-                    std::ptr::copy_nonoverlapping(from, to, len);
+                for term in 0..terms {
+                    let to = to.add(term * width);
+                    std::ptr::copy_nonoverlapping(from.from(0, term).start, to, lines);
                 }
             }
         }
     }
 }
 
-/// [`copy_lines`] of one length.
+/// [`copy_terms`] of so many lines.
 ///
 /// # Safety
 /// As there.
 #[inline(always)]
-unsafe fn copy_lines_of<T: Real, const LEN: usize>(
-    from: (*const T, isize),
-    to: (*mut T, isize),
-    count: usize,
+unsafe fn copy_terms_of<T: Real, const LINES: usize>(
+    from: Lines<T>,
+    terms: usize,
+    to: *mut T,
+    width: usize,
 ) {
-    for line in 0..count as isize {
+    for term in 0..terms {
         // SAFETY: the caller's.
         unsafe {
-            let from = from.0.offset(line * from.1).cast::<[T; LEN]>();
-            to.0.offset(line * to.1).cast::<[T; LEN]>().write(from.read());
+            let numbers = from.from(0, term).start.cast::<[T; LINES]>().read();
+            to.add(term * width).cast::<[T; LINES]>().write(numbers);
         }
     }
 }
@@ -350,9 +352,7 @@ unsafe fn lay_out_rows<T: Real>(
             // SAFETY: the caller's.
             unsafe {
                 if from.step == 1 {
-                    let lines = from.from(row, first);
-                    let to = (to.as_mut_ptr(), high as isize);
-                    copy_lines((lines.start, lines.term), to, rows, terms);
+                    copy_terms(from.from(row, first), rows, terms, to.as_mut_ptr(), high);
                     continue;
                 }
                 for (term, to) in to.chunks_exact_mut(high).enumerate() {
