@@ -2,9 +2,8 @@
 //!
 //! The gemm library's micro-kernels compute tiles of the result, in loops of our own
 //! ([blocked]). Products with a vector, of one or two terms, and small results of
-//! long rows go to the library as they are: it has kernels for those. Tiny products, where any
-//! set-up would cost more than the product, are three plain loops. Strides are
-//! passed on, so that transposes never copy.
+//! long rows go to the library as they are: it has kernels for those. [Tiny](tiny) ones are
+//! three plain loops. Strides are passed on, so that transposes never copy.
 //!
 //! Threads take whole products of a batch, or stripes of a product. What a stripe
 //! gives does not depend on where it is cut, since the terms of
@@ -13,6 +12,7 @@
 
 mod blocked;
 mod micro;
+mod tiny;
 mod transpose;
 
 use std::ops::Range;
@@ -22,14 +22,12 @@ use smallvec::SmallVec;
 
 use blocked::Lines;
 pub(crate) use micro::{Micro, doubles, singles};
+pub(crate) use tiny::ShortProduct;
 
 use super::rows::Rows;
 use super::threads;
 use crate::Real;
 use crate::tensor::{Layout, View};
-
-/// Up to this many multiplications the plain loops win.
-const TINY: usize = 512;
 
 /// The library's function: extents `m`, `n`, `k`; then the result with its column and
 /// row strides, and whether it is added to; the factors with theirs; the numbers that
@@ -102,11 +100,6 @@ impl Factor {
     pub(crate) fn turned(self) -> Self {
         let Self { rows, columns, row_stride, column_stride } = self;
         Self { rows: columns, columns: rows, row_stride: column_stride, column_stride: row_stride }
-    }
-
-    /// Whether the product with another factor is small enough for plain loops.
-    pub(crate) fn is_tiny(&self, right: &Factor) -> bool {
-        self.rows * self.columns * right.columns <= TINY
     }
 
     /// Whether the product with another factor goes by the loops in [blocked], whose sums do
@@ -200,7 +193,7 @@ fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: B
         return;
     }
     if a.factor.is_tiny(&b.factor) {
-        return tiny(a, b, out, before);
+        return tiny::product(a, b, out, before);
     }
     a.check();
     b.check();
@@ -296,131 +289,6 @@ unsafe fn by_library<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T],
             false,
             Parallelism::None,
         );
-    }
-}
-
-/// The product by plain loops, the terms of each element from the first to the last.
-/// Several columns at a time: an addition waits for the one before it in its element only.
-#[inline]
-fn tiny<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
-    let (left, right) = (a.factor, b.factor);
-    let expected = (left.columns, left.rows * right.columns);
-    assert_eq!((right.rows, out.len()), expected, "the factors and the result do not fit");
-    a.check();
-    b.check();
-    let mut j = 0;
-    while j < right.columns {
-        // SAFETY: the columns that are left are as many at least, and all is inside the buffers.
-        j += unsafe {
-            match (right.columns - j, right.column_stride) {
-                (8.., 1) => columns::<T, 1, 8, true>(a, b, out, before, j),
-                (4.., 1) => columns::<T, 1, 4, true>(a, b, out, before, j),
-                (4.., _) => columns::<T, 1, 4, false>(a, b, out, before, j),
-                (2.., _) => columns::<T, 4, 2, false>(a, b, out, before, j),
-                _ => columns::<T, 4, 1, false>(a, b, out, before, j),
-            }
-        };
-    }
-}
-
-/// Some columns of the result, from `j` on, by tiles of so many rows. Gives their number.
-///
-/// # Safety
-/// As [`tile`], for each row of `a`.
-#[inline(always)]
-unsafe fn columns<T: Real, const ROWS: usize, const COLUMNS: usize, const NEAR: bool>(
-    a: Matrix<'_, T>,
-    b: Matrix<'_, T>,
-    out: &mut [T],
-    before: Before,
-    j: usize,
-) -> usize {
-    let rows = a.factor.rows;
-    let mut i = 0;
-    // SAFETY: the caller's.
-    unsafe {
-        while i + ROWS <= rows {
-            tile::<T, ROWS, COLUMNS, NEAR>(a, b, out, before, [i, j]);
-            i += ROWS;
-        }
-        while i < rows {
-            tile::<T, 1, COLUMNS, NEAR>(a, b, out, before, [i, j]);
-            i += 1;
-        }
-    }
-    COLUMNS
-}
-
-/// Some elements of the result, from row `i` and column `j` on; `NEAR` if the columns of `b` lie
-/// side by side.
-///
-/// # Safety
-/// `a` has `ROWS` rows from `i` on and `b` has `COLUMNS` columns from `j` on; `a` has as many
-/// columns as `b` has rows, both lie inside their buffers, and `out` is as large as their
-/// product.
-#[inline(always)]
-unsafe fn tile<T: Real, const ROWS: usize, const COLUMNS: usize, const NEAR: bool>(
-    a: Matrix<'_, T>,
-    b: Matrix<'_, T>,
-    out: &mut [T],
-    before: Before,
-    [i, j]: [usize; 2],
-) {
-    let (left, right) = (a.factor, b.factor);
-    let row = a.start + i as isize * left.row_stride;
-    let column = b.start + j as isize * right.column_stride;
-    let step = if NEAR { 1 } else { right.column_stride };
-    let factors = |l: isize| -> ([T; ROWS], [T; COLUMNS]) {
-        let (row, column) = (row + l * left.column_stride, column + l * right.row_stride);
-        // SAFETY: `l` is less than the extent that both factors have in common, so these are
-        // elements of them, and the caller says that those lie inside their buffers.
-        unsafe {
-            let x = |r| *a.data.get_unchecked((row + r as isize * left.row_stride) as usize);
-            let y = |c| *b.data.get_unchecked((column + c as isize * step) as usize);
-            (std::array::from_fn(x), std::array::from_fn(y))
-        }
-    };
-    let mut sums = [[T::zero(); COLUMNS]; ROWS];
-    if left.columns > 0 {
-        let (x, y) = factors(0);
-        sums = x.map(|x| y.map(|y| x * y));
-    }
-    for l in 1..left.columns as isize {
-        let (x, y) = factors(l);
-        for (x, sums) in x.into_iter().zip(&mut sums) {
-            for (y, sum) in y.into_iter().zip(sums) {
-                *sum += x * y;
-            }
-        }
-    }
-    for (r, sums) in sums.into_iter().enumerate() {
-        for (c, sum) in sums.into_iter().enumerate() {
-            // SAFETY: one of the rows x columns of the result.
-            let result = unsafe { out.get_unchecked_mut((i + r) * right.columns + j + c) };
-            *result = if before == Before::AddedTo { *result + sum } else { sum };
-        }
-    }
-}
-
-/// A tiny product of factors that lie before the result in one memory.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ShortProduct {
-    pub(crate) left: (usize, Factor),
-    pub(crate) right: (usize, Factor),
-    pub(crate) out: usize,
-}
-
-impl ShortProduct {
-    #[inline]
-    pub(crate) fn run<T: Real>(&self, memory: &mut [T]) {
-        let (earlier, out) = memory.split_at_mut(self.out);
-        let matrix = |(start, factor): (usize, Factor)| Matrix {
-            data: earlier,
-            start: start as isize,
-            factor,
-        };
-        let len = self.left.1.rows * self.right.1.columns;
-        tiny(matrix(self.left), matrix(self.right), &mut out[..len], Before::Overwritten);
     }
 }
 
@@ -547,7 +415,7 @@ mod tests {
             let stripe = Stripe { left, right, rows: 0..m, columns: 0..n, before };
             // SAFETY: the factors and the result have these extents.
             unsafe { blocked::product_by(micro, stripe.product(fast.as_mut_ptr())) };
-            tiny(left, right, &mut plain, before);
+            tiny::product(left, right, &mut plain, before);
             // Both orders of k terms of at most 4 are off by k rounding errors of 4 k at most.
             let allowed = (8 * k * k) as f64 * T::epsilon().as_f64();
             for (x, y) in fast.iter().zip(&plain) {
