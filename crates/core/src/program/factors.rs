@@ -11,7 +11,7 @@ use super::graph::{Graph, Source, ValueId, operands};
 use crate::Real;
 use crate::tensor::Layout;
 
-/// So many products have to share a factor: the copy is written and read back.
+/// So many products have to share a factor: a copy is written once and read once more.
 const SHARED: usize = 3;
 
 /// How a factor is copied, so that it lies as products read it.
@@ -28,15 +28,14 @@ impl<T: Real> Graph<T> {
         let mut shared: IndexMap<(ValueId, Form), Vec<ValueId>> = IndexMap::new();
         for id in self.ids() {
             let Some((op, &[a, b])) = self.op(id) else { continue };
-            let [left, right] = [a, b].map(|arg| &operands[arg.index()].layout);
-            let Some([rows, columns]) = op.factors(left, right) else { continue };
+            let [own, other] = [a, b].map(|arg| &operands[arg.index()].layout);
+            let Some([left, right]) = op.factors(own, other) else { continue };
             // Other products have ways that depend on how the factors lie, and so do their bits.
-            if columns.column_stride == 1 || !rows.is_blocked(&columns) {
+            if right.column_stride == 1 || !left.is_blocked(&right) {
                 continue;
             }
-            let straight = op.factors(left, &Layout::contiguous(right.shape().clone()));
-            let form = match straight {
-                Some([_, straight]) if straight.column_stride == 1 => Form::Straight,
+            let form = match op.factors(own, &Layout::contiguous(other.shape().clone())) {
+                Some([_, right]) if right.column_stride == 1 => Form::Straight,
                 _ => Form::Transposed,
             };
             shared.entry((b, form)).or_default().push(id);
@@ -50,11 +49,11 @@ impl<T: Real> Graph<T> {
     /// Puts each copy behind its factor, so that values stay in an order in which they can be
     /// computed, and has the products read it.
     fn insert(&mut self, shared: &IndexMap<(ValueId, Form), Vec<ValueId>>) {
-        let before: Vec<_> = self.ids().collect();
+        let ids = self.ids();
         let values = std::mem::take(&mut self.values);
         let mut now: Vec<ValueId> = Vec::with_capacity(values.len());
         let mut factors: Vec<Option<ValueId>> = vec![None; values.len()];
-        for (id, mut value) in before.into_iter().zip(values) {
+        for (id, mut value) in ids.zip(values) {
             if let Source::Op(_, args) = &mut value.source {
                 args.iter_mut().for_each(|arg| *arg = now[arg.index()]);
                 if let Some(factor) = factors[id.index()] {
