@@ -54,7 +54,10 @@ impl<T: Real, F: Pointwise<T>> BlockKernel<T> for F {
     fn short(&self, memory: &[T], operands: &[Steps], out: &mut [T]) {
         let (f, operands) = (*self, &operands[..F::OPERANDS]);
         if !F::IS_ELEMENTARY {
-            return one_by_one(memory, operands, out, f);
+            return match operands.iter().all(|steps| steps.step == 1) {
+                true => apply(&neighbours(memory, operands, out.len()), out, f),
+                false => one_by_one(memory, operands, out, f),
+            };
         }
         dispatched(
             #[inline(always)]
@@ -67,6 +70,16 @@ impl<T: Real, F: Pointwise<T>> BlockKernel<T> for F {
             },
         );
     }
+}
+
+/// Operands whose elements lie side by side.
+#[inline(always)]
+fn neighbours<'a, T>(memory: &'a [T], operands: &[Steps], len: usize) -> Sources<'a, T> {
+    let mut sources: Sources<'_, T> = [&[]; MAX_OPERANDS];
+    for (source, steps) in sources.iter_mut().zip(operands) {
+        *source = &memory[steps.start as usize..][..len];
+    }
+    sources
 }
 
 /// Numbers that elementary functions take together, if there are so many: one vector
