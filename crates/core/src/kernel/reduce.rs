@@ -163,10 +163,12 @@ fn sum_rows<T: Real>(
     let mut levels = [[T::zero(); COLUMNS]; LEVELS];
     let mut is_full = [false; LEVELS];
     while count > 0 {
-        count -= count.min(LEAF_ROWS);
+        // The rows of the next result follow, so that a last leaf must stop where its own end.
+        let taken = count.min(LEAF_ROWS);
+        count -= taken;
         let mut sum = [T::zero(); COLUMNS];
         let sum = &mut sum[..width];
-        for row in rows.by_ref().take(LEAF_ROWS) {
+        for row in rows.by_ref().take(taken) {
             add_row(data, row, first, sum);
         }
         let mut level = 0;

@@ -7,8 +7,8 @@
 use std::rc::Rc;
 
 use super::{DynOp, Elementwise, Operation};
-use crate::Real;
 use crate::tensor::Shape;
+use crate::{Real, Var};
 
 /// The classes of shapes that the harness insists on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -192,6 +192,29 @@ pub struct Sample<T: Real> {
     pub op: Rc<dyn DynOp<T>>,
     /// Shapes and domains of its operands.
     pub args: Vec<(Shape, Domain)>,
+}
+
+impl<T: Real> Sample<T> {
+    /// Records the op on operands, which need not have the sample's shapes.
+    ///
+    /// ```
+    /// use wengert_core::Tape;
+    /// use wengert_core::op::registry;
+    ///
+    /// let ops = registry::ops::<f64>();
+    /// let sine = ops.iter().find(|op| op.name == "sin").unwrap();
+    /// let tape = Tape::new();
+    /// let y = sine.samples.cases[0].record(&[tape.variable(0.5)]);
+    /// assert_eq!(y.item(), 0.5_f64.sin());
+    /// ```
+    ///
+    /// # Panics
+    /// If there are no operands, if they do not fit the op, or if they lie on several tapes.
+    #[track_caller]
+    pub fn record<'t>(&self, args: &[Var<'t, T>]) -> Var<'t, T> {
+        let first = args.first().expect("an op has operands");
+        first.tape().record(self.op.clone(), args)
+    }
 }
 
 /// An op with operands that do not fit it.
