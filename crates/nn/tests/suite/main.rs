@@ -16,6 +16,7 @@ mod orders;
 mod readers;
 mod rules;
 mod schedules;
+mod shared;
 mod solvers;
 mod training;
 mod weights;
