@@ -122,6 +122,10 @@ impl<T: Real, B: Bilinear> DynOp<T> for BilinearMap<B> {
         B::FORMULA
     }
 
+    fn as_any(&self) -> &dyn Any {
+        &self.0
+    }
+
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [a, b] = operands(args)?;
         self.0.shape(a, b)

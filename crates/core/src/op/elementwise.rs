@@ -288,6 +288,10 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
         E::FORMULA
     }
 
+    fn as_any(&self) -> &dyn Any {
+        &self.0
+    }
+
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         broadcast_all(&operands::<N>(args)?)
     }

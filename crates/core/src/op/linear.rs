@@ -109,6 +109,10 @@ impl<T: Real, L: Linear> DynOp<T> for LinearMap<L> {
         L::FORMULA
     }
 
+    fn as_any(&self) -> &dyn Any {
+        &self.0
+    }
+
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         self.0.shape(args)
     }

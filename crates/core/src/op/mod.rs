@@ -327,6 +327,11 @@ pub trait DynOp<T: Real>: Any + Debug {
     fn formula(&self) -> Formula {
         Formula::default()
     }
+    /// The op as its author wrote it, without the shell of its family, for whoever wants
+    /// to know its parameters. `()` for ops that nobody but core records.
+    fn as_any(&self) -> &dyn Any {
+        &()
+    }
     /// The shape of the result, or the reason why there is none.
     ///
     /// # Errors
@@ -434,6 +439,10 @@ impl<T: Real> DynOp<T> for Rc<dyn DynOp<T>> {
 
     fn formula(&self) -> Formula {
         (**self).formula()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        (**self).as_any()
     }
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
@@ -592,6 +601,10 @@ impl<T: Real, O: Op> DynOp<T> for General<O> {
 
     fn formula(&self) -> Formula {
         O::FORMULA
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        &self.0
     }
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
