@@ -126,7 +126,8 @@ impl Distribution {
     /// A tensor of such numbers.
     ///
     /// # Panics
-    /// If a chance is not between 0 and 1, or a dropout leaves nothing.
+    /// If a chance is not between 0 and 1, a dropout leaves nothing, or the shape is too large
+    /// for memory.
     #[track_caller]
     pub fn tensor<T: Real, R: Rng + ?Sized>(
         self,
@@ -181,6 +182,10 @@ fn fill_normal<T: Real, R: Rng + ?Sized>(elements: &mut [T], rng: &mut R) {
 }
 
 /// A tensor of uniform numbers in [0, 1), of which `f32` holds 24 bits.
+///
+/// # Panics
+/// If the shape is too large for memory.
+#[track_caller]
 pub fn uniforms<T: Real, R: Rng + ?Sized>(shape: impl Into<Shape>, rng: &mut R) -> Tensor<T> {
     Distribution::Uniform.tensor(shape, rng)
 }
@@ -195,11 +200,19 @@ pub fn uniforms<T: Real, R: Rng + ?Sized>(shape: impl Into<Shape>, rng: &mut R) 
 /// let noise: Tensor<f32> = draw();
 /// assert_eq!(noise, draw());
 /// ```
+///
+/// # Panics
+/// If the shape is too large for memory.
+#[track_caller]
 pub fn normals<T: Real, R: Rng + ?Sized>(shape: impl Into<Shape>, rng: &mut R) -> Tensor<T> {
     Distribution::Normal.tensor(shape, rng)
 }
 
 /// A tensor of standard [Gumbel](gumbel) numbers.
+///
+/// # Panics
+/// If the shape is too large for memory.
+#[track_caller]
 pub fn gumbels<T: Real, R: Rng + ?Sized>(shape: impl Into<Shape>, rng: &mut R) -> Tensor<T> {
     Distribution::Gumbel.tensor(shape, rng)
 }

@@ -24,6 +24,7 @@ use crate::random;
 /// let w: Tensor<f64> = init::uniform([2, 3], -1.0, 1.0, &mut MatlabRng::new(1));
 /// assert!(w.iter().all(|x| (-1.0..1.0).contains(&x)));
 /// ```
+#[track_caller]
 pub fn uniform<T: Real, R: Rng + ?Sized>(
     shape: impl Into<Shape>,
     low: f64,
@@ -44,6 +45,7 @@ pub fn uniform<T: Real, R: Rng + ?Sized>(
 /// let w: Tensor<f32> = init::normal([32, 3, 5, 5], 0.0, 0.01, &mut MatlabRng::new(1));
 /// assert_eq!(w.len(), 2400);
 /// ```
+#[track_caller]
 pub fn normal<T: Real, R: Rng + ?Sized>(
     shape: impl Into<Shape>,
     mean: f64,
@@ -64,6 +66,7 @@ pub fn normal<T: Real, R: Rng + ?Sized>(
 /// let w: Tensor<f64> = init::truncated_normal([100], 1.0, 0.1, &mut MatlabRng::new(1));
 /// assert!(w.iter().all(|x| (x - 1.0).abs() <= 0.2));
 /// ```
+#[track_caller]
 pub fn truncated_normal<T: Real, R: Rng + ?Sized>(
     shape: impl Into<Shape>,
     mean: f64,

@@ -65,7 +65,7 @@ impl<'a> Rows<'a> {
     pub(crate) fn starting(layout: &'a Layout, offset: usize, first: usize) -> Self {
         let (shape, strides) = (layout.shape(), layout.strides());
         let outer = shape.rank().saturating_sub(1);
-        let is_empty = shape.elements() == 0;
+        let is_empty = layout.elements() == 0;
         let mut index: SmallVec<[usize; 4]> = SmallVec::from_elem(0, outer);
         let mut start = offset as isize;
         let (mut axis, mut number) = (outer, first);
@@ -124,7 +124,7 @@ impl Iterator for Rows<'_> {
 /// # Panics
 /// If `out` is not as long as the layout.
 pub(crate) fn pack<T: Real>(data: &[T], offset: usize, layout: &Layout, out: &mut [T]) {
-    assert_eq!(out.len(), layout.shape().elements(), "the target has another size");
+    assert_eq!(out.len(), layout.elements(), "the target has another size");
     if out.is_empty() {
         return;
     }

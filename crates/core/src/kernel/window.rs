@@ -23,7 +23,7 @@ pub(crate) struct Slide {
 
 impl Slide {
     /// A window over an axis with some elements thought `before` and `after` it;
-    /// `None` if it does not fit.
+    /// `None` if it does not fit, or its places are too many for a number.
     pub(crate) fn new(
         extent: usize,
         taps: usize,
@@ -31,8 +31,8 @@ impl Slide {
         [before, after]: [usize; 2],
         dilation: usize,
     ) -> Option<Self> {
-        let span = taps.checked_sub(1)? * dilation + 1;
-        let room = (before + extent + after).checked_sub(span)?;
+        let span = taps.checked_sub(1)?.checked_mul(dilation)?.checked_add(1)?;
+        let room = before.checked_add(extent)?.checked_add(after)?.checked_sub(span)?;
         Some(Self { extent, taps, positions: room / stride + 1, stride, dilation, before })
     }
 

@@ -77,7 +77,7 @@ impl<const D: usize> Convolution<D> {
 impl Convolution {
     /// The extents for images `[n, c, h, w]` and filters `[o, c / groups, i, j]`.
     fn geometry(&self, x: &[usize], w: &[usize]) -> Result<Geometry, String> {
-        let &[images, channels, height, width] = x else {
+        let &[images, channels, _, _] = x else {
             return Err(format!("images have axes [n, c, h, w], and {x:?} has not"));
         };
         let &[features, own_channels, i, j] = w else {
@@ -87,16 +87,16 @@ impl Convolution {
         if groups == 0 {
             return Err("there is at least 1 group".to_owned());
         }
-        if channels != own_channels * groups {
+        if Some(channels) != own_channels.checked_mul(groups) {
             return Err(format!(
                 "filters {w:?} in {groups} groups take {} channels, and images {x:?} have {channels}",
-                own_channels * groups
+                own_channels.saturating_mul(groups)
             ));
         }
         if features % groups != 0 {
             return Err(format!("{features} filters do not divide into {groups} groups"));
         }
-        let slides = slides([height, width], [i, j], self.stride, self.padding, self.dilation)?;
+        let slides = slides(x, [i, j], self.stride, self.padding, self.dilation)?;
         let features = features / groups;
         Ok(Geometry { images, groups, channels: own_channels, features, slides })
     }
@@ -268,7 +268,7 @@ impl ConvTranspose2d {
             return Err(format!("{y} and {w} are not two shapes of four axes"));
         };
         let [height, width] = self.size;
-        Ok([images, channels * self.convolution.groups, height, width])
+        Ok([images, channels.saturating_mul(self.convolution.groups), height, width])
     }
 
     fn geometry(&self, y: &Shape, w: &Shape) -> Result<Geometry, String> {

@@ -69,6 +69,7 @@ impl<const D: usize> Pooling<D> {
 
 /// How much of each element of an axis is in each of some parts, which are as equal as
 /// they can be.
+#[track_caller]
 fn shares<T: Real>(extent: usize, parts: usize) -> Tensor<T> {
     let part = |i: usize| i * extent / parts..((i + 1) * extent).div_ceil(parts);
     Tensor::from_fn([parts, extent], |place| {

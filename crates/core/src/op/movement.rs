@@ -10,7 +10,7 @@ use super::{
 use crate::Real;
 use crate::kernel::map::Walk;
 use crate::kernel::rows::pack;
-use crate::tensor::{Layout, Shape, View};
+use crate::tensor::{Layout, Shape, View, check_progression};
 use crate::{Var, axes::AxisList};
 
 /// Copies stretched along axes of extent 1 or missing ones.
@@ -91,6 +91,7 @@ impl Linear for Reshape {
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [x] = operands(args)?;
+        self.shape.check_elements()?;
         if x.elements() != self.shape.elements() {
             return Err(format!(
                 "{x} has {} elements and {} has {}",
@@ -311,9 +312,11 @@ impl Linear for Pad {
         let [x] = operands(args)?;
         x.check_axis(self.axis)?;
         let Pad { axis, start, step, extent } = *self;
+        let padded = x.with_axis(axis, extent);
+        padded.check_elements()?;
         check_progression(start, x[axis], step, extent)
             .map_err(|reason| format!("{reason} that axis {axis} of {x} is padded to"))?;
-        Ok(x.with_axis(axis, extent))
+        Ok(padded)
     }
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
@@ -376,16 +379,6 @@ impl Linear for Pad {
     }
 }
 
-/// Whether `start, start + step, …` stays within `extent` elements.
-fn check_progression(start: usize, count: usize, step: isize, extent: usize) -> Result<(), String> {
-    let last = start as isize + (count as isize - 1) * step;
-    let inside = |index: isize| (0..extent as isize).contains(&index);
-    if count == 0 || (inside(start as isize) && inside(last)) && (step != 0 || count == 1) {
-        return Ok(());
-    }
-    Err(format!("from {start} by {step}, {count} times, leaves the {extent} elements"))
-}
-
 /// Tensors joined along an axis that they have.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Concat {
@@ -410,7 +403,7 @@ impl Linear for Concat {
             {
                 return Err(format!("{first} and {next} differ beside axis {}", self.axis));
             }
-            total += next[self.axis];
+            total = next[self.axis].saturating_add(total);
         }
         Ok(first.with_axis(self.axis, total))
     }

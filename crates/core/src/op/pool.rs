@@ -78,7 +78,7 @@ impl Pooling {
                 ));
             }
         }
-        slides([height, width], self.window, self.stride, self.padding, [1, 1])
+        slides(x, self.window, self.stride, self.padding, [1, 1])
     }
 
     fn pooled(&self, x: &Shape) -> Result<Shape, String> {

@@ -38,12 +38,12 @@ impl Linear for Triangle {
         args[0].copy_to(out);
         let [.., rows, columns] = args[0].shape()[..] else { return };
         for (i, row) in out.chunks_exact_mut(columns).enumerate() {
-            let own = (i % rows) as isize + self.diagonal;
+            let own = self.diagonal.saturating_add((i % rows) as isize);
             let column = |j: isize| j.clamp(0, columns as isize) as usize;
             if self.upper {
                 row[..column(own)].fill(T::zero());
             } else {
-                row[column(own + 1)..].fill(T::zero());
+                row[column(own.saturating_add(1))..].fill(T::zero());
             }
         }
     }

@@ -2,6 +2,7 @@
 //! else is said.
 
 use crate::kernel::window::Slide;
+use crate::tensor::Shape;
 
 /// A number for each axis that a window slides along, such as down and across; a
 /// single one is for all.
@@ -47,9 +48,12 @@ impl<const D: usize> PerSide<D> for [[usize; 2]; D] {
     }
 }
 
-/// How a window slides over both axes of a plane, or why it does not.
+/// How a window slides over the last two axes of a shape, of planes, or why it does not.
+///
+/// The shape has two axes at least. With the padding it is small enough for memory, so that
+/// kernels may copy the planes with their padding, and no place in them is too large a number.
 pub(super) fn slides(
-    plane: [usize; 2],
+    x: &[usize],
     window: [usize; 2],
     stride: [usize; 2],
     padding: [[usize; 2]; 2],
@@ -58,20 +62,27 @@ pub(super) fn slides(
     if stride.contains(&0) || dilation.contains(&0) || window.contains(&0) {
         return Err("windows, strides and dilations are at least 1".to_owned());
     }
+    let (lead, plane) = x.split_at(x.len() - 2);
+    let padded = |axis: usize| {
+        let [before, after] = padding[axis];
+        plane[axis].saturating_add(before).saturating_add(after)
+    };
+    let padded = [padded(0), padded(1)];
+    lead.iter().copied().chain(padded).collect::<Shape>().check_elements()?;
     let slide = |axis: usize| {
         Slide::new(plane[axis], window[axis], stride[axis], padding[axis], dilation[axis])
     };
     match (slide(0), slide(1)) {
         (Some(down), Some(across)) => Ok([down, across]),
         _ => {
-            let [[top, bottom], [left, right]] = padding;
-            let span = |axis: usize| (window[axis] - 1) * dilation[axis] + 1;
+            let span =
+                |axis: usize| (window[axis] - 1).saturating_mul(dilation[axis]).saturating_add(1);
             Err(format!(
                 "a window of {} x {} does not fit into a plane of {} x {}, padding included",
                 span(0),
                 span(1),
-                top + plane[0] + bottom,
-                left + plane[1] + right
+                padded[0],
+                padded[1]
             ))
         }
     }

@@ -473,7 +473,9 @@ impl<T: Real> Recorder<T> {
 
     fn infer(&self, op: &dyn DynOp<T>, args: &[NodeId]) -> Result<Shape, String> {
         let shapes: Args<&Shape> = args.iter().map(|&arg| self.shape(arg)).collect();
-        op.shape(&shapes)
+        let shape = op.shape(&shapes)?;
+        shape.check_elements()?;
+        Ok(shape)
     }
 
     /// Stops with a message that shows the operands and where they came from.

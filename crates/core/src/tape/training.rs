@@ -110,6 +110,9 @@ impl<T: Real> Tape<T> {
     /// [`Distribution::tensor`].
     #[track_caller]
     pub fn sample(&self, distribution: Distribution, shape: impl Into<Shape>) -> Var<'_, T> {
+        let shape = shape.into();
+        // A shape that is too large is refused before anything is taken.
+        shape.elements();
         let mut inner = self.inner.borrow_mut();
         let mut samples = match inner.mode.purpose {
             Purpose::Evaluation => panic!(
@@ -120,7 +123,7 @@ impl<T: Real> Tape<T> {
             // Taken out while it draws, since the recorder holds both.
             Purpose::Training => inner.mode.samples.take().expect("training has a seed"),
         };
-        let id = inner.filled(&shape.into(), Location::caller(), |elements| {
+        let id = inner.filled(&shape, Location::caller(), |elements| {
             distribution.fill(elements, &mut samples.rng);
         });
         samples.drawn.push((id, distribution));

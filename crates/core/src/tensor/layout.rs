@@ -3,6 +3,10 @@
 //! A layout is a shape with a stride for each axis. Transposing, slicing and
 //! broadcasting only change the layout, never the buffer. Strides count elements
 //! and may be zero (a broadcast axis) or negative (a reversed one).
+//!
+//! *Invariant*: no arithmetic on extents and strides wraps around. The elements of a layout
+//! were counted ([`Shape::elements`]), and every stride leads from one element of a buffer to
+//! another: an axis of a single element keeps its stride when it is sliced.
 
 use std::hash::{Hash, Hasher};
 
@@ -29,7 +33,13 @@ pub struct Layout {
 
 impl Layout {
     /// Row-major order without gaps.
+    ///
+    /// # Panics
+    /// If the shape is too large; see [`Shape::checked_elements`].
+    #[track_caller]
     pub fn contiguous(shape: Shape) -> Self {
+        // Before anything is multiplied here.
+        shape.elements();
         let mut strides = SmallVec::from_elem(1, shape.rank());
         for axis in (1..shape.rank()).rev() {
             strides[axis - 1] = strides[axis] * shape[axis] as isize;
@@ -38,6 +48,10 @@ impl Layout {
     }
 
     /// A shape with any strides.
+    ///
+    /// # Panics
+    /// If the shape is too large.
+    #[track_caller]
     pub(crate) fn strided(shape: Shape, strides: Strides) -> Self {
         let len = shape.elements();
         let mut expected = 1;
@@ -89,6 +103,10 @@ impl Layout {
     }
 
     /// The same elements stretched to `target`, which the shape broadcasts to.
+    ///
+    /// # Panics
+    /// If the target is too large.
+    #[track_caller]
     pub(crate) fn broadcast_to(&self, target: &Shape) -> Layout {
         let lead = target.rank() - self.shape.rank();
         let mut strides = SmallVec::from_elem(0, target.rank());
@@ -108,7 +126,8 @@ impl Layout {
     }
 
     /// Every `step`-th element along an axis, `count` of them from `start`; the
-    /// second result is how far the first element moves.
+    /// second result is how far the first element moves. The caller has made sure that
+    /// they are there ([`check_progression`]).
     pub(crate) fn sliced(
         &self,
         axis: usize,
@@ -120,7 +139,10 @@ impl Layout {
         let shape = self.shape.with_axis(axis, count);
         // Without elements there may be no buffer to move within.
         let moved = if shape.elements() == 0 { 0 } else { start as isize * strides[axis] };
-        strides[axis] *= step;
+        // The step of a single element may be any number, and leads nowhere.
+        if count > 1 {
+            strides[axis] *= step;
+        }
         (Layout::strided(shape, strides), moved)
     }
 
@@ -168,6 +190,28 @@ impl Layout {
             }
         }
         rest.next().is_none().then(|| Layout::strided(shape.clone(), strides))
+    }
+}
+
+/// That `start, start + step, …` names `count` of `extent` elements.
+///
+/// # Errors
+/// The beginning of a sentence that says what leaves them.
+pub(crate) fn check_progression(
+    start: usize,
+    count: usize,
+    step: isize,
+    extent: usize,
+) -> Result<(), String> {
+    let is_inside = |last: usize| match last.checked_mul(step.unsigned_abs()) {
+        Some(reach) if step > 0 => start < extent && reach < extent - start,
+        Some(reach) => start < extent && reach <= start,
+        None => false,
+    };
+    match count {
+        0 => Ok(()),
+        1.. if is_inside(count - 1) && (step != 0 || count == 1) => Ok(()),
+        _ => Err(format!("from {start} by {step}, {count} times, leaves the {extent} elements")),
     }
 }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 pub(crate) use buffer::{Buffer, Elements, LINE};
 pub use layout::Layout;
+pub(crate) use layout::check_progression;
 pub use shape::Shape;
 pub use view::View;
 
@@ -61,6 +62,10 @@ impl<T: Real> Tensor<T> {
     }
 
     /// A tensor with every element the same.
+    ///
+    /// # Panics
+    /// If the shape is too large for memory; see [`Shape::checked_elements`].
+    #[track_caller]
     pub fn full(shape: impl Into<Shape>, value: T) -> Self {
         let shape = shape.into();
         let elements = vec![value; shape.elements()];
@@ -68,16 +73,28 @@ impl<T: Real> Tensor<T> {
     }
 
     /// A tensor of zeros.
+    ///
+    /// # Panics
+    /// As [`full`](Self::full).
+    #[track_caller]
     pub fn zeros(shape: impl Into<Shape>) -> Self {
         Self::full(shape, T::zero())
     }
 
     /// A tensor of ones.
+    ///
+    /// # Panics
+    /// As [`full`](Self::full).
+    #[track_caller]
     pub fn ones(shape: impl Into<Shape>) -> Self {
         Self::full(shape, T::one())
     }
 
     /// A tensor whose elements `f` gives one after another in row-major order.
+    ///
+    /// # Panics
+    /// As [`full`](Self::full).
+    #[track_caller]
     pub fn from_fn(shape: impl Into<Shape>, f: impl FnMut(usize) -> T) -> Self {
         let shape = shape.into();
         let elements = (0..shape.elements()).map(f).collect();
@@ -102,7 +119,7 @@ impl<T: Real> Tensor<T> {
     /// The number of elements.
     #[inline]
     pub fn len(&self) -> usize {
-        self.shape().elements()
+        self.layout.elements()
     }
 
     /// Whether there is no element.
@@ -232,7 +249,8 @@ impl<T: Real> Tensor<T> {
     /// The elements stretched to a larger shape; shares the buffer.
     ///
     /// # Panics
-    /// If the shape does not [broadcast](Shape::broadcast) to the target.
+    /// If the shape does not [broadcast](Shape::broadcast) to the target, or the target is
+    /// too large for memory.
     #[track_caller]
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
@@ -248,17 +266,17 @@ impl<T: Real> Tensor<T> {
     /// negative step runs backwards. Shares the buffer.
     ///
     /// # Panics
-    /// If an element would lie outside.
+    /// If the axis does not exist, an element would lie outside, or the step of several
+    /// elements is 0.
     #[track_caller]
     pub fn slice(&self, axis: usize, start: usize, count: usize, step: isize) -> Self {
-        let extent = self.shape()[axis] as isize;
-        let last = start as isize + (count as isize - 1) * step;
-        let inside = count == 0 || ((start as isize) < extent && (0..extent).contains(&last));
-        assert!(
-            inside,
-            "slice from {start} by {step}, {count} times, leaves axis {axis} of {}",
-            self.shape()
-        );
+        let inside = self
+            .shape()
+            .check_axis(axis)
+            .and_then(|()| check_progression(start, count, step, self.shape()[axis]));
+        if let Err(reason) = inside {
+            panic!("slice: {reason} of axis {axis} of {}", self.shape());
+        }
         let (layout, moved) = self.layout.sliced(axis, start, count, step);
         Self { offset: (self.offset as isize + moved) as usize, layout, ..self.clone() }
     }

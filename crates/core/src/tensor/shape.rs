@@ -1,4 +1,9 @@
 //! The extents of a tensor, and the one place that knows how shapes broadcast.
+//!
+//! A shape is a list of numbers and may say anything. What has elements is made of a shape
+//! whose elements were counted, and counting refuses a shape that is too large for memory
+//! ([`Shape::checked_elements`]). So no product of extents of a tensor wraps around, and
+//! unsafe code may rely on it.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -47,10 +52,62 @@ impl Shape {
         }
     }
 
+    /// The most elements of a tensor: `isize::MAX` bytes of `f64`.
+    pub(crate) const MOST_ELEMENTS: usize = isize::MAX as usize / size_of::<f64>();
+
     /// The number of elements: the product of the extents, 1 for a scalar.
+    ///
+    /// # Panics
+    /// If the shape is too large for memory; see
+    /// [`checked_elements`](Self::checked_elements).
     #[inline]
+    #[track_caller]
     pub fn elements(&self) -> usize {
-        self.0.iter().product()
+        match self.checked_elements() {
+            Some(elements) => elements,
+            None => self.refuse(),
+        }
+    }
+
+    /// The number of elements, or `None` if the shape is too large: the extents that are
+    /// not 0 may have a product of `isize::MAX / 8` at most, whether another one is 0 or not.
+    ///
+    /// ```
+    /// use wengert_core::Shape;
+    ///
+    /// assert_eq!(Shape::from([2, 0, 3]).checked_elements(), Some(0));
+    /// assert_eq!(Shape::from([1 << 40, 1 << 40]).checked_elements(), None);
+    /// assert_eq!(Shape::from([0, 1 << 40, 1 << 40]).checked_elements(), None);
+    /// ```
+    #[inline]
+    pub fn checked_elements(&self) -> Option<usize> {
+        // Extents of 0 count as 1 here, since strides are products of some extents only.
+        let mut room = 1_usize;
+        let mut is_empty = false;
+        for &extent in self.iter() {
+            is_empty |= extent == 0;
+            room = room.checked_mul(extent.max(1))?;
+        }
+        (room <= Self::MOST_ELEMENTS).then_some(if is_empty { 0 } else { room })
+    }
+
+    /// That memory could hold the elements.
+    ///
+    /// # Errors
+    /// A sentence that names the shape and the limit.
+    pub(crate) fn check_elements(&self) -> Result<(), String> {
+        self.checked_elements().map(|_| ()).ok_or_else(|| {
+            format!(
+                "a shape of {self} is too large: the extents that are not 0 have a product of more than {}",
+                Self::MOST_ELEMENTS
+            )
+        })
+    }
+
+    #[cold]
+    #[track_caller]
+    fn refuse(&self) -> ! {
+        panic!("{}", self.check_elements().expect_err("it was not counted"))
     }
 
     /// The shape that two operands take together, or `None` if they do not

@@ -102,6 +102,9 @@ impl<'t, T: Real> Var<'t, T> {
     /// assert_eq!(y.shape()[..], [2, 4]);
     /// assert_eq!(y.value().to_vec(), [1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0]);
     /// ```
+    ///
+    /// # Panics
+    /// If the result is too large for memory.
     #[track_caller]
     pub fn tile(self, times: impl Into<Shape>) -> Self {
         let (times, shape) = (times.into(), self.shape());
@@ -116,7 +119,8 @@ impl<'t, T: Real> Var<'t, T> {
                 .flat_map(|axis| [if copies { at(&times, axis) } else { 1 }, at(&shape, axis)])
                 .collect()
         };
-        let joined: Shape = (0..rank).map(|axis| at(&times, axis) * at(&shape, axis)).collect();
+        let joined: Shape =
+            (0..rank).map(|axis| at(&times, axis).saturating_mul(at(&shape, axis))).collect();
         self.reshape(pairs(false)).broadcast_to(pairs(true)).reshape(joined)
     }
 
@@ -130,7 +134,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// ```
     ///
     /// # Panics
-    /// If the axis does not exist.
+    /// If the axis does not exist, or the result is too large for memory.
     #[track_caller]
     pub fn repeat(self, axis: isize, times: usize) -> Self {
         let shape = self.shape();
@@ -156,7 +160,8 @@ impl<'t, T: Real> Var<'t, T> {
     pub fn split(self, axis: isize, sizes: &[usize]) -> Vec<Self> {
         let own = self.resolve_axis("split", axis, self.rank());
         assert!(
-            sizes.iter().sum::<usize>() == self.shape()[own],
+            sizes.iter().try_fold(0_usize, |sum, &size| sum.checked_add(size))
+                == Some(self.shape()[own]),
             "split: parts of {sizes:?} do not make up axis {axis}\n  operand: {}",
             self.describe()
         );
@@ -218,7 +223,7 @@ impl<'t, T: Real> Var<'t, T> {
             Ok(right) => (right, n.min(m.saturating_sub(right))),
             Err(_) => {
                 let down = offset.unsigned_abs();
-                (down * m, m.min(n.saturating_sub(down)))
+                (down.saturating_mul(m), m.min(n.saturating_sub(down)))
             }
         };
         let along = Slice { axis: rank - 2, start, count, step: m as isize + 1 };
@@ -237,16 +242,20 @@ impl<'t, T: Real> Var<'t, T> {
     /// ```
     ///
     /// # Panics
-    /// If the variable is a scalar.
+    /// If the variable is a scalar, or the result is too large for memory.
     #[track_caller]
     pub fn diag_embed(self, offset: isize) -> Self {
         let shape = self.shape();
         let last = self.resolve_axis("diag_embed", -1, shape.rank());
         let beside = offset.unsigned_abs();
-        let size = shape[last] + beside;
+        let size = shape[last].saturating_add(beside);
+        let matrices = shape.with_axis(last, size).inserting(last, size);
+        if let Err(reason) = matrices.check_elements() {
+            panic!("diag_embed: {reason}\n  operand: {}", self.describe());
+        }
         let start = if offset < 0 { beside * size } else { beside };
         let spread = Pad { axis: last, start, step: size as isize + 1, extent: size * size };
-        self.apply(spread).reshape(shape.with_axis(last, size).inserting(last, size))
+        self.apply(spread).reshape(matrices)
     }
 
     /// The sum of the main diagonal of each matrix of the last two axes.

@@ -13,7 +13,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// [`Shape::broadcast`].
     ///
     /// # Panics
-    /// If the shapes do not fit.
+    /// If the shapes do not fit, or the larger one is too large for memory.
     #[track_caller]
     pub fn broadcast_to(self, shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
@@ -141,11 +141,11 @@ impl<'t, T: Real> Var<'t, T> {
         let axis = self.resolve_axis("slice", axis, shape.rank());
         let low = match range.start_bound() {
             Bound::Included(&start) => start,
-            Bound::Excluded(&start) => start + 1,
+            Bound::Excluded(&start) => start.saturating_add(1),
             Bound::Unbounded => 0,
         };
         let high = match range.end_bound() {
-            Bound::Included(&end) => end + 1,
+            Bound::Included(&end) => end.saturating_add(1),
             Bound::Excluded(&end) => end,
             Bound::Unbounded => shape[axis],
         };
@@ -157,12 +157,13 @@ impl<'t, T: Real> Var<'t, T> {
     /// Zeros before and after the elements along an axis.
     ///
     /// # Panics
-    /// If the axis does not exist.
+    /// If the axis does not exist, or the result is too large for memory.
     #[track_caller]
     pub fn pad(self, axis: isize, before: usize, after: usize) -> Self {
         let shape = self.shape();
         let axis = self.resolve_axis("pad", axis, shape.rank());
-        self.apply(Pad { axis, start: before, step: 1, extent: before + shape[axis] + after })
+        let extent = shape[axis].saturating_add(before).saturating_add(after);
+        self.apply(Pad { axis, start: before, step: 1, extent })
     }
 
     /// The elements at given positions along an axis, which may repeat.

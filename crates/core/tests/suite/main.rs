@@ -28,6 +28,7 @@ mod random;
 mod random_tapes;
 mod recordings;
 mod shared;
+mod sizes;
 mod sparse;
 mod sums;
 mod table;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use wengert_core::{Real, Tensor};
+use wengert_core::{Real, Shape, Tensor};
 
 use crate::FileError;
 use crate::file::Source;
@@ -43,7 +43,7 @@ macro_rules! big_endian {
 /// extents say.
 pub fn read_idx<T: Real>(path: impl AsRef<Path>) -> Result<Tensor<T>, FileError> {
     let (mut source, kind, shape) = open(path.as_ref())?;
-    let bytes = shape.iter().try_fold(kind.bytes, |bytes, &extent| bytes.checked_mul(extent));
+    let bytes = shape.checked_elements().and_then(|elements| elements.checked_mul(kind.bytes));
     let Some(bytes) = bytes else {
         return Err(source.error("extents of a file", format!("the extents {shape:?}")));
     };
@@ -81,7 +81,7 @@ pub fn read_idx_labels(path: impl AsRef<Path>, classes: usize) -> Result<Vec<usi
 }
 
 /// Reads the head of a file.
-fn open(path: &Path) -> Result<(Source, Kind, Vec<usize>), FileError> {
+fn open(path: &Path) -> Result<(Source, Kind, Shape), FileError> {
     let mut source = Source::open(path)?;
     let [zero, null, kind, rank] = source.array("an IDX file's first number")?;
     if (zero, null) != (0, 0) {

@@ -1,7 +1,7 @@
 //! Numbers as they stand in files of weights: a kind, a shape, and bytes, the lowest
 //! first.
 
-use wengert_core::{Real, Tensor};
+use wengert_core::{Real, Shape, Tensor};
 
 /// How a number is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Kind {
 
     /// The bytes of numbers of a shape, if memory could hold them.
     pub(crate) fn bytes_of(self, shape: &[usize]) -> Option<usize> {
-        shape.iter().try_fold(self.bytes(), |bytes, &extent| bytes.checked_mul(extent))
+        Shape::from(shape).checked_elements()?.checked_mul(self.bytes())
     }
 
     /// The number in some bytes, as near as double precision comes.

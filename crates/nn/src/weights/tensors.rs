@@ -44,7 +44,12 @@ pub(crate) fn read_safetensors(source: &Source) -> Result<Content, FileError> {
             let expected = format!("numbers of a real type in `{name}`");
             return Err(source.error_at(offset, expected, view.dtype()));
         };
-        let array = Array { kind, shape: view.shape().to_vec(), bytes: view.data().to_vec() };
+        let shape = view.shape().to_vec();
+        if kind.bytes_of(&shape).is_none() {
+            let expected = format!("extents of a tensor in `{name}`");
+            return Err(source.error_at(0, expected, format!("the extents {shape:?}")));
+        }
+        let array = Array { kind, shape, bytes: view.data().to_vec() };
         Ok((name, array))
     };
     let arrays = tensors.tensors().into_iter().map(array).collect::<Result<_, _>>()?;

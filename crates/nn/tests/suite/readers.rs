@@ -56,8 +56,7 @@ fn idx_files_that_are_wrong() {
     );
     assert_eq!(
         read(&[0, 0, 8, 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
-        "at byte 12: expected 18446744065119617025 bytes of numbers of shape [4294967295, 4294967295], \
-         found the end of the file after 0"
+        "at byte 12: expected extents of a file, found the extents [4294967295, 4294967295]"
     );
     let packed = packed(&[0; 5000]);
     let cut = read(&packed[..packed.len() / 2]);
@@ -73,6 +72,49 @@ fn idx_files_that_are_wrong() {
     );
     let missing = message(read_idx::<f32>(place("no such file")));
     assert!(missing.contains("No such file"), "{missing}");
+}
+
+/// A zip archive of one stored file.
+fn zip(name: &str, content: &[u8]) -> Vec<u8> {
+    let checksum = !content.iter().fold(u32::MAX, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
+    });
+    let size = (content.len() as u32).to_le_bytes();
+    let entry = [&checksum.to_le_bytes()[..], &size, &size, &[name.len() as u8, 0, 0, 0]].concat();
+    let local =
+        [b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0", &entry[..], name.as_bytes(), content].concat();
+    let central =
+        [b"PK\x01\x02\x14\0\x14\0\0\0\0\0\0\0\0\0", &entry[..], &[0; 14], name.as_bytes()].concat();
+    let [start, length] = [&local, &central].map(|part| (part.len() as u32).to_le_bytes());
+    [&local[..], &central, b"PK\x05\x06\0\0\0\0\x01\0\x01\0", &length, &start, &[0; 2]].concat()
+}
+
+/// Files without numbers, whose other extents have a product that wraps around: errors, and no
+/// panics of arithmetic or of the tensors that are made of them.
+#[test]
+fn extents_that_no_memory_holds() {
+    for extents in [[0, 1 << 62, 1 << 62], [1 << 62, 0, 1 << 62], [1 << 62, 1 << 62, 0_u64]] {
+        let shape = format!("{extents:?}");
+        let head = format!(r#"{{"w":{{"dtype":"F32","shape":{shape},"data_offsets":[0,0]}}}}"#);
+        let content = [&(head.len() as u64).to_le_bytes()[..], head.as_bytes()].concat();
+        let error = weights::load::<f32>(file("large.safetensors", &content)).unwrap_err();
+        assert!(error.to_string().contains("expected"), "{error}");
+        let shape = shape.replace(['[', ']'], "");
+        for order in ["True", "False"] {
+            let head =
+                format!("{{'descr': '<f4', 'fortran_order': {order}, 'shape': ({shape}), }}");
+            let magic = b"\x93NUMPY\x01\0";
+            let npy = [magic, &(head.len() as u16).to_le_bytes()[..], head.as_bytes()].concat();
+            let error = weights::load::<f32>(file("large.npz", &zip("w.npy", &npy))).unwrap_err();
+            assert!(error.to_string().contains("extents of a file"), "{error}");
+        }
+    }
+    let idx = [&[0, 0, 8, 3, 0, 0, 0, 0][..], &[0xff; 8]].concat();
+    let error = message(read_idx::<f32>(file("large.idx", &idx)));
+    assert_eq!(
+        error,
+        "at byte 16: expected extents of a file, found the extents [0, 4294967295, 4294967295]"
+    );
 }
 
 /// An image whose k-th byte is k, without the highest bits.

@@ -125,14 +125,17 @@ impl<T: Real> Matrix<'_, T> {
         if rows == 0 || columns == 0 {
             return;
         }
-        let down = (rows as isize - 1) * row_stride;
-        let across = (columns as isize - 1) * column_stride;
-        let low = self.start + down.min(0) + across.min(0);
-        let high = self.start + down.max(0) + across.max(0);
-        assert!(
-            low >= 0 && (high as usize) < self.data.len(),
-            "a matrix reaches out of its buffer"
-        );
+        // Layouts do not wrap around, but a view that an op of a user's gives may be any.
+        let range = || {
+            let down = isize::try_from(rows - 1).ok()?.checked_mul(row_stride)?;
+            let across = isize::try_from(columns - 1).ok()?.checked_mul(column_stride)?;
+            let low = self.start.checked_add(down.min(0))?.checked_add(across.min(0))?;
+            let high = self.start.checked_add(down.max(0))?.checked_add(across.max(0))?;
+            Some((low, high))
+        };
+        let is_inside =
+            range().is_some_and(|(low, high)| low >= 0 && high.unsigned_abs() < self.data.len());
+        assert!(is_inside, "a matrix reaches out of its buffer");
     }
 }
 
