@@ -79,6 +79,7 @@ impl<T: Real> Graph<T> {
                 recorded: 0,
             },
             known: IndexMap::new(),
+            views: IndexMap::new(),
         };
         let mut ids: Vec<Option<ValueId>> = vec![None; needed.len()];
         // Inputs first: they exist even where nothing needs them.
@@ -220,6 +221,10 @@ struct Builder<T: Real> {
     /// Values by what makes them equal. Ops of one type with the same arguments
     /// may still differ in their parameters, hence the list.
     known: IndexMap<Key, SmallVec<[ValueId; 1]>>,
+    /// Constants that show a short constant's memory in another order. Products take other
+    /// ways where a factor lies otherwise, and then round otherwise; so these stay the views
+    /// that they are on the tape, and are known here for what they hold.
+    views: IndexMap<ValueId, Tensor<T>>,
 }
 
 impl<T: Real> Builder<T> {
@@ -233,7 +238,7 @@ impl<T: Real> Builder<T> {
     }
 
     fn constant(&mut self, value: Tensor<T>, location: &'static Location<'static>) -> ValueId {
-        // Short values lie side by side, without gaps.
+        // Short values lie side by side without gaps, on the tape as here.
         let value = if value.len() <= SHORT { value.contiguous() } else { value };
         let shape = value.shape().clone();
         if shape.rank() > 0 {
@@ -255,7 +260,11 @@ impl<T: Real> Builder<T> {
         shape: Shape,
         location: &'static Location<'static>,
     ) -> ValueId {
-        if let Some(value) = self.folded(op.get(), &args, &shape) {
+        let view = self.constant_view(op.get(), &args);
+        let is_kept = |value: &Tensor<T>| value.len() <= SHORT && value.as_slice().is_none();
+        if !view.as_ref().is_some_and(is_kept)
+            && let Some(value) = view.clone().or_else(|| self.folded(op.get(), &args, &shape))
+        {
             return self.constant(value, location);
         }
         let known: Args<Option<T>> = args.iter().map(|&arg| self.number(arg)).collect();
@@ -274,31 +283,38 @@ impl<T: Real> Builder<T> {
         }
         let id = self.push(Source::Op(op, args), shape, location);
         self.known.entry(key).or_default().push(id);
+        if let Some(view) = view {
+            self.views.insert(id, view);
+        }
         id
+    }
+
+    /// What a constant holds.
+    fn constant_value(&self, id: ValueId) -> Option<&Tensor<T>> {
+        match &self.graph.value(id).source {
+            Source::Constant(value) => Some(value),
+            _ => self.views.get(&id),
+        }
     }
 
     /// The number that a constant is throughout.
     fn number(&self, id: ValueId) -> Option<T> {
-        match &self.graph.value(id).source {
-            Source::Constant(value) if value.parts().2.is_splat() => Some(value.view().first()),
-            _ => None,
-        }
+        let value = self.constant_value(id)?;
+        value.parts().2.is_splat().then(|| value.view().first())
+    }
+
+    /// The value of an op that only looks at a constant in another way.
+    fn constant_view(&self, op: &dyn DynOp<T>, args: &[ValueId]) -> Option<Tensor<T>> {
+        let &[arg] = args else { return None };
+        let (buffer, offset, layout) = self.constant_value(arg)?.parts();
+        let (layout, moved) = op.view(layout)?;
+        Some(Tensor::from_parts(buffer.clone(), (offset as isize + moved) as usize, layout))
     }
 
     /// The value of an op whose arguments are constants.
     fn folded(&self, op: &dyn DynOp<T>, args: &[ValueId], shape: &Shape) -> Option<Tensor<T>> {
-        let constant = |&id: &ValueId| match &self.graph.value(id).source {
-            Source::Constant(value) => Some(value),
-            _ => None,
-        };
+        let constant = |&id: &ValueId| self.constant_value(id);
         let args: Args<&Tensor<T>> = args.iter().map(constant).collect::<Option<_>>()?;
-        if let [arg] = args[..] {
-            let (buffer, offset, layout) = arg.parts();
-            if let Some((layout, moved)) = op.view(layout) {
-                let offset = (offset as isize + moved) as usize;
-                return Some(Tensor::from_parts(buffer.clone(), offset, layout));
-            }
-        }
         let views: Args<View<'_, T>> = args.iter().map(|arg| arg.view()).collect();
         let mut elements = vec![T::zero(); shape.elements()];
         op.eval(&views, shape, &mut elements);

@@ -279,18 +279,25 @@ impl<T: Real> Lowering<'_, T> {
                 })
                 .collect::<Option<_>>()?;
             let mut laid_out = Vec::new();
-            for (steps, (start, layout)) in operands.iter_mut().zip(stretched) {
-                *steps = match steady_step(&layout) {
-                    Some(step) => Steps::new(start, step),
-                    None => {
-                        let places = Rows::new(&layout, start).places();
+            for ((steps, (start, layout)), &arg) in operands.iter_mut().zip(stretched).zip(args) {
+                if let Some(step) = steady_step(&layout) {
+                    *steps = Steps::new(start, step);
+                    continue;
+                }
+                let place = self.memory.short.len();
+                *steps = Steps::new(place, 1);
+                let places = Rows::new(&layout, start).places();
+                match self.graph.value(self.operand(arg).root).source {
+                    // Once for all runs.
+                    Source::Constant(_) => {
+                        places.for_each(|from| self.memory.short.push(self.memory.short[from]));
+                    }
+                    _ => {
                         let from = places.map(|place| place as u32).collect();
-                        let place = self.memory.short.len();
                         self.short(shape.elements());
                         laid_out.push(LaidOut { from, start: place });
-                        Steps::new(place, 1)
                     }
-                };
+                }
             }
             let out = u32::try_from(self.short_place(id)).ok()?;
             let call = ShortCall { operands, out, len: shape.elements() as u32 };

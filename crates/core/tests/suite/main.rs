@@ -9,6 +9,7 @@ mod arrays;
 mod check;
 mod checkpoint;
 mod closed_forms;
+mod constants;
 mod convolution;
 mod custom;
 mod dimensions;
