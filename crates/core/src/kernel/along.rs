@@ -2,8 +2,13 @@
 //!
 //! Everything is seen as `[outer, axis, inner]`. Where places do not differ behind the
 //! axis, whole rows of `inner` elements are moved; otherwise one element at a time.
+//!
+//! Rows that are added at the same place are added in order. Where they are many, they are
+//! summed in double precision ([`Crowded`]): a sum of a million equal terms in single
+//! precision is wrong in its second digit.
 
 use super::contiguous;
+use super::map::add_slice;
 use super::rows::Rows;
 use crate::Real;
 use crate::tensor::{Shape, View};
@@ -24,6 +29,16 @@ fn place<T: Real>(name: &str, x: T, extent: usize) -> usize {
     index
 }
 
+/// Whether places do not differ behind the axis, so that they are places of whole rows.
+fn are_whole<T: Real>(places: View<'_, T>, axis: usize) -> bool {
+    places.shape()[axis + 1..].iter().all(|&extent| extent == 1)
+}
+
+/// The length of the rows that are moved.
+fn row_width<T: Real>(places: View<'_, T>, moved: &Shape, axis: usize) -> usize {
+    if are_whole(places, axis) { moved[axis + 1..].iter().product() } else { 1 }
+}
+
 /// Calls `visit` with each place along an axis, the first element of the rows `outer`
 /// and `moved` that it is for, and their length. `moved` has a row for each place.
 fn for_each_place<T: Real>(
@@ -36,8 +51,7 @@ fn for_each_place<T: Real>(
 ) {
     let inner: usize = moved[axis + 1..].iter().product();
     let count = moved[axis];
-    let is_whole = places.shape()[axis + 1..].iter().all(|&extent| extent == 1);
-    if is_whole {
+    if are_whole(places, axis) {
         let lead: Shape = moved[..=axis].into();
         let layout = places.layout().leading(moved.rank() - axis - 1).broadcast_to(&lead);
         for (outer, row) in Rows::new(&layout, places.offset()).enumerate() {
@@ -87,9 +101,61 @@ pub(crate) fn take<T: Real>(places: View<'_, T>, x: View<'_, T>, axis: usize, ou
     );
 }
 
-/// Adds the elements of `u` at places along an axis of zeros.
-pub(crate) fn scatter<T: Real>(
-    places: View<'_, T>,
+/// The most rows that are added at one place in their own precision.
+const FEW: usize = 512;
+
+/// Sums in double precision, for the rows of a result to which more than [`FEW`] are added.
+struct Crowded {
+    /// For each row of the result, the number of its sum and 1, or 0 if it has none.
+    numbers: Vec<u32>,
+    sums: Vec<f64>,
+    width: usize,
+}
+
+impl Crowded {
+    /// For so many `rows` of `width` elements each, from what `count` calls with the row that
+    /// each term is added to. `None` if no row is crowded.
+    fn new(rows: usize, width: usize, count: impl FnOnce(&mut dyn FnMut(usize))) -> Option<Self> {
+        let mut numbers = vec![0_u32; rows];
+        let mut are_crowded = false;
+        count(&mut |row| {
+            numbers[row] = numbers[row].saturating_add(1);
+            are_crowded |= numbers[row] as usize > FEW;
+        });
+        if !are_crowded {
+            return None;
+        }
+        let mut crowded = 0;
+        for number in &mut numbers {
+            let is_crowded = *number as usize > FEW;
+            crowded += u32::from(is_crowded);
+            *number = if is_crowded { crowded } else { 0 };
+        }
+        Some(Self { numbers, sums: vec![0.0; crowded as usize * width], width })
+    }
+
+    /// The sum of a crowded row.
+    #[inline]
+    fn sum(&mut self, row: usize) -> Option<&mut [f64]> {
+        let number = (self.numbers[row] as usize).checked_sub(1)?;
+        Some(&mut self.sums[number * self.width..][..self.width])
+    }
+
+    /// Writes the sums to their rows of the result, and begins again.
+    fn write<T: Real>(&mut self, out: &mut [T]) {
+        for (row, &number) in self.numbers.iter().enumerate().filter(|&(_, &number)| number > 0) {
+            let sums = &mut self.sums[(number as usize - 1) * self.width..][..self.width];
+            for (y, sum) in out[row * self.width..][..self.width].iter_mut().zip(sums) {
+                *y = T::from_f64(std::mem::take(sum));
+            }
+        }
+    }
+}
+
+/// Adds the elements of `u` at the `places` along an axis of `extent` zeros. The places are
+/// below the extent.
+pub(crate) fn scatter_at<T: Real>(
+    places: &[usize],
     u: View<'_, T>,
     axis: usize,
     extent: usize,
@@ -99,11 +165,63 @@ pub(crate) fn scatter<T: Real>(
     if u.is_empty() {
         return;
     }
-    let elements = contiguous(u);
-    for_each_place("scatter_along_axis", places, u.shape(), axis, extent, |to, from, width| {
-        match width {
-            1 => out[to] += elements[from],
-            _ => super::map::add_slice(&mut out[to..to + width], &elements[from..from + width]),
+    let inner: usize = u.shape()[axis + 1..].iter().product();
+    let mut crowded = (size_of::<T>() < size_of::<f64>() && places.len() > FEW)
+        .then(|| Crowded::new(extent, inner, |add| places.iter().for_each(|&place| add(place))))
+        .flatten();
+    let mut elements = u.iter();
+    for out in out.chunks_exact_mut(extent * inner) {
+        for &place in places {
+            let terms = elements.by_ref().take(inner);
+            match crowded.as_mut().and_then(|crowded| crowded.sum(place)) {
+                Some(sums) => sums.iter_mut().zip(terms).for_each(|(sum, x)| *sum += x.as_f64()),
+                None => {
+                    let row = &mut out[place * inner..(place + 1) * inner];
+                    row.iter_mut().zip(terms).for_each(|(sum, x)| *sum += x);
+                }
+            }
         }
-    });
+        if let Some(crowded) = &mut crowded {
+            crowded.write(out);
+        }
+    }
+}
+
+/// Adds the elements of `u` at places along an axis of zeros.
+pub(crate) fn scatter<T: Real>(
+    places: View<'_, T>,
+    u: View<'_, T>,
+    axis: usize,
+    extent: usize,
+    out: &mut [T],
+) {
+    const NAME: &str = "scatter_along_axis";
+    out.fill(T::zero());
+    if u.is_empty() {
+        return;
+    }
+    let elements = contiguous(u);
+    let each = |visit: &mut dyn FnMut(usize, usize, usize)| {
+        for_each_place(NAME, places, u.shape(), axis, extent, visit);
+    };
+    let may_crowd = size_of::<T>() < size_of::<f64>() && u.shape()[axis] > FEW;
+    let width = row_width(places, u.shape(), axis);
+    let mut crowded = may_crowd
+        .then(|| {
+            Crowded::new(out.len() / width, width, |add| each(&mut |to, _, _| add(to / width)))
+        })
+        .flatten();
+    each(
+        &mut |to, from, width| match crowded.as_mut().and_then(|crowded| crowded.sum(to / width)) {
+            Some(sums) => {
+                let terms = &elements[from..from + width];
+                sums.iter_mut().zip(terms).for_each(|(sum, x)| *sum += x.as_f64());
+            }
+            None if width == 1 => out[to] += elements[from],
+            None => add_slice(&mut out[to..to + width], &elements[from..from + width]),
+        },
+    );
+    if let Some(crowded) = &mut crowded {
+        crowded.write(out);
+    }
 }

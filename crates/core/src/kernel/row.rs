@@ -94,17 +94,18 @@ pub(crate) fn log_softmax_adjoint<T: Real>(y: &[T], c: &[T], out: &mut [T]) {
     );
 }
 
-/// The product of all elements.
+/// The product of all elements, in double precision: rounding errors of many factors add up.
 pub(crate) fn product<T: Real>(x: &[T]) -> T {
     // Products kept side by side, so that multiplications overlap.
-    let mut lanes = [T::one(); 8];
+    let mut lanes = [1.0; 8];
     let (chunks, rest) = x.as_chunks::<8>();
     for chunk in chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane *= x;
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane *= x.as_f64();
         }
     }
-    lanes.iter().chain(rest).fold(T::one(), |product, &x| product * x)
+    let product: f64 = lanes.iter().product();
+    T::from_f64(rest.iter().fold(product, |product, x| product * x.as_f64()))
 }
 
 /// The Euclidean norm.

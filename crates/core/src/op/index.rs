@@ -6,6 +6,7 @@ use super::dependence::transposed;
 use super::{
     Cost, Dependence, Domain, Formula, Linear, Samples, ShapeClass, Shapes, Stacked, operands,
 };
+use crate::kernel::along::scatter_at;
 use crate::tensor::{Shape, View};
 use crate::{Real, Var};
 
@@ -124,20 +125,7 @@ impl Linear for ScatterAdd {
     }
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
-        out.fill(T::zero());
-        let x = args[0];
-        if x.is_empty() {
-            return;
-        }
-        let inner: usize = x.shape()[self.axis + 1..].iter().product();
-        let mut elements = x.iter();
-        for out in out.chunks_exact_mut(self.extent * inner) {
-            for &index in &*self.indices {
-                for y in &mut out[index * inner..(index + 1) * inner] {
-                    *y += elements.next().expect("as many elements as the shape has");
-                }
-            }
-        }
+        scatter_at(&self.indices, args[0], self.axis, self.extent, out);
     }
 
     fn transpose<'t, T: Real>(

@@ -210,7 +210,7 @@ impl<'t, T: Real> Var<'t, T> {
 
     /// The median over some axes, which disappear: of an even number of elements
     /// the mean of the two in the middle, as in NumPy. (PyTorch takes the lower of
-    /// the two.)
+    /// the two.) Where one of the elements is NaN, so is the result.
     ///
     /// ```
     /// # use wengert_core::Tape;
@@ -229,7 +229,7 @@ impl<'t, T: Real> Var<'t, T> {
 
     /// The number that a part `q` of the elements over some axes lies below; the
     /// axes disappear. Between two elements it is interpolated linearly, as in NumPy
-    /// and PyTorch. NaN counts as the largest element.
+    /// and PyTorch. Where one of the elements is NaN, so is the result.
     ///
     /// # Panics
     /// If an axis does not exist or is named twice, there are no elements, or `q`
@@ -245,7 +245,10 @@ impl<'t, T: Real> Var<'t, T> {
         let place = q * (count - 1) as f64;
         let (low, high) = (place.floor() as usize, place.ceil() as usize);
         let places = rows.apply(ArgSort { descending: false, count: high + 1 });
-        let ends = places.slice(-1, low..=high);
+        // A NaN sorts last, and is the value of a row that has one.
+        let largest = rows.apply(ArgSort { descending: true, count: 1 });
+        let value = self.tape().apply(TakeAlong { axis: last }, &[largest, rows]);
+        let ends = value.equal(value).select(places.slice(-1, low..=high), largest);
         let ends = self.tape().apply(TakeAlong { axis: last }, &[ends, rows]);
         let lower = ends.slice(-1, ..1).squeeze(-1);
         if low == high {

@@ -13,10 +13,14 @@ use pulp::{Simd, WithSimd};
 use super::Geometry;
 use super::phase::{Phase, Reading};
 use super::planes::{self, Planes};
-use super::tile::{MOST, Tile, VECTORS, load, vector_width, width};
+use super::tile::{MOST, Tile, VECTORS, load, narrow, vector_width, widen, width};
 use crate::Real;
 use crate::kernel::simd::Aligned;
 use crate::kernel::{ARCH, threads};
+
+/// The most terms that are summed up in registers, unless they are one run; those sums are added
+/// in double precision.
+const MOST_TERMS: usize = 2048;
 
 /// Extents of a source, of a result, and of what lies between.
 #[derive(Clone, Copy, Debug)]
@@ -251,6 +255,8 @@ impl<T: Real> Multiply<'_, T> {
         let length = scan.length;
         let depth = scan.runs.len() * length;
         let mut sums = [[T::zero(); MOST]; ROWS];
+        let mut wide_sums = [[0.0; MOST]; ROWS];
+        let together = (MOST_TERMS / length).max(1);
         // Some tiles at a time, so that their pixels are still near when the weights
         // of the next features come.
         for targets in targets.chunks(16 * ROWS) {
@@ -266,7 +272,13 @@ impl<T: Real> Multiply<'_, T> {
                         });
                     let starts: [usize; ROWS] = std::array::from_fn(|row| target(row).start);
                     let mut tile = Tile::<T, S, ROWS>::zeros(simd);
-                    for (run, panel) in scan.runs.iter().zip(panel.chunks_exact(length * width)) {
+                    let runs = scan.runs.iter().zip(panel.chunks_exact(length * width));
+                    for (number, (run, panel)) in runs.enumerate() {
+                        if number > 0 && number % together == 0 {
+                            tile.store(MOST, sums.as_flattened_mut());
+                            widen(&sums, &mut wide_sums);
+                            tile = Tile::zeros(simd);
+                        }
                         // Above and below the source there is nothing to add.
                         if last_line + run.lines < scan.lines.start
                             || first_line + run.lines >= scan.lines.end
@@ -279,6 +291,10 @@ impl<T: Real> Multiply<'_, T> {
                         });
                     }
                     tile.store(MOST, sums.as_flattened_mut());
+                    if scan.runs.len() > together {
+                        widen(&sums, &mut wide_sums);
+                        narrow(&mut wide_sums, &mut sums);
+                    }
                     write(&sums, targets, area, features, &mut result[first * area..]);
                 }
             }

@@ -21,12 +21,15 @@ mod tile;
 mod weights;
 mod winograd;
 
+use smallvec::SmallVec;
+
 use correlate::{Extents, correlate};
 use phase::Reading;
 use winograd::Patches;
 
+use super::reduce::largest_of;
 use super::window::Slide;
-use super::{contiguous, vectorised};
+use super::{contiguous, dispatched, vectorised};
 use crate::Real;
 use crate::tensor::View;
 
@@ -95,7 +98,7 @@ pub(crate) fn transpose<T: Real>(geometry: &Geometry, y: View<'_, T>, w: View<'_
 fn either_way<T: Real>(
     extents: &Extents,
     patches: Option<Patches>,
-    readings: impl FnOnce() -> [Reading; 2],
+    readings: impl Fn() -> [Reading; 2],
     [source, weights]: [View<'_, T>; 2],
     result: &mut [T],
 ) {
@@ -103,13 +106,26 @@ fn either_way<T: Real>(
         return result.fill(T::zero());
     }
     let (source, weights) = (contiguous(source), contiguous(weights));
-    if let Some(patches) = patches {
+    let [from, to] = extents.image().map(|size| size * extents.groups);
+    let patches = patches.filter(|_| is_even(&weights));
+    // By patches as many images as can be, and directly the others, each for itself.
+    let by_patches: Vec<bool> =
+        source.chunks_exact(from).map(|image| patches.is_some() && is_even(image)).collect();
+    if let Some(patches) = patches
+        && by_patches.contains(&true)
+    {
         winograd::correlate(extents, &patches, &source, &weights, result);
-        if are_finite(result) {
-            return;
-        }
     }
-    correlate(extents, readings(), &source, &weights, result);
+    let images = source.chunks_exact(from).zip(result.chunks_exact_mut(to));
+    if by_patches.contains(&true) {
+        for (is_by_patches, (source, result)) in by_patches.into_iter().zip(images) {
+            if !(is_by_patches && are_finite(result)) {
+                correlate(extents, readings(), source, &weights, result);
+            }
+        }
+    } else {
+        correlate(extents, readings(), &source, &weights, result);
+    }
 }
 
 /// Writes to `w` the sum over images of the products of `y` with what the windows
@@ -119,13 +135,54 @@ pub(crate) fn weights<T: Real>(geometry: &Geometry, x: View<'_, T>, y: View<'_, 
         return w.fill(T::zero());
     }
     let (x, y) = (contiguous(x), contiguous(y));
-    if let Some(patches) = Patches::of_input(geometry) {
+    let [from, to] = [geometry.input(), geometry.output()].map(|size| size * geometry.groups);
+    let are_even = || x.chunks_exact(from).all(is_even) && y.chunks_exact(to).all(is_even);
+    if let Some(patches) = Patches::of_input(geometry).filter(|_| are_even()) {
         winograd::accumulate(geometry, &patches, &x, &y, w);
         if are_finite(w) {
             return;
         }
     }
     weights::accumulate(geometry, &x, &y, w);
+}
+
+/// Sizes that are compared with the largest: of the largest of as many numbers.
+const PART: usize = 16;
+/// One in so many of those sizes, at least, is no rounding error beside the largest.
+const FEWEST: usize = 4;
+
+/// Whether numbers have so similar sizes that they may be convolved by patches.
+///
+/// By patches, errors are in proportion to the largest number that a patch reads, whether a
+/// result's own window holds it or not: about 16 roundings of it, times the sum of the sizes of
+/// the weights. Here, one in [`FEWEST`] parts of [`PART`] numbers has one that is at least 4 square
+/// roots of the precision times the largest of all. So half of the digits are right of a result
+/// that is made of numbers of such a size.
+fn is_even<T: Real>(numbers: &[T]) -> bool {
+    let larger = |a: T, b: T| if b > a { b } else { a };
+    let mut sizes: SmallVec<[T; 512]> = SmallVec::new();
+    dispatched(
+        #[inline(always)]
+        || {
+            for numbers in numbers.chunks(PART * PART) {
+                let mut largest = [T::zero(); PART];
+                let (rows, rest) = numbers.as_chunks::<PART>();
+                for row in rows {
+                    for (largest, x) in largest.iter_mut().zip(row) {
+                        *largest = larger(*largest, x.abs());
+                    }
+                }
+                for (largest, x) in largest.iter_mut().zip(rest) {
+                    *largest = larger(*largest, x.abs());
+                }
+                sizes.extend_from_slice(&largest[..numbers.len().min(PART)]);
+            }
+            let precision = T::from_f64(T::epsilon().as_f64().sqrt() * 4.0);
+            let least = precision * largest_of(&sizes, T::zero(), |x| x);
+            let large: usize = sizes.iter().map(|&size| usize::from(size >= least)).sum();
+            large * FEWEST >= sizes.len()
+        },
+    )
 }
 
 /// Whether no result is infinite or NaN. By patches, one such operand reaches results

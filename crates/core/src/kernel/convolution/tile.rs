@@ -113,6 +113,28 @@ impl<T: Real, S: Simd, const ROWS: usize> Tile<T, S, ROWS> {
     }
 }
 
+/// Adds sums to those in double precision.
+#[inline(always)]
+pub(super) fn widen<T: Real, const ROWS: usize>(
+    sums: &[[T; MOST]; ROWS],
+    wide: &mut [[f64; MOST]; ROWS],
+) {
+    for (wide, sum) in wide.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+        *wide += sum.as_f64();
+    }
+}
+
+/// Writes sums in double precision to others, and begins again with zeros.
+#[inline(always)]
+pub(super) fn narrow<T: Real, const ROWS: usize>(
+    wide: &mut [[f64; MOST]; ROWS],
+    sums: &mut [[T; MOST]; ROWS],
+) {
+    for (sum, wide) in sums.as_flattened_mut().iter_mut().zip(wide.as_flattened_mut()) {
+        *sum = T::from_f64(std::mem::take(wide));
+    }
+}
+
 /// Vectors of the elements at the beginning of a slice.
 #[inline(always)]
 pub(super) fn load<T: Real, S: Simd, const COUNT: usize>(xs: &[T]) -> [T::Vector<S>; COUNT] {

@@ -13,15 +13,20 @@ use pulp::{Simd, WithSimd};
 use super::Geometry;
 use super::phase::Reading;
 use super::planes::{self, Planes};
-use super::tile::{MOST, Tile, VECTORS, load_one, width};
+use super::tile::{MOST, Tile, VECTORS, load_one, narrow, widen, width};
 use crate::Real;
+use crate::kernel::map::add_slice;
 use crate::kernel::simd::lanes;
 use crate::kernel::{ARCH, threads};
 
 /// Images that are summed before they are added to the others.
 const CHUNK: usize = 8;
+/// The most chunks that are added up one after the other; those sums are then added.
+const MOST_CHUNKS: usize = 64;
 /// Positions, of some images if need be, that outweigh the adding up of a tile.
 const ENOUGH: usize = 512;
+/// The most positions that are summed up in registers; those sums are added in double precision.
+const MOST_POSITIONS: usize = 512;
 
 /// Writes the sum of the products of all images to `out`.
 pub(super) fn accumulate<T: Real>(geometry: &Geometry, x: &[T], y: &[T], out: &mut [T]) {
@@ -60,7 +65,7 @@ pub(super) fn accumulate<T: Real>(geometry: &Geometry, x: &[T], y: &[T], out: &m
 
 /// Sums of so many numbers over images: `participant` makes, for a thread, what adds
 /// the products of images of `x` and of `y` to sums, for so many images `together` or
-/// fewer. Then `add` gets the sums of one chunk of images after the other.
+/// fewer. Then `add` gets the sums of one chunk of images after the other, or of some.
 pub(super) fn over_images<T: Real, F: FnMut(&[T], &[T], &mut [T])>(
     geometry: &Geometry,
     [x, y]: [&[T]; 2],
@@ -75,7 +80,10 @@ pub(super) fn over_images<T: Real, F: FnMut(&[T], &[T], &mut [T])>(
     let work = geometry.work::<T>();
     let rounds = chunks.len().div_ceil(threads::pieces(work));
     let round = chunks.len().div_ceil(rounds);
+    let count = chunks.len();
     let mut sums = vec![T::zero(); round * size];
+    let mut part = vec![T::zero(); if chunks.len() > MOST_CHUNKS { size } else { 0 }];
+    let mut done = 0;
     for chunks in chunks.chunks(round) {
         let work = work * chunks.len() * CHUNK / geometry.images.max(CHUNK);
         let tasks = chunks.iter().zip(sums.chunks_exact_mut(size));
@@ -89,7 +97,16 @@ pub(super) fn over_images<T: Real, F: FnMut(&[T], &[T], &mut [T])>(
             }
         });
         for sums in sums.chunks_exact(size).take(chunks.len()) {
-            add(sums);
+            if part.is_empty() {
+                add(sums);
+                continue;
+            }
+            add_slice(&mut part, sums);
+            done += 1;
+            if done % MOST_CHUNKS == 0 || done == count {
+                add(&part);
+                part.fill(T::zero());
+            }
         }
     }
 }
@@ -186,6 +203,7 @@ impl<T: Real> Multiply<'_, T> {
         let Self { geometry, plan, pixels, image, y, sums } = self;
         let (taps, positions) = (geometry.taps(), geometry.positions());
         let mut tile_sums = [[T::zero(); MOST]; ROWS];
+        let mut wide_sums = [[0.0; MOST]; ROWS];
         for first in (0..geometry.features).step_by(ROWS) {
             for columns in plan.columns.chunks(VECTORS) {
                 // Columns beyond the last one repeat it.
@@ -201,11 +219,23 @@ impl<T: Real> Multiply<'_, T> {
                         &y[feature * positions..][inside.clone()]
                     });
                     let columns = starts.map(|start| &pixels[number * image + start..]);
-                    tile.add(simd, offsets.len(), rows, |k| {
-                        columns.map(|column| load_one::<T, S>(&column[offsets[k]..]))
-                    });
+                    for (part, offsets) in offsets.chunks(MOST_POSITIONS).enumerate() {
+                        if part > 0 {
+                            tile.store(MOST, tile_sums.as_flattened_mut());
+                            widen(&tile_sums, &mut wide_sums);
+                            tile = Tile::zeros(simd);
+                        }
+                        let rows = rows.map(|row| &row[part * MOST_POSITIONS..]);
+                        tile.add(simd, offsets.len(), rows, |k| {
+                            columns.map(|column| load_one::<T, S>(&column[offsets[k]..]))
+                        });
+                    }
                 }
                 tile.store(MOST, tile_sums.as_flattened_mut());
+                if offsets.len() > MOST_POSITIONS {
+                    widen(&tile_sums, &mut wide_sums);
+                    narrow(&mut wide_sums, &mut tile_sums);
+                }
                 let rows = sums.chunks_exact_mut(taps).skip(first);
                 for (row, tile) in rows.zip(&tile_sums) {
                     for (column, tile) in columns.iter().zip(tile.chunks_exact(lanes::<T, S>())) {

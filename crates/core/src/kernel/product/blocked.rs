@@ -87,13 +87,13 @@ thread_local! {
 
 /// Parts of almost the same length, as few as a largest length allows.
 #[derive(Clone, Copy)]
-struct Parts {
+pub(super) struct Parts {
     whole: usize,
     count: usize,
 }
 
 impl Parts {
-    fn of(whole: usize, largest: usize) -> Self {
+    pub(super) fn of(whole: usize, largest: usize) -> Self {
         Self { whole, count: whole.div_ceil(largest) }
     }
 
@@ -103,7 +103,7 @@ impl Parts {
         (part * len + part.min(longer), len + usize::from(part < longer))
     }
 
-    fn iter(self) -> impl Iterator<Item = (usize, usize)> {
+    pub(super) fn iter(self) -> impl Iterator<Item = (usize, usize)> {
         (0..self.count).map(move |part| self.get(part))
     }
 }

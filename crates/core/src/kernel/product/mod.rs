@@ -20,7 +20,7 @@ use std::ops::Range;
 use gemm_common::Parallelism;
 use smallvec::SmallVec;
 
-use blocked::Lines;
+use blocked::{Lines, Parts};
 pub(crate) use micro::{Micro, doubles, singles};
 pub(crate) use tiny::ShortProduct;
 
@@ -118,6 +118,18 @@ struct Matrix<'a, T> {
 }
 
 impl<T: Real> Matrix<'_, T> {
+    /// The columns from `first` on.
+    fn columns(self, first: usize, columns: usize) -> Self {
+        let start = self.start + first as isize * self.factor.column_stride;
+        Self { start, factor: Factor { columns, ..self.factor }, ..self }
+    }
+
+    /// The rows from `first` on.
+    fn rows(self, first: usize, rows: usize) -> Self {
+        let start = self.start + first as isize * self.factor.row_stride;
+        Self { start, factor: Factor { rows, ..self.factor }, ..self }
+    }
+
     /// Panics if an element lies outside the buffer: what makes the call of
     /// `gemm` below sound.
     fn check(&self) {
@@ -188,8 +200,36 @@ enum Before {
     AddedTo,
 }
 
+/// The most terms of which a product is one sum: the products of more are added in double
+/// precision, part by part. In a part, sums of [`blocked`]'s depth are added one to the other.
+const LONG: usize = 1 << 14;
+/// The same for the library's kernels, which add term by term.
+const LONG_FOR_LIBRARY: usize = 1 << 11;
+
 /// Writes `a b` to `out`, row-major, or adds it.
 fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
+    let terms = a.factor.columns;
+    if terms <= LONG_FOR_LIBRARY || b.factor.rows != terms {
+        return short_product(a, b, out, before);
+    }
+    let most = if is_for_library(&a.factor, &b.factor) { LONG_FOR_LIBRARY } else { LONG };
+    if terms <= most {
+        return short_product(a, b, out, before);
+    }
+    let mut sums: SmallVec<[f64; 64]> = match before {
+        Before::Overwritten => SmallVec::from_elem(0.0, out.len()),
+        Before::AddedTo => out.iter().map(|x| x.as_f64()).collect(),
+    };
+    for (first, terms) in Parts::of(terms, most).iter() {
+        let (a, b) = (a.columns(first, terms), b.rows(first, terms));
+        short_product(a, b, out, Before::Overwritten);
+        sums.iter_mut().zip(&*out).for_each(|(sum, x)| *sum += x.as_f64());
+    }
+    out.iter_mut().zip(&sums).for_each(|(x, &sum)| *x = T::from_f64(sum));
+}
+
+/// The same, whose terms are one sum.
+fn short_product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
     let (m, k, n) = (a.factor.rows, a.factor.columns, b.factor.columns);
     assert_eq!((b.factor.rows, out.len()), (k, m * n), "the factors and the result do not fit");
     if out.is_empty() {

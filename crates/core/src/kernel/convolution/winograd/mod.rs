@@ -9,9 +9,10 @@
 //! channels share.
 //!
 //! The results are those of the [direct](super::correlate) loops but for their last
-//! digits: errors are two to four times as large. But a number that is not finite
-//! spreads over its patch, so results that are not finite are for the caller to
-//! compute directly.
+//! digits: errors are two to four times as large. But they are in proportion to the largest
+//! number of a patch, and a number that is not finite spreads over all of it. So an image that
+//! has a few numbers much larger than the others is for the caller to compute directly, and so
+//! are results that are not finite.
 
 mod correlate;
 mod points;

@@ -16,10 +16,13 @@ use crate::kernel::convolution::Geometry;
 use crate::kernel::convolution::planes::Planes;
 use crate::kernel::convolution::tile::{MOST, Tile, VECTORS, load_one, store_one, width};
 use crate::kernel::convolution::weights::over_images;
+use crate::kernel::map::add_slice;
 use crate::kernel::simd::{Aligned, lanes};
 
 /// Rows of a tile, at most.
 const ROWS: usize = 8;
+/// The most patches that are summed up, a block after the other; those sums are then added.
+const MOST_PATCHES: usize = 64 * BLOCK;
 
 /// Writes the sum of the products of all images to `out`.
 pub(in super::super) fn accumulate<T: Real>(
@@ -49,6 +52,7 @@ pub(in super::super) fn accumulate<T: Real>(
         let mut data = Aligned::zeros(POINTS * POINTS * distance(sizes.channel_row));
         let mut values = Aligned::zeros(POINTS * POINTS * distance(sizes.feature_row));
         let list = &list;
+        let mut part = vec![T::zero(); if list.len() > MOST_PATCHES { size } else { 0 }];
         move |x: &[T], y: &[T], sums: &mut [T]| {
             for (group, sums) in sums.chunks_exact_mut(size).enumerate() {
                 for (number, x) in x.chunks_exact(from * groups).enumerate() {
@@ -57,16 +61,28 @@ pub(in super::super) fn accumulate<T: Real>(
                 for (number, y) in y.chunks_exact(to * groups).enumerate() {
                     outputs.fill(number, &y[group * to..][..to]);
                 }
-                ARCH.dispatch(Multiply {
-                    patches,
-                    sizes,
-                    list: &list[..y.len() / (to * groups) * patches.count()],
-                    inputs: &inputs,
-                    outputs: &outputs,
-                    data: &mut data,
-                    values: &mut values,
-                    sums,
-                });
+                let list = &list[..y.len() / (to * groups) * patches.count()];
+                let mut add = |list: &[Patch], sums: &mut [T]| {
+                    ARCH.dispatch(Multiply {
+                        patches,
+                        sizes,
+                        list,
+                        inputs: &inputs,
+                        outputs: &outputs,
+                        data: &mut data,
+                        values: &mut values,
+                        sums,
+                    });
+                };
+                if list.len() <= MOST_PATCHES {
+                    add(list, sums);
+                    continue;
+                }
+                for list in list.chunks(MOST_PATCHES) {
+                    part.fill(T::zero());
+                    add(list, &mut part);
+                    add_slice(sums, &part);
+                }
             }
         }
     };
