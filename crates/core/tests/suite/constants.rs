@@ -53,7 +53,7 @@ fn difference<T: Real>(shapes: impl Iterator<Item = [usize; 3]>) -> Option<Strin
                     .collect();
                 let results = [a.matmul(b), a.matmul_transposed(b.transpose())];
                 let mut program = tape.compile(&inputs, &results).expect("nothing was read");
-                inputs.iter().enumerate().for_each(|(i, x)| program.set_input(i, &x.value()));
+                inputs.iter().enumerate().for_each(|(i, x)| program.set_input(i, x.value()));
                 program.execute();
                 for (i, recorded) in results.iter().enumerate() {
                     if bits(&recorded.value()) != bits(&program.output(i)) {
