@@ -9,6 +9,7 @@ use super::derivatives::Derivatives;
 use super::layouts::views;
 use super::problem::{Draw, Problem, Recorded, inner, record_op, recorder};
 use super::report::Verdict;
+use super::selection::selection;
 use super::stacked::many_at_once;
 use super::taylor::{Candidate, Walk};
 use crate::op::samples::Sample;
@@ -17,13 +18,14 @@ use crate::transform::sparse::domains::{IndexSets, index_domains};
 use crate::{Shape, Tape, Tensor, Var};
 
 /// What must hold for every sample.
-pub(super) const CHECKS: [(&str, Check); 17] = [
+pub(super) const CHECKS: [(&str, Check); 18] = [
     ("shape rule", shape_rule),
     ("every element is written", every_element_is_written),
     ("scalars", scalars),
     ("partials", partials),
     ("dependence", dependence),
     ("masks", masks_get_no_derivative),
+    ("what does not matter", selection),
     ("adjoint identity and first order", first_order),
     ("second order", second_order),
     ("four orders of the modes", four_orders),

@@ -58,6 +58,7 @@ pub mod plain;
 mod problem;
 pub mod reference;
 mod report;
+mod selection;
 mod stacked;
 mod taylor;
 

@@ -8,7 +8,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
-use super::{Cost, Domain, Elementwise, Formula, Samples};
+use super::{Cost, Domain, Elementwise, Formula, Partials, Samples};
 use crate::Real;
 use crate::number::{Number, Plain};
 
@@ -22,7 +22,8 @@ impl Elementwise<1> for Tanh {
         "tanh x",
         "dy = (1 - y^2) dx",
         r"y = \tanh x,\quad \dot y = (1 - y^2)\,\dot x",
-    );
+    )
+    .with_convention("exactly 0 where y rounds to 1 or -1, from |x| of 19.1 (f32: 9.1) on");
     const COST: Cost = Cost::nonlinear(1);
 
     #[inline(always)]
@@ -57,7 +58,8 @@ impl Elementwise<1> for Sigmoid {
         "1 / (1 + e^-x)",
         "dy = y (1 - y) dx",
         r"y = \frac{1}{1 + e^{-x}},\quad \dot y = y (1 - y)\,\dot x",
-    );
+    )
+    .with_convention("exactly 0 where y rounds to 1, from x of 37.5 (f32: 17.4) on");
     const COST: Cost = Cost { adds: 2, divs: 1, nonlinear: 1, muls: 0 };
 
     #[inline(always)]
@@ -125,6 +127,7 @@ impl Elementwise<1> for Relu {
     )
     .with_convention("0 at 0");
     const COST: Cost = Cost::adds(1);
+    const PARTIALS: Partials = Partials::Choices;
 
     #[inline(always)]
     fn eval<T: Real>(self, [x]: [T; 1]) -> T {
@@ -159,6 +162,7 @@ impl Elementwise<1> for LeakyRelu {
     )
     .with_convention("slope at 0");
     const COST: Cost = Cost { adds: 1, muls: 1, ..Cost::NONE };
+    const PARTIALS: Partials = Partials::Pieces;
 
     #[inline(always)]
     fn eval<T: Real>(self, [x]: [T; 1]) -> T {
@@ -457,6 +461,7 @@ impl Elementwise<1> for Elu {
     )
     .with_convention("from the left at 0");
     const COST: Cost = Cost { adds: 2, muls: 2, divs: 1, nonlinear: 1 };
+    const PARTIALS: Partials = Partials::Pieces;
 
     #[inline(always)]
     fn eval<T: Real>(self, [x]: [T; 1]) -> T {

@@ -1,6 +1,6 @@
 //! The four operations, and choosing between two numbers.
 
-use super::{Cost, Domain, Elementwise, Formula, Samples};
+use super::{Cost, Domain, Elementwise, Formula, Partials, Samples};
 use crate::Real;
 use crate::number::Number;
 
@@ -186,6 +186,7 @@ impl Elementwise<1> for Abs {
     )
     .with_convention("0 at 0");
     const COST: Cost = Cost::adds(1);
+    const PARTIALS: Partials = Partials::Pieces;
 
     #[inline(always)]
     fn eval<T: Real>(self, [x]: [T; 1]) -> T {
@@ -222,6 +223,7 @@ impl Elementwise<2> for Maximum {
     )
     .with_convention("all to a where a = b");
     const COST: Cost = Cost::adds(1);
+    const PARTIALS: Partials = Partials::Choices;
 
     #[inline(always)]
     fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
@@ -257,6 +259,7 @@ impl Elementwise<2> for Minimum {
     )
     .with_convention("all to a where a = b");
     const COST: Cost = Cost::adds(1);
+    const PARTIALS: Partials = Partials::Choices;
 
     #[inline(always)]
     fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {

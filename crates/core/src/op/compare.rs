@@ -1,7 +1,7 @@
 //! Comparisons and selection: masks of ones and zeros.
 
 use super::step::step;
-use super::{Cost, Domain, Elementwise, Formula, Samples};
+use super::{Cost, Domain, Elementwise, Formula, Partials, Samples};
 use crate::Real;
 use crate::number::{Number, indicator};
 
@@ -61,8 +61,8 @@ step! {
 
 /// The second operand where the first is not zero, else the third. No derivative
 /// flows to the first. Both branches are computed; a NaN in the one that is not
-/// chosen stays out of the value, but its own rule still runs: where that would
-/// multiply 0 by infinity, guard the branch's operand too.
+/// chosen stays out of the value, and its adjoint is 0. But its own rule still runs:
+/// where that would multiply this 0 by infinity, guard the branch's operand too.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Select;
 
@@ -74,6 +74,7 @@ impl Elementwise<3> for Select {
         r"y = m\,?\,a : b,\quad \dot y = m\,?\,\dot a : \dot b",
     );
     const COST: Cost = Cost::adds(1);
+    const PARTIALS: Partials = Partials::Choices;
 
     #[inline(always)]
     fn eval<T: Real>(self, [mask, a, b]: [T; 3]) -> T {

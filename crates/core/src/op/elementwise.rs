@@ -20,6 +20,37 @@ use crate::number::{Near, Number, Plain, Reads};
 use crate::tensor::{Layout, Shape, View};
 use crate::{Real, Var};
 
+/// How the partials of a function act on a tangent or a cotangent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partials {
+    /// They are factors.
+    Factors,
+    /// They are 1 where the operand was chosen, and 0 where another was: what comes is
+    /// passed on or dropped, and no infinity or NaN gets through where it is dropped.
+    Choices,
+    /// The function is put together from pieces. Where a partial is 0, so is that of the
+    /// whole piece, and what comes is dropped; elsewhere it is a factor.
+    Pieces,
+}
+
+impl Partials {
+    /// A tangent or a cotangent times a partial.
+    #[inline(always)]
+    fn scale<A: Number>(self, factor: A, partial: A) -> A {
+        let zero = partial.constant(0.0);
+        match self {
+            Self::Factors => factor * partial,
+            Self::Choices => partial.select(factor, zero),
+            // The factor is chosen before, for the adjoint of the partial, and the product
+            // after, for the partial's own tangent.
+            Self::Pieces => {
+                let is_zero = partial.equal(zero);
+                is_zero.select(zero, is_zero.select(zero, factor) * partial)
+            }
+        }
+    }
+}
+
 /// A function of `N` numbers, at most 8, applied element by element.
 ///
 /// ```
@@ -60,6 +91,9 @@ pub trait Elementwise<const N: usize>: Copy + PartialEq + Debug + Send + Sync + 
     /// Whether loops over it can be vectorised. A function that calls a library for
     /// every number says no, and is not compiled for every vector width in vain.
     const VECTORISES: bool = true;
+    /// How partials act. A function that chooses says so: what was not chosen gets an exact
+    /// 0, even where 0 is multiplied by infinity.
+    const PARTIALS: Partials = Partials::Factors;
 
     /// The value, from the operands' values.
     fn eval<T: Real>(self, x: [T; N]) -> T;
@@ -263,9 +297,10 @@ impl<E: Elementwise<N>, const N: usize> Mapped<E, N> {
             return Some(factor * call.arg(operand));
         }
         let xs: [Var<'t, T>; N] = each(call.args());
+        let recorded = || E::PARTIALS.scale(factor, op.partial(arg, xs, call.value()));
         let tape = factor.tape();
         if tape.records_derivatives() || N + 2 > MAX_OPERANDS {
-            return Some(factor * op.partial(arg, xs, call.value()));
+            return Some(recorded());
         }
         let reads = op.partial(arg, std::array::from_fn(Reads::of), Reads::of(N));
         let args = &product_operands(call, factor, reads)[..N + 2];
@@ -274,7 +309,7 @@ impl<E: Elementwise<N>, const N: usize> Mapped<E, N> {
             0 => tape.record(PartialProduct::<E, N, 0>(op), args),
             1 if const { N > 1 } => tape.record(PartialProduct::<E, N, 1>(op), args),
             2 if const { N > 2 } => tape.record(PartialProduct::<E, N, 2>(op), args),
-            _ => factor * op.partial(arg, xs, call.value()),
+            _ => recorded(),
         })
     }
 }
@@ -339,7 +374,7 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
         let xs: [Series<'s, 't, T>; N] = each(call.args());
         match op.closed_form(xs) {
             Some(y) => call.closed(y),
-            None => call.solved(&|arg, y| op.partial(arg, xs, y)),
+            None => call.solved(&|arg, y, rate| E::PARTIALS.scale(rate, op.partial(arg, xs, y))),
         }
     }
 
@@ -393,12 +428,12 @@ struct PartialProduct<E, const N: usize, const ARG: usize>(E);
 impl<E: Elementwise<N>, const N: usize, const ARG: usize> PartialProduct<E, N, ARG> {
     #[inline(always)]
     fn product<T: Real>(self, x: [T; N], y: T, factor: T) -> T {
-        (Plain(factor) * self.0.partial(ARG, x.map(Plain), Plain(y))).0
+        E::PARTIALS.scale(Plain(factor), self.0.partial(ARG, x.map(Plain), Plain(y))).0
     }
 
     #[inline(always)]
     fn product_near<T: Real>(self, x: [T; N], y: T, factor: T) -> T {
-        (Near(factor) * self.0.partial(ARG, x.map(Near), Near(y))).0
+        E::PARTIALS.scale(Near(factor), self.0.partial(ARG, x.map(Near), Near(y))).0
     }
 }
 

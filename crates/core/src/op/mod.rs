@@ -76,7 +76,7 @@ pub use compare::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual, Selec
 pub use convolution::{Conv2d, Conv2dWeights, ConvTranspose2d, Convolution};
 pub use custom::{custom_jvp, custom_vjp};
 pub use dependence::{Along, Dependence};
-pub use elementwise::Elementwise;
+pub use elementwise::{Elementwise, Partials};
 pub use expm::Expm;
 pub use exponential::{Exp, Exp2, Expm1, Ln, Ln1p, Log2, Log10, LogAddExp, Xlogy};
 pub use factorise::{Cholesky, Eigh, Qr, Svd};

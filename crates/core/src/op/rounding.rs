@@ -4,7 +4,7 @@
 //! not to be differentiable: sweeps do not follow them.
 
 use super::step::step;
-use super::{Cost, Domain, Elementwise, Formula, Samples};
+use super::{Cost, Domain, Elementwise, Formula, Partials, Samples};
 use crate::Real;
 use crate::number::Number;
 
@@ -93,6 +93,7 @@ impl Elementwise<2> for Remainder {
     )
     .with_convention("of the piece that begins there");
     const COST: Cost = Cost { adds: 2, divs: 1, ..Cost::NONE };
+    const PARTIALS: Partials = Partials::Pieces;
     const VECTORISES: bool = false;
 
     #[inline(always)]
@@ -143,6 +144,7 @@ impl Elementwise<1> for Clamp {
     )
     .with_convention("1 at the bounds");
     const COST: Cost = Cost::adds(2);
+    const PARTIALS: Partials = Partials::Choices;
 
     #[inline(always)]
     fn eval<T: Real>(self, [x]: [T; 1]) -> T {

@@ -47,7 +47,7 @@ impl Op for Max {
         call: &Call<'_, 't, T>,
         tangents: &[Option<Var<'t, T>>],
     ) -> Option<Var<'t, T>> {
-        Some((tangents[0]? * call.arg(0).apply(FirstMax)).sum_over(-1))
+        Some(chosen(call.arg(0), tangents[0]?).sum_over(-1))
     }
 
     fn vjp<'t, T: Real>(
@@ -56,7 +56,7 @@ impl Op for Max {
         _: usize,
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
-        Some(cotangent.unsqueeze(-1) * call.arg(0).apply(FirstMax))
+        Some(chosen(call.arg(0), cotangent.unsqueeze(-1)))
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
@@ -86,6 +86,11 @@ impl Op for Max {
         empty_rows(samples, Max, false);
         samples.error(Max, &[[3, 0].into()], "have no largest element");
     }
+}
+
+/// What stands at the first largest element of each row of `x`, and 0 elsewhere.
+fn chosen<'t, T: Real>(x: Var<'t, T>, of: Var<'t, T>) -> Var<'t, T> {
+    x.apply(FirstMax).select(of, of.constant_like(0.0))
 }
 
 /// 1 at the first largest element of each row, else 0: where [`Max`] sends its

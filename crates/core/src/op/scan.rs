@@ -81,6 +81,18 @@ pub struct LinearRecurrence {
     pub reverse: bool,
 }
 
+impl LinearRecurrence {
+    /// Each element times the value before it, and 0 for the one that multiplies nothing.
+    fn times_before<'t, T: Real>(&self, x: Var<'t, T>, value: Var<'t, T>) -> Var<'t, T> {
+        let (axis, count) = (self.axis as isize, value.shape()[self.axis]);
+        match (count, self.reverse) {
+            (0, _) => x,
+            (_, true) => (x.slice(axis, ..count - 1) * value.slice(axis, 1..)).pad(axis, 0, 1),
+            (_, false) => (x.slice(axis, 1..) * value.slice(axis, ..count - 1)).pad(axis, 1, 0),
+        }
+    }
+}
+
 impl Op for LinearRecurrence {
     const NAME: &'static str = "linear_recurrence";
     const FORMULA: Formula = Formula::new(
@@ -107,10 +119,8 @@ impl Op for LinearRecurrence {
         call: &Call<'_, 't, T>,
         tangents: &[Option<Var<'t, T>>],
     ) -> Option<Var<'t, T>> {
-        let steps = add_terms([
-            tangents[0].map(|da| da * shifted(call.value(), self.axis, !self.reverse)),
-            tangents[1],
-        ])?;
+        let steps =
+            add_terms([tangents[0].map(|da| self.times_before(da, call.value())), tangents[1]])?;
         Some(steps.tape().apply(*self, &[call.arg(0), steps]))
     }
 
@@ -127,7 +137,7 @@ impl Op for LinearRecurrence {
             [cotangent.tape().apply(back, &[coefficients, cotangent])]
         });
         Some(match arg {
-            0 => steps * shifted(call.value(), self.axis, !self.reverse),
+            0 => self.times_before(steps, call.value()),
             _ => steps,
         })
     }

@@ -125,6 +125,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// `x` times its [`hardsigmoid`](Self::hardsigmoid).
     #[track_caller]
     pub fn hardswish(self) -> Self {
-        self * self.hardsigmoid()
+        // Held where the other factor is 0, so that this 0 is chosen, out to infinity.
+        self.clamp(-3.0, f64::INFINITY) * self.hardsigmoid()
     }
 }

@@ -71,7 +71,12 @@ fn page() -> String {
          says which derivative is taken where there is none (kinks, jumps) or where the formula has no\n\
          value. The cost counts scalar operations of the value; one that is `none` only looks at elements\n\
          in another way, or moves them. For families other than the elementwise it is that of a sample\n\
-         with the shapes that are given.\n",
+         with the shapes that are given.\n\n\
+         Whatever chooses (`maximum`, `relu`, `clamp`, `select`, `max`, `triangle`, pooling, orders, places)\n\
+         gives what it did not choose an exact 0, in every mode: no infinity and no NaN gets through, so that\n\
+         the gradient of `sqrt(relu x)` at -1 is 0. From there on it is a number like any other, and 0\n\
+         times an infinite slope is NaN: that of `select(x > 0, sqrt x, 0)` at 0, by reverse mode, and the\n\
+         tangent of `sqrt(relu x)` at -1. There, choose the operand too.\n",
         ops.len()
     );
     for (family, about) in FAMILIES {

@@ -270,11 +270,11 @@ impl<'s, 't, T: Real> SeriesCall<'s, 't, T> {
         self.result(move |system, k| system.at(y, k))
     }
 
-    /// For functions of numbers: the solution of `y' = sum of dy/dx x'`, where
-    /// `partial` gives `dy/dx` of an operand from the result.
+    /// For functions of numbers: the solution of `y' = sum of dy/dx x'`, where `term` gives
+    /// `dy/dx x'` of an operand from the result and `x'`.
     pub(super) fn solved(
         self,
-        partial: &dyn Fn(usize, Series<'s, 't, T>) -> Series<'s, 't, T>,
+        term: &dyn Fn(usize, Series<'s, 't, T>, Series<'s, 't, T>) -> Series<'s, 't, T>,
     ) -> Series<'s, 't, T> {
         let value = self.value;
         let y = self.moving[0].solution(
@@ -282,7 +282,7 @@ impl<'s, 't, T: Real> SeriesCall<'s, 't, T> {
             |y| {
                 let moving = self.moving.iter().enumerate().filter(|(_, x)| !x.is_constant());
                 moving
-                    .map(|(arg, x)| x.rate() * partial(arg, y))
+                    .map(|(arg, x)| term(arg, y, x.rate()))
                     .reduce(|sum, term| sum + term)
                     .expect("some operand moves")
             },
