@@ -1,8 +1,9 @@
 //! Functions of one row, and their derivatives: a few loops over memory that stays
 //! in the first-level cache from one to the next.
 //!
-//! Rows are shifted by their largest element where exponentials could overflow,
-//! and scaled by it where squares could. Sums are pairwise.
+//! Rows are shifted by their largest element where exponentials could overflow, and scaled
+//! by it where squares do. What is added to a shift is lost beside it, so that a logarithm of
+//! a sum stays apart from the shift until the end. Sums are pairwise.
 
 use super::reduce::{largest_of, pairwise, pairwise_of, pairwise_product};
 use super::{dispatched, vectorised};
@@ -16,28 +17,34 @@ fn finite_shift<T: Real>(x: &[T]) -> T {
     if largest.is_infinite() { T::zero() } else { largest }
 }
 
-/// The logarithm of the sum of exponentials, within vectorised code.
+/// The shift, and the logarithm of the sum of exponentials of what is left after it; within
+/// vectorised code.
 #[inline(always)]
-fn log_sum<T: Real>(x: &[T]) -> T {
+fn log_sum<T: Real>(x: &[T]) -> (T, T) {
     let shift = finite_shift(x);
-    shift
-        + pairwise_of(
-            x,
-            #[inline(always)]
-            |x| (x - shift).exp(),
-        )
-        .ln()
+    // Elements that are the shift add 1 each. Without the first of them, a sum that hardly
+    // differs from 1 keeps its digits.
+    let ties = x.iter().filter(|&&x| x == shift).count();
+    let others = pairwise_of(
+        x,
+        #[inline(always)]
+        |x| if x == shift { T::zero() } else { (x - shift).exp() },
+    );
+    (shift, (T::from_f64(ties as f64 - 1.0) + others).ln_1p())
 }
 
 /// The logarithm of the sum of exponentials.
 pub(crate) fn log_sum_exp<T: Real>(x: &[T]) -> T {
     dispatched(
         #[inline(always)]
-        || log_sum(x),
+        || {
+            let (shift, log) = log_sum(x);
+            shift + log
+        },
     )
 }
 
-/// Exponentials, divided by their sum.
+/// Exponentials, divided by their sum; 0 where all are 0.
 pub(crate) fn softmax<T: Real>(x: &[T], y: &mut [T]) {
     dispatched(
         #[inline(always)]
@@ -46,7 +53,8 @@ pub(crate) fn softmax<T: Real>(x: &[T], y: &mut [T]) {
             for (y, &x) in y.iter_mut().zip(x) {
                 *y = (x - shift).exp();
             }
-            let scale = pairwise(y).recip();
+            let sum = pairwise(y);
+            let scale = if sum == T::zero() { sum } else { sum.recip() };
             for y in y {
                 *y *= scale;
             }
@@ -73,9 +81,11 @@ pub(crate) fn log_softmax<T: Real>(x: &[T], y: &mut [T]) {
     dispatched(
         #[inline(always)]
         || {
-            let total = log_sum(x);
+            let (shift, log) = log_sum(x);
+            // Of nothing but minus infinities, all shares are 0.
+            let log = if log == T::neg_infinity() { T::zero() } else { log };
             for (y, &x) in y.iter_mut().zip(x) {
-                *y = x - total;
+                *y = (x - shift) - log;
             }
         },
     );
@@ -114,14 +124,26 @@ pub(crate) fn norm<T: Real>(x: &[T]) -> T {
         x.len(),
         #[inline(always)]
         || {
+            let square = pairwise_of(x, |x| x * x);
+            if is_exact(square) {
+                return square.sqrt();
+            }
             let scale = largest_of(x, T::zero(), |x| x.abs());
             if scale > T::zero() && scale.is_finite() {
                 scale * pairwise_of(x, |x| (x / scale) * (x / scale)).sqrt()
             } else {
-                pairwise_of(x, |x| x * x).sqrt()
+                square.sqrt()
             }
         },
     )
+}
+
+/// Whether a sum of squares has all of its digits: it has not overflowed, and what it has
+/// lost by underflow is below its last place.
+#[inline(always)]
+fn is_exact<T: Real>(square: T) -> bool {
+    let least = T::min_positive_value() / (T::epsilon() * T::epsilon());
+    square >= least && square.is_finite()
 }
 
 /// The mean, and one over the root of the variance plus `epsilon`.
@@ -130,7 +152,15 @@ fn moments<T: Real>(x: &[T], epsilon: T) -> (T, T) {
     let count = T::from_f64(x.len() as f64);
     let mean = pairwise(x) / count;
     let variance = pairwise_of(x, |x| (x - mean) * (x - mean)) / count;
-    (mean, (variance + epsilon).sqrt().recip())
+    if is_exact(variance + epsilon) {
+        return (mean, (variance + epsilon).sqrt().recip());
+    }
+    let scale = largest_of(x, T::zero(), |x| (x - mean).abs());
+    if scale == T::zero() || !scale.is_finite() {
+        return (mean, (variance + epsilon).sqrt().recip());
+    }
+    let variance = pairwise_of(x, |x| ((x - mean) / scale) * ((x - mean) / scale)) / count;
+    (mean, (scale * (variance + epsilon / scale / scale).sqrt()).recip())
 }
 
 /// The row with mean 0 and variance 1, but for `epsilon`.

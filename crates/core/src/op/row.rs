@@ -6,6 +6,7 @@
 
 use std::any::Any;
 
+use super::power::nonzero;
 use super::{
     Call, Cost, Dependence, Domain, DynOp, Formula, Op, Samples, ShapeClass, Stacked, operands,
 };
@@ -157,7 +158,8 @@ impl Op for LogSumExp {
         "ln sum over i of e^x[i]",
         "dy = sum of softmax(x)[i] dx[i]",
         r"y = \ln \sum_i e^{x_i},\quad \dot y = \sum_i e^{x_i - y}\,\dot x_i",
-    );
+    )
+    .with_convention("0 where all are minus infinity");
     const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
@@ -174,8 +176,7 @@ impl Op for LogSumExp {
         call: &Call<'_, 't, T>,
         tangents: &[Option<Var<'t, T>>],
     ) -> Option<Var<'t, T>> {
-        let weights = (call.arg(0) - call.value().unsqueeze(-1)).exp();
-        Some((tangents[0]? * weights).sum_over(-1))
+        Some((tangents[0]? * call.arg(0).apply(Softmax)).sum_over(-1))
     }
 
     fn vjp<'t, T: Real>(
@@ -184,8 +185,8 @@ impl Op for LogSumExp {
         _: usize,
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
-        let weights = (call.arg(0) - call.value().unsqueeze(-1)).exp();
-        Some(cotangent.unsqueeze(-1) * weights)
+        // Not e^(x - y): beside a large x, y has lost what tells the shares.
+        Some(cotangent.unsqueeze(-1) * call.arg(0).apply(Softmax))
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
@@ -203,7 +204,8 @@ impl Op for LogSumExp {
     }
 }
 
-/// `e^x[i]` divided by the sum of all, for each row.
+/// `e^x[i]` divided by the sum of all, for each row. Of a row of nothing but minus
+/// infinities, all shares are 0, and so are their derivatives.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Softmax;
 
@@ -213,7 +215,8 @@ impl Op for Softmax {
         "e^x[i] / sum over j of e^x[j]",
         "dy = y (dx - sum of y dx)",
         r"y_i = e^{x_i} / \textstyle\sum_j e^{x_j},\quad \dot y_i = y_i (\dot x_i - \textstyle\sum_j y_j \dot x_j)",
-    );
+    )
+    .with_convention("0 where all are minus infinity");
     const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
@@ -272,7 +275,8 @@ impl Op for LogSoftmax {
         "x[i] - ln sum over j of e^x[j]",
         "dy = dx - sum of e^y dx",
         r"y_i = x_i - \ln \textstyle\sum_j e^{x_j},\quad \dot y_i = \dot x_i - \textstyle\sum_j e^{y_j} \dot x_j",
-    );
+    )
+    .with_convention("e^y is 0 where all are minus infinity");
     const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
@@ -366,8 +370,14 @@ impl Op for LayerNorm {
             return Some(adjoint);
         }
         let (x, y) = (call.arg(0), call.value());
-        let variance = (x - x.mean_keep(-1)).square().mean_keep(-1);
-        let deviation = (variance + T::from_f64(self.epsilon)).sqrt();
+        let centred = x - x.mean_keep(-1);
+        let deviation = if self.epsilon == 0.0 {
+            // Without a square, which may overflow or vanish.
+            let count = centred.shape()[centred.rank() - 1] as f64;
+            centred.norm(-1).unsqueeze(-1) / T::from_f64(count.sqrt())
+        } else {
+            (centred.square().mean_keep(-1) + T::from_f64(self.epsilon)).sqrt()
+        };
         let along = (cotangent * y).mean_keep(-1);
         Some((cotangent - cotangent.mean_keep(-1) - y * along) / deviation)
     }
@@ -398,11 +408,10 @@ impl Op for LayerNorm {
 pub struct Norm;
 
 impl Norm {
-    /// `1 / y`, and 0 where `y` is 0, as a column beside the rows.
-    fn reciprocal<'t, T: Real>(y: Var<'t, T>) -> Var<'t, T> {
-        let (zero, one) = (y.constant_like(0.0), y.constant_like(1.0));
-        let nonzero = y.not_equal(zero);
-        nonzero.select(nonzero.select(y, one).reciprocal(), zero).unsqueeze(-1)
+    /// `x / y`, and 0 where `y` is 0. A quotient, and no product with `1 / y`, whose own
+    /// derivative is a square.
+    fn direction<'t, T: Real>(call: &Call<'_, 't, T>) -> Var<'t, T> {
+        call.arg(0) / nonzero(call.value()).unsqueeze(-1)
     }
 }
 
@@ -430,8 +439,7 @@ impl Op for Norm {
         call: &Call<'_, 't, T>,
         tangents: &[Option<Var<'t, T>>],
     ) -> Option<Var<'t, T>> {
-        let direction = call.arg(0) * Norm::reciprocal(call.value());
-        Some((tangents[0]? * direction).sum_over(-1))
+        Some((tangents[0]? * Norm::direction(call)).sum_over(-1))
     }
 
     fn vjp<'t, T: Real>(
@@ -440,7 +448,7 @@ impl Op for Norm {
         _: usize,
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
-        Some(cotangent.unsqueeze(-1) * (call.arg(0) * Norm::reciprocal(call.value())))
+        Some(cotangent.unsqueeze(-1) * Norm::direction(call))
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
@@ -451,7 +459,7 @@ impl Op for Norm {
     fn kink_distance<T: Real>(&self, args: &[View<'_, T>]) -> T {
         let mut distance = T::infinity();
         for_each_row(args[0], |_, row| {
-            distance = distance.min(row.iter().map(|&x| x * x).sum::<T>().sqrt());
+            distance = distance.min(row::norm(row));
         });
         distance
     }

@@ -6,7 +6,7 @@
 //! elements are numbers like any other, to every order.
 
 use super::{Call, Cost, Domain, Formula, Linear, Op, Samples, ShapeClass, Shapes, Stacked};
-use super::{add_terms, operands};
+use super::{Elementwise, LogAddExp, add_terms, operands};
 use crate::kernel::scan as kernel;
 use crate::tensor::{Shape, View};
 use crate::{Real, Var, concat};
@@ -175,16 +175,23 @@ pub struct LogCumSumExp {
 
 impl LogCumSumExp {
     /// `e^(y[i-1] - y[i])` and `e^(x[i] - y[i])`: the tangents obey
-    /// `dy[i] = a[i] dy[i-1] + b[i] dx[i]`, in which nothing overflows.
+    /// `dy[i] = a[i] dy[i-1] + b[i] dx[i]`, in which nothing overflows. Of each step, which
+    /// adds two exponentials, these are the partials.
     fn weights<'t, T: Real>(&self, call: &Call<'_, 't, T>) -> [Var<'t, T>; 2] {
-        let (x, y) = (call.arg(0), call.value());
-        let (axis, count) = (self.axis as isize, y.shape()[self.axis]);
-        // The first one is read by no recurrence; any number that is finite will do.
-        let before = match count {
-            0 => y,
-            _ => concat(&[y.slice(axis, ..1), y.slice(axis, ..count - 1)], axis),
-        };
-        [(before - y).exp(), (x - y).exp()]
+        let x = call.arg(0);
+        let (axis, count) = (self.axis as isize, x.shape()[self.axis]);
+        if count == 0 {
+            return [x, x];
+        }
+        // They do not depend on a shift, and beside a large one they would be lost.
+        let largest = x.stop_gradient().max_over(axis).unsqueeze(axis);
+        let is_infinite = largest.abs().equal(x.constant_like(f64::INFINITY));
+        let x = x - is_infinite.select(x.constant_like(0.0), largest);
+        let before = x.apply(*self).slice(axis, ..count - 1);
+        let later = x.slice(axis, 1..);
+        // The first x is all of the first sum, and nothing comes before it.
+        let one = x.constant_like(1.0).broadcast_to(x.shape().with_axis(self.axis, 1));
+        [0, 1].map(|arg| concat(&[one, LogAddExp.partial(arg, [before, later], later)], axis))
     }
 }
 
@@ -353,8 +360,7 @@ impl<'t, T: Real> Var<'t, T> {
     }
 
     /// The logarithm of the sum of exponentials of each element along an axis and
-    /// all before it. After elements that are minus infinity it has a value, but
-    /// their derivative is NaN.
+    /// all before it.
     ///
     /// ```
     /// # use wengert_core::Tape;

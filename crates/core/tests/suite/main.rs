@@ -30,6 +30,7 @@ mod properties;
 mod random;
 mod random_tapes;
 mod recordings;
+mod scales;
 mod selection;
 mod shared;
 mod sizes;

@@ -54,7 +54,7 @@ fn what_was_not_chosen_gets_no_cotangent() {
         assert_eq!(slope.value().to_vec(), [0.0, 0.25], "{name}: recorded");
         assert_eq!(bend.value().to_vec(), [0.0, -1.0 / 32.0], "{name}: reverse over reverse");
         let mut program = tape.compile(&[x], &[slope, bend]).expect("no value is read");
-        program.set_input(0, &Tensor::from([-9.0, 16.0]));
+        program.set_input(0, Tensor::from([-9.0, 16.0]));
         program.execute();
         assert_eq!(program.output(0).to_vec(), [0.0, 1.0 / 8.0], "{name}: compiled");
         assert_eq!(program.output(1).to_vec(), [0.0, -1.0 / 256.0], "{name}: compiled");
