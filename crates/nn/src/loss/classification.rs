@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use wengert_core::{Real, Tensor, Var};
+use wengert_core::{Real, Shape, Tensor, Var};
 
-use super::{labelled, same_shape};
+use super::terms::LogLossOfYes;
+use super::{labelled, same_shape, share_of};
 
 /// The softmax log loss (the paper's section 7.3), averaged over the samples.
 ///
@@ -64,7 +65,7 @@ pub fn cross_entropy_with<'t, T: Real>(logits: Var<'t, T>, targets: Var<'t, T>) 
         [samples, _] => samples,
         _ => panic!("logits have shape [N, K], and this is {}", logits.describe()),
     };
-    -(logits.log_softmax(-1) * targets).sum() / T::from_f64(samples as f64)
+    -share_of(targets, logits.log_softmax(-1)).sum() / T::from_f64(samples as f64)
 }
 
 /// The logarithm of the probability that softmax gives to each sample's label, of
@@ -77,7 +78,7 @@ fn log_likelihoods<'t, T: Real>(logits: Var<'t, T>, labels: &[usize]) -> Var<'t,
 
 /// The element of each row at its label.
 #[track_caller]
-fn at_labels<'t, T: Real>(rows: Var<'t, T>, labels: &[usize]) -> Var<'t, T> {
+pub(super) fn at_labels<'t, T: Real>(rows: Var<'t, T>, labels: &[usize]) -> Var<'t, T> {
     let shape = rows.shape();
     let classes = shape[shape.rank() - 1];
     let places: Arc<[usize]> =
@@ -149,6 +150,19 @@ impl CrossEntropy {
         Self { sum: true, ..self }
     }
 
+    /// The logits with those of samples that are ignored left out: whatever stands there, NaN
+    /// too, reaches neither the loss nor the gradient.
+    #[track_caller]
+    fn counted<'t, T: Real>(&self, logits: Var<'t, T>, labels: &[usize]) -> Var<'t, T> {
+        let Some(ignored) = self.ignored.filter(|ignored| labels.contains(ignored)) else {
+            return logits;
+        };
+        let shape = logits.shape().iter().rev().skip(1).copied().chain([1]).collect::<Shape>();
+        let marks = labels.iter().map(|&label| T::from_f64(f64::from(u8::from(label == ignored))));
+        let mask = logits.tape().constant(Tensor::new(shape, marks.collect()));
+        logits.masked_fill(mask, 0.0)
+    }
+
     /// The loss of logits of shape `[N, K]` with N labels. Where no sample counts, the mean
     /// is NaN.
     ///
@@ -174,7 +188,8 @@ impl CrossEntropy {
         let shares = Tensor::from_fn(logits.shape(), |place| {
             T::from_f64(share(labels[place / classes], place % classes))
         });
-        let sum = -(logits.log_softmax(-1) * logits.tape().constant(shares)).sum();
+        let logits = self.counted(logits, labels);
+        let sum = -share_of(logits.tape().constant(shares), logits.log_softmax(-1)).sum();
         if self.sum {
             return sum;
         }
@@ -204,7 +219,7 @@ pub fn nll<'t, T: Real>(logarithms: Var<'t, T>, labels: &[usize]) -> Var<'t, T> 
 
 /// The mean over all elements of `-t ln sigmoid(x) - (1 - t) ln sigmoid(-x)`: each logit `x`
 /// says yes or no by itself, and its target `t` is the probability of yes. Large logits do
-/// not overflow.
+/// not overflow, and a loss that is nearly 0 has all of its digits.
 ///
 /// ```
 /// use wengert_core::Tape;
@@ -220,13 +235,13 @@ pub fn nll<'t, T: Real>(logarithms: Var<'t, T>, labels: &[usize]) -> Var<'t, T> 
 #[track_caller]
 pub fn binary_cross_entropy<'t, T: Real>(logits: Var<'t, T>, targets: Var<'t, T>) -> Var<'t, T> {
     same_shape("a binary cross-entropy", logits, targets);
-    (logits.softplus() - logits * targets).mean()
+    logits.tape().apply(LogLossOfYes, &[logits, targets]).mean()
 }
 
 /// The divergence of Kullback and Leibler of the distribution `q` from the target `p`:
 /// `sum over k of p_k (ln p_k - ln q_k)`, averaged over the samples. It takes the
 /// *logarithms* of `q`, and of `p` the probabilities, of shape `[N, K]` or `[K]`, as
-/// PyTorch's `KLDivLoss` with `batchmean`. Where `p` is 0, the element is 0.
+/// PyTorch's `KLDivLoss` with `batchmean`. Where `p` is 0, the element is 0, whatever `q` is.
 ///
 /// ```
 /// use wengert_core::Tape;
@@ -244,5 +259,5 @@ pub fn kl_divergence<'t, T: Real>(logarithms: Var<'t, T>, targets: Var<'t, T>) -
     same_shape("a divergence", logarithms, targets);
     let shape = targets.shape();
     let samples = if shape.rank() < 2 { 1 } else { shape[0] };
-    (targets.xlogy(targets) - targets * logarithms).sum() / T::from_f64(samples as f64)
+    (targets.xlogy(targets) - share_of(targets, logarithms)).sum() / T::from_f64(samples as f64)
 }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use wengert_core::{Real, Tensor, Var, concat};
 
-/// What stands for the logarithm of 0. Finite, so that no difference of two is NaN; far
-/// below what a sequence can reach.
-const NEVER: f64 = -1e30;
+/// The logarithm of 0. Neither the sum of two exponentials nor that of many makes a NaN of it.
+const NEVER: f64 = f64::NEG_INFINITY;
 
 /// The class that means no label.
 const BLANK: usize = 0;
@@ -18,23 +17,71 @@ const BLANK: usize = 0;
 /// `logarithms` are those of probabilities, of shape `[N, time, K]`; a sample counts up to
 /// its own length of time. Each sample is divided by the number of its labels, and the
 /// samples are averaged, as PyTorch's `CTCLoss` does (a sample without labels is divided by
-/// 1). A label sequence that does not fit into its time gives a very large loss.
+/// 1). A label sequence that does not fit into its time has an infinite loss, or 0 if
+/// [asked for](Self::zero_infinity), and in either case no gradient.
 ///
 /// ```
 /// use wengert_core::Tape;
-/// use wengert_nn::loss::ctc;
+/// use wengert_nn::loss::Ctc;
 ///
 /// let tape = Tape::<f64>::new();
 /// // Two steps, of which one or both may be the label: three ways of 1/4 each.
 /// let even = tape.variable([[0.5, 0.5], [0.5, 0.5]]).ln().unsqueeze(0);
-/// assert!((ctc(even, &[&[1]], &[2]).item() + 0.75_f64.ln()).abs() < 1e-15);
+/// assert!((Ctc::new().of(even, &[&[1]], &[2]).item() + 0.75_f64.ln()).abs() < 1e-15);
 /// ```
-///
-/// # Panics
-/// If there is not one label sequence and one length for each sample, a label is 0 or not
-/// below K, or a length is 0 or beyond the time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ctc {
+    zero_infinity: bool,
+}
+
+impl Ctc {
+    /// With infinite losses as they are.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With 0 in place of an infinite loss: a sample whose labels do not fit into its time does
+    /// not count (PyTorch's `zero_infinity`). The mean is over all samples all the same.
+    ///
+    /// ```
+    /// # use wengert_core::{Tape, Tensor};
+    /// # use wengert_nn::loss::Ctc;
+    /// let tape = Tape::<f64>::new();
+    /// let even = tape.variable(Tensor::full([1, 1, 2], 0.5)).ln();
+    /// assert_eq!(Ctc::new().of(even, &[&[1, 1]], &[1]).item(), f64::INFINITY);
+    /// assert_eq!(Ctc::new().zero_infinity().of(even, &[&[1, 1]], &[1]).item(), 0.0);
+    /// ```
+    #[must_use]
+    pub fn zero_infinity(self) -> Self {
+        Self { zero_infinity: true }
+    }
+
+    /// The loss of logarithms `[N, time, K]`, with the labels and the length of each sample.
+    ///
+    /// # Panics
+    /// If there is not one label sequence and one length for each sample, a label is 0 or not
+    /// below K, or a length is 0 or beyond the time.
+    #[track_caller]
+    pub fn of<'t, T: Real>(
+        self,
+        logarithms: Var<'t, T>,
+        labels: &[&[usize]],
+        lengths: &[usize],
+    ) -> Var<'t, T> {
+        let mut likelihoods = log_likelihoods(logarithms, labels, lengths);
+        if self.zero_infinity {
+            let never = likelihoods.equal(likelihoods.tape().constant(T::from_f64(NEVER)));
+            likelihoods = likelihoods.masked_fill(never, 0.0);
+        }
+        let shares = labels.iter().map(|labels| T::from_f64(-1.0 / labels.len().max(1) as f64));
+        let shares = Tensor::new([labels.len()], shares.collect());
+        (likelihoods * likelihoods.tape().constant(shares)).mean()
+    }
+}
+
+/// The logarithm of the probability of each sample's labels, of shape `[N]`.
 #[track_caller]
-pub fn ctc<'t, T: Real>(
+fn log_likelihoods<'t, T: Real>(
     logarithms: Var<'t, T>,
     labels: &[&[usize]],
     lengths: &[usize],
@@ -92,9 +139,7 @@ pub fn ctc<'t, T: Real>(
             tape.constant(Tensor::new([samples, 1], goes_on.collect())).select(next, reached)
         };
     }
-    let shares = labels.iter().map(|labels| T::from_f64(-1.0 / labels.len().max(1) as f64));
-    ((reached + end).log_sum_exp(1) * tape.constant(Tensor::new([samples], shares.collect())))
-        .mean()
+    (reached + end).log_sum_exp(1)
 }
 
 /// That labels and lengths are those of the samples.

@@ -2,6 +2,7 @@
 
 use wengert_core::{Real, Tensor, Var};
 
+use super::classification::at_labels;
 use super::{labelled, same_shape};
 
 /// The mean of `max(0, 1 - t y)`: targets `t` are -1 or 1, and an output `y` should have
@@ -41,17 +42,14 @@ pub fn hinge<'t, T: Real>(output: Var<'t, T>, target: Var<'t, T>) -> Var<'t, T> 
 #[track_caller]
 pub fn multi_margin<'t, T: Real>(logits: Var<'t, T>, labels: &[usize]) -> Var<'t, T> {
     let (samples, classes) = labelled(logits, labels, None);
-    let is_label = |place: usize| labels[place / classes] == place % classes;
-    let mask = |at_label: f64, elsewhere: f64| {
-        logits.tape().constant(Tensor::from_fn([samples, classes], |place| {
-            T::from_f64(if is_label(place) { at_label } else { elsewhere })
-        }))
-    };
+    let is_label = Tensor::from_fn([samples, classes], |place| {
+        T::from_f64(f64::from(u8::from(labels[place / classes] == place % classes)))
+    });
     let rows = logits.reshape([samples, classes]);
-    let own = (rows * mask(1.0, 0.0)).sum_keep(-1);
-    // Against itself a label's logit has margin to spare, so that it does not count.
-    let missed = (rows - own + mask(-1.0, 1.0)).relu();
-    missed.sum() / T::from_f64((samples * classes) as f64)
+    let own = at_labels(rows, labels).unsqueeze(-1);
+    // Against itself a label's logit has margin to spare, even where it is infinite.
+    let missed = (rows - own + T::one()).masked_fill(logits.tape().constant(is_label), -1.0);
+    missed.relu().sum() / T::from_f64((samples * classes) as f64)
 }
 
 /// Of pairs of vectors, rows of `[N, n]`, `1 - cos` of the angle between those that belong
@@ -88,7 +86,9 @@ pub fn cosine_embedding<'t, T: Real>(
     );
     // As in PyTorch, so that a vector of zeros has a cosine.
     let squared_length = |x: Var<'t, T>| x.square().sum_over(-1) + T::from_f64(1e-12);
-    let cosine = (a * b).sum_over(-1) / (squared_length(a) * squared_length(b)).sqrt();
+    // A root of each: the product of both squares overflows early.
+    let lengths = squared_length(a).sqrt() * squared_length(b).sqrt();
+    let cosine = (a * b).sum_over(-1) / lengths;
     let zero = signs.tape().constant(T::zero());
     let apart = (cosine - T::from_f64(margin)).relu();
     signs.greater(zero).select(-cosine + T::one(), apart).mean()

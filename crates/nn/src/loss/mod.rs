@@ -22,7 +22,7 @@
 //! | [`multi_margin`] | `1/(N K) sum_i sum over k != l_i of max(0, 1 - x_i[l_i] + x_ik)` |
 //! | [`cosine_embedding`] | `1 - cos` of pairs that belong together, `max(0, cos - margin)` of others |
 //! | [`triplet_margin`] | the mean of `max(0, \|\|a - p\|\| - \|\|a - n\|\| + margin)` |
-//! | [`ctc`] | of labels whose places in a sequence are not known |
+//! | [`Ctc`] | of labels whose places in a sequence are not known |
 //! | [`penalty`] | `lambda/N sum of \|\|W\|\|^2`, the paper's (33) |
 
 mod classification;
@@ -30,17 +30,24 @@ mod ctc;
 mod margin;
 mod penalty;
 mod regression;
+mod terms;
 
 pub use classification::{
     CrossEntropy, binary_cross_entropy, cross_entropy, cross_entropy_sum, cross_entropy_with,
     kl_divergence, nll,
 };
-pub use ctc::ctc;
+pub use ctc::Ctc;
 pub use margin::{cosine_embedding, hinge, multi_margin, triplet_margin};
 pub use penalty::penalty;
 pub use regression::{huber, l1, mse, quadratic_cost, squared_error};
 
 use wengert_core::{Real, Var};
+
+/// `share x`, and 0 where the share is 0, whatever `x` is.
+#[track_caller]
+fn share_of<'t, T: Real>(share: Var<'t, T>, x: Var<'t, T>) -> Var<'t, T> {
+    x.tape().apply(terms::ShareOf, &[share, x])
+}
 
 #[track_caller]
 fn same_shape<T: Real>(what: &str, output: Var<'_, T>, target: Var<'_, T>) {

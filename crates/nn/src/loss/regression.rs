@@ -107,8 +107,9 @@ pub fn l1<'t, T: Real>(output: Var<'t, T>, target: Var<'t, T>) -> Var<'t, T> {
 pub fn huber<'t, T: Real>(output: Var<'t, T>, target: Var<'t, T>, delta: f64) -> Var<'t, T> {
     same_shape("a Huber loss", output, target);
     assert!(delta > 0.0, "a Huber loss is quadratic up to a positive delta, not {delta}");
-    let distance = (output - target).abs();
-    let near = distance.clamp(0.0, delta);
-    // d^2 / 2 = d (d - d / 2), which goes on as delta (d - delta / 2).
-    (near * (distance - near * T::from_f64(0.5))).mean()
+    let difference = output - target;
+    let near = difference.clamp(-delta, delta);
+    // d^2 / 2 = d (d - d / 2), which goes on as delta (d - delta / 2) on either side. The sign
+    // stays, since |d| has a kink at 0, where the loss has none.
+    (near * (difference - near * T::from_f64(0.5))).mean()
 }

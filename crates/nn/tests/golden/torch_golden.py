@@ -261,7 +261,7 @@ loss("cosine_embedding", pair, lambda a, b: F.cosine_embedding_loss(a, b, signs,
 loss("triplet_margin", [[4, 3]] * 3, lambda a, p, n: F.triplet_margin_loss(a, p, n, margin=2.0))
 targets = torch.tensor([[1, 2, 2], [3, 0, 0]])
 loss(
-    "ctc",
+    "Ctc",
     [[2, 6, 4]],
     lambda x: F.ctc_loss(
         x.log_softmax(-1).transpose(0, 1), targets, torch.tensor([6, 4]), torch.tensor([3, 1])

@@ -42,7 +42,9 @@ fn with_margins() {
 
 #[test]
 fn of_sequences() {
-    function_agrees("loss/ctc", |x| ctc(x[0].log_softmax(-1), &[&[1, 2, 2], &[3]], &[6, 4]));
+    function_agrees("loss/Ctc", |x| {
+        Ctc::new().of(x[0].log_softmax(-1), &[&[1, 2, 2], &[3]], &[6, 4])
+    });
 }
 
 /// All ways to spread labels over time, one by one.
@@ -62,7 +64,7 @@ fn ctc_is_the_sum_over_all_ways() {
                 sum += (0..time).map(|step| p.at(&[0, step, way[step]])).product::<f64>();
             }
         }
-        let loss = ctc(Tape::new().constant(&p).ln(), &[labels], &[time]).item();
+        let loss = Ctc::new().of(Tape::new().constant(&p).ln(), &[labels], &[time]).item();
         let expected = -sum.ln() / labels.len().max(1) as f64;
         assert!((loss - expected).abs() < 1e-12, "{labels:?}: {loss} and not {expected}");
     }
@@ -78,7 +80,7 @@ fn of_weights() {
 #[should_panic(expected = "label 0 of sample 1 is none of 1..3; 0 is the blank")]
 fn a_blank_is_no_label() {
     let tape = Tape::<f64>::new();
-    ctc(tape.constant(Tensor::zeros([2, 3, 3])), &[&[1], &[2, 0]], &[3, 3]);
+    Ctc::new().of(tape.constant(Tensor::zeros([2, 3, 3])), &[&[1], &[2, 0]], &[3, 3]);
 }
 
 #[test]

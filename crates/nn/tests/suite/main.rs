@@ -9,6 +9,7 @@ mod derive;
 mod files;
 mod gradients;
 mod layers;
+mod limits;
 mod losses;
 mod module;
 mod optim;
