@@ -167,7 +167,9 @@ impl<T: Real> Layer<T> for Prelu<T> {
             check_channels("a rectifier", x, slopes);
             per_channel(weight, x.rank())
         };
-        x.relu() - slope * (-x).relu()
+        // As of a [`LeakyRelu`], the derivative at 0 is the slope.
+        let zero = x.tape().constant(T::zero());
+        x.greater(zero).select(x, slope * x.minimum(zero))
     }
 }
 
@@ -206,8 +208,14 @@ layers! {
     Hardsigmoid: |_, x| x.hardsigmoid(),
     Hardswish: |_, x| x.hardswish(),
     Tanhshrink: |_, x| x - x.tanh(),
-    Softshrink: |layer, x| x - x.clamp(-layer.0, layer.0),
-    Hardshrink: |layer, x| x * x.abs().greater(x.tape().constant(T::from_f64(layer.0))),
+    Softshrink: |layer, x| {
+        let width = T::from_f64(layer.0);
+        (x - width).relu() - (-x - width).relu()
+    },
+    Hardshrink: |layer, x| {
+        let is_near = x.abs().less_equal(x.tape().constant(T::from_f64(layer.0)));
+        x.masked_fill(is_near, 0.0)
+    },
     Glu: |layer, x| {
         match x.chunk(layer.0, 2)[..] {
             [first, second] if first.shape() == second.shape() => first * second.sigmoid(),

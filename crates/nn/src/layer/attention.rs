@@ -6,11 +6,12 @@ use wengert_core::{Real, Shape, Tape, Tensor, Var};
 use super::{Dropout, Layer, Linear};
 use crate::{Module, Param, init};
 
-/// What the score of a key becomes that may not be seen. Its share is 0 all the same, and
-/// being finite it leaves a query that may see nothing with equal shares instead of NaN.
-const UNSEEN: f64 = -1e30;
+/// The score of a key that may not be seen: its share is 0. Of a query that may see nothing, all
+/// shares are 0 (see [`Softmax`](wengert_core::op::Softmax)), and so is what it gets.
+const UNSEEN: f64 = f64::NEG_INFINITY;
 
-/// What queries do not see, or see less of.
+/// What queries do not see, or see less of. One that may see nothing gets zeros for each head, and
+/// nothing of the keys and values has a gradient by it.
 ///
 /// ```
 /// use wengert_core::{Tape, Tensor};
@@ -35,12 +36,13 @@ pub enum AttentionMask<'t, T: Real> {
     /// queries, keys]`: PyTorch's `attn_mask` of truth values.
     Pairs(Var<'t, T>),
     /// This is added to the scores, of a shape as for [`Pairs`](Self::Pairs): PyTorch's `attn_mask`
-    /// of floats. It may be a parameter, such as a bias for each distance.
+    /// of floats. It may be a parameter, such as a bias for each distance; where it is minus
+    /// infinity, a query does not see a key.
     Added(Var<'t, T>),
 }
 
 impl<'t, T: Real> AttentionMask<'t, T> {
-    /// Scores `[batch, heads, queries, keys]` with what is not seen far down.
+    /// Scores `[batch, heads, queries, keys]` within the mask.
     #[track_caller]
     fn on(self, scores: Var<'t, T>) -> Var<'t, T> {
         let shape = scores.shape();

@@ -67,11 +67,13 @@ impl ChannelDropout {
     }
 }
 
-/// The elements times a mask of some shape, in training.
+/// The elements times a mask of some shape, in training. What is left out is chosen away, so that
+/// it does not matter if it, or its adjoint, is infinite.
 #[track_caller]
 fn masked<T: Real>(x: Var<'_, T>, p: f64, shape: Shape) -> Var<'_, T> {
     if p > 0.0 && x.tape().is_training() {
-        x * x.tape().sample(Distribution::Dropout(p), shape)
+        let mask = x.tape().sample(Distribution::Dropout(p), shape);
+        mask.select(x * mask, x.tape().constant(T::zero()))
     } else {
         x
     }

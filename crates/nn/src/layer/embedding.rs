@@ -79,8 +79,8 @@ impl<T: Real> Embedding<T> {
     fn without_padding<'t>(&self, indices: Var<'t, T>, vectors: Var<'t, T>) -> Var<'t, T> {
         let Some(padding) = self.padding else { return vectors };
         let index = indices.tape().constant(T::from_f64(padding as f64));
-        let (is_word, is_padding) = (indices.not_equal(index), indices.equal(index));
-        vectors * is_word.unsqueeze(-1) + vectors.stop_gradient() * is_padding.unsqueeze(-1)
+        let is_padding = indices.equal(index).unsqueeze(-1);
+        is_padding.select(vectors.stop_gradient(), vectors)
     }
 
     /// The vectors of some indices, of shape `[indices, width]`.
