@@ -4,6 +4,7 @@
 
 use wengert_core::{Number, Real};
 
+use super::rule::moved;
 use super::{Optimiser, Rule, Settings};
 
 /// Adam (Kingma & Ba, 2015). At step `t`, with the gradient `g`,
@@ -84,10 +85,9 @@ impl Moments {
     #[inline(always)]
     fn means<A: Number>(&self, g: A, states: &mut [A]) -> [A; 2] {
         let [m, v] = states else { panic!("two states, as above") };
-        let [b1, b2] = self.betas.map(|beta| g.constant(beta));
-        let one = g.constant(1.0);
-        *m = b1 * *m + (one - b1) * g;
-        *v = b2 * *v + (one - b2) * g * g;
+        let [b1, b2] = self.betas;
+        *m = moved(*m, b1, g);
+        *v = moved(*v, b2, g * g);
         [*m, *v]
     }
 }

@@ -6,6 +6,7 @@
 
 use wengert_core::{Number, Real};
 
+use super::rule::moved;
 use super::{Optimiser, Rule};
 
 /// AdaGrad (Duchi, Hazan & Singer, 2011): steps divided by the root of the sum of all
@@ -111,11 +112,10 @@ impl Rule for StepMeans {
     #[inline(always)]
     fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
         let [v, u] = states else { panic!("two states, as above") };
-        let (keep, take) = (w.constant(self.keep), w.constant(1.0 - self.keep));
         let epsilon = w.constant(self.epsilon);
-        *v = keep * *v + take * g * g;
+        *v = moved(*v, self.keep, g * g);
         let step = (*u + epsilon).sqrt() / (*v + epsilon).sqrt() * g;
-        *u = keep * *u + take * step * step;
+        *u = moved(*u, self.keep, step * step);
         w - settings[0] * step
     }
 }
@@ -194,12 +194,11 @@ impl Rule for SquareMean {
 
     #[inline(always)]
     fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
-        let (keep, take) = (w.constant(self.keep), w.constant(1.0 - self.keep));
         let (square, rest) = states.split_first_mut().expect("a state, as above");
-        *square = keep * *square + take * g * g;
+        *square = moved(*square, self.keep, g * g);
         let mut variance = *square;
         if let [_, mean] = rest {
-            *mean = keep * *mean + take * g;
+            *mean = moved(*mean, self.keep, g);
             let zero = w.constant(0.0);
             let difference = variance - *mean * *mean;
             variance = difference.greater(zero).select(difference, zero);
@@ -260,10 +259,10 @@ impl Rule for SignOfMean {
     #[inline(always)]
     fn apply<A: Number>(&self, settings: [A; 4], decay: f64, w: A, g: A, states: &mut [A]) -> A {
         let [m] = states else { panic!("one state, as above") };
-        let (one, zero) = (w.constant(1.0), w.constant(0.0));
-        let [b1, b2] = self.betas.map(|beta| w.constant(beta));
-        let mean = b1 * *m + (one - b1) * g;
-        *m = b2 * *m + (one - b2) * g;
+        let zero = w.constant(0.0);
+        let [b1, b2] = self.betas;
+        let mean = moved(*m, b1, g);
+        *m = moved(*m, b2, g);
         let sign = mean.greater(zero) - mean.less(zero);
         let decay = self.weight_decay * decay;
         w - settings[0] * if decay == 0.0 { sign } else { sign + w.constant(decay) * w }

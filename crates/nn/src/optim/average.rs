@@ -1,8 +1,9 @@
 //! Running averages of a model's weights.
 
 use indexmap::IndexMap;
-use wengert_core::{Real, Tensor};
+use wengert_core::{Plain, Real, Tensor};
 
+use super::rule::moved;
 use crate::state::StateError;
 use crate::{Module, Path};
 
@@ -51,7 +52,6 @@ impl<T: Real> Average<T> {
     /// If the model has other parameters than the one it began with, as for all methods.
     #[track_caller]
     pub fn update<M: Module<T> + ?Sized>(&mut self, net: &M) {
-        let (keep, take) = (T::from_f64(self.keep), T::from_f64(1.0 - self.keep));
         let mut values = self.values.iter_mut();
         net.visit(&Path::root(), &mut |_, param| {
             let own = values.next().filter(|own| own.len() == param.len());
@@ -61,7 +61,7 @@ impl<T: Real> Average<T> {
                 return;
             }
             for (a, &w) in own.iter_mut().zip(param.elements()) {
-                *a = keep * *a + take * w;
+                *a = moved(Plain(*a), self.keep, Plain(w)).0;
             }
         });
     }

@@ -3,7 +3,7 @@
 //! It is written with variables, after the sweep and on its tape, so that a recorded
 //! step and a [compiled](crate::TrainStep) one read the same lines.
 
-use wengert_core::{Real, Var};
+use wengert_core::{Real, Var, stack};
 
 /// How gradients are made smaller.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,9 +25,13 @@ impl Clip {
                 }
             }
             Self::Norm(size) => {
-                let squares = gradients.iter().map(|gradient| gradient.square().sum());
-                let Some(sum) = squares.reduce(|a, b| a + b) else { return };
-                let norm = sum.sqrt();
+                // The norm of norms: no square overflows or vanishes.
+                let norms = gradients.iter().map(|gradient| gradient.norm(..));
+                let norm = match norms.collect::<Vec<_>>()[..] {
+                    [] => return,
+                    [norm] => norm,
+                    ref norms => stack(norms, 0).norm(0),
+                };
                 let size = norm.tape().constant(T::from_f64(size));
                 // A gradient within the bound keeps its bits.
                 let factor = size / norm.maximum(size);

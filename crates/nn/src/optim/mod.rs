@@ -57,11 +57,15 @@ use crate::{Module, Path};
 /// assert_eq!(gradient_norm(&net, &cost.backward()), 5.0);
 /// ```
 pub fn gradient_norm<T: Real, M: Module<T> + ?Sized>(net: &M, gradients: &Gradients<'_, T>) -> f64 {
-    let mut sum = 0.0;
+    let mut norm = 0.0_f64;
     net.visit(&Path::root(), &mut |_, param| {
         gradients.with_parameter(param.key(), |gradient| {
-            sum += gradient.iter().map(|x| x.as_f64().powi(2)).sum::<f64>();
+            // Relative to the largest, so that no square overflows or vanishes.
+            let largest = gradient.iter().map(|x| x.as_f64().abs()).fold(0.0, f64::max);
+            let scale = if largest > 0.0 && largest.is_finite() { largest } else { 1.0 };
+            let squares = gradient.iter().map(|x| (x.as_f64() / scale).powi(2)).sum::<f64>();
+            norm = norm.hypot(squares.sqrt() * scale);
         });
     });
-    sum.sqrt()
+    norm
 }

@@ -56,6 +56,19 @@ pub trait Rule: Clone + Debug + Sync {
     fn apply<A: Number>(&self, settings: [A; 4], decay: f64, w: A, g: A, states: &mut [A]) -> A;
 }
 
+/// A running mean that keeps a share of itself and takes the rest from a new number.
+///
+/// The mean moves by a share of the difference, so that a share near 1 need not be told from 1 in
+/// single precision; the share that is less than a half is the one that multiplies.
+#[inline(always)]
+pub(super) fn moved<A: Number>(mean: A, keep: f64, new: A) -> A {
+    if keep < 0.5 {
+        new + mean.constant(keep) * (mean - new)
+    } else {
+        mean + mean.constant(1.0 - keep) * (new - mean)
+    }
+}
+
 /// The numbers of a step: see [`Rule::settings`]. As many as any rule needs; those
 /// that one does not need are 0. Their number is fixed so that loops need not check
 /// it.
