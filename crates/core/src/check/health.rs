@@ -63,6 +63,10 @@ pub struct Diagnosis {
 /// assert!(diagnosis.to_string().contains("sqrt"), "{diagnosis}");
 /// # let _ = unused;
 /// ```
+///
+/// # Panics
+/// If the cost was recorded without gradients.
+#[track_caller]
 pub fn diagnose<T: Real>(cost: Var<'_, T>) -> Diagnosis {
     Diagnosis::of(cost, &[])
 }
@@ -74,6 +78,10 @@ impl Diagnosis {
     }
 
     /// As [`diagnose`], with the names of parameters and their [keys](crate::Tape::parameter).
+    ///
+    /// # Panics
+    /// As [`diagnose`].
+    #[track_caller]
     pub fn of<T: Real>(cost: Var<'_, T>, named: &[(String, u64)]) -> Self {
         let examination = Examination::of(cost, named);
         let mut symptoms = Vec::new();
@@ -110,6 +118,7 @@ impl fmt::Display for Diagnosis {
 }
 
 /// The first value that is not finite, or, if all are, the first adjoint on the way back.
+#[track_caller]
 pub(super) fn not_finite<T: Real>(cost: Var<'_, T>) -> Option<String> {
     let value = cost.tape().first_non_finite_until(cost.id());
     value.or_else(|| Examination::of(cost, &[]).non_finite_adjoint())
@@ -126,9 +135,14 @@ struct Examination<'t, T: Real> {
 }
 
 impl<'t, T: Real> Examination<'t, T> {
+    #[track_caller]
     fn of(cost: Var<'t, T>, named: &[(String, u64)]) -> Self {
         let (tape, end) = (cost.tape(), cost.id().index());
         let node = |index: usize| tape.var(NodeId::new(index));
+        // Refuses a cost that counts as constant, of which nothing could be said.
+        let is_leaf = |var: &Var<'t, T>| var.is_active() && tape.call(var.id()).is_none();
+        let leaves: Vec<_> = (0..=end).map(node).filter(is_leaf).collect();
+        tape.mark_from(&leaves, &[cost], Vec::new());
         let mut feeds = vec![false; end + 1];
         feeds[end] = true;
         for index in (0..=end).rev().filter(|&index| node(index).is_active()) {

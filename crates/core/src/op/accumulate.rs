@@ -49,12 +49,16 @@ macro_rules! accumulation {
             true
         }
 
+        fn has_rules(&self) -> bool {
+            false
+        }
+
         fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
-            unreachable!("recorded only where no derivatives are recorded")
+            unreachable!("it has no rules")
         }
 
         fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
-            unreachable!("recorded only where no derivatives are recorded")
+            unreachable!("it has no rules")
         }
 
         fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {

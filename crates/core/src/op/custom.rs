@@ -6,6 +6,9 @@
 //! the transpose of the other, taken by differentiating the rule in its last
 //! argument, in which it is linear. Rules are closures of variables, so they can be
 //! differentiated in their turn.
+//!
+//! Both the function and its rule may ask for derivatives themselves. So they are given values
+//! that depend on nothing else that they are given, and record derivatives whatever the mode.
 
 use std::any::Any;
 use std::fmt;
@@ -40,14 +43,15 @@ impl<R, M, const N: usize> fmt::Debug for Custom<R, M, N> {
     }
 }
 
-/// The inputs of a call.
-fn inputs<'t, T: Real, const N: usize>(call: &Call<'_, 't, T>) -> [Var<'t, T>; N] {
-    std::array::from_fn(|i| call.arg(i + 1))
+/// The inputs of a call, and its value, for a rule: a derivative with respect to one of them,
+/// that the rule asks for, holds the others fixed.
+fn point<'t, T: Real, const N: usize>(call: &Call<'_, 't, T>) -> ([Var<'t, T>; N], Var<'t, T>) {
+    (std::array::from_fn(|i| call.arg(i + 1).alias()), call.value().alias())
 }
 
 /// A place at which to differentiate a linear function.
 fn placeholder<T: Real>(like: Var<'_, T>) -> Var<'_, T> {
-    like.tape().variable(Tensor::zeros(like.shape()))
+    like.tape().constant(Tensor::zeros(like.shape()))
 }
 
 macro_rules! given {
@@ -85,9 +89,10 @@ where
         call: &Call<'_, 't, T>,
         tangents: &[Option<Var<'t, T>>],
     ) -> Option<Var<'t, T>> {
+        let (inputs, value) = point(call);
         call.value().tape().with_gradients(|| {
-            let cotangent = placeholder(call.value());
-            let adjoints = (self.rule)(inputs(call), call.value(), cotangent);
+            let cotangent = placeholder(value);
+            let adjoints = (self.rule)(inputs, value, cotangent);
             let terms = adjoints.iter().zip(&tangents[1..]);
             let along =
                 add_terms(terms.map(|(adjoint, tangent)| Some((*adjoint * (*tangent)?).sum())))?;
@@ -102,7 +107,10 @@ where
         arg: usize,
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
-        let adjoints = call.shared(|| (self.rule)(inputs(call), call.value(), cotangent));
+        let adjoints = call.shared(|| {
+            let ((inputs, value), cotangent) = (point(call), cotangent.alias());
+            cotangent.tape().with_gradients(|| (self.rule)(inputs, value, cotangent))
+        });
         Some(adjoints[arg - 1])
     }
 }
@@ -118,10 +126,12 @@ where
         call: &Call<'_, 't, T>,
         tangents: &[Option<Var<'t, T>>],
     ) -> Option<Var<'t, T>> {
-        let tangents = std::array::from_fn(|i| {
-            tangents[i + 1].unwrap_or_else(|| call.arg(i + 1).zeros_like())
+        let (inputs, value) = point(call);
+        let tangents = std::array::from_fn(|i| match tangents[i + 1] {
+            Some(tangent) => tangent.alias(),
+            None => call.arg(i + 1).zeros_like(),
         });
-        Some((self.rule)(inputs(call), call.value(), tangents))
+        Some(value.tape().with_gradients(|| (self.rule)(inputs, value, tangents)))
     }
 
     fn vjp<'t>(
@@ -130,12 +140,13 @@ where
         arg: usize,
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
-        call.value().tape().with_gradients(|| {
+        let (inputs, value) = point(call);
+        value.tape().with_gradients(|| {
             let direction = placeholder(call.arg(arg));
             let tangents = std::array::from_fn(|i| {
                 if i + 1 == arg { direction } else { call.arg(i + 1).zeros_like() }
             });
-            let tangent = (self.rule)(inputs(call), call.value(), tangents);
+            let tangent = (self.rule)(inputs, value, tangents);
             tangent.vjp(cotangent, &[direction]).pop()
         })
     }
@@ -204,15 +215,17 @@ pub fn custom_jvp<'t, T: Real, const N: usize>(
     tape.record(Custom::<_, Forward, N> { rule, mode: PhantomData }, &args)
 }
 
-/// The value without derivatives, followed by the inputs.
+/// The value without derivatives, followed by the inputs. The function is given values that do
+/// not count as variables, and records derivatives, as it may ask for some.
 #[track_caller]
 fn evaluated<'t, T: Real, const N: usize>(
     inputs: [Var<'t, T>; N],
     f: impl FnOnce([Var<'t, T>; N]) -> Var<'t, T>,
 ) -> (&'t Tape<T>, Vec<Var<'t, T>>) {
     let tape = inputs.first().expect("a function with its own derivative has inputs").tape();
-    // A value that the function passes on may be active by itself.
-    let value = tape.without_gradients(|| f(inputs)).stop_gradient();
+    let held = tape.without_gradients(|| inputs.map(Var::alias));
+    // A value that the function has from elsewhere may be active by itself.
+    let value = tape.with_gradients(|| f(held)).stop_gradient();
     (tape, [value].into_iter().chain(inputs).collect())
 }
 

@@ -486,12 +486,16 @@ impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> DynOp<T>
         ))
     }
 
+    fn has_rules(&self) -> bool {
+        false
+    }
+
     fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
-        unreachable!("recorded only where no derivatives are recorded")
+        unreachable!("it has no rules")
     }
 
     fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
-        unreachable!("recorded only where no derivatives are recorded")
+        unreachable!("it has no rules")
     }
 
     fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {

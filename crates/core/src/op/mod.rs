@@ -105,7 +105,7 @@ pub use window::{PerAxis, PerSide};
 
 use crate::kernel::block::BlockKernel;
 use crate::kernel::product::Factor;
-use crate::tape::Args;
+use crate::tape::{Args, NodeId};
 use crate::tensor::{Layout, Shape, View};
 use crate::{Real, Var};
 
@@ -207,11 +207,25 @@ pub struct Call<'a, 't, T: Real> {
     args: &'a [Var<'t, T>],
     value: Var<'t, T>,
     shared: OnceCell<Args<Var<'t, T>>>,
+    /// Of which nodes a reverse sweep wants the adjoints, unless it wants all.
+    wanted: Option<&'a dyn Fn(NodeId) -> bool>,
 }
 
 impl<'a, 't, T: Real> Call<'a, 't, T> {
     pub(crate) fn new(args: &'a [Var<'t, T>], value: Var<'t, T>) -> Self {
-        Self { args, value, shared: OnceCell::new() }
+        Self { args, value, shared: OnceCell::new(), wanted: None }
+    }
+
+    /// In a reverse sweep that wants the adjoints of some nodes.
+    #[inline]
+    pub(crate) fn wanting(self, wanted: &'a dyn Fn(NodeId) -> bool) -> Self {
+        Self { wanted: Some(wanted), ..self }
+    }
+
+    /// Of each argument whether the adjoint is wanted: for rules that find those of several
+    /// arguments in one go.
+    pub(crate) fn wanted(&self) -> Vec<bool> {
+        self.args.iter().map(|arg| self.wanted.is_none_or(|wanted| wanted(arg.id()))).collect()
     }
 
     /// The arguments.
@@ -354,6 +368,12 @@ pub trait DynOp<T: Real>: Any + Debug {
     fn is_differentiable(&self) -> bool {
         true
     }
+    /// Whether it has derivative rules. What a fast sweep computes in one go has none: a sweep
+    /// that is to be differentiated records the formula in its place.
+    #[inline]
+    fn has_rules(&self) -> bool {
+        true
+    }
     /// The tangent of the result.
     fn jvp<'t>(
         &self,
@@ -463,6 +483,10 @@ impl<T: Real> DynOp<T> for Rc<dyn DynOp<T>> {
 
     fn is_differentiable(&self) -> bool {
         (**self).is_differentiable()
+    }
+
+    fn has_rules(&self) -> bool {
+        (**self).has_rules()
     }
 
     fn jvp<'t>(

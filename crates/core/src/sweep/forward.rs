@@ -19,7 +19,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If a tangent's shape is not that of its value, or one lies on another
-    /// tape.
+    /// tape; and as [`grad`](Self::grad) where there is no derivative.
     #[track_caller]
     pub fn jvp(self, tangents: &[(Var<'t, T>, Var<'t, T>)]) -> Var<'t, T> {
         let [tangent] = self.tape().jvp([self], tangents);
@@ -63,7 +63,7 @@ impl<T: Real> Tape<T> {
         let Some(last) = outputs.iter().map(|output| output.id()).max() else { return Vec::new() };
         let mut scratch = self.take_scratch();
         let reached = std::mem::take(&mut scratch.marks);
-        let marks = self.mark_from(&inputs, last, reached);
+        let marks = self.mark_from(&inputs, outputs, reached);
         let count = last.index() + 1;
         let region = scratch.adjoints.len();
         scratch.adjoints.resize(region + count, None);

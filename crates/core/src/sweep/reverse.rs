@@ -53,7 +53,10 @@ impl<'t, T: Real> Gradients<'t, T> {
     pub fn wrt(&self, x: Var<'t, T>) -> Tensor<T> {
         self.check(x);
         match self.tape.adjoint(self.sweep, x.id()) {
-            Some(id) => self.tape.value_of(id),
+            Some(id) => {
+                self.tape.note_read(id);
+                self.tape.value_of(id)
+            }
             None => Tensor::zeros(x.shape()),
         }
     }
@@ -145,7 +148,9 @@ impl<'t, T: Real> Var<'t, T> {
     fn backward_from(self, seed: Var<'t, T>) -> Gradients<'t, T> {
         assert!(
             self.is_active(),
-            "no variable feeds {}: take values in with `tape.variable` or `tape.parameter`",
+            "no variable feeds {}, or it was recorded `without_gradients`: take values in with \
+             `tape.variable` or `tape.parameter`; `output.grad([x])` gives the gradient with \
+             respect to any values",
             self.describe()
         );
         let tape = self.tape();
@@ -159,7 +164,13 @@ impl<'t, T: Real> Var<'t, T> {
     }
 
     /// The gradients of a scalar with respect to some values before it, recorded,
-    /// so that they can be differentiated again.
+    /// so that they can be differentiated again (but for those that are taken
+    /// [without gradients](Tape::without_gradients)).
+    ///
+    /// The values may be variables, constants or results: what counts is whether `self` depends
+    /// on them. A value on which it does not depend, or only through
+    /// [`stop_gradient`](Var::stop_gradient), a comparison, or what was computed earlier without
+    /// gradients, gets zeros.
     ///
     /// ```
     /// # use wengert_core::Tape;
@@ -171,7 +182,8 @@ impl<'t, T: Real> Var<'t, T> {
     /// ```
     ///
     /// # Panics
-    /// If `self` has more than one element.
+    /// If `self` has more than one element; if it was recorded without gradients, and asked
+    /// outside of that; or if it depends on a derivative that was taken without gradients.
     #[track_caller]
     pub fn grad<const N: usize>(self, inputs: [Var<'t, T>; N]) -> [Var<'t, T>; N] {
         self.grad_of(&inputs).try_into().expect("one gradient an input")
@@ -190,7 +202,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the cotangent's shape is not that of `self`, or an input lies on
-    /// another tape.
+    /// another tape; and as [`grad`](Self::grad) where there is no derivative.
     #[track_caller]
     pub fn vjp(self, cotangent: Var<'t, T>, inputs: &[Var<'t, T>]) -> Vec<Var<'t, T>> {
         assert_eq!(cotangent.shape(), self.shape(), "a cotangent has the shape of its value");
@@ -200,7 +212,7 @@ impl<'t, T: Real> Var<'t, T> {
         }
         let mut scratch = tape.take_scratch();
         let reached = std::mem::take(&mut scratch.marks);
-        let marks = tape.mark_from(inputs, self.id(), reached);
+        let marks = tape.mark_from(inputs, &[self], reached);
         let region =
             sweep(self, cotangent, Consumed::Kept, &mut scratch.adjoints, |id| marks[id.index()]);
         let adjoints = inputs
@@ -270,7 +282,7 @@ fn sweep<'t, T: Real>(
         tape.record_on_behalf(Some(id));
         let first = tape.len();
         let value = tape.var(id);
-        let call = Call::new(&args, value);
+        let call = Call::new(&args, value).wanting(&wanted);
         for (position, arg) in args.iter().enumerate() {
             if !wanted(arg.id()) {
                 continue;

@@ -27,7 +27,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If a coefficient's shape is not that of its value, or one lies on another
-    /// tape.
+    /// tape; and as [`grad`](Self::grad) where there is no derivative.
     #[track_caller]
     pub fn taylor(self, curves: &[(Var<'t, T>, &[Var<'t, T>])], degree: usize) -> Vec<Var<'t, T>> {
         let [coefficients] = self.tape().taylor([self], curves, degree);
@@ -124,11 +124,10 @@ impl<'s, 't, T: Real> Sweep<'s, 't, T> {
         outputs: &[Var<'t, T>],
     ) -> Self {
         let tape = system.tape();
-        let ids = inputs.iter().map(|(input, _)| input.id());
-        let last = outputs.iter().map(|output| output.id()).chain(ids).max();
-        let Some(last) = last else { return Self { tape, table: Vec::new() } };
         let sources: Vec<_> = inputs.iter().map(|&(input, _)| input).collect();
-        let marks = tape.mark_from(&sources, last, Vec::new());
+        // An input may stand behind all outputs.
+        let ends: Vec<_> = sources.iter().chain(outputs).copied().collect();
+        let marks = tape.mark_from(&sources, &ends, Vec::new());
         let mut table: Vec<Option<Series<'s, 't, T>>> = vec![None; marks.len()];
         for &(input, series) in inputs {
             table[input.id().index()] = Some(series);
@@ -161,7 +160,14 @@ impl<'s, 't, T: Real> Sweep<'s, 't, T> {
         let series = self.table.get(output.id().index()).copied().flatten();
         let higher = (1..=degree).map(|order| {
             let found = series.and_then(|series| series.coefficient(order));
-            found.unwrap_or_else(|| output.zeros_like())
+            match found {
+                // Rules are read off formulas, which are recorded with derivatives.
+                Some(found) if found.is_active() && !self.tape.records_derivatives() => {
+                    found.alias()
+                }
+                Some(found) => found,
+                None => output.zeros_like(),
+            }
         });
         [output].into_iter().chain(higher).collect()
     }

@@ -15,7 +15,8 @@ impl<'t, T: Real> Var<'t, T> {
     /// and all of the same extent; so the result has it.
     ///
     /// Recorded, so that it can be differentiated. Inputs may be any values that were
-    /// recorded before; what does not depend on them is shared.
+    /// recorded before; what does not depend on them is shared, and what was recorded
+    /// [without gradients](Tape::without_gradients) counts as constant again.
     ///
     /// ```
     /// # use wengert_core::Tape;
@@ -67,6 +68,7 @@ impl<T: Real> Tape<T> {
         let count = outputs.iter().map(|output| output.id().index() + 1).max().unwrap_or(0);
         let needed = self.needed_for(outputs);
         let kept = self.kept_values();
+        let detached = self.detached(0..count);
         let mut table: Vec<Option<Var<'t, T>>> = vec![None; count];
         for (input, values) in inputs {
             if let Some(slot) = table.get_mut(input.id().index()) {
@@ -92,8 +94,8 @@ impl<T: Real> Tape<T> {
                     table[arg_index].unwrap_or_else(|| {
                         assert!(
                             kept[arg_index],
-                            "the memory of {} was used again by a backward sweep; record what is to be \
-                             mapped with `grad` or `vjp`",
+                            "the memory of {} was used again by a fast sweep; record what is to be \
+                             mapped with `grad` or `vjp`, outside of `without_gradients`",
                             arg.describe()
                         );
                         *arg
@@ -102,7 +104,9 @@ impl<T: Real> Tape<T> {
                 .collect();
             self.record_on_behalf(Some(id));
             let stacked = Stacked::new(&op, &operands, &is_stacked, extent);
-            let value = op.get().stacked(&stacked).unwrap_or_else(|| stacked.one_by_one());
+            let mapped = || op.get().stacked(&stacked).unwrap_or_else(|| stacked.one_by_one());
+            // What counts as constant does so for each of the values.
+            let value = if detached[index] { self.without_gradients(mapped) } else { mapped() };
             debug_assert_eq!(
                 value.shape(),
                 stacked.shape(&self.shape_of(id)),

@@ -12,6 +12,7 @@
 //! Training repeats the same program. So a reset keeps the nodes, and the next
 //! recording follows them for as long as it does the same: see `recorder`.
 
+mod dependence;
 mod layouts;
 mod leaf;
 mod memory;
@@ -231,37 +232,60 @@ impl<T: Real> Tape<T> {
         );
     }
 
-    /// Runs `body` without recording derivatives: what it computes counts as
-    /// constant. For inference and for monitoring a cost.
+    /// Runs `body` without recording derivatives: what it computes counts as a constant in all
+    /// that is recorded afterwards. For inference, for monitoring a cost, and for targets that
+    /// are to be held fixed.
+    ///
+    /// Within `body`, derivatives are asked for as elsewhere ([`Var::grad`], [`Var::vjp`],
+    /// [`Var::jvp`], [`Var::taylor`]), and go through what `body` has computed: forces of an
+    /// energy that is only evaluated, for instance. They are computed faster than when they are
+    /// recorded, from formulas that are not kept, so a derivative *of* such a derivative is
+    /// refused: take the first one outside.
     ///
     /// ```
     /// # use wengert_core::Tape;
     /// let tape = Tape::new();
     /// let x = tape.variable(2.0);
-    /// let y = tape.without_gradients(|| x * x);
+    /// let (y, force) = tape.without_gradients(|| {
+    ///     let y = x * x;
+    ///     let [slope] = y.grad([x]);
+    ///     (y, -slope)
+    /// });
+    /// assert_eq!(force.item(), -4.0);
     /// assert!(!y.is_active());
+    /// let [dx] = (y * x).grad([x]);
+    /// assert_eq!(dx.item(), 4.0); // of 4 x
     /// ```
     pub fn without_gradients<R>(&self, body: impl FnOnce() -> R) -> R {
         self.recording_derivatives(false, body)
     }
 
-    /// Runs `body` with derivatives recorded, whatever the mode: for what reads the
-    /// formulas of rules.
+    /// Runs `body` with derivatives recorded, whatever the mode: for functions of which
+    /// derivatives of any order are asked, and for what reads the formulas of rules.
     pub(crate) fn with_gradients<R>(&self, body: impl FnOnce() -> R) -> R {
         self.recording_derivatives(true, body)
     }
 
     fn recording_derivatives<R>(&self, recorded: bool, body: impl FnOnce() -> R) -> R {
         /// Restores the mode even if `body` panics.
-        struct Restore<'a, T: Real>(&'a Tape<T>, bool);
+        struct Restore<'a, T: Real> {
+            tape: &'a Tape<T>,
+            before: bool,
+            start: usize,
+        }
         impl<T: Real> Drop for Restore<'_, T> {
             fn drop(&mut self) {
-                self.0.inner.borrow_mut().records_derivatives = self.1;
+                let mut inner = self.tape.inner.borrow_mut();
+                if !inner.records_derivatives {
+                    inner.detach_from(self.start);
+                }
+                inner.records_derivatives = self.before;
             }
         }
-        let before = self.inner.borrow().records_derivatives;
-        let _restore = Restore(self, before);
-        self.inner.borrow_mut().records_derivatives = recorded;
+        let mut inner = self.inner.borrow_mut();
+        let before = std::mem::replace(&mut inner.records_derivatives, recorded);
+        let _restore = Restore { tape: self, before, start: inner.len() };
+        drop(inner);
         body()
     }
 
@@ -448,48 +472,6 @@ impl<T: Real> Tape<T> {
         Some((op, SmallVec::from_buf_and_len(vars, args.len())))
     }
 
-    /// Marks the nodes up to `output` that depend on one of the inputs.
-    pub(crate) fn mark_from(
-        &self,
-        inputs: &[Var<'_, T>],
-        output: NodeId,
-        mut marks: Vec<bool>,
-    ) -> Vec<bool> {
-        let inner = self.inner.borrow();
-        let count = output.index() + 1;
-        marks.clear();
-        marks.resize(count, false);
-        let mut first = count;
-        for input in inputs.iter().map(|input| input.id().index()).filter(|&i| i < count) {
-            marks[input] = true;
-            first = first.min(input);
-        }
-        for index in first..count {
-            let id = NodeId::new(index);
-            marks[index] |=
-                inner.node(id).active && inner.args(id).iter().any(|arg| marks[arg.index()]);
-        }
-        marks
-    }
-
-    /// Of each node up to the last output whether some output depends on it.
-    pub(crate) fn needed_for(&self, outputs: &[Var<'_, T>]) -> Vec<bool> {
-        let inner = self.inner.borrow();
-        let count = outputs.iter().map(|output| output.id().index() + 1).max().unwrap_or(0);
-        let mut needed = vec![false; count];
-        for output in outputs {
-            needed[output.id().index()] = true;
-        }
-        for index in (0..count).rev() {
-            if needed[index] {
-                for arg in inner.args(NodeId::new(index)) {
-                    needed[arg.index()] = true;
-                }
-            }
-        }
-        needed
-    }
-
     /// Records an op that the tape has already, on other operands.
     #[track_caller]
     pub(crate) fn record_again<'t>(&'t self, op: &OpHandle<T>, args: &[Var<'t, T>]) -> Var<'t, T> {
@@ -528,28 +510,6 @@ impl<T: Real> Tape<T> {
         let mut inner = self.inner.borrow_mut();
         let nodes = inner.len();
         inner.reads.push((id, nodes, Location::caller()));
-    }
-
-    /// The first read of a value that depends on `inputs`, if more was recorded
-    /// after it that `results` may depend on: what was recorded then may hold for
-    /// the value only that was read. Gives the value and the line of the read.
-    pub(crate) fn fateful_read(
-        &self,
-        inputs: &[Var<'_, T>],
-        results: &[Var<'_, T>],
-    ) -> Option<(String, String)> {
-        let inner = self.inner.borrow();
-        let end = results.iter().map(|var| var.id().index() + 1).max().unwrap_or(0);
-        let mut depends = vec![false; inner.len()];
-        for input in inputs {
-            depends[input.id().index()] = true;
-        }
-        for index in 0..depends.len() {
-            depends[index] |= inner.args(NodeId::new(index)).iter().any(|arg| depends[arg.index()]);
-        }
-        let (id, _, location) =
-            inner.reads.iter().find(|&&(id, nodes, _)| depends[id.index()] && nodes < end)?;
-        Some((inner.describe(*id), location.to_string()))
     }
 
     /// The adjoint after `term` is added to it: in place if its memory is its own.

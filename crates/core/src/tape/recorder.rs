@@ -16,6 +16,7 @@
 
 use std::any::{Any, TypeId};
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::panic::Location;
 
 use super::layouts::{LayoutId, Layouts, SCALAR, WordHasher};
@@ -49,6 +50,9 @@ pub(super) struct Recorder<T: Real> {
     moved: bool,
     /// Whether derivatives of what is recorded now may be asked for later.
     pub(super) records_derivatives: bool,
+    /// What was recorded without gradients, by each body that is over, in the order of their
+    /// ends.
+    pub(super) detached: Vec<Range<usize>>,
     /// While a sweep records, the line of the operation that it differentiates.
     pub(super) on_behalf: Option<&'static Location<'static>>,
     pub(super) scratch: Scratch,
@@ -122,6 +126,7 @@ impl<T: Real> Recorder<T> {
             follows: false,
             moved: false,
             records_derivatives: true,
+            detached: Vec::new(),
             on_behalf: None,
             scratch: Scratch::default(),
             mode: Mode::default(),
@@ -135,6 +140,7 @@ impl<T: Real> Recorder<T> {
         self.store.release_shared();
         self.parameters.forget();
         self.records_derivatives = true;
+        self.detached.clear();
         self.on_behalf = None;
         self.sweeps.reset();
         self.moved = false;
@@ -193,6 +199,13 @@ impl<T: Real> Recorder<T> {
             spilled.truncate(start);
         }
         nodes.truncate(self.len);
+    }
+
+    /// From now on, what was recorded from a node on counts as constant.
+    pub(super) fn detach_from(&mut self, start: usize) {
+        if start < self.len {
+            self.detached.push(start..self.len);
+        }
     }
 
     /// Puts a node at the end of the recording, to be carried out.
@@ -581,19 +594,20 @@ impl<T: Real> Recorder<T> {
     }
 
     /// Of each node whether its value is still there: a backward sweep uses the
-    /// memory of its own intermediate results again.
+    /// memory of its own intermediate results again, and fast sweeps add to adjoints in place.
     pub(super) fn kept_values(&self) -> Vec<bool> {
         let mut taken = Vec::new();
-        let kept = |node: &Node<T>| {
-            let Some(slot) = node.place.slot() else { return true };
+        let mut kept = vec![true; self.len];
+        for (index, node) in self.nodes[..self.len].iter().enumerate().rev() {
+            if node.kind == Kind::Accumulated {
+                kept[node.args(&self.spilled)[0].index()] = false;
+            }
+            let Some(slot) = node.place.slot() else { continue };
             taken.resize(taken.len().max(slot + 1), false);
             // Backwards, the last value of a slot and views of it come first.
-            let kept = !taken[slot];
+            kept[index] &= !taken[slot];
             taken[slot] |= node.kind.owns_memory();
-            kept
-        };
-        let mut kept: Vec<bool> = self.nodes[..self.len].iter().rev().map(kept).collect();
-        kept.reverse();
+        }
         kept
     }
 

@@ -1,7 +1,7 @@
 //! Gradients of closures.
 
 use super::inputs::{Function, Inputs, record};
-use crate::{Real, Tape, Tensor, Var};
+use crate::{Real, Tape, Var};
 
 /// The gradient of a scalar function at `x`.
 ///
@@ -33,9 +33,9 @@ pub fn value_and_grad<T: Real, I: Inputs<T>>(
     let tape = Tape::new();
     let (vars, y) = record(&tape, &f, &x);
     if !y.is_active() {
-        // A constant function has a gradient too.
-        let mut zeros = vars.iter().map(|var| Tensor::zeros(var.shape()));
-        return (y.item(), x.collect(&mut zeros));
+        // A constant function has a gradient too, and what was made constant is refused.
+        let gradients = y.grad_of(&vars);
+        return (y.item(), x.collect(&mut gradients.into_iter().map(|gradient| gradient.value())));
     }
     let gradients = y.backward();
     let gradients = x.collect(&mut vars.iter().map(|&var| gradients.wrt(var)));

@@ -401,7 +401,7 @@ impl<T: Real> DynOp<T> for Root<T> {
         arg: usize,
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
-        let wanted: Vec<bool> = call.args().iter().map(|arg| arg.is_active()).collect();
+        let wanted = call.wanted();
         let [adjoints] = call.shared(|| {
             let tape = call.value().tape();
             let args: Vec<_> =

@@ -17,6 +17,16 @@ use crate::{Real, Tape, Tensor, Var};
 /// assert_eq!(y, Tensor::from([30.0, 700.0]));
 /// ```
 ///
+/// The function may ask for derivatives, of any order, and use other transforms:
+///
+/// ```
+/// use wengert_core::{Tensor, vmap};
+///
+/// let xs = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
+/// let slopes = vmap(|x| x.square().sum().grad([x])[0], &xs);
+/// assert_eq!(slopes, Tensor::from([[2.0, 4.0], [6.0, 8.0]]));
+/// ```
+///
 /// # Panics
 /// If an input has no leading axis, an empty one, or one of another extent; or if the
 /// function decides by a value: what was recorded would hold for the first input only.
@@ -25,19 +35,16 @@ pub fn vmap<T: Real, I: Inputs<T>>(f: impl for<'t> Function<'t, T, I>, x: I) -> 
     let tape = Tape::new();
     let mut values = Vec::new();
     x.values(&mut values);
-    tape.without_gradients(|| {
-        let all: Vec<Var<'_, T>> = values.iter().map(|value| tape.constant(value)).collect();
-        let first: Vec<Var<'_, T>> = all
-            .iter()
-            .map(|all| {
-                let extent = all.shape().first().copied().unwrap_or(0);
-                assert!(extent > 0, "a map wants a leading axis, and was given {}", all.describe());
-                let first = all.slice(0, 0..1).squeeze(0);
-                tape.constant(first.with_value(|first| first.to_tensor()))
-            })
-            .collect();
-        let y = f(I::unflatten(&mut first.iter().copied()));
-        let inputs: Vec<_> = first.into_iter().zip(all).collect();
-        y.vmap(&inputs).value()
-    })
+    let all: Vec<Var<'_, T>> = values.iter().map(|value| tape.constant(value)).collect();
+    // The function may ask for derivatives, so its inputs are variables.
+    let first = |(value, all): (&Tensor<T>, &Var<'_, T>)| {
+        let extent = value.shape().first().copied().unwrap_or(0);
+        assert!(extent > 0, "a map wants a leading axis, and was given {}", all.describe());
+        let first = value.slice(0, 0, 1, 1);
+        tape.variable(first.reshape(&value.shape()[1..]))
+    };
+    let first: Vec<Var<'_, T>> = values.iter().zip(&all).map(first).collect();
+    let y = f(I::unflatten(&mut first.iter().copied()));
+    let inputs: Vec<_> = first.into_iter().zip(all).collect();
+    tape.without_gradients(|| y.vmap(&inputs).value())
 }

@@ -109,6 +109,13 @@ impl<'t, T: Real> Var<'t, T> {
         self.tape.is_active(self.id)
     }
 
+    /// The same value as a node of its own: what depends on it need not depend on `self` in
+    /// other ways.
+    #[track_caller]
+    pub(crate) fn alias(self) -> Self {
+        self.apply(crate::op::Reshape { shape: self.shape() })
+    }
+
     /// Records an op of one operand, of one's own or built in.
     ///
     /// # Panics

@@ -23,6 +23,7 @@ mod long_sums;
 mod memory;
 mod messages;
 mod mutation;
+mod nested;
 mod ops_page;
 mod outliers;
 mod program;

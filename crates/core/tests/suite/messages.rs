@@ -106,7 +106,9 @@ fn one_number_where_there_are_more() {
 fn no_variable_to_differentiate() {
     let tape = Tape::<f64>::new();
     let x = tape.constant([1.0, 2.0]);
-    assert_snapshot!(message(|| x.sum().backward()), @"no variable feeds v1 = sum, shape [], at messages.rs:_: take values in with `tape.variable` or `tape.parameter`");
+    assert_snapshot!(message(|| x.sum().backward()), @"no variable feeds v1 = sum, shape [], at messages.rs:_, or it was recorded `without_gradients`: take values in with `tape.variable` or `tape.parameter`; `output.grad([x])` gives the gradient with respect to any values");
+    assert_snapshot!(message(|| tape.without_gradients(|| x.sum()).grad([x])), @"no derivative of v3 = sum, shape [], at messages.rs:_: it was recorded without gradients, and counts as constant since then; ask for the derivative within `without_gradients`, or record the value outside of it");
+    assert_snapshot!(message(|| tape.without_gradients(|| x.sin().sum().grad([x])[0].sum().grad([x]))), @"a derivative that was taken `without_gradients` is to be differentiated again, and only its value was kept: that of v9 = sin, shape [2], at messages.rs:_; take the first derivative outside of `without_gradients`");
     let y = tape.variable(1.0);
     assert_snapshot!(message(|| (y * y).backward().wrt(x)), @"no derivative is recorded for v0 = constant, shape [2], at messages.rs:_: take it in with `tape.variable`");
 }

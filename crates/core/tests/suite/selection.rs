@@ -48,7 +48,6 @@ fn what_was_not_chosen_gets_no_cotangent() {
         let tape = Tape::new();
         let x = tape.variable(&x);
         let y = f(x).sum();
-        assert_eq!(y.backward().wrt(x).to_vec(), [0.0, 0.25], "{name}: backward");
         let [slope] = y.grad([x]);
         let [bend] = slope.sum().grad([x]);
         assert_eq!(slope.value().to_vec(), [0.0, 0.25], "{name}: recorded");
@@ -61,6 +60,7 @@ fn what_was_not_chosen_gets_no_cotangent() {
         let many = tape.constant([[-1.0, 4.0], [16.0, -9.0]]);
         let mapped = slope.vmap(&[(x, many)]).value();
         assert_eq!(mapped.to_vec(), [0.0, 0.25, 1.0 / 8.0, 0.0], "{name}: mapped");
+        assert_eq!(y.backward().wrt(x).to_vec(), [0.0, 0.25], "{name}: backward");
     }
 }
 

@@ -162,6 +162,25 @@ fn gauss_newton_is_its_recurrence() {
     assert!((net.value().item() - w).abs() < 1e-13);
 }
 
+/// A differential equation as residuals: of `u = a x^2 + b x^3`, `u'' = 4 - 6 x`, so that the
+/// solution is a = 2 and b = -1. The derivatives are those of points, which are constants.
+#[test]
+fn residuals_may_take_derivatives() {
+    fn equation<'t>(net: &Param<f64>, tape: &'t Tape<f64>) -> V<'t> {
+        let [a, b] = parts(net, tape);
+        let x = tape.constant([-1.0, 0.0, 0.5, 2.0]);
+        let [slope] = (a * x * x + b * x.powi(3)).sum().grad([x]);
+        let [bend] = slope.sum().grad([x]);
+        bend - 4.0 + 6.0 * x
+    }
+    let mut net = Param::new([0.0_f64; 2]);
+    let outcome = LevenbergMarquardt::new().run(&mut net, equation);
+    assert!(outcome.cost < 1e-20, "{outcome:?}");
+    assert!(net.elements().iter().zip([2.0, -1.0]).all(|(p, e): (&f64, _)| (p - e).abs() < 1e-9));
+    net.set([0.0, 0.0]);
+    assert!(GaussNewton::new().budget(1).run(&mut net, equation).cost < 1e-20);
+}
+
 /// A linear problem takes one step, in whatever units its parameters are; with fewer residuals than
 /// parameters it ends at the solution of least norm, from 0 A' (A A')^-1 b.
 #[test]

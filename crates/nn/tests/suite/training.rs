@@ -127,6 +127,22 @@ fn the_trainer_gives_the_bits_of_a_plain_loop() {
     assert!(history.last("train loss") < Some(history.column("train loss").unwrap()[0]));
 }
 
+/// A loss that asks for derivatives, to the second order, is evaluated as it is trained.
+#[test]
+fn a_loss_with_derivatives_is_measured() {
+    let (_, validation) = loaders();
+    let bend = |_: &Net, tape: &'_ Tape<f64>, _: &Batch, _: &mut Metrics| second_of_cube(tape);
+    let metrics = measure(&Net::new(), &validation, bend).unwrap();
+    assert_eq!(metrics.value("loss"), Some(12.0));
+}
+
+/// The second derivative of `x^3` at 2.
+fn second_of_cube(tape: &Tape<f64>) -> Var<'_, f64> {
+    let x = tape.constant(2.0);
+    let [slope] = x.powi(3).grad([x]);
+    slope.grad([x])[0]
+}
+
 #[test]
 fn a_run_that_is_resumed_ends_with_the_same_bits() {
     let (whole, adam, history) = trained(6);

@@ -333,14 +333,16 @@ fn record_jvp<'t, T: Real>(
         known.insert(arg.id().index(), x);
         // A node of its own: `x'(0)` may be a value that the rule reads for itself.
         let start = system.at(x, 1).unwrap_or_else(|| arg.zeros_like());
-        let start = start.apply(super::Reshape { shape: arg.shape() });
+        let start = start.alias();
         known.insert(start.id().index(), series(x).rate().id);
         tangents.push(Some(start));
     }
     let first = tape.len();
     // Rules in one go have no series; formulas do.
     let tangent = tape.with_gradients(|| op.get().jvp(&Call::new(args, value), &tangents))?;
-    for index in first..tape.len() {
+    // What the rule takes as constant does not move.
+    let detached = tape.detached(first..tape.len());
+    for index in (first..tape.len()).filter(|index| !detached[index - first]) {
         let node = tape.var(NodeId::new(index));
         let found =
             SeriesCall::solve(system, node, |id| known.get(&id.index()).map(|&s| series(s)));

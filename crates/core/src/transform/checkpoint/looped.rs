@@ -32,6 +32,12 @@ impl<T: Real> Piece<T> for Unrolled<T> {
         "steps"
     }
 
+    /// What a step gives may lie in another order than where the next one takes it in as a
+    /// tensor. A step that changes is found by the sweep that goes step by step.
+    fn repeats(&self) -> bool {
+        false
+    }
+
     fn record<'t>(&self, args: &[Var<'t, T>], _: bool) -> Vec<Var<'t, T>> {
         let core = &self.0;
         let (state, rest) = args.split_at(core.states);
@@ -147,7 +153,7 @@ impl<T: Real> DynOp<T> for Loop<T> {
         arg: usize,
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
-        let wanted: Vec<bool> = call.args().iter().map(|arg| arg.is_active()).collect();
+        let wanted = call.wanted();
         let [adjoints] = call.shared(|| {
             let args: Vec<_> =
                 call.args().iter().copied().chain([cotangent, call.value()]).collect();

@@ -127,11 +127,11 @@ where
     /// Records a step of zeros, to see what it gives.
     fn explore(&self, shapes: &[Shape]) -> Vec<Shape> {
         self.memory.spare.with(|tape| {
-            let zeros = |shape: &Shape| tape.constant(T::zero()).broadcast_to(shape);
+            let zeros = |shape: &Shape| tape.variable(T::zero()).broadcast_to(shape);
             let args: Vec<_> = shapes.iter().map(zeros).collect();
             let (state, rest) = args.split_at(N);
             let (inputs, shared) = rest.split_at(I);
-            let next = tape.without_gradients(|| self.step.record(0, state, inputs, shared));
+            let next = self.step.record(0, state, inputs, shared);
             next[N..].iter().map(|output| output.shape()).collect()
         })
     }

@@ -91,9 +91,8 @@ pub(crate) fn index_domains<T: Real>(
     inputs: &[Var<'_, T>],
     outputs: &[Var<'_, T>],
 ) -> Vec<SetId> {
-    let Some(last) = outputs.iter().map(|output| output.id()).max() else { return Vec::new() };
-    let tape = outputs[0].tape();
-    let marks = tape.mark_from(inputs, last, Vec::new());
+    let Some(tape) = outputs.first().map(|output| output.tape()) else { return Vec::new() };
+    let marks = tape.mark_from(inputs, outputs, Vec::new());
     let mut domains: Vec<Option<Vec<SetId>>> = vec![None; marks.len()];
     let mut first = 0;
     for input in inputs {

@@ -44,9 +44,8 @@ pub(super) fn half_square_at<T: Real, M: Module<T>>(
     residuals: &impl for<'t> Fn(&M, &'t Tape<T>) -> Var<'t, T>,
 ) -> f64 {
     evaluator.evaluated();
-    evaluator.record(at, |net, tape, _| {
-        tape.without_gradients(|| half_square(&values(residuals(net, tape))))
-    })
+    // With derivatives recorded: residuals may ask for some, of any order.
+    evaluator.record(at, |net, tape, _| half_square(&values(residuals(net, tape))))
 }
 
 /// Evaluates residuals and Jacobian.
