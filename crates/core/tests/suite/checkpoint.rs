@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use wengert_core::checkpoint::{Checkpoint, Scan, Steps, checkpoint, forward_steps};
-use wengert_core::{Tape, Tensor, Var, compile, hvp, jvp};
+use wengert_core::{Real, Tape, Tensor, Var, compile, hvp, jvp};
 
 fn point(n: usize) -> Tensor<f64> {
     Tensor::from_fn([n], |i| (i as f64 * 0.37).sin() + 0.1)
@@ -68,6 +68,83 @@ fn derivatives_of_all_orders_go_through() {
     };
     let ((tangent, [hx, hw]), (expected, [ex, ew])) = (of(checkpointed), of(plain));
     [(tangent, expected), (hx, ex), (hw, ew)].iter().for_each(|(a, b)| close(a, b));
+}
+
+/// Layer normalisation has a fast adjoint, whose bits are not those of the recorded one; so do
+/// softmax and its logarithm.
+#[test]
+fn second_derivatives_of_what_has_a_fast_adjoint() {
+    let x = Tensor::from_fn([3, 4], |i| (i as f64 * 0.9).sin() * 2.0);
+    let v = Tensor::from_fn([3, 4], |i| (i as f64 * 0.4).cos());
+    let c = Tensor::from_fn([3, 4], |i| i as f64 - 5.0);
+    fn powers<'t>(y: Var<'t, f64>, c: &Tensor<f64>) -> Var<'t, f64> {
+        (y * y * y.tape().constant(c)).sum()
+    }
+    let rows: [for<'t> fn(Var<'t, f64>) -> Var<'t, f64>; 3] =
+        [|x| x.layer_norm(1e-5), |x| x.softmax(-1), |x| x.log_softmax(-1)];
+    // The same by ops that are not fused.
+    let plain: [for<'t> fn(Var<'t, f64>) -> Var<'t, f64>; 3] = [
+        |x| {
+            let centred = x - x.mean_over(-1).unsqueeze(-1);
+            centred / (centred.square().mean_over(-1).unsqueeze(-1) + 1e-5).sqrt()
+        },
+        |x| x.exp() / x.exp().sum_over(-1).unsqueeze(-1),
+        |x| x - x.exp().sum_over(-1).unsqueeze(-1).ln(),
+    ];
+    for (row, plain) in rows.into_iter().zip(plain) {
+        let expected = hvp(|x| powers(plain(x), &c), &x, &v);
+        close(&hvp(|x| powers(checkpoint(move |[x]| [row(x)], [x])[0], &c), &x, &v), &expected);
+        let tape = Tape::new();
+        let (x, v) = (tape.variable(&x), tape.constant(&v));
+        let [y] = checkpoint(move |[x]| checkpoint(move |[x]| [row(x)], [x]), [x]);
+        let [slope] = powers(y, &c).grad([x]);
+        close(&slope.jvp(&[(x, v)]).value(), &expected);
+        close(&(slope * v).sum().backward().wrt(x), &expected);
+        let tangent = powers(y, &c).jvp(&[(x, v)]);
+        close(&tangent.grad([x])[0].value(), &expected);
+    }
+}
+
+/// Operands lie transposed where a checkpoint is recorded first, and in order when it is recorded
+/// again; so does the state of a loop. Products of short and of long factors in either precision.
+#[test]
+fn the_order_in_memory_does_not_make_another_function() {
+    fn run<T: Real>(rows: usize, columns: usize, tolerance: f64) {
+        let numbers = |shape: [usize; 2], step: f64| {
+            Tensor::from_fn(shape, |i| T::from_f64((i as f64 * step).sin() / 4.0))
+        };
+        let tape = Tape::new();
+        let x = tape.variable(numbers([columns, rows], 0.7));
+        let w = tape.variable(numbers([columns, columns], 0.3));
+        let derivatives = |is_kept: bool| {
+            let a = x.transpose();
+            let y = match is_kept {
+                true => checkpoint(|[a, w]| [a.matmul(w).matmul(a.transpose())], [a, w])[0],
+                false => a.matmul(w).matmul(x),
+            };
+            let z = match is_kept {
+                true => {
+                    let steps = Steps::new(|_, [s], [w]| [w.matmul(s.transpose()).transpose()]);
+                    steps.keep(2).run(4, [a], [w])[0]
+                }
+                false => (0..4).fold(a, |s, _| w.matmul(s.transpose()).transpose()),
+            };
+            let slopes = (y.square().sum() + z.square().sum()).grad([x, w]);
+            let bends = ((slopes[0] * x).sum() + (slopes[1] * w).sum()).grad([x, w]);
+            [slopes, bends].concat()
+        };
+        for (found, expected) in derivatives(true).into_iter().zip(derivatives(false)) {
+            let (found, expected) = (found.value(), expected.value());
+            let size = expected.iter().fold(0.0, |size: f64, x| size.max(x.as_f64().abs()));
+            for (found, expected) in found.iter().zip(expected.iter()) {
+                assert!((found - expected).as_f64().abs() <= tolerance * size);
+            }
+        }
+    }
+    for (rows, columns) in [(1, 70), (2, 33), (3, 40), (5, 33), (8, 16), (9, 65), (40, 65)] {
+        run::<f32>(rows, columns, 1e-4);
+        run::<f64>(rows, columns, 1e-12);
+    }
 }
 
 #[test]

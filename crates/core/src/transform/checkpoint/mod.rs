@@ -17,7 +17,7 @@ mod looped;
 mod run;
 mod scan;
 mod schedule;
-pub(super) mod segment;
+pub(crate) mod segment;
 mod steps;
 
 use std::any::Any;
@@ -155,7 +155,9 @@ where
         self.spare.with(|tape| {
             // Not by `Var::value`: what is recorded does not depend on the numbers.
             let value = |input: Var<'_, T>| input.tape().value_of(input.id());
-            let results = (self.f)(inputs.map(|input| tape.variable(value(input))));
+            // In the order in which the inputs are taken in when the function is recorded again.
+            let taken = |input: Var<'_, T>| tape.variable(value(input).contiguous());
+            let results = (self.f)(inputs.map(taken));
             let value_of = |key: u64| value(tape.parameter_variable(key).expect("taken in"));
             let keys = tape.parameter_keys();
             let parameters = keys.iter().map(|&key| (key, value_of(key))).collect();
