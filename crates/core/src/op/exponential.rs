@@ -5,6 +5,7 @@
 
 use std::f64::consts::{LN_2, LOG2_E, LOG10_E};
 
+use super::power::quotient_unless;
 use super::{Cost, Domain, Elementwise, Formula, Samples};
 use crate::Real;
 use crate::number::Number;
@@ -286,7 +287,7 @@ impl Elementwise<2> for Xlogy {
         }
         let zero = y.constant(0.0);
         let both = x.equal(zero) * y.equal(zero);
-        x / both.select(y.constant(1.0), y)
+        quotient_unless(both, x, y)
     }
 
     #[inline]

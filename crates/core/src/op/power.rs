@@ -215,10 +215,17 @@ impl Elementwise<1> for Cbrt {
     }
 }
 
-/// The number, with 1 in place of 0: for quotients that are 0 where both are.
+/// `a / b`, and 0 where `is_zero` holds, as are all derivatives there.
 #[inline(always)]
-pub(super) fn nonzero<A: Number>(x: A) -> A {
-    x.equal(x.constant(0.0)).select(x.constant(1.0), x)
+pub(super) fn quotient_unless<A: Number>(is_zero: A, a: A, b: A) -> A {
+    let (zero, one) = (a.constant(0.0), a.constant(1.0));
+    is_zero.select(zero, a / is_zero.select(one, b))
+}
+
+/// `a / b`, and 0 where `b` is.
+#[inline(always)]
+pub(super) fn quotient_or_zero<A: Number>(a: A, b: A) -> A {
+    quotient_unless(b.equal(b.constant(0.0)), a, b)
 }
 
 /// `sqrt(a^2 + b^2)`, without overflow on the way. The derivative at the origin is 0.
@@ -254,7 +261,7 @@ impl Elementwise<2> for Hypot {
 
     #[inline(always)]
     fn partial<A: Number>(self, arg: usize, [a, b]: [A; 2], y: A) -> A {
-        if arg == 0 { a / nonzero(y) } else { b / nonzero(y) }
+        quotient_or_zero(if arg == 0 { a } else { b }, y)
     }
 
     fn kink_distance<T: Real>(self, [a, b]: [T; 2]) -> T {
@@ -305,11 +312,16 @@ impl Elementwise<2> for Pow {
         let (zero, one) = (a.constant(0.0), a.constant(1.0));
         let is_zero = a.equal(zero);
         if arg == 0 {
-            let base = (is_zero * b.equal(zero)).select(one, a);
-            b * base.pow(b - one)
+            let both = is_zero * b.equal(zero);
+            both.select(zero, b * both.select(one, a).pow(b - one))
         } else {
             y * is_zero.select(one, a).ln()
         }
+    }
+
+    #[inline]
+    fn closed_form<A: Number>(self, [a, b]: [A; 2]) -> Option<A> {
+        Some(a.pow(b))
     }
 
     #[inline]

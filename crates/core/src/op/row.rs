@@ -6,7 +6,7 @@
 
 use std::any::Any;
 
-use super::power::nonzero;
+use super::power::quotient_or_zero;
 use super::{
     Call, Cost, Dependence, Domain, DynOp, Formula, Op, Samples, ShapeClass, Stacked, operands,
 };
@@ -411,7 +411,7 @@ impl Norm {
     /// `x / y`, and 0 where `y` is 0. A quotient, and no product with `1 / y`, whose own
     /// derivative is a square.
     fn direction<'t, T: Real>(call: &Call<'_, 't, T>) -> Var<'t, T> {
-        call.arg(0) / nonzero(call.value()).unsqueeze(-1)
+        quotient_or_zero(call.arg(0), call.value().unsqueeze(-1))
     }
 }
 

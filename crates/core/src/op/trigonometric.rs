@@ -2,7 +2,7 @@
 //!
 //! Sine and cosine are vectorised; the others are those of the `libm` library.
 
-use super::power::nonzero;
+use super::power::quotient_or_zero;
 use super::{Cost, Domain, Elementwise, Formula, Samples};
 use crate::Real;
 use crate::number::Number;
@@ -251,8 +251,9 @@ impl Elementwise<2> for Atan2 {
     #[inline(always)]
     fn partial<A: Number>(self, arg: usize, [y, x]: [A; 2], _: A) -> A {
         // The radius by itself divides twice: its square may overflow or vanish.
-        let radius = nonzero(y.hypot(x));
-        if arg == 0 { x / radius / radius } else { -(y / radius / radius) }
+        let radius = y.hypot(x);
+        let by_radius = |a| quotient_or_zero(quotient_or_zero(a, radius), radius);
+        if arg == 0 { by_radius(x) } else { -by_radius(y) }
     }
 
     fn kink_distance<T: Real>(self, [y, x]: [T; 2]) -> T {

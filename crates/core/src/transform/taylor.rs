@@ -19,7 +19,9 @@ use crate::{Real, Tape, Tensor, Var};
 /// assert!(y.iter().all(|y| y.item() == 1.0) && y.len() == 5);
 /// ```
 ///
-/// At a kink, the curve stays on the piece that the derivative's convention chooses at `t = 0`.
+/// At a kink, the curve stays on the piece that the derivative's convention chooses at `t = 0`. Where
+/// a function has no Taylor series, such as `x^2.5` at 0, coefficients are infinite or NaN from the
+/// first on that does not exist.
 ///
 /// # Panics
 /// If the shapes of `v` are not those of `x`.

@@ -62,8 +62,123 @@ fn elementary_functions() {
     assert_close("div", &coefficients(|x| x / (x * x), x), power(-1.0));
     assert_close("mul", &coefficients(|x| x * x * x.sqrt(), x), power(2.5));
     // A power of 0 is a polynomial like any other.
-    let fifth = coefficients(|x| x.powi(5), 0.0);
-    assert_eq!(fifth, [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+    let fifth = [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0];
+    assert_eq!(coefficients(|x| x.powi(5), 0.0), fifth);
+    assert_eq!(coefficients(|x| x.powf(5.0), 0.0), fifth);
+    assert_eq!(coefficients(|x| x.pow(x.tape().constant(5.0)), 0.0), fifth);
+}
+
+/// Powers with a base of 0, beside others, by their own series.
+#[test]
+fn powers_of_zero() {
+    let x = Tensor::from([0.0, 0.0, 0.0, 2.0, -1.5, 0.0]);
+    let along = |f: fn(Var<'_, f64>) -> Var<'_, f64>| taylor(func(f), &x, &Tensor::ones([6]), 4);
+    // Of whole powers all coefficients are binomial, also where the base is negative.
+    for p in 0..4 {
+        let found = match p {
+            0 => along(|x| x.powf(0.0)),
+            1 => along(|x| x.powf(1.0)),
+            2 => along(|x| x.powf(2.0)),
+            _ => along(|x| x.powf(3.0)),
+        };
+        for (k, found) in found.iter().enumerate() {
+            let expected =
+                x.map(|x| if k > p { 0.0 } else { binomial(p as f64, k) * x.powi((p - k) as i32) });
+            assert_close("powf", &found.to_vec(), |i| expected.at(&[i]));
+        }
+    }
+    // Exponents of each their own: 2, 3, 0 and 1 at 0.
+    let exponents = [2.0, 3.0, 0.0, 2.5, 3.0, 1.0];
+    let found = along(|x| x.pow(x.tape().constant([2.0, 3.0, 0.0, 2.5, 3.0, 1.0])));
+    for (k, found) in found.iter().enumerate() {
+        let power = |i: usize| match binomial(exponents[i], k) {
+            0.0 => 0.0,
+            factor => factor * x.at(&[i]).powf(exponents[i] - k as f64),
+        };
+        assert_close("pow", &found.to_vec(), power);
+    }
+    // As many derivatives as the exponent says, and then none.
+    let found: Vec<f64> = coefficients(|x| x.powf(2.5), 0.0)[..4].to_vec();
+    assert_eq!(found, [0.0, 0.0, 0.0, f64::INFINITY]);
+    // (t + 3 t^2)^2 = t^2 + 6 t^3 + 9 t^4, of a curve through 0; t^2 + t^3 with a factor beside it.
+    let [zero, one, three] = [0.0, 1.0, 3.0].map(Tensor::from);
+    let square = taylor_along(|x| x.powf(2.0), &zero, &[&one, &three], 5);
+    assert_close("a square", &square.iter().map(Tensor::item).collect::<Vec<_>>(), |k| {
+        [0.0, 0.0, 1.0, 6.0, 9.0, 0.0][k]
+    });
+    let cubic = coefficients(|x| x.powf(2.0) * (x + 1.0), 0.0);
+    assert_close("a cubic", &cubic, |k| if k == 2 || k == 3 { 1.0 } else { 0.0 });
+    // 0^(2 + t) is 0, and (2 + t)^(3 + t) is e^((3 + t) ln(2 + t)).
+    let [x, e] = [Tensor::from([0.0, 2.0]), Tensor::from([2.0, 3.0])];
+    let moving =
+        taylor(|[x, e]| x.pow(e), [&x, &e], [&Tensor::from([0.0, 1.0]), &Tensor::ones([2])], 4);
+    let logarithm = taylor(|[x, e]| (e * x.ln()).exp(), [&x, &e], [&Tensor::ones([2]); 2], 4);
+    for (k, (found, expected)) in moving.iter().zip(&logarithm).enumerate() {
+        assert_eq!(found.at(&[0]), 0.0);
+        let (found, expected): (f64, f64) = (found.at(&[1]), expected.at(&[1]));
+        assert!((found - expected).abs() < 1e-12 * expected.abs(), "{k}: {found} and {expected}");
+    }
+    // Coefficients are differentiated where the base is 0: of x^3 along 1, 3 x^2 and 3 x.
+    let tape = Tape::new();
+    let x = tape.variable(0.0);
+    for y in [x.powf(3.0), x.pow(tape.constant(3.0))] {
+        let y = y.taylor(&[(x, &[tape.constant(1.0)])], 3);
+        let slopes: Vec<f64> = y.iter().map(|y| y.grad([x])[0].item()).collect();
+        assert_eq!(slopes, [0.0, 0.0, 3.0, 0.0]);
+    }
+}
+
+/// Where other recurrences would divide by 0: the origin of norms, products with zeros, and what
+/// has a convention there.
+#[test]
+fn at_zero() {
+    let row = |f: fn(Var<'_, f64>) -> Var<'_, f64>, x: [f64; 3], v: [f64; 3]| -> Vec<f64> {
+        let y = taylor(func(f), &Tensor::from(x), &Tensor::from(v), 4);
+        y.iter().map(Tensor::item).collect()
+    };
+    // (0 + t)(0 + 2 t)(3 - t) = 6 t^2 - 2 t^3.
+    let product = row(|x| x.prod(), [0.0, 0.0, 3.0], [1.0, 2.0, -1.0]);
+    assert_close("prod", &product, |k| [0.0, 0.0, 6.0, -2.0, 0.0][k]);
+    // The third of running products of (t, 2 + t, 1) is 2 t + t^2.
+    let running = row(|x| x.cumprod(-1).slice(0, 2..).sum(), [0.0, 2.0, 1.0], [1.0, 1.0, 0.0]);
+    assert_close("cumprod", &running, |k| [0.0, 2.0, 1.0, 0.0, 0.0][k]);
+    // The convention of the first derivative at the origin, and |(3, 4)| (1 + t) elsewhere.
+    assert_eq!(row(|x| x.norm(-1), [0.0; 3], [1.0, 2.0, 3.0]), [0.0; 5]);
+    let origin = taylor(
+        |[a, b]| a.hypot(b) + 3.0,
+        [&Tensor::from([0.0, 3.0]), &Tensor::from([0.0, 4.0])],
+        [&Tensor::from([1.0, 3.0]), &Tensor::from([2.0, 4.0])],
+        3,
+    );
+    for (found, expected) in origin.iter().zip([[3.0, 8.0], [0.0, 5.0], [0.0; 2], [0.0; 2]]) {
+        assert_close("hypot", &found.to_vec(), |i| expected[i]);
+    }
+    // The angle of the origin, and 0^0, stay where they are in all directions, to every order.
+    let zero = Tensor::from(0.0);
+    let (a, b) = (Tensor::from(1.0), Tensor::from(2.0));
+    let angle = taylor(|[y, x]| y.atan2(x), [&zero, &zero], [&a, &b], 3);
+    assert!(angle.iter().all(|y| y.item() == 0.0));
+    let power = taylor(|[x, y]| x.pow(y), [&zero, &zero], [&a, &b], 3);
+    assert_eq!(power.iter().map(Tensor::item).collect::<Vec<_>>(), [1.0, 0.0, 0.0, 0.0]);
+    // t ln 2 and 2 ln(1 + t); and 0 ln t, which is 0.
+    let xlogy = taylor(
+        |[x, y]| x.xlogy(y),
+        [&Tensor::from([0.0, 2.0]), &Tensor::from([2.0, 1.0])],
+        [&Tensor::from([1.0, 0.0]), &Tensor::from([0.0, 1.0])],
+        3,
+    );
+    let expected = [[0.0; 2], [2.0_f64.ln(), 2.0], [0.0, -1.0], [0.0, 2.0 / 3.0]];
+    for (found, expected) in xlogy.iter().zip(expected) {
+        assert_close("xlogy", &found.to_vec(), |i| expected[i]);
+    }
+    assert_eq!(coefficients(|y| y.tape().constant(0.0).xlogy(y), 0.0)[..5], [0.0; 5]);
+    // ln(e^t + e^-t) = ln 2 + t^2 / 2 - t^4 / 12.
+    let even = coefficients(|x| x.log_add_exp(-x), 0.0);
+    let expected = [2.0_f64.ln(), 0.0, 0.5, 0.0, -1.0 / 12.0];
+    assert_close("log_add_exp", &even[..5], |k| expected[k]);
+    // What has no series there: sqrt(t), t^(1/3).
+    assert_eq!(coefficients(|x| x.sqrt(), 0.0)[..2], [0.0, f64::INFINITY]);
+    assert_eq!(coefficients(|x| x.cbrt(), 0.0)[..2], [0.0, f64::INFINITY]);
 }
 
 #[test]

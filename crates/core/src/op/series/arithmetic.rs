@@ -10,8 +10,9 @@ use std::collections::HashMap;
 use std::f64::consts::FRAC_2_SQRT_PI;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use super::{Series, convolution};
+use super::{Series, System, convolution};
 use crate::number::Number;
+use crate::op::power::quotient_or_zero;
 use crate::{Real, Var};
 
 impl<'t, T: Real> Series<'_, 't, T> {
@@ -52,6 +53,36 @@ impl<'t, T: Real> Series<'_, 't, T> {
 }
 
 impl<'t, T: Real> Series<'_, 't, T> {
+    /// A power with the exponent at `t = 0`. It takes `d^3` operations.
+    fn held_pow(self, exponent: Self) -> Self {
+        let (x, e) = (self.id, exponent.id);
+        let powers = Descent::default();
+        // The exponents by level; what has come to 0 stays there, as the factor 0 is all that counts.
+        let exponents: RefCell<Vec<Var<'t, T>>> = RefCell::default();
+        self.system.defined(move |system, k| {
+            let exponent = |level: usize| {
+                let mut exponents = exponents.borrow_mut();
+                while exponents.len() <= level {
+                    let next = match exponents.last() {
+                        None => system.start(e),
+                        Some(&last) => {
+                            let zero = system.tape.scalar_constant(T::zero());
+                            last.equal(zero).select(zero, last - T::one())
+                        }
+                    };
+                    exponents.push(next);
+                }
+                exponents[level]
+            };
+            powers.coefficient(
+                [0, k],
+                &|i| system.at(x, i),
+                &|level| system.start(x).pow(exponent(level)),
+                &|level, x| Some(x * exponent(level)),
+            )
+        })
+    }
+
     /// A function of which every derivative at one point is known, by order: the
     /// powers of what is added to the point, each weighted by its Taylor coefficient.
     /// It takes `d^3` operations, for functions that solve no equation in simpler ones.
@@ -71,6 +102,44 @@ impl<'t, T: Real> Series<'_, 't, T> {
             });
             crate::op::add_terms(terms.collect::<Vec<_>>())
         })
+    }
+}
+
+/// Coefficients of the powers `x^e`, `x^(e-1)`, `x^(e-2)`, ... of a series, by level, each found
+/// once. The derivative of one is a multiple of the next, so nothing is divided by `x`, which may
+/// be 0 or pass through it.
+struct Descent<'t, T: Real>(RefCell<HashMap<[usize; 2], Option<Var<'t, T>>>>);
+
+impl<T: Real> Default for Descent<'_, T> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<'t, T: Real> Descent<'t, T> {
+    /// The coefficient of `t^k` at a level, where `start` gives the power of `x(0)`, and
+    /// `exponent` multiplies it by its exponent; `at` gives the coefficients of `x`.
+    fn coefficient(
+        &self,
+        [level, k]: [usize; 2],
+        at: &dyn Fn(usize) -> Option<Var<'t, T>>,
+        start: &dyn Fn(usize) -> Var<'t, T>,
+        times_exponent: &dyn Fn(usize, Var<'t, T>) -> Option<Var<'t, T>>,
+    ) -> Option<Var<'t, T>> {
+        if let Some(&known) = self.0.borrow().get(&[level, k]) {
+            return known;
+        }
+        let found = match k {
+            0 => Some(start(level)),
+            // k y_k = e times the sum of j x_j (x^(e-1))_(k-j).
+            _ => convolution(1..=k, |j| {
+                let x = at(j)?;
+                let x = times_exponent(level, x * T::from_f64(j as f64 / k as f64))?;
+                Some(x * self.coefficient([level + 1, k - j], at, start, times_exponent)?)
+            }),
+        };
+        self.0.borrow_mut().insert([level, k], found);
+        found
     }
 }
 
@@ -173,7 +242,7 @@ impl<T: Real> Div for Series<'_, '_, T> {
     }
 }
 
-impl<T: Real> Number for Series<'_, '_, T> {
+impl<'t, T: Real> Number for Series<'_, 't, T> {
     fn constant(self, value: f64) -> Self {
         self.system.constant(self.system.tape.scalar_constant(T::from_f64(value)))
     }
@@ -251,8 +320,21 @@ impl<T: Real> Number for Series<'_, '_, T> {
         }
     }
 
+    /// A power of 0 has as many derivatives as its exponent says.
     fn powf(self, exponent: f64) -> Self {
         let x = self.id;
+        if exponent >= 0.0 {
+            let powers = Descent::default();
+            let at = move |level: usize| exponent - level as f64;
+            return self.system.defined(move |system, k| {
+                powers.coefficient(
+                    [0, k],
+                    &|i| system.at(x, i),
+                    &|level| system.start(x).powf(at(level)),
+                    &|level, x| (at(level) != 0.0).then(|| x * T::from_f64(at(level))),
+                )
+            });
+        }
         let scale = self.constant(exponent);
         self.solution(
             move |system| system.start(x).powf(exponent),
@@ -260,19 +342,35 @@ impl<T: Real> Number for Series<'_, '_, T> {
         )
     }
 
+    /// Where the base is 0, powers of it take the exponent as fixed, and `0^0` does not move with
+    /// the base: the conventions of the derivative.
     fn pow(self, exponent: Self) -> Self {
-        let (x, e) = (self.id, exponent.id);
-        self.solution(
-            move |system| system.start(x).pow(system.start(e)),
-            |y| y * (exponent.rate() * self.ln() + exponent * self.rate() / self),
-        )
+        if exponent.is_constant() {
+            return self.held_pow(exponent);
+        }
+        let (zero, one) = (self.constant(0.0), self.constant(1.0));
+        let is_zero = self.equal(zero);
+        let base = is_zero.select(one, self);
+        let start = |base: Self| {
+            let (base, exponent) = (base.id, exponent.id);
+            move |system: &System<'t, T>| system.start(base).pow(system.start(exponent))
+        };
+        let moving = self.solution(start(base), |y| {
+            y * (exponent.rate() * base.ln() + exponent * base.rate() / base)
+        });
+        let both = is_zero * exponent.equal(zero);
+        let slope = exponent * both.select(one, self).held_pow(exponent - one);
+        let slope = both.select(zero, slope);
+        let held = self.solution(start(self), |_| slope * self.rate());
+        is_zero.select(held, moving)
     }
 
+    /// At the origin, the derivative is 0.
     fn hypot(self, other: Self) -> Self {
         let (a, b) = (self.id, other.id);
         self.solution(
             move |system| system.start(a).hypot(system.start(b)),
-            |y| (self * self.rate() + other * other.rate()) / y,
+            |y| quotient_or_zero(self * self.rate() + other * other.rate(), y),
         )
     }
 
