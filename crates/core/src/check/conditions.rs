@@ -7,6 +7,7 @@ use super::case::{Case, Sweeps, close};
 use super::compiled::compiled_is_recorded;
 use super::derivatives::Derivatives;
 use super::layouts::views;
+use super::nested::{checkpointed, derivatives_at_once};
 use super::problem::{Draw, Problem, Recorded, inner, record_op, recorder};
 use super::report::Verdict;
 use super::selection::selection;
@@ -18,7 +19,7 @@ use crate::transform::sparse::domains::{IndexSets, index_domains};
 use crate::{Shape, Tape, Tensor, Var};
 
 /// What must hold for every sample.
-pub(super) const CHECKS: [(&str, Check); 18] = [
+pub(super) const CHECKS: [(&str, Check); 21] = [
     ("shape rule", shape_rule),
     ("every element is written", every_element_is_written),
     ("scalars", scalars),
@@ -31,11 +32,14 @@ pub(super) const CHECKS: [(&str, Check); 18] = [
     ("four orders of the modes", four_orders),
     ("linear in direction and cotangent", linear_maps),
     ("Taylor mode", taylor_mode),
+    ("Taylor mode at zero", taylor_mode_at_zero),
     ("fast and recorded sweeps", fast_and_recorded),
     ("adjoints added up in place", added_up_in_place),
     ("one operand twice", one_operand_twice),
     ("views", views),
     ("many at once", many_at_once),
+    ("derivatives of many at once", derivatives_at_once),
+    ("checkpointed", checkpointed),
     ("compiled", compiled_is_recorded),
 ];
 
@@ -202,7 +206,7 @@ fn judged(what: &str, rate: &super::Rate) -> Result<(), String> {
 
 /// `<w, y> + |y|^2 / 2`: even of a linear op, a function with a second derivative,
 /// through a cotangent that moves with the operands.
-fn curved<'t>(w: &Tensor<f64>, y: Var<'t, f64>) -> Var<'t, f64> {
+pub(super) fn curved<'t>(w: &Tensor<f64>, y: Var<'t, f64>) -> Var<'t, f64> {
     (y * y.tape().constant(w) + 0.5 * y * y).sum()
 }
 
@@ -265,13 +269,25 @@ fn linear_maps(case: &Case<f64>) -> Result<(), String> {
 
 /// `k! y_k` by Taylor mode and by forward mode nested `k` times, along a line.
 fn taylor_mode(case: &Case<f64>) -> Result<(), String> {
+    if case.is_finite() { taylor_and_nested(case, &case.varied(), |_| true) } else { Ok(()) }
+}
+
+/// The same where all operands are 0, as far as nested forward mode has a number there.
+fn taylor_mode_at_zero(case: &Case<f64>) -> Result<(), String> {
+    let zeros: Vec<_> = case.varied().iter().map(|x| Tensor::zeros(x.shape())).collect();
+    taylor_and_nested(case, &zeros, f64::is_finite)
+}
+
+fn taylor_and_nested(
+    case: &Case<f64>,
+    x: &[Tensor<f64>],
+    counts: fn(f64) -> bool,
+) -> Result<(), String> {
     // Different roundings, of derivatives up to the third.
     const TOLERANCE: f64 = 1e-10;
-    if !case.is_finite() {
-        return Ok(());
-    }
     let tape = Tape::new();
-    let (vars, y) = case.record(&tape);
+    let vars: Vec<_> = x.iter().map(|x| tape.variable(x)).collect();
+    let y = record_op(&case.op, &tape, &vars, &case.masks());
     let directions: Vec<_> = case.v.iter().map(|v| [tape.constant(v)]).collect();
     let line: Vec<_> = vars.iter().zip(&directions).map(|(&x, v)| (x, v.as_slice())).collect();
     let tangents: Vec<_> = vars.iter().zip(&directions).map(|(&x, v)| (x, v[0])).collect();
@@ -283,8 +299,11 @@ fn taylor_mode(case: &Case<f64>) -> Result<(), String> {
             factorial *= order as f64;
             derivative = derivative.jvp(&tangents);
         }
-        found.extend((coefficient * factorial).value().iter());
-        nested.extend(derivative.value().iter());
+        let (coefficient, derivative) = ((coefficient * factorial).value(), derivative.value());
+        let pairs = coefficient.iter().zip(derivative.iter()).filter(|pair| counts(pair.1));
+        let (coefficients, derivatives): (Vec<f64>, Vec<f64>) = pairs.unzip();
+        found.extend(coefficients);
+        nested.extend(derivatives);
         let what = format!("derivative {order} by Taylor mode and by nested forward mode");
         let all = |numbers: &[f64]| Tensor::new([numbers.len()], numbers.to_vec());
         close(&what, &all(&found), &all(&nested), TOLERANCE)?;

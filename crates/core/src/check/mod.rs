@@ -51,6 +51,7 @@ mod health;
 mod json;
 mod layouts;
 mod locate;
+mod nested;
 mod options;
 mod parameters;
 mod picture;
