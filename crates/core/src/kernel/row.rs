@@ -146,21 +146,36 @@ fn is_exact<T: Real>(square: T) -> bool {
     square >= least && square.is_finite()
 }
 
-/// The mean, and one over the root of the variance plus `epsilon`.
-#[inline(always)]
-fn moments<T: Real>(x: &[T], epsilon: T) -> (T, T) {
-    let count = T::from_f64(x.len() as f64);
-    let mean = pairwise(x) / count;
-    let variance = pairwise_of(x, |x| (x - mean) * (x - mean)) / count;
-    if is_exact(variance + epsilon) {
-        return (mean, (variance + epsilon).sqrt().recip());
+/// Where the elements of a row lie, and how far apart.
+struct Moments<T> {
+    /// The first element: what all have in common would cost the others their digits.
+    first: T,
+    /// The mean of what is left without it.
+    mean: T,
+    /// One over the root of the variance plus `epsilon`.
+    scale: T,
+}
+
+impl<T: Real> Moments<T> {
+    #[inline(always)]
+    fn of(x: &[T], epsilon: T) -> Self {
+        let count = T::from_f64(x.len() as f64);
+        let first = x.first().copied().unwrap_or_else(T::zero);
+        let mean = pairwise_of(x, |x| x - first) / count;
+        let variance = pairwise_of(x, |x| ((x - first) - mean) * ((x - first) - mean)) / count;
+        let scale = (variance + epsilon).sqrt().recip();
+        if is_exact(variance + epsilon) {
+            return Self { first, mean, scale };
+        }
+        let largest = largest_of(x, T::zero(), |x| ((x - first) - mean).abs());
+        if largest == T::zero() || !largest.is_finite() {
+            return Self { first, mean, scale };
+        }
+        let relative = |x: T| ((x - first) - mean) / largest;
+        let variance = pairwise_of(x, |x| relative(x) * relative(x)) / count;
+        let scale = (largest * (variance + epsilon / largest / largest).sqrt()).recip();
+        Self { first, mean, scale }
     }
-    let scale = largest_of(x, T::zero(), |x| (x - mean).abs());
-    if scale == T::zero() || !scale.is_finite() {
-        return (mean, (variance + epsilon).sqrt().recip());
-    }
-    let variance = pairwise_of(x, |x| ((x - mean) / scale) * ((x - mean) / scale)) / count;
-    (mean, (scale * (variance + epsilon / scale / scale).sqrt()).recip())
 }
 
 /// The row with mean 0 and variance 1, but for `epsilon`.
@@ -169,9 +184,9 @@ pub(crate) fn layer_norm<T: Real>(x: &[T], epsilon: T, y: &mut [T]) {
         x.len(),
         #[inline(always)]
         || {
-            let (mean, scale) = moments(x, epsilon);
+            let Moments { first, mean, scale } = Moments::of(x, epsilon);
             for (y, &x) in y.iter_mut().zip(x) {
-                *y = (x - mean) * scale;
+                *y = ((x - first) - mean) * scale;
             }
         },
     );
@@ -185,7 +200,7 @@ pub(crate) fn layer_norm_adjoint<T: Real>(x: &[T], y: &[T], epsilon: T, c: &[T],
         #[inline(always)]
         || {
             let count = T::from_f64(x.len() as f64);
-            let (_, scale) = moments(x, epsilon);
+            let Moments { scale, .. } = Moments::of(x, epsilon);
             let (mean, along) = (pairwise(c) / count, pairwise_product(c, y) / count);
             for ((out, &y), &c) in out.iter_mut().zip(y).zip(c) {
                 *out = (c - mean - y * along) * scale;

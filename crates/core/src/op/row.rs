@@ -370,7 +370,7 @@ impl Op for LayerNorm {
             return Some(adjoint);
         }
         let (x, y) = (call.arg(0), call.value());
-        let centred = x - x.mean_keep(-1);
+        let centred = x.centred(-1);
         let deviation = if self.epsilon == 0.0 {
             // Without a square, which may overflow or vanish.
             let count = centred.shape()[centred.rank() - 1] as f64;

@@ -175,8 +175,8 @@ pub struct LogCumSumExp {
 
 impl LogCumSumExp {
     /// `e^(y[i-1] - y[i])` and `e^(x[i] - y[i])`: the tangents obey
-    /// `dy[i] = a[i] dy[i-1] + b[i] dx[i]`, in which nothing overflows. Of each step, which
-    /// adds two exponentials, these are the partials.
+    /// `dy[i] = a[i] dy[i-1] + b[i] dx[i]`, in which nothing overflows. Where a sum is infinite,
+    /// they are the partials of [`LogAddExp`], which each step is.
     fn weights<'t, T: Real>(&self, call: &Call<'_, 't, T>) -> [Var<'t, T>; 2] {
         let x = call.arg(0);
         let (axis, count) = (self.axis as isize, x.shape()[self.axis]);
@@ -187,11 +187,17 @@ impl LogCumSumExp {
         let largest = x.stop_gradient().max_over(axis).unsqueeze(axis);
         let is_infinite = largest.abs().equal(x.constant_like(f64::INFINITY));
         let x = x - is_infinite.select(x.constant_like(0.0), largest);
-        let before = x.apply(*self).slice(axis, ..count - 1);
-        let later = x.slice(axis, 1..);
+        let y = x.apply(*self);
+        let (step, sum) = ([y.slice(axis, ..count - 1), x.slice(axis, 1..)], y.slice(axis, 1..));
+        let is_infinite = sum.abs().equal(x.constant_like(f64::INFINITY));
         // The first x is all of the first sum, and nothing comes before it.
         let one = x.constant_like(1.0).broadcast_to(x.shape().with_axis(self.axis, 1));
-        [0, 1].map(|arg| concat(&[one, LogAddExp.partial(arg, [before, later], later)], axis))
+        [0, 1].map(|arg| {
+            // Rounding errors of differences cancel in the product of many; those of shares do not.
+            let share = is_infinite.select(x.constant_like(0.0), step[arg] - sum).exp();
+            let share = is_infinite.select(LogAddExp.partial(arg, step, sum), share);
+            concat(&[one, share], axis)
+        })
     }
 }
 

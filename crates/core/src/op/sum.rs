@@ -336,7 +336,7 @@ impl<'t, T: Real> Var<'t, T> {
     pub fn var_over(self, axes: impl Axes, correction: usize) -> Self {
         let axes = self.resolve("var", axes);
         let freedom = self.freedom(&axes, correction);
-        (self - self.mean_keep(axes.clone())).square().sum_over(axes) / freedom
+        self.centred(axes.clone()).square().sum_over(axes) / freedom
     }
 
     /// The standard deviation over some axes, which disappear: the root of
@@ -349,7 +349,19 @@ impl<'t, T: Real> Var<'t, T> {
     pub fn std_over(self, axes: impl Axes, correction: usize) -> Self {
         let axes = self.resolve("std", axes);
         let freedom = self.freedom(&axes, correction);
-        (self - self.mean_keep(axes.clone())).norm(axes) / freedom.sqrt()
+        self.centred(axes.clone()).norm(axes) / freedom.sqrt()
+    }
+
+    /// The elements less their mean over some axes. It is the mean of what they have not in
+    /// common with the first, beside which they would lose their digits.
+    pub(crate) fn centred(self, axes: impl Axes) -> Self {
+        let axes = self.resolve("mean", axes);
+        let first = axes.iter().fold(self.stop_gradient(), |x, &axis| {
+            let count = x.shape()[axis].min(1);
+            x.slice(axis as isize, ..count)
+        });
+        let apart = self - first;
+        apart - apart.mean_keep(axes)
     }
 
     /// The number of elements over some axes, less a correction, but not below 0.

@@ -311,7 +311,13 @@ impl<T: Real> Tensor<T> {
 
     /// The Euclidean norm of all elements, in double precision.
     pub fn norm(&self) -> f64 {
-        self.dot(self).sqrt()
+        let square = self.dot(self);
+        let largest = self.iter().map(|x| x.as_f64().abs()).fold(0.0, f64::max);
+        if (1e-280..f64::INFINITY).contains(&square) || largest == 0.0 || largest.is_infinite() {
+            return square.sqrt();
+        }
+        // Squares have overflowed or vanished.
+        largest * self.iter().map(|x| (x.as_f64() / largest).powi(2)).sum::<f64>().sqrt()
     }
 
     /// The elements in another precision.

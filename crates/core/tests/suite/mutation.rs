@@ -38,6 +38,8 @@ enum Damage {
     FirstCopy(usize),
     /// What is added up in place is 3 per cent too large.
     Factors(usize),
+    /// An infinite cotangent reaches what does not matter of one operand, by a product with 0.
+    Leaks(usize),
     /// One operand's tangent is forgotten.
     TangentDropped(usize),
     /// One operand's tangent is 3 per cent too large.
@@ -63,7 +65,7 @@ enum Damage {
 use Damage::*;
 
 /// The kinds of damage, by name.
-const KINDS: [&str; 19] = [
+const KINDS: [&str; 20] = [
     "Sign",
     "Factor",
     "Dropped",
@@ -73,6 +75,7 @@ const KINDS: [&str; 19] = [
     "Unsummed",
     "FirstCopy",
     "Factors",
+    "Leaks",
     "TangentDropped",
     "TangentFactor",
     "TangentDetached",
@@ -88,7 +91,7 @@ const KINDS: [&str; 19] = [
 impl Damage {
     /// All kinds, of each of so many operands where they are of operands.
     fn all(operands: usize) -> Vec<Self> {
-        let of_operands: [fn(usize) -> Self; 13] = [
+        let of_operands: [fn(usize) -> Self; 14] = [
             Sign,
             Factor,
             Dropped,
@@ -98,6 +101,7 @@ impl Damage {
             Unsummed,
             FirstCopy,
             Factors,
+            Leaks,
             TangentDropped,
             TangentFactor,
             Partials,
@@ -283,6 +287,11 @@ impl<T: Real> DynOp<T> for Mutant<T> {
             }
             FirstCopy(at) if at == arg && is_stretched && call.args().len() > 1 => {
                 self.instead(right, self.of_first_copy(call, arg, cotangent)?)
+            }
+            Leaks(at) if at == arg => {
+                let leak = cotangent.sum() * T::zero();
+                let zero = right.tape().constant(T::zero());
+                self.instead(right, right.equal(zero).select(leak, right))
             }
             Dropped(at) if at == arg => {
                 self.lose(right);

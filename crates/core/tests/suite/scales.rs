@@ -117,6 +117,17 @@ fn shifts_do_not_matter() {
             near("slope of log_sum_exp", &grad(|x| x.log_sum_exp(0), &x), shares);
             let slope = grad(|x| x.log_softmax(0).slice(0, ..1).sum(), &x);
             near("slope of log_softmax", &slope, [1.0 - shares[0], -shares[1], -shares[2]]);
+            let mean = plain.iter().sum::<f64>() / 3.0;
+            let apart = plain.map(|x| x - mean);
+            let variance = apart.map(|x| x * x).iter().sum::<f64>() / 2.0;
+            if variance > 0.0 {
+                let unit = apart.map(|x| x / variance.sqrt());
+                near("normal", &value(|x| x.layer_norm(0.0) * (2.0_f32 / 3.0).sqrt()), unit);
+                near("slope of std", &grad(|x| x.std_over(0, 1), &x), unit.map(|x| x / 2.0));
+                near("slope of var", &grad(|x| x.var_over(0, 1), &x), apart);
+                near("std", &value(|x| x.std_over(0, 1).broadcast_to([3])), [variance.sqrt(); 3]);
+                near("var", &value(|x| x.var_over(0, 1).broadcast_to([3])), [variance; 3]);
+            }
             let slope = grad(|x| x.log_cumsum_exp(0).slice(0, 2..).sum(), &x);
             near("slope of log_cumsum_exp", &slope, shares);
             let v = Tensor::from([1.0, 0.0, 0.0]);
