@@ -131,8 +131,7 @@ fn the_trainer_gives_the_bits_of_a_plain_loop() {
 #[test]
 fn a_loss_with_derivatives_is_measured() {
     let (_, validation) = loaders();
-    let bend = |_: &Net, tape: &'_ Tape<f64>, _: &Batch, _: &mut Metrics| second_of_cube(tape);
-    let metrics = measure(&Net::new(), &validation, bend).unwrap();
+    let metrics = measure(&Net::new(), &validation, |_, tape, _, _| second_of_cube(tape)).unwrap();
     assert_eq!(metrics.value("loss"), Some(12.0));
 }
 
