@@ -26,6 +26,7 @@ mod training;
 use std::cell::RefCell;
 use std::fmt;
 use std::panic::Location;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
@@ -194,6 +195,14 @@ impl<T: Real> Tape<T> {
         args: &[Var<'t, T>],
     ) -> Var<'t, T> {
         self.record(op.into_dyn(), args)
+    }
+
+    /// Records an op whose type is forgotten, such as that of a sample in the
+    /// [registry](crate::op::registry).
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn apply_dyn<'t>(&'t self, op: Rc<dyn DynOp<T>>, args: &[Var<'t, T>]) -> Var<'t, T> {
+        self.record(op, args)
     }
 
     #[track_caller]
