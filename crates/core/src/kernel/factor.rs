@@ -7,9 +7,9 @@
 //! finite, gives `None`, and its result is filled with NaN. Signs that a
 //! factorisation leaves open are fixed here, so that a result repeats and is smooth.
 
-use nalgebra::{DMatrix, linalg};
+use nalgebra::DMatrix;
 
-use super::eigen;
+use super::{eigen, singular};
 use crate::Real;
 use crate::tensor::View;
 
@@ -17,10 +17,6 @@ type Matrix = DMatrix<f64>;
 
 /// Writes the result of one matrix of each operand, if there is one.
 type Factorise<'a> = dyn Fn(&[&[f64]], &mut [f64]) -> Option<()> + 'a;
-
-/// What counts as 0 among singular values, relative to their neighbours: what the library
-/// takes of itself.
-const NEGLIGIBLE: f64 = 5.0 * f64::EPSILON;
 
 /// Steps after which an iteration on so many rows is given up; usual are a few for each.
 fn steps(rows: usize) -> usize {
@@ -161,8 +157,7 @@ pub(crate) fn qr(m: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
 /// `U` of `m` rows above the row of `s` above `V`, of `U diag(s) V^T = A` with `s`
 /// descending. The largest component of each column of `V` is positive.
 pub(crate) fn svd(m: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
-    let svd = linalg::SVD::try_new(matrix(m, a)?, true, true, NEGLIGIBLE, steps(m))?;
-    let (mut u, mut v) = (svd.u?, svd.v_t?.transpose());
+    let (mut u, s, mut v) = singular::decomposed(matrix(m, a)?, steps(m))?;
     for i in 0..v.ncols() {
         if sign_of_largest(v.column(i).iter()) < 0.0 {
             v.column_mut(i).neg_mut();
@@ -172,7 +167,7 @@ pub(crate) fn svd(m: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
     let (above, below) = out.split_at_mut(a.len());
     let (middle, below) = below.split_at_mut(v.ncols());
     write(&u, above);
-    middle.copy_from_slice(svd.singular_values.as_slice());
+    middle.copy_from_slice(&s);
     write(&v, below);
     Some(())
 }

@@ -21,6 +21,7 @@ pub(crate) mod row;
 pub(crate) mod rows;
 pub(crate) mod scan;
 pub(crate) mod simd;
+mod singular;
 pub(crate) mod special;
 pub mod threads;
 pub(crate) mod window;

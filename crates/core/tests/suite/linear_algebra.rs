@@ -160,3 +160,60 @@ fn programs_give_the_same_numbers() {
         near(&found[0], &expected.value());
     }
 }
+
+/// Of narrow matrices a library that rotates by what cancels loses half of the digits.
+#[test]
+fn singular_vectors_keep_their_digits() {
+    let shapes = [[33, 2], [17, 2], [5, 3], [65, 4], [33, 33]];
+    for ([m, n], seed) in
+        shapes.into_iter().flat_map(|shape| (0..20).map(move |seed| (shape, seed)))
+    {
+        // The numbers of the random programs that showed it: a diagonal, and smaller ones.
+        let number = |at: usize| {
+            let place = at as f64 + 100.5 + 5.0 * f64::from(seed);
+            ((place * 12.9898).sin() * 43758.5453).rem_euclid(1.0) - 0.5
+        };
+        let a = Tensor::from_fn([m, n], |at| {
+            let on_diagonal = at / n % m == at % n;
+            number(at) + if on_diagonal { 2.0 * (at % n + 1) as f64 } else { 0.0 }
+        });
+        for scale in [1.0, 1e-200, 1e200] {
+            let tape = Tape::new();
+            let (u, s, v) = tape.constant(a.map(|x| x * scale)).svd();
+            let (u, s, v) = (u.value(), s.value().map(|s| s / scale), v.value());
+            assert!(s.iter().zip(s.iter().skip(1)).all(|(more, less)| more >= less));
+            let product = |i: usize, j: usize| -> f64 {
+                (0..n).map(|k| u.at(&[i, k]) * s.at(&[k]) * v.at(&[j, k])).sum()
+            };
+            let dot = |x: &Tensor<f64>, i: usize, j: usize| -> f64 {
+                (0..x.shape()[0]).map(|k| x.at(&[k, i]) * x.at(&[k, j])).sum()
+            };
+            let room = 8.0 * f64::EPSILON * (m * n) as f64;
+            for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+                let off = product(i, j) - a.at(&[i, j]);
+                assert!(off.abs() <= room, "[{m}, {n}] at {i}, {j}: {off:e}, seed {seed}");
+            }
+            for (i, j) in (0..n).flat_map(|i| (0..n).map(move |j| (i, j))) {
+                let one = f64::from(u8::from(i == j));
+                assert!((dot(&u, i, j) - one).abs() <= room && (dot(&v, i, j) - one).abs() <= room);
+            }
+        }
+    }
+}
+
+/// Where singular values are 0, vectors are orthonormal all the same.
+#[test]
+fn singular_vectors_of_singular_matrices_are_orthonormal() {
+    let ones = Tensor::ones([5, 3]);
+    let one = Tensor::from_fn([4, 4], |at| f64::from(u8::from(at == 6)));
+    for a in [ones, one, Tensor::zeros([4, 2]), Tensor::zeros([3, 3])] {
+        let tape = Tape::new();
+        let (u, s, v) = tape.constant(&a).svd();
+        near(&(u * s.unsqueeze(-2)).matmul(v.matrix_transpose()).value(), &a);
+        for orthonormal in [u, v] {
+            let n = orthonormal.shape()[1];
+            let product = orthonormal.matrix_transpose().matmul(orthonormal);
+            near(&product.value(), &identity(&tape, n).value());
+        }
+    }
+}
