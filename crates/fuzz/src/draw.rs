@@ -187,8 +187,7 @@ impl Drawn {
 
     /// A value seen as one of another shape, if there is a way.
     fn fitted(&mut self, value: Value, from: &Shape, to: &Shape, dice: &mut Dice) -> Option<Value> {
-        let ways: [Way; 7] =
-            [turned, permuted, reshaped, repeated, sliced, summed, cut];
+        let ways: [Way; 7] = [turned, permuted, reshaped, repeated, sliced, summed, cut];
         let first = dice.below(ways.len());
         let arranges =
             (0..ways.len()).find_map(|i| ways[(first + i) % ways.len()](from, to, dice))?;

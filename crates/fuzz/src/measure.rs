@@ -6,16 +6,15 @@
 //!
 //! How much two ways may differ is not a constant, since a program may cancel almost everything
 //! (`x - x`) or multiply errors (a factorisation, a long product). It is measured: the program runs
-//! again with every result and every input changed by a rounding, at random (see `noise.rs`), which
+//! again with every result, input, cotangent and direction changed by a rounding, at random (see `noise.rs`), which
 //! reaches whatever a real rounding would reach, in both directions of a sweep. What moves a quantity by
 //! some amount there is allowed to move it by a multiple of that amount, and of its own rounding.
 
 use std::cell::OnceCell;
-use std::rc::Rc;
 
 use wengert_core::{Shape, Tape, Tensor, Var};
 
-use crate::noise::{Noisy, shake};
+use crate::noise::shaken;
 use crate::program::{Precision, Program, Value, number};
 
 /// How many runs measure the effect of roundings.
@@ -24,6 +23,11 @@ const RUNS: u64 = 3;
 /// times where the program rounds once, and the runs are few; errors of a rule are larger by
 /// orders of magnitude.
 const ROUNDINGS: f64 = 64.0;
+
+/// Where the numbers of the noise of inputs, cotangents and directions begin: behind steps.
+const INPUTS: usize = 1 << 20;
+const COTANGENTS: usize = 2 << 20;
+const DIRECTIONS: usize = 3 << 20;
 
 /// A program with the numbers that checks share.
 pub struct Subject<T: Precision> {
@@ -122,28 +126,20 @@ impl<T: Precision> Subject<T> {
         })
     }
 
-    /// The quantities with every value off by a rounding.
+    /// The quantities with everything off by a rounding.
     fn noisy(&self, run: u64) -> Quantities<T> {
-        let tape = Tape::new();
-        let moved: Vec<Tensor<T>> = self
-            .program
-            .inputs
-            .iter()
-            .zip(&self.tensors)
-            .map(|(input, x)| match input.fixed {
+        let program = Program { noise: Some(run), ..self.program.clone() };
+        let inputs = program.inputs.iter().zip(&self.tensors).enumerate();
+        let moved: Vec<Tensor<T>> = inputs
+            .map(|(i, (input, x))| match input.fixed {
                 true => x.clone(),
-                false => {
-                    let mut numbers = x.to_vec();
-                    shake(&mut numbers, run);
-                    Tensor::new(x.shape(), numbers)
-                }
+                false => shaken(x.clone(), program.noise, INPUTS + i),
             })
             .collect();
-        let leaves = self.program.leaves(&tape, &moved);
-        let results = self.program.record_with(&leaves, |step, op| {
-            Rc::new(Noisy { op: op.clone(), run: run + RUNS * (1 + step as u64) })
-        });
-        quantities(&self.program, &self.tensors, &leaves, &results)
+        let tape = Tape::new();
+        let leaves = program.leaves(&tape, &moved);
+        // The directions are those of the inputs as they are.
+        quantities(&program, &self.tensors, &leaves, &program.record(&leaves))
     }
 
     /// Whether `found`, a tensor that should be the named quantity `index`, is it.
@@ -267,7 +263,11 @@ pub fn direction<T: Precision>(x: &Tensor<T>, which: usize) -> Tensor<T> {
 pub fn loss<'t, T: Precision>(program: &Program, results: &[Var<'t, T>]) -> Var<'t, T> {
     let terms = program.outputs().into_iter().enumerate().map(|(place, index)| {
         let y = results[index];
-        let w = y.tape().constant(signed::<T>(&y.shape(), place));
+        let w = y.tape().constant(shaken(
+            signed::<T>(&y.shape(), place),
+            program.noise,
+            COTANGENTS + place,
+        ));
         (y * w + y * y * T::from_f64(0.5)).sum()
     });
     terms.reduce(|sum, term| sum + term).expect("a program has a result")
@@ -280,7 +280,12 @@ pub fn directions<'t, T: Precision>(
     leaves: &[Var<'t, T>],
 ) -> Vec<(Var<'t, T>, Var<'t, T>)> {
     let varied = program.varied().into_iter();
-    varied.map(|i| (leaves[i], leaves[i].tape().constant(direction(&tensors[i], i)))).collect()
+    varied
+        .map(|i| {
+            let v = shaken(direction(&tensors[i], i), program.noise, DIRECTIONS + i);
+            (leaves[i], leaves[i].tape().constant(v))
+        })
+        .collect()
 }
 
 /// Records derivatives of every kind.

@@ -9,7 +9,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use wengert_core::op::{Call, Cost, DynOp};
-use wengert_core::{Real, Shape, Var, View};
+use wengert_core::{Real, Shape, Tensor, Var, View};
 
 use crate::dice::Dice;
 use crate::program::Precision;
@@ -22,8 +22,21 @@ pub struct Noisy<T: Real> {
     pub run: u64,
 }
 
+/// The number of the noise of a step, a cotangent or a direction in a run.
+pub fn noise(run: u64, place: usize) -> u64 {
+    run.wrapping_add(1 + place as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// A tensor, off by roundings if there is noise.
+pub fn shaken<T: Precision>(x: Tensor<T>, run: Option<u64>, place: usize) -> Tensor<T> {
+    let Some(run) = run else { return x };
+    let mut numbers = x.to_vec();
+    shake(&mut numbers, noise(run, place));
+    Tensor::new(x.shape(), numbers)
+}
+
 /// Moves each of some numbers by a rounding.
-pub fn shake<T: Precision>(numbers: &mut [T], run: u64) {
+fn shake<T: Precision>(numbers: &mut [T], run: u64) {
     let mut dice = Dice::of(91, run);
     for x in numbers {
         let sign = if dice.chance(0.5) { 1.0 } else { -1.0 };

@@ -10,6 +10,8 @@ use std::rc::Rc;
 use wengert_core::op::{DynOp, Operation};
 use wengert_core::{Real, Shape, Tape, Tensor, Var};
 
+use crate::noise::{Noisy, noise};
+
 /// A precision that a step knows its op in.
 pub trait Precision: Real {
     /// The op of a step.
@@ -218,6 +220,8 @@ pub struct Step {
 pub struct Program {
     /// Whether it runs in single precision.
     pub single: bool,
+    /// A number, if everything that it computes and reads is to be off by a rounding.
+    pub noise: Option<u64>,
     /// The leaves.
     pub inputs: Vec<Input>,
     /// The ops, in order.
@@ -265,7 +269,10 @@ impl Program {
 
     /// The same, as it is.
     pub fn record<'t, T: Precision>(&self, leaves: &[Var<'t, T>]) -> Vec<Var<'t, T>> {
-        self.record_with(leaves, |_, op| op.clone())
+        self.record_with(leaves, |step, op| match self.noise {
+            Some(run) => Rc::new(Noisy { op: op.clone(), run: noise(run, step) }),
+            None => op.clone(),
+        })
     }
 
     /// The steps that no other reads: the results of the program.
@@ -310,6 +317,7 @@ impl Program {
         };
         Self {
             single: self.single,
+            noise: self.noise,
             inputs: (0..inputs.len())
                 .filter(|&i| inputs[i])
                 .map(|i| self.inputs[i].clone())

@@ -95,7 +95,7 @@ fn without(program: &Program, step: usize) -> Vec<Program> {
             .iter()
             .map(|own| Step { args: own.args.iter().map(put).collect(), ..own.clone() });
         let changed =
-            Program { inputs: inputs.to_vec(), steps: steps.collect(), single: program.single };
+            Program { inputs: inputs.to_vec(), steps: steps.collect(), ..program.clone() };
         all.push(changed.pruned(&outputs));
     };
     if outputs.contains(&step) {

@@ -61,7 +61,11 @@ pub(crate) struct Total {
     sum: f64,
     lost: f64,
     magnitude: f64,
+    terms: u32,
 }
+
+/// Terms that kernels add one after the other before they begin another sum.
+const IN_ORDER: u32 = 256;
 
 impl Total {
     pub(crate) fn add(&mut self, term: f64) {
@@ -74,6 +78,7 @@ impl Total {
         }
         self.sum = sum;
         self.magnitude += term.abs();
+        self.terms = self.terms.saturating_add(1);
     }
 
     pub(crate) fn of(terms: impl IntoIterator<Item = f64>) -> Self {
@@ -86,8 +91,10 @@ impl Total {
         self.sum + self.lost
     }
 
-    /// The sum with some roundings of the largest partial sum.
+    /// The sum with some roundings of the largest partial sum. Equal terms, added in order, are
+    /// rounded the same way for as long as the sum stays within a power of 2.
     pub(crate) fn estimate(&self) -> Estimate {
-        Estimate { value: self.value(), error: 4.0 * self.magnitude }
+        let roundings = 4.0 + f64::from(self.terms.min(IN_ORDER)).sqrt() / 2.0;
+        Estimate { value: self.value(), error: roundings * self.magnitude }
     }
 }

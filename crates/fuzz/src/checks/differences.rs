@@ -3,7 +3,7 @@
 //! Central differences at three steps, each half of the one before, extrapolated (Richardson):
 //! the last two extrapolations differ by about the error that is left. Where that and what
 //! roundings explain is more than a hundredth of the derivative, nothing is said; a step that
-//! crosses a kink says nothing either.
+//! crosses a kink, or in which the slope turns, says nothing either.
 
 use wengert_core::Tensor;
 
@@ -29,9 +29,11 @@ pub(super) fn differences<T: Kept>(subject: &Subject<T>) -> Outcome {
     let noise = subject.room(subject.place(Kind::Loss));
     let bends = derivatives.bend.iter().zip(subject.program.varied());
     let bend: f64 = bends.map(|(bend, i)| bend.dot(&direction(&subject.tensors[i], i))).sum();
-    let first = judged(&line, slope, noise, &|point| point.0);
+    // Where the slope turns within a step, differences tell of something else.
+    let reach = slope.abs() / (2.0 * bend.abs());
+    let first = judged(&line, slope, [noise, reach], &|point| point.0);
     let noise_of_slope = subject.room(subject.place(Kind::Slope));
-    let second = judged(&line, bend, noise_of_slope, &|point| point.1);
+    let second = judged(&line, bend, [noise_of_slope, reach], &|point| point.1);
     let told = |what: &str, own: f64, verdict: Verdict| match verdict {
         Verdict::Wrong { found, error } => Err(format!(
             "{what} is {own:e}, and {found:e} by differences, which are exact to {error:.1e}"
@@ -52,7 +54,12 @@ enum Verdict {
 
 /// Compares a derivative with differences of something that is known along the line, such as
 /// the loss or its slope.
-fn judged(line: &Line<'_>, own: f64, noise: f64, read: &dyn Fn((f64, f64)) -> f64) -> Verdict {
+fn judged(
+    line: &Line<'_>,
+    own: f64,
+    [noise, reach]: [f64; 2],
+    read: &dyn Fn((f64, f64)) -> f64,
+) -> Verdict {
     let mut worst = Verdict::Silent;
     for step in STEPS {
         let difference = |h: f64| -> Option<f64> {
@@ -71,7 +78,7 @@ fn judged(line: &Line<'_>, own: f64, noise: f64, read: &dyn Fn((f64, f64)) -> f6
         if off <= error {
             return Verdict::Right;
         }
-        if error <= TELLING * off {
+        if error <= TELLING * off && step <= reach {
             worst = Verdict::Wrong { found, error };
         }
     }

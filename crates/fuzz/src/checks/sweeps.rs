@@ -34,8 +34,7 @@ fn product<T: Precision>(subject: &Subject<T>, of: &[Tensor<T>], kind: Kind) -> 
     for (place, (input, g)) in subject.program.varied().into_iter().zip(of).enumerate() {
         let v = direction(&subject.tensors[input], input);
         let terms = g.iter().zip(v.iter()).map(|(g, v)| g.as_f64() * v.as_f64());
-        let (own, size) =
-            terms.fold((0.0, 0.0), |(sum, size), term: f64| (sum + term, size + term.abs()));
+        let (own, size) = total(terms);
         // Errors of the elements are of both signs and add up like a random walk.
         let elements = (g.len() as f64).sqrt();
         sum += own;
@@ -43,6 +42,19 @@ fn product<T: Precision>(subject: &Subject<T>, of: &[Tensor<T>], kind: Kind) -> 
             + 8.0 * T::epsilon().as_f64() * size;
     }
     (sum, room)
+}
+
+/// A sum, with the errors of its additions caught (Neumaier, 1974), and that of the magnitudes.
+fn total(terms: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (mut sum, mut lost, mut size) = (0.0_f64, 0.0, 0.0);
+    for term in terms {
+        let next = sum + term;
+        let [large, small] = if sum.abs() >= term.abs() { [sum, term] } else { [term, sum] };
+        lost += (large - next) + small;
+        sum = next;
+        size += term.abs();
+    }
+    (sum + lost, size)
 }
 
 fn close(what: [&str; 2], a: f64, b: f64, room: f64) -> Outcome {
