@@ -210,14 +210,20 @@ impl<T: Real> Question<'_, T> {
                 let at = tensor.iter().position(|x| !x.is_finite())?;
                 let value = tensor.iter().nth(at)?;
                 let index = super::diagnosis::index_of(at, tensor.shape());
-                Some(format!("the derivative at {} {index:?} is {value}", what(i)))
+                let note = format!("the derivative at {} {index:?} is {value}", what(i));
+                // Of what has no derivative at the point, that is the right answer.
+                let kink = self.function.kink().filter(|_| value.is_nan());
+                Some(match kink {
+                    Some(kink) => (Verdict::Kink, Some(format!("{note}: {kink}"))),
+                    None => (Verdict::NotFinite, Some(note)),
+                })
             })
         };
         let not_finite = adjoint
             .and_then(|adjoint| entries(adjoint, &|i| report.name(i)))
             .or_else(|| entries(from_ref(tangent?), &|_| "the tangent".to_owned()));
-        if let Some(note) = not_finite {
-            return Some((Verdict::NotFinite, Some(note)));
+        if not_finite.is_some() {
+            return not_finite;
         }
         let ask = || match (self.adjoint, self.tangent) {
             (Some(claim), _) => Some(claim(w)),

@@ -59,6 +59,11 @@ pub(super) trait Evaluate<T: Real> {
         false
     }
 
+    /// A kink at the very point.
+    fn kink(&self) -> Option<String> {
+        None
+    }
+
     /// What is not the same when the function is evaluated again where it was.
     fn unrepeated(&self, x: &[Tensor<T>], y: &Tensor<T>) -> Option<String> {
         let again = self.value(x);
@@ -93,6 +98,10 @@ impl<T: Real> Evaluate<T> for Recorded<'_, '_, T> {
 
     fn tells_kinks(&self) -> bool {
         true
+    }
+
+    fn kink(&self) -> Option<String> {
+        self.kinks.here(self.y.tape())
     }
 
     fn unrepeated(&self, x: &[Tensor<T>], _: &Tensor<T>) -> Option<String> {
@@ -141,6 +150,17 @@ impl Kinks {
             distance.is_finite().then_some((id, distance))
         });
         Self { output: y.id(), near: near.collect() }
+    }
+
+    /// A kink at the point itself, up to a few roundings of the argument.
+    fn here<T: Real>(&self, tape: &Tape<T>) -> Option<String> {
+        let is_here = |&&(id, distance): &&(NodeId, f64)| {
+            let args = tape.call(id).map(|(_, args)| args).unwrap_or_default();
+            let sizes = args.iter().map(|arg| arg.value().norm());
+            distance <= 100.0 * T::epsilon().as_f64() * sizes.fold(0.0, f64::max)
+        };
+        let &(id, _) = self.near.iter().find(is_here)?;
+        Some(format!("a kink lies at the argument of {}", tape.describe(id)))
     }
 
     /// What stands between two recordings: a kink that an argument may have

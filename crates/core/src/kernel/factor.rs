@@ -13,7 +13,7 @@ use super::{eigen, singular};
 use crate::Real;
 use crate::tensor::View;
 
-type Matrix = DMatrix<f64>;
+pub(super) type Matrix = DMatrix<f64>;
 
 /// Writes the result of one matrix of each operand, if there is one.
 type Factorise<'a> = dyn Fn(&[&[f64]], &mut [f64]) -> Option<()> + 'a;
@@ -51,20 +51,42 @@ pub(crate) fn for_each_matrix<T: Real>(
     }
 }
 
+/// The least number of all matrices of the operands; 0 where one gives none.
+pub(crate) fn least_of_each<T: Real>(
+    args: &[View<'_, T>],
+    number: &dyn Fn(&[&[f64]]) -> Option<f64>,
+) -> T {
+    let Some(&[.., m, n]) = args.first().map(|arg| &arg.shape()[..]) else { return T::infinity() };
+    let elements: usize = args[0].shape().iter().product();
+    let mut numbers = vec![T::infinity(); elements / (m * n).max(1)];
+    for_each_matrix(args, 1, &mut numbers, &|args, out| {
+        out[0] = number(args).unwrap_or(0.0);
+        Some(())
+    });
+    numbers.into_iter().fold(T::infinity(), T::min)
+}
+
 /// A matrix of so many rows, if it is finite.
-fn matrix(rows: usize, elements: &[f64]) -> Option<Matrix> {
+pub(super) fn matrix(rows: usize, elements: &[f64]) -> Option<Matrix> {
     let is_finite = elements.iter().all(|x| x.is_finite());
     is_finite.then(|| Matrix::from_row_slice(rows, elements.len() / rows, elements))
 }
 
 /// The symmetric part of a matrix of `n` rows.
-fn symmetric(n: usize, elements: &[f64]) -> Option<Matrix> {
+pub(super) fn symmetric(n: usize, elements: &[f64]) -> Option<Matrix> {
     let a = matrix(n, elements)?;
     Some((&a + a.transpose()) * 0.5)
 }
 
+/// The power of 2 next to the largest magnitude, by which numbers are divided so that powers
+/// of them neither overflow nor vanish; 1 of zeros.
+pub(super) fn unit(numbers: &[f64]) -> f64 {
+    let largest = numbers.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    if largest.is_normal() { largest.log2().floor().clamp(-1000.0, 1000.0).exp2() } else { 1.0 }
+}
+
 /// Writes a matrix row by row.
-fn write(matrix: &Matrix, out: &mut [f64]) {
+pub(super) fn write(matrix: &Matrix, out: &mut [f64]) {
     for (row, out) in matrix.row_iter().zip(out.chunks_exact_mut(matrix.ncols().max(1))) {
         for (y, &x) in out.iter_mut().zip(row.iter()) {
             *y = x;
@@ -80,8 +102,14 @@ pub(crate) fn solve(n: usize, a: &[f64], b: &[f64], x: &mut [f64]) -> Option<()>
 }
 
 /// `X` of `A X = B` for a triangular `A` of `n` rows, of which the other triangle is
-/// not read.
-pub(crate) fn solve_triangular(n: usize, upper: bool, a: &[f64], b: &[f64], x: &mut [f64]) {
+/// not read, nor the diagonal where it is one of ones.
+pub(crate) fn solve_triangular(
+    n: usize,
+    [upper, unit]: [bool; 2],
+    a: &[f64],
+    b: &[f64],
+    x: &mut [f64],
+) {
     let columns = b.len() / n;
     x.copy_from_slice(b);
     for step in 0..n {
@@ -89,7 +117,8 @@ pub(crate) fn solve_triangular(n: usize, upper: bool, a: &[f64], b: &[f64], x: &
         let known = if upper { i + 1..n } else { 0..i };
         for j in 0..columns {
             let sum: f64 = known.clone().map(|k| a[i * n + k] * x[k * columns + j]).sum();
-            x[i * columns + j] = (x[i * columns + j] - sum) / a[i * n + i];
+            let pivot = if unit { 1.0 } else { a[i * n + i] };
+            x[i * columns + j] = (x[i * columns + j] - sum) / pivot;
         }
     }
 }
@@ -132,6 +161,16 @@ pub(crate) fn eigh(n: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
     Some(())
 }
 
+/// The eigenvalues of the symmetric part, ascending.
+pub(crate) fn eigenvalues(n: usize, a: &[f64]) -> Option<Vec<f64>> {
+    Some(eigen::symmetric(n, symmetric(n, a)?.as_slice().to_vec())?.0)
+}
+
+/// The singular values, descending.
+pub(crate) fn singular_values(m: usize, a: &[f64]) -> Option<Vec<f64>> {
+    Some(singular(m, a)?.1)
+}
+
 /// The sign of the component with the largest magnitude.
 fn sign_of_largest<'a>(vector: impl Iterator<Item = &'a f64>) -> f64 {
     let largest = vector.fold(0.0, |most: f64, &x| if x.abs() > most.abs() { x } else { most });
@@ -140,23 +179,30 @@ fn sign_of_largest<'a>(vector: impl Iterator<Item = &'a f64>) -> f64 {
 
 /// `Q` of `m` rows above `R`, of `Q R = A` with a diagonal of `R` that is not negative.
 pub(crate) fn qr(m: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
-    let qr = matrix(m, a)?.qr();
+    let mut a = matrix(m, a)?;
+    // The library squares elements. A power of 2 that a column is divided by changes nothing
+    // but that column of `R`.
+    let units: Vec<f64> = a.column_iter().map(|column| unit(column.as_slice())).collect();
+    a.column_iter_mut().zip(&units).for_each(|(mut column, unit)| column /= *unit);
+    let size = a.len();
+    let qr = a.qr();
     let (mut q, mut r) = (qr.q(), qr.r());
+    r.column_iter_mut().zip(&units).for_each(|(mut column, unit)| column *= *unit);
     for i in 0..r.nrows() {
         if r[(i, i)] < 0.0 {
             r.row_mut(i).neg_mut();
             q.column_mut(i).neg_mut();
         }
     }
-    let (above, below) = out.split_at_mut(a.len());
+    let (above, below) = out.split_at_mut(size);
     write(&q, above);
     write(&r, below);
     Some(())
 }
 
-/// `U` of `m` rows above the row of `s` above `V`, of `U diag(s) V^T = A` with `s`
-/// descending. The largest component of each column of `V` is positive.
-pub(crate) fn svd(m: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
+/// `U` of `m` rows, `s` and `V`, of `U diag(s) V^T = A` with `s` descending. The largest
+/// component of each column of `V` is positive.
+pub(super) fn singular(m: usize, a: &[f64]) -> Option<(Matrix, Vec<f64>, Matrix)> {
     let (mut u, s, mut v) = singular::decomposed(matrix(m, a)?, steps(m))?;
     for i in 0..v.ncols() {
         if sign_of_largest(v.column(i).iter()) < 0.0 {
@@ -164,6 +210,12 @@ pub(crate) fn svd(m: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
             u.column_mut(i).neg_mut();
         }
     }
+    Some((u, s, v))
+}
+
+/// `U` of `m` rows above the row of `s` above `V`.
+pub(crate) fn svd(m: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
+    let (u, s, v) = singular(m, a)?;
     let (above, below) = out.split_at_mut(a.len());
     let (middle, below) = below.split_at_mut(v.ncols());
     write(&u, above);
@@ -172,8 +224,41 @@ pub(crate) fn svd(m: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
     Some(())
 }
 
+/// The pseudoinverse of a matrix of `m` rows: of singular values up to `tolerance` times the
+/// largest, the inverse is taken as 0.
+pub(crate) fn pinv(m: usize, a: &[f64], tolerance: f64, out: &mut [f64]) -> Option<()> {
+    let n = a.len() / m;
+    let tall = matrix(m, a)?;
+    let is_wide = m < n;
+    let tall = if is_wide { tall.transpose() } else { tall };
+    // By rows, as they are given.
+    let (u, s, mut v) = singular(tall.nrows(), tall.transpose().as_slice())?;
+    let least = tolerance * s[0];
+    for (i, &s) in s.iter().enumerate() {
+        let inverse = if s > least { s.recip() } else { 0.0 };
+        v.column_mut(i).iter_mut().for_each(|x| *x *= inverse);
+    }
+    let inverse = v * u.transpose();
+    write(&if is_wide { inverse.transpose() } else { inverse }, out);
+    Some(())
+}
+
+/// The greatest row sum of magnitudes for which the library's exponential is asked: it raises
+/// matrices to powers, of which no norm may overflow.
+const WIDE: f64 = 1024.0;
+
 /// The exponential of a matrix of `n` rows: scaling, an approximant of Padé, squaring.
 pub(crate) fn expm(n: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
-    write(&matrix(n, a)?.exp(), out);
+    let a = matrix(n, a)?;
+    let norm = a.row_iter().map(|row| row.iter().map(|x| x.abs()).sum()).fold(0.0, f64::max);
+    if !norm.is_finite() {
+        return None;
+    }
+    let halvings = if norm > WIDE { (norm / WIDE).log2().ceil() } else { 0.0 };
+    let mut power = (a * (-halvings).exp2()).exp();
+    for _ in 0..halvings as usize {
+        power = &power * &power;
+    }
+    write(&power, out);
     Some(())
 }

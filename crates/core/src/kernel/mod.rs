@@ -11,6 +11,7 @@ mod eigen;
 pub(crate) mod elementary;
 pub(crate) mod factor;
 pub(crate) mod map;
+pub(crate) mod minors;
 pub(crate) mod order;
 pub(crate) mod pairwise;
 pub(crate) mod pool;
@@ -23,6 +24,7 @@ pub(crate) mod scan;
 pub(crate) mod simd;
 mod singular;
 pub(crate) mod special;
+pub(crate) mod spectral;
 pub mod threads;
 pub(crate) mod window;
 

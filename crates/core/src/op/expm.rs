@@ -66,10 +66,17 @@ impl Op for Expm {
     }
 }
 
-/// The derivative of the exponential at `a`, applied to `direction`.
+/// The derivative of the exponential at `a`, applied to `direction`. It is linear in that, so
+/// the direction is brought to the scale 1 first: one of another scale would cost digits of
+/// the larger matrix.
 fn in_direction<'t, T: Real>(a: Var<'t, T>, direction: Var<'t, T>) -> Var<'t, T> {
     let n = a.shape().last().map_or(0, |&n| n);
-    let above = concat(&[a, direction], -1);
+    if direction.elements() == 0 {
+        return direction;
+    }
+    let size = direction.stop_gradient().norm([-2, -1]) + T::min_positive_value();
+    let scale = size.unsqueeze(-1).unsqueeze(-1);
+    let above = concat(&[a, direction / scale], -1);
     let below = concat(&[a.zeros_like(), a], -1);
-    concat(&[above, below], -2).expm().slice(-2, ..n).slice(-1, n..)
+    concat(&[above, below], -2).expm().slice(-2, ..n).slice(-1, n..) * scale
 }

@@ -5,11 +5,15 @@
 //! gives them packed in one tensor, of which the methods of [`Var`] take views; its rule
 //! gets their cotangents together, packed in the same way.
 //!
-//! Where factors are not unique, as with equal eigenvalues, there is no derivative of
-//! the factors one by one. Terms that would divide by a difference of 0 are left out:
-//! what is a function of the operand all the same, such as the sum of the eigenvalues,
-//! keeps its derivative.
+//! Where factors are not unique, as the vectors of equal eigenvalues, they have no
+//! derivative, and none is made up: it is NaN ([`DistinctColumns`](super::DistinctColumns)). Eigenvalues and
+//! singular values keep theirs. What is a smooth function of the matrix all the same is
+//! computed as one: see [`Var::symmetric_function`], [`Var::pinv`], [`Var::det`].
+//!
+//! No rule squares a number that has the scale of the matrix, and what is divided by
+//! differences is brought to the scale 1 before: so no scale is too large or too small.
 
+use super::degenerate::{distinct, least_gap, over_gaps};
 use super::solve::{elimination, square, square_matrices};
 use super::{Along, Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, operands};
 use crate::kernel::factor;
@@ -103,7 +107,7 @@ impl Op for Eigh {
         "dl = diag(V^T dA V), dV = V (F * V^T dA V), F[i, j] = 1 / (l[j] - l[i])",
         r"A V = V \Lambda,\quad \bar A = V (\operatorname{diag} \bar\lambda + F \circ V^T \bar V) V^T,\quad F_{ij} = \frac{1}{\lambda_j - \lambda_i}",
     )
-    .with_convention("of the symmetric part; where two eigenvalues are equal, their F is 0");
+    .with_convention("of the symmetric part; where two eigenvalues are equal, that of the vectors is NaN, and of the values one of several");
     const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
@@ -123,7 +127,7 @@ impl Op for Eigh {
     ) -> Option<Var<'t, T>> {
         let [values, vectors] = Self::unpack(call.value());
         let turned = vectors.matrix_transpose().matmul(symmetric(tangents[0]?)).matmul(vectors);
-        let turn = vectors.matmul(turned * reciprocal_differences(values));
+        let turn = vectors.matmul(over_gaps(turned, values, false));
         Some(concat(&[turned.diagonal(0, [-2, -1]).unsqueeze(-1), turn], -1))
     }
 
@@ -134,14 +138,22 @@ impl Op for Eigh {
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
         let [values, vectors] = Self::unpack(call.value());
-        let [of_values, of_vectors] = Self::unpack(cotangent);
+        let [of_values, of_vectors] = Self::halves(cotangent);
         let transposed = vectors.matrix_transpose();
-        let turn = transposed.matmul(of_vectors) * reciprocal_differences(values);
+        let turn = over_gaps(transposed.matmul(of_vectors), values, false);
         Some(symmetric(vectors.matmul(of_values.diag_embed(0) + turn).matmul(transposed)))
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
         elimination(args[0]).times(27)
+    }
+
+    /// How far the matrix is from one with two equal eigenvalues.
+    fn kink_distance<T: Real>(&self, args: &[View<'_, T>]) -> T {
+        let [.., n, _] = args[0].shape()[..] else { return T::infinity() };
+        factor::least_of_each(args, &|args| {
+            Some(least_gap(&factor::eigenvalues(n, args[0])?) / n as f64)
+        })
     }
 
     fn dependence(&self, _: &[&Shape], _: usize, result: &Shape) -> Dependence {
@@ -155,20 +167,16 @@ impl Op for Eigh {
 }
 
 impl Eigh {
-    fn unpack<'t, T: Real>(packed: Var<'t, T>) -> [Var<'t, T>; 2] {
+    fn halves<'t, T: Real>(packed: Var<'t, T>) -> [Var<'t, T>; 2] {
         [packed.slice(-1, ..1).squeeze(-1), packed.slice(-1, 1..)]
     }
-}
 
-/// `1 / (x[j] - x[i])`, and 0 where that is infinite.
-fn reciprocal_differences<'t, T: Real>(x: Var<'t, T>) -> Var<'t, T> {
-    reciprocal_or_zero(x.unsqueeze(-2) - x.unsqueeze(-1))
-}
-
-/// `1 / x`, and 0 where `x` is 0; so are all derivatives.
-fn reciprocal_or_zero<'t, T: Real>(x: Var<'t, T>) -> Var<'t, T> {
-    let is_zero = x.equal(x.constant_like(0.0));
-    (x + is_zero).reciprocal() * (x.constant_like(1.0) - is_zero)
+    /// The factors. Where vectors have no derivative, it is NaN, even if what is asked of
+    /// them is 0: then the rule cannot know that the limit is 0.
+    fn unpack<'t, T: Real>(packed: Var<'t, T>) -> [Var<'t, T>; 2] {
+        let [values, vectors] = Self::halves(packed);
+        [values, distinct(vectors, values, false)]
+    }
 }
 
 /// `Q` with orthonormal columns and upper triangular `R` with a positive diagonal, of
@@ -258,22 +266,44 @@ impl Op for Qr {
 pub struct Svd;
 
 impl Svd {
-    fn unpack<'t, T: Real>(packed: Var<'t, T>) -> [Var<'t, T>; 3] {
+    fn parts<'t, T: Real>(packed: Var<'t, T>) -> [Var<'t, T>; 3] {
         let [.., rows, n] = packed.shape()[..] else { unreachable!("the shape rule") };
         let m = rows - n - 1;
         let s = packed.slice(-2, m..m + 1).squeeze(-2);
         [packed.slice(-2, ..m), s, packed.slice(-2, m + 1..)]
     }
+
+    /// The factors, of which vectors have the derivative NaN where they have none: as those
+    /// of [`Eigh`], and the left one of a 0, of which not even the sign is known.
+    fn unpack<'t, T: Real>(packed: Var<'t, T>) -> [Var<'t, T>; 3] {
+        let [u, s, v] = Self::parts(packed);
+        [distinct(u, s, true), s, distinct(v, s, false)]
+    }
+}
+
+/// `(I - U U^T) X S^-1`, of a change `X` of `U S`: what lies beyond the columns of `U`. Of
+/// square matrices that is nothing, and it is 0 where `s` is.
+fn outside<'t, T: Real>(x: Var<'t, T>, u: Var<'t, T>, s: Var<'t, T>) -> Option<Var<'t, T>> {
+    let [.., m, n] = x.shape()[..] else { unreachable!("the shape rule") };
+    if m == n || n == 0 {
+        return None;
+    }
+    // The first one is the largest.
+    let scale = s.slice(-1, ..1).stop_gradient() + T::min_positive_value();
+    let rest = (x - u.matmul(u.matrix_transpose().matmul(x))) / scale.unsqueeze(-1);
+    let s = (s / scale).unsqueeze(-2);
+    let is_zero = s.equal(s.constant_like(0.0));
+    Some(rest / (s + is_zero) * (s.constant_like(1.0) - is_zero))
 }
 
 impl Op for Svd {
     const NAME: &'static str = "svd";
     const FORMULA: Formula = Formula::new(
         "[U; s; V] of U diag(s) V^T = A",
-        "ds = diag(P), dU = U (F * (P S + S P^T)) + (I - U U^T) dA V S^-1, dV = V (F * (S P + P^T S)), P = U^T dA V, F[i, j] = 1 / (s[j]^2 - s[i]^2)",
-        r"\bar A = U \left[ (F \circ (U^T \bar U - \bar U^T U)) S + S (F \circ (V^T \bar V - \bar V^T V)) + \operatorname{diag} \bar s \right] V^T + (I - U U^T) \bar U S^{-1} V^T",
+        "ds = diag(P), dU = U (D * Y + E * Z) + (I - U U^T) dA V S^-1, dV = V (D * Y - E * Z), P = U^T dA V, Y = (P + P^T) / 2, Z = (P - P^T) / 2, D[i, j] = 1 / (s[j] - s[i]), E[i, j] = 1 / (s[i] + s[j])",
+        r"\bar A = U \left[ D \circ \operatorname{skew}(U^T \bar U + V^T \bar V) + E \circ \operatorname{skew}(U^T \bar U - V^T \bar V) + \operatorname{diag} \bar s \right] V^T + (I - U U^T) \bar U S^{-1} V^T",
     )
-    .with_convention("where two singular values are equal, their F is 0; where one is 0, so is its 1 / s");
+    .with_convention("where two singular values are equal, that of the vectors is NaN, and of the values one of several; where one is 0, so is that of its column of U");
     const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
@@ -295,14 +325,14 @@ impl Op for Svd {
         let [u, s, v] = Self::unpack(call.value());
         let turned = tangents[0]?.matmul(v);
         let p = u.matrix_transpose().matmul(turned);
-        let (row, column) = (s.unsqueeze(-2), s.unsqueeze(-1));
-        let f = reciprocal_differences(s.square());
         let transposed = p.matrix_transpose();
-        let turn_u = u.matmul(f * (p * row + column * transposed));
-        let turn_v = v.matmul(f * (column * p + transposed * row));
-        let outside = (turned - u.matmul(p)) * reciprocal_or_zero(row);
-        let ds = p.diagonal(0, [-2, -1]).unsqueeze(-2);
-        Some(concat(&[turn_u + outside, ds, turn_v], -2))
+        let half = p.constant_like(0.5);
+        let common = over_gaps((p + transposed) * half, s, false);
+        let opposed = over_gaps((p - transposed) * half, s, true);
+        let of_u = u.matmul(common + opposed);
+        let of_u = outside(turned, u, s).map_or(of_u, |outside| of_u + outside);
+        let of_s = p.diagonal(0, [-2, -1]).unsqueeze(-2);
+        Some(concat(&[of_u, of_s, v.matmul(common - opposed)], -2))
     }
 
     fn vjp<'t, T: Real>(
@@ -312,16 +342,23 @@ impl Op for Svd {
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
         let [u, s, v] = Self::unpack(call.value());
-        let [of_u, of_s, of_v] = Self::unpack(cotangent);
-        let (row, column) = (s.unsqueeze(-2), s.unsqueeze(-1));
-        let f = reciprocal_differences(s.square());
-        let skew = |x: Var<'t, T>| x - x.matrix_transpose();
+        let [of_u, of_s, of_v] = Self::parts(cotangent);
+        let skew = |x: Var<'t, T>| (x - x.matrix_transpose()) * x.constant_like(0.5);
         let in_u = u.matrix_transpose().matmul(of_u);
         let in_v = v.matrix_transpose().matmul(of_v);
-        let turns = f * skew(in_u) * row + column * (f * skew(in_v));
-        let outside = (of_u - u.matmul(in_u)) * reciprocal_or_zero(row);
-        let left = u.matmul(turns + of_s.diag_embed(0)) + outside;
+        let turns = over_gaps(skew(in_u + in_v), s, false) + over_gaps(skew(in_u - in_v), s, true);
+        let left = u.matmul(turns + of_s.diag_embed(0));
+        let left = outside(of_u, u, s).map_or(left, |outside| left + outside);
         Some(left.matmul(v.matrix_transpose()))
+    }
+
+    /// How far the matrix is from one with two equal singular values, or with one that is 0.
+    fn kink_distance<T: Real>(&self, args: &[View<'_, T>]) -> T {
+        let [.., m, n] = args[0].shape()[..] else { return T::infinity() };
+        factor::least_of_each(args, &|args| {
+            let s = factor::singular_values(m, args[0])?;
+            Some(s.iter().fold(least_gap(&s), |least, &s| least.min(s)) / ((m * n) as f64).sqrt())
+        })
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
@@ -371,8 +408,13 @@ fn tall_matrices<O: Clone>(samples: &mut Samples<O>, op: O) {
 impl<'t, T: Real> Var<'t, T> {
     /// The eigenvalues, ascending, and the eigenvectors, as columns, of the symmetric
     /// part of square matrices over the last two axes. The component of largest
-    /// magnitude of each vector is positive. The derivatives of vectors need eigenvalues
-    /// that differ; see [`Eigh`].
+    /// magnitude of each vector is positive.
+    ///
+    /// Vectors of equal eigenvalues have no derivative, and it is NaN, as is all that is
+    /// computed from it; so it is where eigenvalues are equal to rounding, 32 of the largest.
+    /// The values' first derivative is right for values that differ from the others, and for
+    /// functions that treat equal ones alike; their second one needs vectors. Functions of the whole matrix are right
+    /// everywhere by [`symmetric_function`](Self::symmetric_function).
     ///
     /// ```
     /// # use wengert_core::Tape;
@@ -424,8 +466,10 @@ impl<'t, T: Real> Var<'t, T> {
 
     /// `u`, `s` and `v` of `u diag(s) v^T`, the singular value decomposition of matrices
     /// over the last two axes, with `s` descending. Of `m x n` matrices, all have
-    /// `min(m, n)` columns. Derivatives of `u` and `v` need singular values that differ;
-    /// see [`Svd`].
+    /// `min(m, n)` columns.
+    ///
+    /// Columns of `u` and `v` have no derivative where two singular values are equal, nor
+    /// has `u` where one is 0: there it is NaN, as those of [`eigh`](Self::eigh).
     ///
     /// ```
     /// # use wengert_core::Tape;

@@ -190,10 +190,16 @@ ops! {
         SolveTriangular,
         LogAbsDet: unary log_abs_det "`ln |det|` of square matrices over the last two axes; minus infinity where one is singular.",
         SignDet: unary sign_det "The sign of the determinant of square matrices over the last two axes, or 0.",
+        Det: unary det "The determinant of square matrices over the last two axes. Its derivatives are right at singular matrices too.",
+        Cofactors,
+        Pinv,
         Cholesky: unary cholesky "The lower triangular `l` of `l l^T = (self + self^T) / 2`; NaN where that is not positive definite.",
         Eigh,
         Qr,
         Svd,
+        OverGaps,
+        DistinctColumns,
+        Logm,
         Expm: unary expm "The exponential of square matrices over the last two axes.",
     }
 }

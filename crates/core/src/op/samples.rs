@@ -121,6 +121,11 @@ impl<O: Clone> Samples<O> {
         Self { ops: Vec::new(), misused: Vec::new(), operands: Operands::default() }
     }
 
+    /// The op of the first case.
+    pub(super) fn first(&self) -> Option<O> {
+        self.ops.first().cloned()
+    }
+
     /// Operands that fit: a shape and a domain for each.
     pub fn case(&mut self, op: O, args: impl IntoIterator<Item = (Shape, Domain)>) {
         self.ops.push(op);

@@ -77,12 +77,15 @@ impl Op for Solve {
 pub struct SolveTriangular {
     /// Whether `A` is the upper triangle, and not the lower one.
     pub upper: bool,
+    /// Whether the diagonal of `A` is taken as ones, and not read either.
+    pub unit: bool,
 }
 
 impl SolveTriangular {
     /// The triangle that is read.
     fn triangle<'t, T: Real>(self, x: Var<'t, T>) -> Var<'t, T> {
-        if self.upper { x.triu(0) } else { x.tril(0) }
+        let beside = isize::from(self.unit);
+        if self.upper { x.triu(beside) } else { x.tril(-beside) }
     }
 }
 
@@ -103,7 +106,7 @@ impl Op for SolveTriangular {
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let [.., n, k] = args[1].shape()[..] else { return };
         factor::for_each_matrix(args, n * k, out, &|args, x| {
-            factor::solve_triangular(n, self.upper, args[0], args[1], x);
+            factor::solve_triangular(n, [self.upper, self.unit], args[0], args[1], x);
             Some(())
         });
     }
@@ -125,7 +128,7 @@ impl Op for SolveTriangular {
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
         let transposed = || [call.arg(0).matrix_transpose(), cotangent];
-        let back = SolveTriangular { upper: !self.upper };
+        let back = SolveTriangular { upper: !self.upper, ..*self };
         let [right] = call.shared(|| [cotangent.tape().apply(back, &transposed())]);
         Some(match arg {
             0 => -self.triangle(right.matmul(call.value().matrix_transpose())),
@@ -143,8 +146,11 @@ impl Op for SolveTriangular {
 
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
-        systems(samples, SolveTriangular { upper: false });
-        samples.case(SolveTriangular { upper: true }, operands_of([3, 3], [3, 2]));
+        let lower = SolveTriangular { upper: false, unit: false };
+        systems(samples, lower);
+        for (upper, unit) in [(true, false), (false, true), (true, true)] {
+            samples.case(SolveTriangular { upper, unit }, operands_of([3, 3], [3, 2]));
+        }
     }
 }
 
@@ -362,7 +368,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// As [`solve`](Self::solve).
     #[track_caller]
     pub fn solve_lower_triangular(self, b: Self) -> Self {
-        self.solve_by(SolveTriangular { upper: false }, b)
+        self.solve_by(SolveTriangular { upper: false, unit: false }, b)
     }
 
     /// As [`solve`](Self::solve), of upper triangular matrices. What is below their
@@ -372,7 +378,35 @@ impl<'t, T: Real> Var<'t, T> {
     /// As [`solve`](Self::solve).
     #[track_caller]
     pub fn solve_upper_triangular(self, b: Self) -> Self {
-        self.solve_by(SolveTriangular { upper: true }, b)
+        self.solve_by(SolveTriangular { upper: true, unit: false }, b)
+    }
+
+    /// As [`solve`](Self::solve), of lower triangular matrices with ones on their diagonals.
+    /// Neither these nor what is above them is read.
+    ///
+    /// ```
+    /// # use wengert_core::Tape;
+    /// let tape = Tape::<f64>::new();
+    /// let a = tape.variable([[7.0, 7.0], [2.0, 7.0]]);
+    /// let b = tape.variable([6.0, 4.0]);
+    /// assert_eq!(a.solve_unit_lower_triangular(b).value().to_vec(), [6.0, -8.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// As [`solve`](Self::solve).
+    #[track_caller]
+    pub fn solve_unit_lower_triangular(self, b: Self) -> Self {
+        self.solve_by(SolveTriangular { upper: false, unit: true }, b)
+    }
+
+    /// As [`solve`](Self::solve), of upper triangular matrices with ones on their diagonals.
+    /// Neither these nor what is below them is read.
+    ///
+    /// # Panics
+    /// As [`solve`](Self::solve).
+    #[track_caller]
+    pub fn solve_unit_upper_triangular(self, b: Self) -> Self {
+        self.solve_by(SolveTriangular { upper: true, unit: true }, b)
     }
 
     #[track_caller]
