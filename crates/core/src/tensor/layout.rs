@@ -5,8 +5,8 @@
 //! and may be zero (a broadcast axis) or negative (a reversed one).
 //!
 //! *Invariant*: no arithmetic on extents and strides wraps around. The elements of a layout
-//! were counted ([`Shape::elements`]), and every stride leads from one element of a buffer to
-//! another: an axis of a single element keeps its stride when it is sliced.
+//! are counted when it is made ([`Shape::elements`]), and so is the way from its first element
+//! to the farthest. Unsafe code relies on it.
 
 use std::hash::{Hash, Hasher};
 
@@ -50,10 +50,11 @@ impl Layout {
     /// A shape with any strides.
     ///
     /// # Panics
-    /// If the shape is too large.
+    /// If the shape is too large, or the strides lead farther than any buffer reaches.
     #[track_caller]
     pub(crate) fn strided(shape: Shape, strides: Strides) -> Self {
         let len = shape.elements();
+        let mut reach = Some(0_usize);
         let mut expected = 1;
         let mut contiguous = true;
         let mut splat = len > 0;
@@ -66,9 +67,13 @@ impl Layout {
             contiguous &= extent == 1 || stride == expected;
             splat &= extent == 1 || stride == 0;
             expected *= extent as isize;
+            let steps = extent.saturating_sub(1).checked_mul(stride.unsigned_abs());
+            reach = reach.zip(steps).and_then(|(reach, steps)| reach.checked_add(steps));
             mix(extent as u64);
             mix(stride as u64);
         }
+        let is_near = reach.is_some_and(|reach| isize::try_from(reach).is_ok());
+        assert!(is_near, "strides {strides:?} of a {shape} lead farther than any buffer reaches");
         Self { shape, strides, len, contiguous: contiguous || len == 0, splat, hash }
     }
 

@@ -107,24 +107,16 @@ fn either_way<T: Real>(
     }
     let (source, weights) = (contiguous(source), contiguous(weights));
     let [from, to] = extents.image().map(|size| size * extents.groups);
-    let patches = patches.filter(|_| is_even(&weights));
-    // By patches as many images as can be, and directly the others, each for itself.
-    let by_patches: Vec<bool> =
-        source.chunks_exact(from).map(|image| patches.is_some() && is_even(image)).collect();
-    if let Some(patches) = patches
-        && by_patches.contains(&true)
-    {
-        winograd::correlate(extents, &patches, &source, &weights, result);
-    }
-    let images = source.chunks_exact(from).zip(result.chunks_exact_mut(to));
-    if by_patches.contains(&true) {
-        for (is_by_patches, (source, result)) in by_patches.into_iter().zip(images) {
-            if !(is_by_patches && are_finite(result)) {
-                correlate(extents, readings(), source, &weights, result);
-            }
+    let images = || source.chunks_exact(from);
+    let Some(patches) = patches.filter(|_| is_even(&weights) && images().any(is_even)) else {
+        return correlate(extents, readings(), &source, &weights, result);
+    };
+    winograd::correlate(extents, &patches, &source, &weights, result);
+    // Each image for itself, so that none decides on the digits of others.
+    for (source, result) in images().zip(result.chunks_exact_mut(to)) {
+        if !(is_even(source) && are_finite(result)) {
+            correlate(extents, readings(), source, &weights, result);
         }
-    } else {
-        correlate(extents, readings(), &source, &weights, result);
     }
 }
 

@@ -137,16 +137,12 @@ impl<T: Real> Matrix<'_, T> {
         if rows == 0 || columns == 0 {
             return;
         }
-        // Layouts do not wrap around, but a view that an op of a user's gives may be any.
-        let range = || {
-            let down = isize::try_from(rows - 1).ok()?.checked_mul(row_stride)?;
-            let across = isize::try_from(columns - 1).ok()?.checked_mul(column_stride)?;
-            let low = self.start.checked_add(down.min(0))?.checked_add(across.min(0))?;
-            let high = self.start.checked_add(down.max(0))?.checked_add(across.max(0))?;
-            Some((low, high))
-        };
-        let is_inside =
-            range().is_some_and(|(low, high)| low >= 0 && high.unsigned_abs() < self.data.len());
+        // Nothing wraps around here: the strides and extents are those of a layout.
+        let down = (rows as isize - 1) * row_stride;
+        let across = (columns as isize - 1) * column_stride;
+        let low = self.start + down.min(0) + across.min(0);
+        let high = self.start + down.max(0) + across.max(0);
+        let is_inside = low >= 0 && (high as usize) < self.data.len();
         assert!(is_inside, "a matrix reaches out of its buffer");
     }
 }
@@ -231,7 +227,8 @@ fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: B
 /// The same, whose terms are one sum.
 fn short_product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
     let (m, k, n) = (a.factor.rows, a.factor.columns, b.factor.columns);
-    assert_eq!((b.factor.rows, out.len()), (k, m * n), "the factors and the result do not fit");
+    let fits = b.factor.rows == k && m.checked_mul(n) == Some(out.len());
+    assert!(fits, "the factors and the result do not fit");
     if out.is_empty() {
         return;
     }
