@@ -142,8 +142,10 @@ impl<T: Real> Matrix<'_, T> {
         let across = (columns as isize - 1) * column_stride;
         let low = self.start + down.min(0) + across.min(0);
         let high = self.start + down.max(0) + across.max(0);
-        let is_inside = low >= 0 && (high as usize) < self.data.len();
-        assert!(is_inside, "a matrix reaches out of its buffer");
+        assert!(
+            low >= 0 && (high as usize) < self.data.len(),
+            "a matrix reaches out of its buffer"
+        );
     }
 }
 
@@ -227,8 +229,8 @@ fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: B
 /// The same, whose terms are one sum.
 fn short_product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
     let (m, k, n) = (a.factor.rows, a.factor.columns, b.factor.columns);
-    let fits = b.factor.rows == k && m.checked_mul(n) == Some(out.len());
-    assert!(fits, "the factors and the result do not fit");
+    // The result's elements were counted when its shape was inferred, so `m * n` is no other number.
+    assert_eq!((b.factor.rows, out.len()), (k, m * n), "the factors and the result do not fit");
     if out.is_empty() {
         return;
     }

@@ -21,9 +21,8 @@ impl Factor {
 #[inline]
 pub(super) fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
     let (left, right) = (a.factor, b.factor);
-    let fits =
-        right.rows == left.columns && left.rows.checked_mul(right.columns) == Some(out.len());
-    assert!(fits, "the factors and the result do not fit");
+    let expected = (left.columns, left.rows * right.columns);
+    assert_eq!((right.rows, out.len()), expected, "the factors and the result do not fit");
     a.check();
     b.check();
     let mut j = 0;
