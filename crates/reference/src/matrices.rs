@@ -425,7 +425,7 @@ fn logarithm(args: &[Array]) -> Vec<Estimate> {
         let s = (STEP * f64::from(step)).exp();
         let shifted = matrix(n, n, |i, j| a.at(&[i, j]) + if i == j { s } else { 0.0 });
         let resolvent = inverted(&shifted).0;
-        let sign = if args.len() % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = if args.len().is_multiple_of(2) { 1.0 } else { -1.0 };
         let term = args[1..].iter().fold(resolvent.clone(), |term, direction| {
             product(&product(&term, direction), &resolvent)
         });

@@ -281,12 +281,10 @@ fn determinant(a: &Matrix) -> f64 {
             determinant = -determinant;
         }
         determinant *= rows[k][k];
-        for i in k + 1..n {
-            let factor = rows[i][k] / rows[k][k];
-            for j in k..n {
-                let above = rows[k][j];
-                rows[i][j] -= factor * above;
-            }
+        let pivot = rows[k].clone();
+        for row in &mut rows[k + 1..] {
+            let factor = row[k] / pivot[k];
+            row.iter_mut().zip(&pivot).for_each(|(x, above)| *x -= factor * above);
         }
     }
     determinant
