@@ -77,7 +77,7 @@ impl<'t, T: Real> Series<'_, 't, T> {
             powers.coefficient(
                 [0, k],
                 &|i| system.at(x, i),
-                &|level| system.start(x).pow(exponent(level)),
+                &|level, k| (k == 0).then(|| Some(system.start(x).pow(exponent(level)))),
                 &|level, x| Some(x * exponent(level)),
             )
         })
@@ -117,27 +117,27 @@ impl<T: Real> Default for Descent<'_, T> {
 }
 
 impl<'t, T: Real> Descent<'t, T> {
-    /// The coefficient of `t^k` at a level, where `start` gives the power of `x(0)`, and
-    /// `exponent` multiplies it by its exponent; `at` gives the coefficients of `x`.
+    /// The coefficient of `t^k` at a level, where `known` gives those that are found otherwise,
+    /// which are the first of each power at least, `times_exponent` multiplies by the exponent of
+    /// a level, and `at` gives the coefficients of `x`.
     fn coefficient(
         &self,
         [level, k]: [usize; 2],
         at: &dyn Fn(usize) -> Option<Var<'t, T>>,
-        start: &dyn Fn(usize) -> Var<'t, T>,
+        known: &dyn Fn(usize, usize) -> Option<Option<Var<'t, T>>>,
         times_exponent: &dyn Fn(usize, Var<'t, T>) -> Option<Var<'t, T>>,
     ) -> Option<Var<'t, T>> {
-        if let Some(&known) = self.0.borrow().get(&[level, k]) {
-            return known;
+        if let Some(&found) = self.0.borrow().get(&[level, k]) {
+            return found;
         }
-        let found = match k {
-            0 => Some(start(level)),
+        let found = known(level, k).unwrap_or_else(|| {
             // k y_k = e times the sum of j x_j (x^(e-1))_(k-j).
-            _ => convolution(1..=k, |j| {
+            convolution(1..=k, |j| {
                 let x = at(j)?;
                 let x = times_exponent(level, x * T::from_f64(j as f64 / k as f64))?;
-                Some(x * self.coefficient([level + 1, k - j], at, start, times_exponent)?)
-            }),
-        };
+                Some(x * self.coefficient([level + 1, k - j], at, known, times_exponent)?)
+            })
+        });
         self.0.borrow_mut().insert([level, k], found);
         found
     }
@@ -326,11 +326,19 @@ impl<'t, T: Real> Number for Series<'_, 't, T> {
         if exponent >= 0.0 {
             let powers = Descent::default();
             let at = move |level: usize| exponent - level as f64;
+            // From here on exponents are negative; no degree comes so far down from a large one.
+            let last = (exponent < 1e6).then(|| {
+                let level = exponent as usize + 1;
+                (level, self.powf(at(level)).id)
+            });
             return self.system.defined(move |system, k| {
                 powers.coefficient(
                     [0, k],
                     &|i| system.at(x, i),
-                    &|level| system.start(x).powf(at(level)),
+                    &|level, k| match last {
+                        Some((negative, last)) if level == negative => Some(system.at(last, k)),
+                        _ => (k == 0).then(|| Some(system.start(x).powf(at(level)))),
+                    },
                     &|level, x| (at(level) != 0.0).then(|| x * T::from_f64(at(level))),
                 )
             });
