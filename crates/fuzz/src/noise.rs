@@ -1,6 +1,6 @@
 //! An op whose result is off by a rounding.
 //!
-//! Its rules are those of the op. They read the result that is off, as a rule reads a result that
+//! Its rules are those of the op, off by roundings as well. They read the result that is off, as a rule reads a result that
 //! was rounded: the slope of `tanh`, computed from its value, is as wrong here as rounding that
 //! value makes it.
 
@@ -13,6 +13,9 @@ use wengert_core::{Real, Shape, Tensor, Var, View};
 
 use crate::dice::Dice;
 use crate::program::Precision;
+
+/// Where the number of a tangent's noise stands: behind those of the operands' adjoints.
+const TANGENT: usize = 1 << 10;
 
 /// An op whose result is off by a rounding, up or down, which depends on a number.
 pub struct Noisy<T: Real> {
@@ -50,6 +53,16 @@ impl<T: Real> fmt::Debug for Noisy<T> {
     }
 }
 
+impl<T: Precision> Noisy<T> {
+    /// What a rule gives, off by roundings of its own: those of the value may cancel where those
+    /// of a rule do not, as in the second derivative of the square of a root.
+    fn moved<'t>(&self, given: Var<'t, T>, place: usize) -> Var<'t, T> {
+        let mut factors = vec![T::one(); given.elements()];
+        shake(&mut factors, noise(self.run, place));
+        given * given.tape().constant(Tensor::new(given.shape(), factors))
+    }
+}
+
 impl<T: Precision> DynOp<T> for Noisy<T> {
     fn as_any(&self) -> &dyn Any {
         self
@@ -77,7 +90,7 @@ impl<T: Precision> DynOp<T> for Noisy<T> {
         call: &Call<'_, 't, T>,
         tangents: &[Option<Var<'t, T>>],
     ) -> Option<Var<'t, T>> {
-        self.op.jvp(call, tangents)
+        self.op.jvp(call, tangents).map(|tangent| self.moved(tangent, TANGENT))
     }
 
     fn vjp<'t>(
@@ -86,7 +99,7 @@ impl<T: Precision> DynOp<T> for Noisy<T> {
         arg: usize,
         cotangent: Var<'t, T>,
     ) -> Option<Var<'t, T>> {
-        self.op.vjp(call, arg, cotangent)
+        self.op.vjp(call, arg, cotangent).map(|adjoint| self.moved(adjoint, arg))
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
