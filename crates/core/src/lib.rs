@@ -23,6 +23,9 @@
 //! assert_eq!(g.at(&[0]), 1.0_f64.cos() + 1.0_f64.sin());
 //! ```
 
+#[macro_use]
+mod tuned;
+
 mod axes;
 pub mod check;
 mod kernel;
@@ -38,7 +41,12 @@ pub mod trace;
 mod transform;
 mod var;
 
+#[cfg(feature = "tiny-kernels")]
+#[doc(hidden)]
+pub use kernel::damage::{Damage, damage};
 pub use kernel::threads;
+#[doc(hidden)]
+pub use tuned::sizes;
 
 pub use axes::{Axes, AxisList};
 pub use kernel::vectorised;

@@ -80,7 +80,7 @@ fn matmul(a: &Array, b: &Array, is_transposed: bool) -> What {
             let right = [lead, &if is_transposed { [column, k] } else { [k, column] }].concat();
             a.stretched_at(&left) * b.stretched_at(&right)
         };
-        Total::of((0..terms).map(term)).estimate()
+        Total::of((0..terms).map(term)).in_order()
     };
     let elements = indices(&full).map(at).collect::<Vec<Estimate>>();
     let mut shape = full;
@@ -130,10 +130,9 @@ fn trilinear(
             }
         }
     }
-    // Winograd's convolutions add and subtract elements of a patch first.
-    let estimate = |total: &Total| {
-        let Estimate { value, error } = total.estimate();
-        Estimate { value, error: 4.0 * error }
-    };
+    // Winograd's convolutions mix the elements of a patch, so that errors of neighbours are shared.
+    let errors = totals.iter().map(|total| total.in_order().error);
+    let error = 4.0 * errors.fold(0.0, f64::max);
+    let estimate = |total: &Total| Estimate { value: total.value(), error };
     (result.to_vec(), totals.iter().map(estimate).collect()).into()
 }

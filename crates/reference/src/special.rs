@@ -159,7 +159,7 @@ pub(crate) fn polygamma(n: u32, x: f64) -> Estimate {
             return unknown();
         }
         let factorial = |n: u32| (1..=n).map(f64::from).product::<f64>();
-        let sign = if n % 2 == 0 { -1.0 } else { 1.0 };
+        let sign = if n.is_multiple_of(2) { -1.0 } else { 1.0 };
         let (mut value, mut size, mut shifted) = (0.0, 0.0, x);
         let mut add = |term: f64| {
             value += term;

@@ -41,7 +41,7 @@ pub(crate) fn define(op: &dyn Any, args: &[Array]) -> Option<What> {
                 total = Total::default();
             }
             total.add(args[0].at(index));
-            total.estimate()
+            total.in_order()
         }));
     }
     None
@@ -54,7 +54,7 @@ pub(crate) fn added(x: &Array, shape: Vec<usize>, to: impl Fn(&[usize]) -> Vec<u
     for (index, &x) in indices(&x.shape).zip(&x.elements) {
         totals[places.place(&to(&index))].add(x);
     }
-    (shape, totals.iter().map(Total::estimate).collect()).into()
+    (shape, totals.iter().map(Total::in_order).collect()).into()
 }
 
 fn over_axes(
@@ -83,8 +83,12 @@ fn over_axes(
 
 /// The sum over all that broadcasting `shape` would repeat.
 fn sum_to(x: &Array, shape: &[usize]) -> What {
-    added(x, shape.to_vec(), |index| {
-        let index = &index[index.len() - shape.len()..];
-        index.iter().zip(shape).map(|(&i, &extent)| if extent == 1 { 0 } else { i }).collect()
-    })
+    let places = Array::from_fn(shape, |_| 0.0);
+    let mut totals = vec![Total::default(); places.elements.len()];
+    for (index, &x) in indices(&x.shape).zip(&x.elements) {
+        let last = index[index.len() - shape.len()..].iter().zip(shape);
+        let to: Vec<usize> = last.map(|(&i, &n)| if n == 1 { 0 } else { i }).collect();
+        totals[places.place(&to)].add(x);
+    }
+    (shape.to_vec(), totals.iter().map(Total::estimate).collect()).into()
 }

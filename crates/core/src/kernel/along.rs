@@ -8,6 +8,7 @@
 //! precision is wrong in its second digit.
 
 use super::contiguous;
+use super::damage::{Damage, damaged};
 use super::map::add_slice;
 use super::rows::Rows;
 use crate::Real;
@@ -96,13 +97,18 @@ pub(crate) fn take<T: Real>(places: View<'_, T>, x: View<'_, T>, axis: usize, ou
         extent,
         |from, to, width| match width {
             1 => out[to] = x_elements[from],
-            _ => out[to..to + width].copy_from_slice(&x_elements[from..from + width]),
+            _ => {
+                let width = width - usize::from(damaged(Damage::TakenRow));
+                out[to..to + width].copy_from_slice(&x_elements[from..from + width]);
+            }
         },
     );
 }
 
-/// The most rows that are added at one place in their own precision.
-const FEW: usize = 512;
+tuned! {
+    /// The most rows that are added at one place in their own precision.
+    const FEW = 512, tiny 2;
+}
 
 /// Sums in double precision, for the rows of a result to which more than [`FEW`] are added.
 struct Crowded {

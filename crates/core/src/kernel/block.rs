@@ -5,6 +5,7 @@
 //! a few numbers that stand in one memory. Both are compiled for every vector width
 //! and give the same bits.
 
+use super::damage::{Damage, damaged};
 use super::dispatched;
 use super::map::{MAX_OPERANDS, Pointwise, Sources};
 use crate::Real;
@@ -82,9 +83,11 @@ fn neighbours<'a, T>(memory: &'a [T], operands: &[Steps], len: usize) -> Sources
     sources
 }
 
-/// Numbers that elementary functions take together, if there are so many: one vector
-/// of the widest.
-const LANES: usize = 8;
+tuned! {
+    /// Numbers that elementary functions take together, if there are so many: one vector
+    /// of the widest.
+    const LANES = 8, tiny 2;
+}
 
 #[inline(always)]
 fn one_by_one<T: Real, F: Pointwise<T>>(memory: &[T], operands: &[Steps], out: &mut [T], f: F) {
@@ -100,10 +103,11 @@ fn one_by_one<T: Real, F: Pointwise<T>>(memory: &[T], operands: &[Steps], out: &
 fn by_lanes<T: Real, F: Pointwise<T>>(memory: &[T], operands: &[Steps], out: &mut [T], f: F) {
     for (chunk, out) in out.chunks_mut(LANES).enumerate() {
         let mut xs = [[T::zero(); LANES]; MAX_OPERANDS];
+        let last = (out.len() - 1) - usize::from(damaged(Damage::LastLane) && out.len() > 1);
         for (xs, steps) in xs.iter_mut().zip(operands) {
             for (i, x) in xs.iter_mut().enumerate() {
                 // Lanes beyond the last repeat it.
-                *x = memory[steps.at(chunk * LANES + i.min(out.len() - 1))];
+                *x = memory[steps.at(chunk * LANES + i.min(last))];
             }
         }
         let sources = slices(&xs);

@@ -12,13 +12,17 @@
 //! *Invariant*: what is shared out are rows that do not depend on each other, so that
 //! bits do not depend on the number of threads.
 
+use super::damage::{Damage, damaged};
 use super::{dispatched, threads};
 
-/// Rows that go through reflections and rotations together. They lie side by side, one
-/// vector register after another, and a stripe of 3072 fits the second cache.
-const STRIPE: usize = 32;
-/// Sums that a dot product keeps, so that its additions need not wait for each other.
-const LANES: usize = 16;
+tuned! {
+    /// Rows that go through reflections and rotations together. They lie side by side, one
+    /// vector register after another, and a stripe of 3072 fits the second cache.
+    const STRIPE = 32, tiny 2;
+    /// Sums that a dot product keeps, so that its additions need not wait for each other.
+    const LANES = 16, tiny 2;
+}
+
 /// Iterations for an eigenvalue after which it is given up; usual are two.
 const ITERATIONS: usize = 60;
 
@@ -206,7 +210,7 @@ fn vectors(n: usize, reflections: &[f64], factors: &[f64], sweeps: &[Sweep]) -> 
     let mut vectors = vec![0.0; n * n];
     for (stripe, rows) in stripes.iter().enumerate() {
         let first = stripe * STRIPE;
-        let width = STRIPE.min(n - first);
+        let width = STRIPE.min(n - first) - usize::from(damaged(Damage::Stripe));
         for (vector, components) in vectors.chunks_exact_mut(n).zip(rows) {
             vector[first..][..width].copy_from_slice(&components[..width]);
         }

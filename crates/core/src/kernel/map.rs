@@ -12,19 +12,23 @@
 use smallvec::SmallVec;
 
 use super::block::{BlockKernel, Steps};
+use super::damage::{Damage, damaged};
 use super::rows::{Row, Rows};
 use super::{dispatched, threads, vectorised};
 use crate::Real;
 use crate::tensor::{Layout, Shape, View};
 
-/// Elements of a block. Packed operands live on the stack, and a block of each
-/// stays in the first-level cache.
-const BLOCK: usize = 1024;
+tuned! {
+    /// Elements of a block. Packed operands live on the stack, and a block of each
+    /// stays in the first-level cache.
+    const BLOCK = 1024, tiny 8;
+    /// Shorter results than this are computed one by one.
+    const SHORT = 64, tiny 2;
+}
+
 /// How many elements a function is thought to take in a nanosecond: few functions
 /// are slower than 1, and memory lets none be faster than 8.
 const ELEMENTS_A_NANOSECOND: usize = 4;
-/// Shorter results than this are computed one by one.
-const SHORT: usize = 64;
 /// The most operands that a function has.
 pub(crate) const MAX_OPERANDS: usize = 8;
 
@@ -225,6 +229,7 @@ fn blocks_from<T: Real>(
     }
     for (index, out) in piece.chunks_mut(BLOCK).enumerate() {
         let (start, len) = (first + index * BLOCK, out.len());
+        let start = start - usize::from(damaged(Damage::BlockEarly) && start > 0);
         for (operand, arg) in operands.iter_mut().zip(args) {
             match operand {
                 Operand::Packed { slot, walk } => {

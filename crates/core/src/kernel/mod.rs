@@ -7,6 +7,7 @@
 pub(crate) mod along;
 pub(crate) mod block;
 pub(crate) mod convolution;
+pub(crate) mod damage;
 mod eigen;
 pub(crate) mod elementary;
 pub(crate) mod factor;
@@ -35,12 +36,38 @@ use pulp::Arch;
 
 use crate::Real;
 use crate::tensor::View;
+use crate::tuned::Size;
 
 /// The widest vector instructions of this CPU, found once.
 static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
 
-/// Below this many elements a loop is over before wider vectors pay.
-const WORTH_DISPATCH: usize = 64;
+tuned! {
+    /// Below this many elements a loop is over before wider vectors pay.
+    const WORTH_DISPATCH = 64, tiny 2;
+}
+
+/// The tuned sizes of all files of this room.
+pub(crate) const SIZES_OF_FILES: &[&[Size]] = &[
+    SIZES,
+    along::SIZES,
+    block::SIZES,
+    convolution::SIZES,
+    convolution::correlate::SIZES,
+    convolution::planes::SIZES,
+    convolution::weights::SIZES,
+    convolution::winograd::SIZES,
+    convolution::winograd::weights::SIZES,
+    eigen::SIZES,
+    map::SIZES,
+    pool::row::SIZES,
+    product::SIZES,
+    product::blocked::SIZES,
+    product::tiny::SIZES,
+    reduce::SIZES,
+    rows::SIZES,
+    scan::SIZES,
+    threads::SIZES,
+];
 
 /// Runs `loops` compiled for the widest vectors that this CPU has.
 ///

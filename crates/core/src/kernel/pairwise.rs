@@ -4,6 +4,7 @@
 //! at once, so that a fused loop gives the same bits as the loops it replaces,
 //! and so does a loop whose parts run on several threads.
 
+use super::damage::{Damage, damaged};
 use super::reduce::{LEAF, leaf};
 use super::vectorised;
 use crate::Real;
@@ -26,6 +27,9 @@ impl<T: Real> Pairwise<T> {
     #[inline(always)]
     pub(crate) fn add_leaf(&mut self, leaf: T) {
         self.carry(0, leaf);
+        if damaged(Damage::LeafTwice) && self.leaves == 2 {
+            self.carry(0, leaf);
+        }
     }
 
     /// Adds the numbers of a block, which begins at a multiple of [`LEAF`].

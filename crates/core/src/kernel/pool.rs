@@ -8,7 +8,7 @@
 //!
 //! Planes are independent of one another, and shared out to threads.
 
-mod row;
+pub(super) mod row;
 mod search;
 
 use std::ops::Range;
@@ -17,6 +17,7 @@ use pulp::{Simd, WithSimd};
 
 use self::row::{Band, LANES, Padded, write};
 use self::search::Search;
+use super::damage::{Damage, damaged};
 use super::window::Slide;
 use super::{ARCH, threads};
 use crate::Real;
@@ -250,7 +251,8 @@ fn fold<T: Real, const STRIDE: usize>(
             }
             for (number, row) in rows.iter().enumerate() {
                 let columns = band.row(number);
-                for first in (0..across.positions).step_by(LANES) {
+                let skipped = if damaged(Damage::PoolVector) { LANES } else { 0 };
+                for first in (skipped..across.positions).step_by(LANES) {
                     let mut folded = [none; LANES];
                     let columns = &columns[first * stride..][..LANES * stride + across.taps - 1];
                     for xs in columns.windows(LANES * stride) {

@@ -8,6 +8,7 @@ use std::hint::black_box;
 
 use smallvec::SmallVec;
 
+use super::damage::{Damage, damaged};
 use super::map::{Walk, add_slice};
 use super::pairwise::Pairwise;
 use super::rows::{Row, Rows};
@@ -15,17 +16,25 @@ use super::{threads, vectorised};
 use crate::Real;
 use crate::tensor::View;
 
-/// Numbers that are added in one go at the leaves of the pairwise tree.
-pub(super) const LEAF: usize = 128;
-/// Partial sums kept side by side in a leaf, so that additions overlap.
-const LANES: usize = 16;
+tuned! {
+    /// Numbers that are added in one go at the leaves of the pairwise tree.
+    pub(crate) const LEAF = 128, tiny 4;
+    /// Partial sums kept side by side in a leaf, so that additions overlap.
+    const LANES = 16, tiny 2;
+    /// The fewest leaves of a part of a long sum, as a power of two; and the most parts,
+    /// whose sums lie on the stack.
+    const PART_LEVEL = 8, tiny 1;
+    const PARTS = 64, tiny 4;
+    /// Rows that are added in one go at the leaves of the tree that sums rows.
+    const LEAF_ROWS = 32, tiny 2;
+    /// Columns that are summed together: the tree's sums lie on the stack.
+    const COLUMNS = 256, tiny 4;
+    /// The height of that tree; its root takes further subtrees in plain order.
+    const LEVELS = 12, tiny 3;
+}
 
 /// How many elements are thought to be summed in a nanosecond.
 const ELEMENTS_A_NANOSECOND: usize = 8;
-/// The fewest leaves of a part of a long sum, as a power of two; and the most parts,
-/// whose sums lie on the stack.
-const PART_LEVEL: usize = 8;
-const PARTS: usize = 64;
 
 /// The sum of a slice.
 pub(crate) fn sum<T: Real>(xs: &[T]) -> T {
@@ -68,6 +77,10 @@ pub(super) fn leaf<T: Real>(xs: &[T]) -> T {
         for (lane, &x) in lanes.iter_mut().zip(chunk) {
             *lane += x;
         }
+    }
+    let rest = if damaged(Damage::LeafRemainder) { T::zero() } else { rest };
+    if damaged(Damage::LeafLane) {
+        lanes[LANES - 1] = T::zero();
     }
     // The tree below ends with two lanes. A compiler that sees this makes pairs of the lanes
     // above too, instead of vectors as wide as the CPU has.
@@ -141,13 +154,6 @@ pub(crate) fn largest_of<T: Real>(xs: &[T], least: T, f: impl Fn(T) -> T) -> T {
     lanes.into_iter().fold(rest, larger)
 }
 
-/// Rows that are added in one go at the leaves of the tree that sums rows.
-const LEAF_ROWS: usize = 32;
-/// Columns that are summed together: the tree's sums lie on the stack.
-const COLUMNS: usize = 256;
-/// The height of that tree; its root takes further subtrees in plain order.
-const LEVELS: usize = 12;
-
 /// Sums rows, element by element and pairwise, into `out`: columns from `first` on.
 fn sum_rows<T: Real>(
     data: &[T],
@@ -157,6 +163,7 @@ fn sum_rows<T: Real>(
     out: &mut [T],
 ) {
     if count <= LEAF_ROWS {
+        let count = count - usize::from(damaged(Damage::LastRow));
         return rows.take(count).for_each(|row| add_row(data, row, first, out));
     }
     let width = out.len();
@@ -168,6 +175,7 @@ fn sum_rows<T: Real>(
         count -= taken;
         let mut sum = [T::zero(); COLUMNS];
         let sum = &mut sum[..width];
+        let taken = if damaged(Damage::RowsOfNext) { LEAF_ROWS } else { taken };
         for row in rows.by_ref().take(taken) {
             add_row(data, row, first, sum);
         }

@@ -6,6 +6,7 @@
 
 use smallvec::SmallVec;
 
+use super::damage::{Damage, damaged};
 use super::map::add_slice;
 use super::threads;
 use crate::Real;
@@ -142,7 +143,9 @@ pub(crate) fn pack<T: Real>(data: &[T], offset: usize, layout: &Layout, out: &mu
     }
 }
 
-const TILE: usize = 16;
+tuned! {
+    const TILE = 16, tiny 2;
+}
 
 fn transpose<T: Real>(
     data: &[T],
@@ -155,6 +158,7 @@ fn transpose<T: Real>(
         for first_column in (0..columns).step_by(TILE) {
             for row in first_row..(first_row + TILE).min(rows) {
                 let last = (first_column + TILE).min(columns);
+                let last = last - usize::from(damaged(Damage::TileColumn));
                 let start = offset as isize
                     + row as isize * strides[0]
                     + first_column as isize * strides[1];

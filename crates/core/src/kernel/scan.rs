@@ -10,15 +10,20 @@
 //!
 //! Runs are independent of one another, and shared out to threads.
 
+use super::damage::{Damage, damaged};
 use super::{contiguous, dispatched, threads, vectorised};
 use crate::Real;
 use crate::tensor::View;
 
 /// Nanoseconds that a scan is thought to take for an element.
 const ELEMENT: usize = 1;
-/// Elements of a running sum that are added up apart from those before, so that only
-/// one addition in so many waits for another.
-const BLOCK: usize = 8;
+tuned! {
+    /// Elements of a running sum that are added up apart from those before, so that only
+    /// one addition in so many waits for another.
+    const BLOCK = 8, tiny 2;
+    /// Columns that are scanned together: what runs along them lies on the stack.
+    const COLUMNS = 128, tiny 2;
+}
 
 /// What is added to nothing stays as it is, even a zero with a sign.
 const NOTHING: f64 = -0.0;
@@ -50,9 +55,6 @@ fn for_each_run<T: Real>(
         }
     });
 }
-
-/// Columns that are scanned together: what runs along them lies on the stack.
-const COLUMNS: usize = 128;
 
 /// Calls `step` with each row of a run, in order or with `reverse` from the last to the first:
 /// its columns from `first` on, at most [`COLUMNS`] of them, and where they lie in the run.
@@ -127,7 +129,7 @@ fn running_block<'a, T: Real>(block: impl Iterator<Item = &'a mut T>, carry: f64
         sum += x.as_f64();
         *x = T::from_f64(carry + sum);
     }
-    carry + sum
+    if damaged(Damage::Carry) { sum } else { carry + sum }
 }
 
 /// Writes `s[i] = a[i] s[i - 1] + b[i]` along an axis, or with `reverse`

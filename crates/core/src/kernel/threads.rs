@@ -19,8 +19,13 @@
 #[cfg(feature = "threads")]
 mod helpers;
 
-/// Nanoseconds of work that are worth a thread: waking one up takes a part of it.
-const WORTH_A_THREAD: usize = 25_000;
+use super::damage::{Damage, damaged};
+
+tuned! {
+    /// Nanoseconds of work that are worth a thread: waking one up takes a part of it.
+    const WORTH_A_THREAD = 25_000, tiny 1;
+}
+
 /// Pieces of work for each thread, so that one that is held up leaves little undone.
 const PIECES: usize = 6;
 
@@ -126,6 +131,9 @@ pub(crate) fn for_each_piece<T: Send>(
     let len = (out.len() / unit).div_ceil(pieces) * unit;
     share(work, out.chunks_mut(len).enumerate(), |pieces| {
         for (index, piece) in pieces {
+            if damaged(Damage::Piece) && index == 1 {
+                continue;
+            }
             f(index * len, piece);
         }
     });

@@ -11,8 +11,10 @@ use super::graph::{Graph, Source, ValueId, operands};
 use crate::Real;
 use crate::tensor::Layout;
 
-/// So many products have to share a factor: a copy is written once and read once more.
-const SHARED: usize = 3;
+tuned! {
+    /// So many products have to share a factor: a copy is written once and read once more.
+    const SHARED = 3, tiny 2;
+}
 
 /// How a factor is copied, so that it lies as products read it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

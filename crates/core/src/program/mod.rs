@@ -31,13 +31,19 @@ use crate::random::{Distribution, SeedableRng, Xoshiro256PlusPlus};
 use crate::tape::Leaf;
 use crate::tensor::{Layout, Tensor, View};
 use crate::transform::Inputs;
+use crate::tuned::Size;
 use crate::{Real, Tape, Var};
 use display::Report;
 use graph::{Graph, ValueId};
 use run::{Argument, Instruction, Memory, Place};
 
-/// Values of up to this many elements lie in one memory, as on a tape.
-const SHORT: usize = 64;
+tuned! {
+    /// Values of up to this many elements lie in one memory, as on a tape.
+    const SHORT = 64, tiny 2;
+}
+
+/// The tuned sizes of all files of this room.
+pub(crate) const SIZES_OF_FILES: &[&[Size]] = &[SIZES, factors::SIZES, run::SIZES];
 
 /// Why a recording cannot be replayed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

@@ -14,18 +14,21 @@ use crate::kernel::block::{BlockKernel, Steps};
 use crate::kernel::map::{MAX_OPERANDS, Walk};
 use crate::kernel::pairwise::Pairwise;
 use crate::kernel::product::ShortProduct;
-use crate::kernel::reduce::sum;
+use crate::kernel::reduce::{LEAF, sum};
 use crate::kernel::threads;
 use crate::op::DynOp;
 use crate::tape::{Args, OpHandle};
 use crate::tensor::{Buffer, Elements, LINE, Layout, Shape, Tensor, View};
 
-/// Bytes of a block: several of them stay in the first-level cache together.
-const BLOCK_BYTES: usize = 4096;
+tuned! {
+    /// Bytes of a block: several of them stay in the first-level cache together.
+    const BLOCK_BYTES = 4096, tiny 64;
+    const PART_LEVEL = 8, tiny 2;
+}
+
 /// Elements of a part of a loop, a power of two of the leaves of pairwise sums, so
 /// that parts are whole subtrees of the sum.
-const PART: usize = 1 << PART_LEVEL << 7;
-const PART_LEVEL: usize = 8;
+const PART: usize = LEAF << PART_LEVEL;
 /// How many elements a step of a loop is thought to take in a nanosecond.
 const STEPS_A_NANOSECOND: usize = 8;
 

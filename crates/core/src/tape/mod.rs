@@ -19,7 +19,7 @@ mod memory;
 mod node;
 mod parameters;
 mod recorder;
-mod store;
+pub(crate) mod store;
 mod sweeps;
 mod training;
 

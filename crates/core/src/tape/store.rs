@@ -15,8 +15,10 @@ use smallvec::SmallVec;
 use crate::Real;
 use crate::tensor::{Buffer, Elements, Layout, Tensor, View};
 
-/// Values of up to this many elements count as small.
-const SMALL: usize = 64;
+tuned! {
+    /// Values of up to this many elements count as small.
+    const SMALL = 64, tiny 2;
+}
 
 /// Where the first element of a value lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,91 +4,87 @@
 //! tape, one mode with another, a rule with differences of the same kernel. Here a plain loop in
 //! double precision says what is right (`crates/reference`).
 //!
-//! Apart from the suite, since it sets the number of threads.
+//! Operands are as large as the constants of the kernels want it: [`sizes`] asks for them, so that
+//! a new constant brings its own sizes. Apart from the suite, since it sets the number of threads.
+
+mod cases;
+mod enlarged;
+mod operands;
+mod sizes;
+mod trial;
 
 use std::rc::Rc;
 
 use wengert_core::op::registry::ops;
-use wengert_core::op::{Domain, DynOp, Operation, SampleSet};
-use wengert_core::{Real, Shape, Tape, Tensor, Var};
-use wengert_reference::{Array, expected};
+use wengert_core::op::{Domain, DynOp};
+use wengert_core::{Real, Shape};
+use wengert_reference::Array;
 
-/// Numbers of a domain that look random. They come from a pool of a few hundred, so that
-/// definitions of special functions, which are slow, have seen most of them.
-fn operand(shape: &Shape, domain: &Domain, seed: usize, round: impl Fn(f64) -> f64) -> Array {
-    let mut state = seed as u64 + 1;
-    let mut x = Array::from_fn(&shape[..], |index| {
-        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        let unit = ((state >> 40) % 251) as f64 / 250.0;
-        let x = domain.low + (domain.high - domain.low) * unit;
-        let x = if domain.is_mask { x.round() } else { x };
-        let diagonal = match *index {
-            [.., i, j] if i == j => (i + 1) as f64 * domain.diagonal,
-            _ => 0.0,
-        };
-        x + diagonal
-    });
-    x.elements.iter_mut().for_each(|x| *x = round(*x));
-    x
+use operands::{Layout, laid_out};
+use trial::{Trials, operands};
+
+/// Fails if trials in either precision have found a fault.
+fn assert_none(what: &str, single: Trials, double: Trials) {
+    let faults = [single.faults, double.faults].concat();
+    let count = single.comparisons + double.comparisons;
+    println!("{what}: {count} comparisons");
+    assert!(count > 0);
+    let shown = faults.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
+    assert!(faults.is_empty(), "{} faults of {count} comparisons\n{shown}", faults.len());
 }
 
-fn tensor<T: Real>(array: &Array) -> Tensor<T> {
-    Tensor::new(
-        Shape::from(&array.shape[..]),
-        array.elements.iter().map(|&x| T::from_f64(x)).collect::<Vec<_>>(),
-    )
-}
-
-/// An op whose type is forgotten.
-struct Erased<T: Real>(Rc<dyn DynOp<T>>);
-
-impl<T: Real> Operation<T, ()> for Erased<T> {
-    type Dyn = Rc<dyn DynOp<T>>;
-
-    fn into_dyn(self) -> Self::Dyn {
-        self.0
+/// Compares an op with operands of its domains in every layout, each operand alone and all
+/// together, and with operands that are repeated along an axis.
+fn every_view<T: Real>(trials: &mut Trials, op: &Rc<dyn DynOp<T>>, args: &[(Shape, Domain)]) {
+    let args = operands::<T>(args);
+    let rank = args.iter().map(Array::rank).max().unwrap_or(0);
+    let mut layouts = vec![Layout::Transposed, Layout::Strided];
+    layouts.extend((0..rank).flat_map(|axis| [Layout::Backwards(axis), Layout::Part(axis)]));
+    trials.all(op, &args, &layouts);
+    let Some(expected) = trials.expected(op, &args) else { return };
+    for (which, layout) in (0..args.len()).flat_map(|k| layouts.iter().map(move |l| (k, l))) {
+        let own = |k: usize| if k == which { *layout } else { Layout::Plain };
+        let how = format!("operand {which} {layout:?}");
+        trials.compare(op, &args, &expected, |x, k| laid_out(x, own(k)), &how, false);
     }
-
-    fn sample_set() -> SampleSet<T> {
-        unreachable!("the op has samples of its own")
+    for axis in 0..rank {
+        trials.repeated(op, &args, axis);
     }
 }
 
-/// What an op gives on a tape.
-fn evaluated<T: Real>(op: &Rc<dyn DynOp<T>>, args: &[Tensor<T>]) -> Array {
-    let tape = Tape::new();
-    let args: Vec<Var<'_, T>> = args.iter().map(|arg| tape.constant(arg.clone())).collect();
-    Array::from(&tape.apply(Erased(op.clone()), &args).value())
-}
-
-/// Evaluates an op, and says what differs from its definition.
-fn compare<T: Real>(op: &Rc<dyn DynOp<T>>, args: &[Array]) -> Result<(), String> {
-    let tensors: Vec<Tensor<T>> = args.iter().map(tensor).collect();
-    let expected = expected(&**op, args).ok_or_else(|| format!("{op:?} has no definition"))?;
-    let shapes: Vec<&Shape> = tensors.iter().map(Tensor::shape).collect();
-    let result = evaluated(op, &tensors);
-    expected.check(&result).map_err(|reason| format!("{op:?} of {shapes:?}: {reason}"))
-}
-
-fn samples<T: Real>() -> Vec<String> {
-    let mut faults = Vec::new();
+fn samples<T: Real>() -> Trials {
+    let mut trials = Trials::default();
     for entry in ops::<T>() {
         for sample in &entry.samples.cases {
-            let round = |x| T::from_f64(x).as_f64();
-            let args: Vec<Array> = sample
-                .args
-                .iter()
-                .enumerate()
-                .map(|(seed, (shape, domain))| operand(shape, domain, seed, round))
-                .collect();
-            faults.extend(compare(&sample.op, &args).err());
+            every_view(&mut trials, &sample.op, &sample.args);
         }
     }
-    faults
+    trials
 }
 
+/// The samples of the registry. An op without a definition is a fault.
 #[test]
 fn every_sample_has_the_value_of_its_definition() {
-    let faults = [samples::<f32>(), samples::<f64>()].concat();
-    assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.join("\n"));
+    assert_none("samples", samples::<f32>(), samples::<f64>());
+}
+
+/// Every op, at sizes around every constant, along each axis of its samples.
+#[test]
+fn every_op_at_every_size() {
+    assert_none(
+        "enlarged samples",
+        enlarged::all::<f32>(Trials::default()),
+        enlarged::all::<f64>(Trials::default()),
+    );
+}
+
+/// Ops whose parameters depend on the shapes of their operands, and those with kernels that
+/// several extents decide on together.
+#[test]
+fn every_kernel_at_every_size() {
+    assert_none(
+        "cases",
+        cases::all::<f32>(Trials::default()),
+        cases::all::<f64>(Trials::default()),
+    );
 }

@@ -18,9 +18,11 @@ use crate::Real;
 use crate::kernel::simd::Aligned;
 use crate::kernel::{ARCH, threads};
 
-/// The most terms that are summed up in registers, unless they are one run; those sums are added
-/// in double precision.
-const MOST_TERMS: usize = 2048;
+tuned! {
+    /// The most terms that are summed up in registers, unless they are one run; those sums are added
+    /// in double precision.
+    const MOST_TERMS = 2048, tiny 4;
+}
 
 /// Extents of a source, of a result, and of what lies between.
 #[derive(Clone, Copy, Debug)]

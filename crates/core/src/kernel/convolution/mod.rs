@@ -14,12 +14,12 @@
 //! images in order: so images are shared out among threads without a change in the
 //! last bit.
 
-mod correlate;
+pub(super) mod correlate;
 mod phase;
-mod planes;
+pub(super) mod planes;
 mod tile;
-mod weights;
-mod winograd;
+pub(super) mod weights;
+pub(super) mod winograd;
 
 use smallvec::SmallVec;
 
@@ -138,8 +138,10 @@ pub(crate) fn weights<T: Real>(geometry: &Geometry, x: View<'_, T>, y: View<'_, 
     weights::accumulate(geometry, &x, &y, w);
 }
 
-/// Sizes that are compared with the largest: of the largest of as many numbers.
-const PART: usize = 16;
+tuned! {
+    /// Sizes that are compared with the largest: of the largest of as many numbers.
+    const PART = 16, tiny 2;
+}
 /// One in so many of those sizes, at least, is no rounding error beside the largest.
 const FEWEST: usize = 4;
 

@@ -6,6 +6,7 @@
 
 use super::phase::Padding;
 use crate::Real;
+use crate::kernel::damage::{Damage, damaged};
 use crate::kernel::simd::Aligned;
 
 /// Padded planes, by line, column and channel.
@@ -26,8 +27,10 @@ pub(super) fn distances(channels: usize, [down, across]: [Padding; 2]) -> [usize
     [channels, line, down.extent * line]
 }
 
-/// Channels that are copied together.
-const TOGETHER: usize = 8;
+tuned! {
+    /// Channels that are copied together.
+    const TOGETHER = 8, tiny 2;
+}
 
 impl<T: Real> Planes<T> {
     /// Zeros for `images` of so many channels, with `slack` zeros behind the last,
@@ -68,7 +71,7 @@ impl<T: Real> Planes<T> {
                     pixel[first..first + TOGETHER].copy_from_slice(&together);
                 }
             }
-            for channel in whole..channels {
+            for channel in whole + usize::from(damaged(Damage::Channel))..channels {
                 for (pixel, &x) in pixels.chunks_exact_mut(channels).zip(source(channel)) {
                     pixel[channel] = x;
                 }

@@ -15,18 +15,21 @@ use super::phase::Reading;
 use super::planes::{self, Planes};
 use super::tile::{MOST, Tile, VECTORS, load_one, narrow, widen, width};
 use crate::Real;
+use crate::kernel::damage::{Damage, damaged};
 use crate::kernel::map::add_slice;
 use crate::kernel::simd::lanes;
 use crate::kernel::{ARCH, threads};
 
-/// Images that are summed before they are added to the others.
-const CHUNK: usize = 8;
-/// The most chunks that are added up one after the other; those sums are then added.
-const MOST_CHUNKS: usize = 64;
-/// Positions, of some images if need be, that outweigh the adding up of a tile.
-const ENOUGH: usize = 512;
-/// The most positions that are summed up in registers; those sums are added in double precision.
-const MOST_POSITIONS: usize = 512;
+tuned! {
+    /// Images that are summed before they are added to the others.
+    const CHUNK = 8, tiny 2;
+    /// The most chunks that are added up one after the other; those sums are then added.
+    const MOST_CHUNKS = 64, tiny 2;
+    /// Positions, of some images if need be, that outweigh the adding up of a tile.
+    const ENOUGH = 512, tiny 4;
+    /// The most positions that are summed up in registers; those sums are added in double precision.
+    const MOST_POSITIONS = 512, tiny 4;
+}
 
 /// Writes the sum of the products of all images to `out`.
 pub(super) fn accumulate<T: Real>(geometry: &Geometry, x: &[T], y: &[T], out: &mut [T]) {
@@ -96,7 +99,8 @@ pub(super) fn over_images<T: Real, F: FnMut(&[T], &[T], &mut [T])>(
                 }
             }
         });
-        for sums in sums.chunks_exact(size).take(chunks.len()) {
+        let summed = chunks.len() - usize::from(damaged(Damage::LastImages));
+        for sums in sums.chunks_exact(size).take(summed) {
             if part.is_empty() {
                 add(sums);
                 continue;

@@ -9,13 +9,14 @@ use crate::Real;
 use crate::kernel::simd::Aligned;
 use crate::kernel::window::Slide;
 
-/// Elements that are taken at once: a vector of the widest in single precision.
-pub(super) const LANES: usize = 16;
-
-/// Numbers that the rows of a band have, all in all: they stay in the nearest cache.
-const BAND: usize = 4096;
-/// Rows of a band, at most.
-const BAND_ROWS: usize = 16;
+tuned! {
+    /// Elements that are taken at once: a vector of the widest in single precision.
+    pub(super) const LANES = 16, tiny 4;
+    /// Numbers that the rows of a band have, all in all: they stay in the nearest cache.
+    const BAND = 4096, tiny 64;
+    /// Rows of a band, at most.
+    const BAND_ROWS = 16, tiny 2;
+}
 
 /// Elements in which vectors may be read that reach beyond the last one.
 pub(super) struct Padded<'a, T> {

@@ -20,26 +20,30 @@ use smallvec::SmallVec;
 
 use super::Micro;
 use crate::Real;
+use crate::kernel::damage::{Damage, damaged};
 use crate::kernel::dispatched;
 use crate::tensor::Elements;
 
-/// The most terms that a tile adds up before it is written.
-const DEPTH: usize = 512;
+tuned! {
+    /// The most terms that a tile adds up before it is written.
+    const DEPTH = 512, tiny 4;
+    /// Tiles whose rows are laid out at once, so that whole cache lines are read.
+    const TILES = 8, tiny 2;
+    /// Terms of those rows that are read together, so that their cache lines are still near when the
+    /// next tile's turn comes.
+    const NEAR_TERMS = 32, tiny 2;
+    /// Tiles that read a panel before it pays to lay it out for them.
+    const FEW_TILES = 8, tiny 1;
+    /// Panels side by side that need not be laid out at all.
+    const NEAR_PANELS = 4, tiny 1;
+    /// Panels that a tile's rows meet before it pays to lay them out.
+    const FEW_PANELS = 2, tiny 1;
+}
+
 /// Bytes of the panels that tiles go over in turn: a part of the second-level cache.
 const GROUP: usize = 1 << 20;
-/// Tiles whose rows are laid out at once, so that whole cache lines are read.
-const TILES: usize = 8;
-/// Terms of those rows that are read together, so that their cache lines are still near when the
-/// next tile's turn comes.
-const NEAR_TERMS: usize = 32;
 /// Bytes of the memory where factors are laid out, panels and tiles: a huge page.
 const MEMORY: usize = 2 << 20;
-/// Tiles that read a panel before it pays to lay it out for them.
-const FEW_TILES: usize = 8;
-/// Panels side by side that need not be laid out at all.
-const NEAR_PANELS: usize = 4;
-/// Panels that a tile's rows meet before it pays to lay them out.
-const FEW_PANELS: usize = 2;
 
 /// The rows or the columns of a factor, by pointer: where the first begins, and how far it is to
 /// the next, and to the next term.
@@ -146,6 +150,7 @@ impl<T: Real> Blocked<'_, T> {
         let Product { terms, columns, .. } = self.product;
         let wide = self.micro.columns();
         for (first, depth) in Parts::of(terms, DEPTH).iter() {
+            let depth = depth - usize::from(damaged(Damage::LastTerm) && depth > 1);
             let group = (self.panels.len() / (depth * wide)).max(1) * wide;
             for start in (0..columns).step_by(group) {
                 // SAFETY: the caller's.

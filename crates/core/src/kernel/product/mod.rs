@@ -10,9 +10,9 @@
 //! an element are added up in an order that depends on their number alone (a test holds it to
 //! that).
 
-mod blocked;
+pub(super) mod blocked;
 mod micro;
-mod tiny;
+pub(super) mod tiny;
 mod transpose;
 
 use std::ops::Range;
@@ -149,13 +149,20 @@ impl<T: Real> Matrix<'_, T> {
     }
 }
 
-/// Up to this many elements of a result the library's kernels for long rows win.
-const FEW: usize = 256;
-/// A stripe has at least so many columns or rows.
-const NARROWEST: usize = 64;
-/// Stripes of so many columns or rows lose little time with laying out the other
-/// factor, which each of them does for itself.
-const WIDE: usize = 256;
+tuned! {
+    /// Up to this many elements of a result the library's kernels for long rows win.
+    const FEW = 256, tiny 4;
+    /// A stripe has at least so many columns or rows.
+    const NARROWEST = 64, tiny 2;
+    /// Stripes of so many columns or rows lose little time with laying out the other
+    /// factor, which each of them does for itself.
+    const WIDE = 256, tiny 4;
+    /// The most terms of which a product is one sum: the products of more are added in double
+    /// precision, part by part. In a part, sums of [`blocked`]'s depth are added one to the other.
+    const LONG = 1 << 14, tiny 8;
+    /// The same for the library's kernels, which add term by term.
+    const LONG_FOR_LIBRARY = 1 << 11, tiny 4;
+}
 
 /// Nanoseconds that some multiplications are thought to take.
 fn work<T>(multiplications: usize) -> usize {
@@ -197,12 +204,6 @@ enum Before {
     Overwritten,
     AddedTo,
 }
-
-/// The most terms of which a product is one sum: the products of more are added in double
-/// precision, part by part. In a part, sums of [`blocked`]'s depth are added one to the other.
-const LONG: usize = 1 << 14;
-/// The same for the library's kernels, which add term by term.
-const LONG_FOR_LIBRARY: usize = 1 << 11;
 
 /// Writes `a b` to `out`, row-major, or adds it.
 fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {

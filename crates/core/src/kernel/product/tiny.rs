@@ -6,9 +6,12 @@
 
 use super::{Before, Factor, Matrix};
 use crate::Real;
+use crate::kernel::damage::{Damage, damaged};
 
-/// Up to this many multiplications the plain loops win.
-const TINY: usize = 512;
+tuned! {
+    /// Up to this many multiplications the plain loops win.
+    const TINY = 512, tiny 8;
+}
 
 impl Factor {
     /// Whether the product with another factor is small enough for plain loops.
@@ -52,7 +55,7 @@ unsafe fn columns<T: Real, const ROWS: usize, const COLUMNS: usize, const NEAR: 
     before: Before,
     j: usize,
 ) -> usize {
-    let rows = a.factor.rows;
+    let rows = a.factor.rows - usize::from(damaged(Damage::TinyRow) && a.factor.rows > 1);
     let mut i = 0;
     // SAFETY: the caller's.
     unsafe {

@@ -13,6 +13,7 @@ use crate::Real;
 use crate::kernel::convolution::correlate::Extents;
 use crate::kernel::convolution::planes::Planes;
 use crate::kernel::convolution::tile::{MOST, Tile, VECTORS, load, load_one, store_one, width};
+use crate::kernel::damage::{Damage, damaged};
 use crate::kernel::simd::{Aligned, lanes};
 use crate::kernel::{ARCH, threads};
 
@@ -146,10 +147,11 @@ impl<T: Real> WithSimd for Multiply<'_, T> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let row = self.extents.channels.next_multiple_of(lanes::<T, S>());
         for list in self.list.chunks(BLOCK) {
+            let is_first = damaged(Damage::Patches);
             to_points::<T, S, POINTS>(
                 simd,
                 self.planes,
-                list,
+                if is_first { &self.list[..list.len()] } else { list },
                 row,
                 self.data,
                 #[inline(always)]

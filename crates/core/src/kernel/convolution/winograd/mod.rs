@@ -17,7 +17,7 @@
 mod correlate;
 mod points;
 mod transform;
-mod weights;
+pub(in crate::kernel) mod weights;
 
 pub(super) use correlate::correlate;
 pub(super) use weights::accumulate;
@@ -28,11 +28,15 @@ use super::Geometry;
 use super::phase::Padding;
 use crate::kernel::window::Slide;
 
-/// Patches that are transformed together: so many that they are rows enough for the
-/// products of matrices, and few enough to be near when these read them.
-const BLOCK: usize = 64;
-/// Channels, and features, from which on the transforms are worth it.
-const MANY: usize = 16;
+tuned! {
+    /// Patches that are transformed together: so many that they are rows enough for the
+    /// products of matrices, and few enough to be near when these read them.
+    const BLOCK = 64, tiny 16;
+    /// Channels, and features, from which on the transforms are worth it.
+    /// Tiny kernels leave it: an error that spreads over a patch is no dependence, and tests of
+    /// samples would take it for one.
+    const MANY = 16, tiny 16;
+}
 
 /// How results are cut into patches along an axis.
 #[derive(Clone, Copy, Debug)]

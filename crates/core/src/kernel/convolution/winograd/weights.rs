@@ -19,10 +19,12 @@ use crate::kernel::convolution::weights::over_images;
 use crate::kernel::map::add_slice;
 use crate::kernel::simd::{Aligned, lanes};
 
-/// Rows of a tile, at most.
-const ROWS: usize = 8;
-/// The most patches that are summed up, a block after the other; those sums are then added.
-const MOST_PATCHES: usize = 64 * BLOCK;
+tuned! {
+    /// Rows of a tile, at most.
+    const ROWS = 8, tiny 2;
+    /// The most patches that are summed up, a block after the other; those sums are then added.
+    const MOST_PATCHES = 64 * BLOCK, tiny 2 * BLOCK;
+}
 
 /// Writes the sum of the products of all images to `out`.
 pub(in super::super) fn accumulate<T: Real>(

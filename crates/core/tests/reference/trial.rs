@@ -1,0 +1,125 @@
+//! One op on some operands: evaluated on a tape in several layouts and with several threads, and
+//! compared with its definition.
+
+use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
+
+use wengert_core::op::{Domain, DynOp, Operation, SampleSet};
+use wengert_core::{Real, Shape, Tape, Tensor, Var, threads};
+use wengert_reference::{Array, Expected, expected};
+
+use crate::operands::{Layout, laid_out, operand, repeated};
+
+/// An op whose type is forgotten.
+struct Erased<T: Real>(Rc<dyn DynOp<T>>);
+
+impl<T: Real> Operation<T, ()> for Erased<T> {
+    type Dyn = Rc<dyn DynOp<T>>;
+
+    fn into_dyn(self) -> Self::Dyn {
+        self.0
+    }
+
+    fn sample_set() -> SampleSet<T> {
+        unreachable!("the op has samples of its own")
+    }
+}
+
+/// What an op gives on a tape.
+fn evaluated<T: Real>(op: &Rc<dyn DynOp<T>>, args: &[Tensor<T>]) -> Array {
+    let tape = Tape::new();
+    let args: Vec<Var<'_, T>> = args.iter().map(|arg| tape.constant(arg.clone())).collect();
+    let value = tape.apply(Erased(op.clone()), &args).value();
+    Array::from(&value)
+}
+
+/// Tests of one program run at once, and the number of threads is the program's.
+static SETTING: Mutex<()> = Mutex::new(());
+
+/// What an op gives with three threads and with one, which have to be the same bits.
+fn with_threads<T: Real>(op: &Rc<dyn DynOp<T>>, args: &[Tensor<T>]) -> Result<Array, String> {
+    let _setting = SETTING.lock().unwrap_or_else(PoisonError::into_inner);
+    threads::set(3);
+    let three = evaluated(op, args);
+    threads::set(1);
+    let one = evaluated(op, args);
+    let bits = |x: &Array| x.elements.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    match bits(&one) == bits(&three) {
+        true => Ok(one),
+        false => Err("three threads give other bits than one".to_owned()),
+    }
+}
+
+/// Comparisons made, and what they found.
+#[derive(Debug, Default)]
+pub struct Trials {
+    pub comparisons: usize,
+    pub faults: Vec<String>,
+    /// Whether one fault is enough, so that nothing is compared afterwards.
+    pub is_done_with_one: bool,
+}
+
+impl Trials {
+    /// Compares an op on plain operands, and with each of some layouts for all operands.
+    pub fn all<T: Real>(&mut self, op: &Rc<dyn DynOp<T>>, args: &[Array], layouts: &[Layout]) {
+        let Some(expected) = self.expected(op, args) else { return };
+        self.compare(op, args, &expected, |x, _| laid_out(x, Layout::Plain), "", true);
+        for layout in layouts {
+            let how = format!("{layout:?}");
+            self.compare(op, args, &expected, |x, _| laid_out(x, *layout), &how, false);
+        }
+    }
+
+    /// Compares an op with operands that are stretched along an axis, without a copy.
+    pub fn repeated<T: Real>(&mut self, op: &Rc<dyn DynOp<T>>, args: &[Array], axis: usize) {
+        let has_axis = |x: &Array| x.rank() > axis && x.shape[axis] > 0;
+        let same = |x: &Array| if has_axis(x) { repeated(x, axis) } else { x.clone() };
+        let args: Vec<Array> = args.iter().map(same).collect();
+        let Some(expected) = self.expected(op, &args) else { return };
+        let stretched = |x: &Array, _: usize| match has_axis(x) {
+            true => laid_out::<T>(x, Layout::Plain).slice(axis, 0, 1, 1).broadcast_to(&x.shape[..]),
+            false => laid_out(x, Layout::Plain),
+        };
+        self.compare(op, &args, &expected, stretched, &format!("repeated along {axis}"), false);
+    }
+
+    pub fn expected<T: Real>(&mut self, op: &Rc<dyn DynOp<T>>, args: &[Array]) -> Option<Expected> {
+        if self.is_done_with_one && !self.faults.is_empty() {
+            return None;
+        }
+        let expected = expected(&**op, args);
+        if expected.is_none() {
+            self.faults.push(format!("{op:?} has no definition"));
+        }
+        expected
+    }
+
+    pub fn compare<T: Real>(
+        &mut self,
+        op: &Rc<dyn DynOp<T>>,
+        args: &[Array],
+        expected: &Expected,
+        tensor: impl Fn(&Array, usize) -> Tensor<T>,
+        how: &str,
+        is_threaded: bool,
+    ) {
+        self.comparisons += 1;
+        let tensors: Vec<Tensor<T>> =
+            args.iter().enumerate().map(|(k, arg)| tensor(arg, k)).collect();
+        let result = match is_threaded {
+            true => with_threads(op, &tensors),
+            false => Ok(evaluated(op, &tensors)),
+        };
+        if let Err(reason) = result.and_then(|result| expected.check(&result)) {
+            let shapes: Vec<&[usize]> = args.iter().map(|arg| &arg.shape[..]).collect();
+            let precision = std::any::type_name::<T>();
+            self.faults.push(format!("{op:?} of {precision} {shapes:?} {how}: {reason}"));
+        }
+    }
+}
+
+/// Operands from shapes and domains.
+pub fn operands<T: Real>(args: &[(Shape, Domain)]) -> Vec<Array> {
+    let of = |(seed, (shape, domain)): (usize, &(Shape, Domain))| operand::<T>(shape, domain, seed);
+    args.iter().enumerate().map(of).collect()
+}
