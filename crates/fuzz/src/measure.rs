@@ -156,7 +156,7 @@ impl<T: Precision> Subject<T> {
                 expected.shape()
             ));
         }
-        let room = 8.0 * T::epsilon().as_f64() * largest(expected).max(largest(found));
+        let room = own_roundings::<T>(largest(expected).max(largest(found)));
         let off = distance(expected, found);
         if off <= room {
             return Ok(());
@@ -194,7 +194,7 @@ impl<T: Precision> Subject<T> {
 
     /// What roundings explain of a quantity.
     pub fn room(&self, index: usize) -> f64 {
-        let own = 8.0 * T::epsilon().as_f64() * largest(self.base().named()[index].1);
+        let own = own_roundings::<T>(largest(self.base().named()[index].1));
         own + ROUNDINGS * self.noise()[index]
     }
 }
@@ -234,6 +234,12 @@ pub fn distance<T: Precision>(a: &Tensor<T>, b: &Tensor<T>) -> f64 {
             off
         })
     })
+}
+
+/// What a quantity of some size is off by, whatever it comes of. Below the normal numbers digits
+/// are lost however small the roundings are.
+fn own_roundings<T: Precision>(size: f64) -> f64 {
+    8.0 * (T::epsilon().as_f64() * size + T::min_positive_value().as_f64())
 }
 
 /// The largest absolute value.

@@ -261,8 +261,7 @@ pub(crate) fn define(op: &dyn Any, args: &[Array], precision: &Precision) -> Opt
         return Some(elements_of_matrices(args, logarithm));
     }
     if let Some(Expm) = op.downcast_ref() {
-        let elements = args[0].matrices().iter().flat_map(exponential).collect();
-        return Some((args[0].shape.clone(), elements).into());
+        return Some(elements_of_matrices(args, |own| exponential(&own[0])));
     }
     None
 }
