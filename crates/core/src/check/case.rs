@@ -163,3 +163,16 @@ pub(super) fn close<T: Real, S: Real>(
         None => Ok(()),
     }
 }
+
+/// Whether two tensors have the same bits, so that 0 and -0 differ; one NaN is as good as another.
+pub(super) fn same<T: Real>(what: &str, a: &Tensor<T>, b: &Tensor<T>) -> Result<(), String> {
+    let pairs = || a.iter().zip(b.iter()).map(|(a, b)| (a.as_f64(), b.as_f64()));
+    let differs = |&(a, b): &(f64, f64)| a.to_bits() != b.to_bits() && !(a.is_nan() && b.is_nan());
+    match pairs().find(differs) {
+        _ if a.shape() != b.shape() => {
+            Err(format!("{what} has shape {} and {}", a.shape(), b.shape()))
+        }
+        Some((a, b)) => Err(format!("{what}: {} and {}", number(a, 17), number(b, 17))),
+        None => Ok(()),
+    }
+}

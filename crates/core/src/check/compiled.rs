@@ -1,6 +1,6 @@
 //! A program of an op, its tangent and its adjoints gives what the tape gives, to the bit.
 
-use super::case::{Case, close, numbers};
+use super::case::{Case, numbers, same};
 use super::problem::{Draw, record_op};
 use crate::{CompileError, Tape, Tensor, Var};
 
@@ -35,12 +35,8 @@ pub(super) fn compiled_is_recorded(case: &Case<f64>) -> Result<(), String> {
             1 => "the tangent".to_owned(),
             _ => format!("the adjoint of operand {}", index - 1),
         };
-        close(
-            &format!("{what}, compiled and recorded"),
-            &program.output(index),
-            &expected.value(),
-            0.0,
-        )?;
+        let what = format!("{what}, compiled and recorded");
+        same(&what, &program.output(index), &expected.value())?;
     }
     Ok(())
 }

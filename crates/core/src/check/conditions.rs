@@ -3,7 +3,7 @@
 use std::slice::from_ref;
 
 use super::Identity;
-use super::case::{Case, Sweeps, close};
+use super::case::{Case, Sweeps, close, same};
 use super::compiled::compiled_is_recorded;
 use super::derivatives::Derivatives;
 use super::layouts::views;
@@ -69,7 +69,7 @@ fn every_element_is_written(case: &Case<f64>) -> Result<(), String> {
         case.op.eval(&views, &case.shape, &mut out);
         Tensor::new(&case.shape, out)
     };
-    close("what depends on old memory", &evaluate(7.0), &evaluate(-3.0), 0.0)?;
+    same("what depends on old memory", &evaluate(7.0), &evaluate(-3.0))?;
     close("evaluated and recorded", &evaluate(7.0), &case.sweeps().value, ROUNDING)
 }
 
@@ -82,7 +82,7 @@ fn scalars(case: &Case<f64>) -> Result<(), String> {
     let views: Vec<_> = case.args.iter().map(Tensor::view).collect();
     let mut out = [f64::NAN];
     case.op.eval(&views, &case.shape, &mut out);
-    close("as a number and as a tensor", &Tensor::scalar(y), &Tensor::scalar(out[0]), 0.0)
+    same("as a number and as a tensor", &Tensor::scalar(y), &Tensor::scalar(out[0]))
 }
 
 /// The formula of the partials is what the rule multiplies with, though a rule may
