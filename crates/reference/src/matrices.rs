@@ -335,7 +335,7 @@ fn cofactors(args: &[Array]) -> Vec<Estimate> {
 /// The four equations by which a pseudoinverse is known.
 fn penrose(a: &Array, x: &Array, epsilon: f64, tolerance: f64) -> Result<(), String> {
     let growth = 1.0 + largest(&product(&a.abs(), &x.abs()));
-    // Where singular values are cut off, so much of the matrix is missing.
+    // Where singular values are cut off, the product misses a part of the matrix.
     let error = (epsilon * growth + tolerance) * growth * a.shape.iter().sum::<usize>() as f64;
     let (ax, xa) = (product(a, x), product(x, a));
     equal("A X A = A", &product(&ax, a), a, error * largest(a))?;

@@ -152,12 +152,14 @@ impl Kinks {
         Self { output: y.id(), near: near.collect() }
     }
 
-    /// A kink at the point itself, up to a few roundings of the argument.
+    /// A kink at the point itself, up to a few roundings of the argument, of an op that passes
+    /// derivatives on: a comparison does not, so no NaN comes from its step.
     fn here<T: Real>(&self, tape: &Tape<T>) -> Option<String> {
         let is_here = |&&(id, distance): &&(NodeId, f64)| {
-            let args = tape.call(id).map(|(_, args)| args).unwrap_or_default();
+            let Some((op, args)) = tape.call(id) else { return false };
             let sizes = args.iter().map(|arg| arg.value().norm());
-            distance <= 100.0 * T::epsilon().as_f64() * sizes.fold(0.0, f64::max)
+            let near = 100.0 * T::epsilon().as_f64() * sizes.fold(0.0, f64::max);
+            op.get().is_differentiable() && distance <= near
         };
         let &(id, _) = self.near.iter().find(is_here)?;
         Some(format!("a kink lies at the argument of {}", tape.describe(id)))

@@ -1,5 +1,5 @@
-//! One op on some operands: evaluated on a tape in several layouts and with several threads, and
-//! compared with its definition.
+//! One op on some operands: evaluated on a tape in several layouts, with several threads, and in
+//! a program, and compared with its definition.
 
 use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
@@ -33,21 +33,38 @@ fn evaluated<T: Real>(op: &Rc<dyn DynOp<T>>, args: &[Tensor<T>]) -> Array {
     Array::from(&value)
 }
 
+/// What an op gives in a program, where short values have loops of their own.
+fn compiled<T: Real>(op: &Rc<dyn DynOp<T>>, args: &[Tensor<T>]) -> Array {
+    let tape = Tape::new();
+    let args: Vec<Var<'_, T>> = args.iter().map(|arg| tape.constant(arg.clone())).collect();
+    let value = tape.apply(Erased(op.clone()), &args);
+    let mut program = tape.compile(&args, &[value]).expect("an op alone compiles");
+    program.execute();
+    Array::from(&program.output(0))
+}
+
+/// The most elements of a value that is also computed in a program.
+const SHORT: usize = 64;
+
 /// Tests of one program run at once, and the number of threads is the program's.
 static SETTING: Mutex<()> = Mutex::new(());
 
-/// What an op gives with three threads and with one, which have to be the same bits.
-fn with_threads<T: Real>(op: &Rc<dyn DynOp<T>>, args: &[Tensor<T>]) -> Result<Array, String> {
+/// What an op gives with three threads, with one, and in a program, which have to be the same
+/// bits.
+fn in_every_way<T: Real>(op: &Rc<dyn DynOp<T>>, args: &[Tensor<T>]) -> Result<Array, String> {
     let _setting = SETTING.lock().unwrap_or_else(PoisonError::into_inner);
     threads::set(3);
     let three = evaluated(op, args);
     threads::set(1);
     let one = evaluated(op, args);
     let bits = |x: &Array| x.elements.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-    match bits(&one) == bits(&three) {
-        true => Ok(one),
-        false => Err("three threads give other bits than one".to_owned()),
+    if bits(&one) != bits(&three) {
+        return Err("three threads give other bits than one".to_owned());
     }
+    if one.elements.len() <= SHORT && bits(&one) != bits(&compiled(op, args)) {
+        return Err("a program gives other bits than the tape".to_owned());
+    }
+    Ok(one)
 }
 
 /// Comparisons made, and what they found.
@@ -107,7 +124,7 @@ impl Trials {
         let tensors: Vec<Tensor<T>> =
             args.iter().enumerate().map(|(k, arg)| tensor(arg, k)).collect();
         let result = match is_threaded {
-            true => with_threads(op, &tensors),
+            true => in_every_way(op, &tensors),
             false => Ok(evaluated(op, &tensors)),
         };
         if let Err(reason) = result.and_then(|result| expected.check(&result)) {
