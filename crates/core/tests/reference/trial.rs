@@ -49,22 +49,28 @@ const SHORT: usize = 64;
 /// Tests of one program run at once, and the number of threads is the program's.
 static SETTING: Mutex<()> = Mutex::new(());
 
-/// What an op gives with three threads, with one, and in a program, which have to be the same
-/// bits.
-fn in_every_way<T: Real>(op: &Rc<dyn DynOp<T>>, args: &[Tensor<T>]) -> Result<Array, String> {
+/// What an op gives with one thread, with three, and, if it is short, in a program.
+fn in_every_way<T: Real>(op: &Rc<dyn DynOp<T>>, args: &[Tensor<T>]) -> Vec<(&'static str, Array)> {
     let _setting = SETTING.lock().unwrap_or_else(PoisonError::into_inner);
     threads::set(3);
     let three = evaluated(op, args);
     threads::set(1);
     let one = evaluated(op, args);
+    let is_short = one.elements.len() <= SHORT;
+    let program = is_short.then(|| ("in a program", compiled(op, args)));
+    [("", one), ("with three threads", three)].into_iter().chain(program).collect()
+}
+
+/// Compares each way with the definition, and the bits of the ways with one another.
+fn check(ways: &[(&str, Array)], expected: &Expected) -> Result<(), String> {
     let bits = |x: &Array| x.elements.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-    if bits(&one) != bits(&three) {
-        return Err("three threads give other bits than one".to_owned());
+    for (way, result) in ways {
+        expected.check(result).map_err(|reason| format!("{way}: {reason}"))?;
     }
-    if one.elements.len() <= SHORT && bits(&one) != bits(&compiled(op, args)) {
-        return Err("a program gives other bits than the tape".to_owned());
+    match ways.iter().find(|(_, result)| bits(result) != bits(&ways[0].1)) {
+        Some((way, _)) => Err(format!("{way}: other bits than on a tape with one thread")),
+        None => Ok(()),
     }
-    Ok(one)
 }
 
 /// Comparisons made, and what they found.
@@ -118,16 +124,16 @@ impl Trials {
         expected: &Expected,
         tensor: impl Fn(&Array, usize) -> Tensor<T>,
         how: &str,
-        is_threaded: bool,
+        is_plain: bool,
     ) {
         self.comparisons += 1;
         let tensors: Vec<Tensor<T>> =
             args.iter().enumerate().map(|(k, arg)| tensor(arg, k)).collect();
-        let result = match is_threaded {
+        let ways = match is_plain {
             true => in_every_way(op, &tensors),
-            false => Ok(evaluated(op, &tensors)),
+            false => vec![("", evaluated(op, &tensors))],
         };
-        if let Err(reason) = result.and_then(|result| expected.check(&result)) {
+        if let Err(reason) = check(&ways, expected) {
             let shapes: Vec<&[usize]> = args.iter().map(|arg| &arg.shape[..]).collect();
             let precision = std::any::type_name::<T>();
             self.faults.push(format!("{op:?} of {precision} {shapes:?} {how}: {reason}"));

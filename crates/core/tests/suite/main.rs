@@ -21,6 +21,8 @@ mod functions;
 mod harness;
 mod implicit;
 mod linear_algebra;
+// The digits of a million terms are those of blocks of full size.
+#[cfg(not(feature = "tiny-kernels"))]
 mod long_sums;
 mod memory;
 mod messages;
