@@ -15,7 +15,7 @@
 //! use wengert_core::op::{DynOp, Operation, Square};
 //! use wengert_reference::{Array, expected};
 //!
-//! let op = Square.into_dyn();
+//! let op = Operation::<f64, _>::into_dyn(Square);
 //! let x = Array::new([3], vec![1.0, 2.0, 3.0]);
 //! let y = expected::<f64>(&op, &[x]).expect("squares are defined");
 //! assert!(y.check(&Array::new([3], vec![1.0, 4.0, 9.0])).is_ok());
