@@ -39,12 +39,13 @@ impl Layout {
     #[track_caller]
     pub fn contiguous(shape: Shape) -> Self {
         // Before anything is multiplied here.
-        shape.elements();
+        let len = shape.elements();
         let mut strides = SmallVec::from_elem(1, shape.rank());
         for axis in (1..shape.rank()).rev() {
             strides[axis - 1] = strides[axis] * shape[axis] as isize;
         }
-        Self::strided(shape, strides)
+        // Each stride is a product of some extents, which leads nowhere that was not counted.
+        Self::counted(shape, strides, len)
     }
 
     /// A shape with any strides.
@@ -54,7 +55,17 @@ impl Layout {
     #[track_caller]
     pub(crate) fn strided(shape: Shape, strides: Strides) -> Self {
         let len = shape.elements();
-        let mut reach = Some(0_usize);
+        let reach = shape.iter().zip(&strides).try_fold(0_usize, |reach, (extent, stride)| {
+            reach.checked_add(extent.saturating_sub(1).checked_mul(stride.unsigned_abs())?)
+        });
+        let is_near = reach.is_some_and(|reach| isize::try_from(reach).is_ok());
+        assert!(is_near, "strides {strides:?} of a {shape} lead farther than any buffer reaches");
+        Self::counted(shape, strides, len)
+    }
+
+    /// The layout of `len` elements, none of which lies farther than any buffer reaches.
+    #[inline]
+    fn counted(shape: Shape, strides: Strides, len: usize) -> Self {
         let mut expected = 1;
         let mut contiguous = true;
         let mut splat = len > 0;
@@ -67,13 +78,9 @@ impl Layout {
             contiguous &= extent == 1 || stride == expected;
             splat &= extent == 1 || stride == 0;
             expected *= extent as isize;
-            let steps = extent.saturating_sub(1).checked_mul(stride.unsigned_abs());
-            reach = reach.zip(steps).and_then(|(reach, steps)| reach.checked_add(steps));
             mix(extent as u64);
             mix(stride as u64);
         }
-        let is_near = reach.is_some_and(|reach| isize::try_from(reach).is_ok());
-        assert!(is_near, "strides {strides:?} of a {shape} lead farther than any buffer reaches");
         Self { shape, strides, len, contiguous: contiguous || len == 0, splat, hash }
     }
 
