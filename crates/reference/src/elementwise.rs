@@ -131,10 +131,9 @@ fn log_add_exp(a: f64, b: f64) -> Estimate {
         false => largest + (-(a - b).abs()).exp().ln_1p(),
     };
     let value = if a.is_nan() || b.is_nan() { f64::NAN } else { value };
-    Estimate {
-        value,
-        error: 4.0 * (value.abs() + if a == b { 0.0 } else { largest.abs().min(1e300) }),
-    }
+    // The term that is added to the larger one is rounded: ln 2, where both are the same.
+    let rounded = if a == b { LN_2 / 2.0 } else { 4.0 * largest.abs().min(1e300) };
+    Estimate { value, error: 4.0 * value.abs() + rounded }
 }
 
 /// The remainder with the sign of the divisor, from the one with the sign of `a`, which is exact.
