@@ -2,8 +2,8 @@
 //!
 //! A shape is a list of numbers and may say anything. What has elements is made of a shape
 //! whose elements were counted, and counting refuses a shape that is too large for memory
-//! ([`Shape::checked_elements`]). So no product of extents of a tensor wraps around, and
-//! unsafe code may rely on it.
+//! ([`Shape::checked_elements`]). So no product of extents of a tensor wraps around, and the
+//! kernels that check no bound may rely on it.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
