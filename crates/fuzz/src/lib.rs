@@ -111,7 +111,7 @@ pub fn run(options: &Options, tell: impl FnMut(&Found)) -> Summary {
     run_of(&catalogue, &Session::default(), options, tell)
 }
 
-/// The same with ops of one's own.
+/// The same with other ops than those of the registry.
 pub fn run_of(
     catalogue: &Catalogue,
     session: &Session,

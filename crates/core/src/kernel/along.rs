@@ -119,7 +119,7 @@ struct Crowded {
 }
 
 impl Crowded {
-    /// For so many `rows` of `width` elements each, from what `count` calls with the row that
+    /// For `rows` rows of `width` elements each, from what `count` calls with the row that
     /// each term is added to. `None` if no row is crowded.
     fn new(rows: usize, width: usize, count: impl FnOnce(&mut dyn FnMut(usize))) -> Option<Self> {
         let mut numbers = vec![0_u32; rows];

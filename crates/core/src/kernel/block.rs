@@ -84,7 +84,7 @@ fn neighbours<'a, T>(memory: &'a [T], operands: &[Steps], len: usize) -> Sources
 }
 
 tuned! {
-    /// Numbers that elementary functions take together, if there are so many: one vector
+    /// Numbers that elementary functions take together, if there are enough: one vector
     /// of the widest.
     const LANES = 8, tiny 2;
 }

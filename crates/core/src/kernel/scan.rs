@@ -19,7 +19,7 @@ use crate::tensor::View;
 const ELEMENT: usize = 1;
 tuned! {
     /// Elements of a running sum that are added up apart from those before, so that only
-    /// one addition in so many waits for another.
+    /// one addition in this number waits for another.
     const BLOCK = 8, tiny 2;
     /// Columns that are scanned together: what runs along them lies on the stack.
     const COLUMNS = 128, tiny 2;

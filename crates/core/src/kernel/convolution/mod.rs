@@ -142,7 +142,7 @@ tuned! {
     /// Sizes that are compared with the largest: of the largest of as many numbers.
     const PART = 16, tiny 2;
 }
-/// One in so many of those sizes, at least, is no rounding error beside the largest.
+/// One of this number of those sizes, at least, is no rounding error beside the largest.
 const FEWEST: usize = 4;
 
 /// Whether numbers have so similar sizes that they may be convolved by patches.

@@ -152,9 +152,9 @@ impl<T: Real> Matrix<'_, T> {
 tuned! {
     /// Up to this many elements of a result the library's kernels for long rows win.
     const FEW = 256, tiny 4;
-    /// A stripe has at least so many columns or rows.
+    /// The fewest columns or rows of a stripe.
     const NARROWEST = 64, tiny 2;
-    /// Stripes of so many columns or rows lose little time with laying out the other
+    /// Stripes of this many columns or rows lose little time with laying out the other
     /// factor, which each of them does for itself.
     const WIDE = 256, tiny 4;
     /// The most terms of which a product is one sum: the products of more are added in double

@@ -326,7 +326,7 @@ impl<'t, T: Real> Number for Series<'_, 't, T> {
         if exponent >= 0.0 {
             let powers = Descent::default();
             let at = move |level: usize| exponent - level as f64;
-            // From here on exponents are negative; no degree comes so far down from a large one.
+            // From here on exponents are negative; no degree comes down here from a large one.
             let last = (exponent < 1e6).then(|| {
                 let level = exponent as usize + 1;
                 (level, self.powf(at(level)).id)

@@ -29,7 +29,7 @@ use super::phase::Padding;
 use crate::kernel::window::Slide;
 
 tuned! {
-    /// Patches that are transformed together: so many that they are rows enough for the
+    /// Patches that are transformed together, which makes rows enough for the
     /// products of matrices, and few enough to be near when these read them.
     const BLOCK = 64, tiny 16;
     /// Channels, and features, from which on the transforms are worth it.
