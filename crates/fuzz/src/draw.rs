@@ -7,9 +7,11 @@
 
 use wengert_core::op::registry::{self, Entry};
 use wengert_core::op::{self, Domain};
-use wengert_core::{Shape, Tensor};
+use wengert_core::{Shape, Tape, Tensor};
 
+use crate::checks::guarded;
 use crate::dice::Dice;
+use crate::measure::{derivatives, directions, loss};
 use crate::program::{Arrange, Fill, Input, OpPair, Program, Step, Value, evaluate};
 use crate::shapes::{AXES, Limits, greatest_place, grown};
 
@@ -35,7 +37,13 @@ impl Catalogue {
 
     /// The program of a number, of those that a seed draws.
     pub fn program(&self, seed: u64, number: u64) -> Program {
-        program(self, &mut Dice::of(seed, number))
+        let mut dice = Dice::of(seed, number);
+        loop {
+            let program = program(self, &mut dice);
+            if derivatives_cost(&program) <= DERIVATIVES {
+                return program;
+            }
+        }
     }
 
     /// Without the ops of other names.
@@ -50,6 +58,27 @@ impl Catalogue {
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.double.iter().map(|entry| entry.name)
     }
+}
+
+/// Scalar operations that a program and its second derivatives may take. Checks repeat them a
+/// hundred times. What an op costs says little about its derivatives: those of a function of
+/// symmetric matrices have a factor `n` more terms with each order.
+const DERIVATIVES: u64 = 20_000_000;
+
+/// What a program and its second derivatives take. A program that cannot be recorded is free, so
+/// that the checks find it.
+fn derivatives_cost(program: &Program) -> u64 {
+    let recorded = guarded(|| {
+        let tape = Tape::<f64>::new();
+        let tensors = program.tensors(0);
+        let leaves = program.leaves(&tape, &tensors);
+        let y = loss(program, &program.record(&leaves));
+        if y.is_active() {
+            derivatives(y, &directions(program, &tensors, &leaves));
+        }
+        Ok(tape.lines().iter().map(|line| line.cost.total()).sum())
+    });
+    recorded.unwrap_or(0)
 }
 
 /// Draws a program of some steps.

@@ -85,8 +85,8 @@ fn layer_norm(row: &[f64], epsilon: f64) -> Vec<Estimate> {
     row.iter().map(at).collect()
 }
 
-fn norm(row: &[f64]) -> Estimate {
-    let largest = row.iter().fold(0.0_f64, |largest, x| largest.max(x.abs()));
+fn norm(row: &[f64], epsilon: f64) -> Estimate {
+    let largest = row.iter().fold(epsilon.sqrt(), |largest, x| largest.max(x.abs()));
     if row.iter().any(|x| x.is_nan()) {
         return exact(f64::NAN);
     }
@@ -94,7 +94,8 @@ fn norm(row: &[f64]) -> Estimate {
         return exact(largest);
     }
     let squares = Total::of(row.iter().map(|x| (x / largest) * (x / largest)));
-    within(8.0, largest * squares.value().sqrt())
+    let smooth = squares.value() + epsilon / largest / largest;
+    within(8.0, largest * smooth.sqrt())
 }
 
 pub(crate) fn define(op: &dyn Any, args: &[Array], precision: &Precision) -> Option<What> {
@@ -122,8 +123,9 @@ pub(crate) fn define(op: &dyn Any, args: &[Array], precision: &Precision) -> Opt
         let epsilon = precision.round(*epsilon);
         return Some(of_rows(x, same, |row| layer_norm(row, epsilon)));
     }
-    if let Some(Norm) = op.downcast_ref() {
-        return Some(of_rows(x, None, |row| vec![norm(row)]));
+    if let Some(Norm { epsilon }) = op.downcast_ref() {
+        let epsilon = precision.round(*epsilon);
+        return Some(of_rows(x, None, |row| vec![norm(row, epsilon)]));
     }
     if let Some(Prod) = op.downcast_ref() {
         return Some(of_rows(x, None, |row| {

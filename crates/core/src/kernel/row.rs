@@ -118,19 +118,20 @@ pub(crate) fn product<T: Real>(x: &[T]) -> T {
     T::from_f64(rest.iter().fold(product, |product, x| product * x.as_f64()))
 }
 
-/// The Euclidean norm.
-pub(crate) fn norm<T: Real>(x: &[T]) -> T {
+/// The Euclidean norm, with `epsilon` added to the sum of squares.
+pub(crate) fn norm<T: Real>(x: &[T], epsilon: T) -> T {
     vectorised(
         x.len(),
         #[inline(always)]
         || {
-            let square = pairwise_of(x, |x| x * x);
+            let square = pairwise_of(x, |x| x * x) + epsilon;
             if is_exact(square) {
                 return square.sqrt();
             }
             let scale = largest_of(x, T::zero(), |x| x.abs());
             if scale > T::zero() && scale.is_finite() {
-                scale * pairwise_of(x, |x| (x / scale) * (x / scale)).sqrt()
+                let square = pairwise_of(x, |x| (x / scale) * (x / scale));
+                scale * (square + epsilon / scale / scale).sqrt()
             } else {
                 square.sqrt()
             }

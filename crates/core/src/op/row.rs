@@ -371,13 +371,10 @@ impl Op for LayerNorm {
         }
         let (x, y) = (call.arg(0), call.value());
         let centred = x.centred(-1);
-        let deviation = if self.epsilon == 0.0 {
-            // Without a square, which may overflow or vanish.
-            let count = centred.shape()[centred.rank() - 1] as f64;
-            centred.norm(-1).unsqueeze(-1) / T::from_f64(count.sqrt())
-        } else {
-            (centred.square().mean_keep(-1) + T::from_f64(self.epsilon)).sqrt()
-        };
+        // Without a square, which may overflow or vanish.
+        let count = centred.shape()[centred.rank() - 1] as f64;
+        let length = centred.smooth_norm(-1, self.epsilon * count).unsqueeze(-1);
+        let deviation = length / T::from_f64(count.sqrt());
         let along = (cotangent * y).mean_keep(-1);
         Some((cotangent - cotangent.mean_keep(-1) - y * along) / deviation)
     }
@@ -402,10 +399,13 @@ impl Op for LayerNorm {
     }
 }
 
-/// The Euclidean norm of each row. At 0, where it has a kink, the derivative is
-/// 0: the subgradient of least norm.
+/// The Euclidean norm of each row, smoothed by `epsilon`. Without it the norm has a kink at
+/// 0, where the derivative is 0: the subgradient of least norm.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Norm;
+pub struct Norm {
+    /// Added to the sum of squares.
+    pub epsilon: f64,
+}
 
 impl Norm {
     /// `x / y`, and 0 where `y` is 0. A quotient, and no product with `1 / y`, whose own
@@ -418,11 +418,11 @@ impl Norm {
 impl Op for Norm {
     const NAME: &'static str = "norm";
     const FORMULA: Formula = Formula::new(
-        "sqrt of sum over i of x[i]^2",
-        "dy = sum of x[i] dx[i] / y, and 0 at 0",
-        r"y = \sqrt{\textstyle\sum_i x_i^2},\quad \dot y = \textstyle\sum_i x_i \dot x_i / y",
+        "sqrt of (epsilon + sum over i of x[i]^2)",
+        "dy = sum of x[i] dx[i] / y, and 0 where y = 0",
+        r"y = \sqrt{\epsilon + \textstyle\sum_i x_i^2},\quad \dot y = \textstyle\sum_i x_i \dot x_i / y",
     )
-    .with_convention("0 at 0");
+    .with_convention("0 at 0 without epsilon");
     const LEADING_AXES: bool = true;
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
@@ -430,8 +430,10 @@ impl Op for Norm {
     }
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
-        out.fill(T::zero());
-        for_each_row_of([args[0]], out, |[row], y| y[0] = row::norm(row));
+        let epsilon = T::from_f64(self.epsilon);
+        // Rows without elements are not visited.
+        out.fill(epsilon.sqrt());
+        for_each_row_of([args[0]], out, |[row], y| y[0] = row::norm(row, epsilon));
     }
 
     fn jvp<'t, T: Real>(
@@ -458,9 +460,11 @@ impl Op for Norm {
 
     fn kink_distance<T: Real>(&self, args: &[View<'_, T>]) -> T {
         let mut distance = T::infinity();
-        for_each_row(args[0], |_, row| {
-            distance = distance.min(row::norm(row));
-        });
+        if self.epsilon == 0.0 {
+            for_each_row(args[0], |_, row| {
+                distance = distance.min(row::norm(row, T::zero()));
+            });
+        }
         distance
     }
 
@@ -470,8 +474,9 @@ impl Op for Norm {
 
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
-        rows(samples, Norm);
-        empty_rows(samples, Norm, true);
+        rows(samples, Norm { epsilon: 0.0 });
+        rows(samples, Norm { epsilon: 0.5 });
+        empty_rows(samples, Norm { epsilon: 0.0 }, true);
     }
 }
 
@@ -654,8 +659,18 @@ impl<'t, T: Real> Var<'t, T> {
     /// If an axis does not exist or is named twice.
     #[track_caller]
     pub fn norm(self, axes: impl Axes) -> Self {
+        self.smooth_norm(axes, 0.0)
+    }
+
+    /// `sqrt(epsilon + sum of squares)` over some axes, which disappear: a norm without a kink
+    /// at 0. The squares neither overflow nor vanish.
+    ///
+    /// # Panics
+    /// If an axis does not exist or is named twice.
+    #[track_caller]
+    pub fn smooth_norm(self, axes: impl Axes, epsilon: f64) -> Self {
         let axes = self.resolve("norm", axes);
-        self.to_rows(&axes).apply(Norm)
+        self.to_rows(&axes).apply(Norm { epsilon })
     }
 
     /// Exponentials along an axis, divided by their sum.

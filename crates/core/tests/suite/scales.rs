@@ -20,6 +20,7 @@ macro_rules! homogeneous {
         $check::<$T>("layer_norm", 0, |x| {
             (x.layer_norm(0.0) * x.tape().constant([1.0, 2.0, -4.0].map(<$T>::from_f64))).sum()
         });
+        $check::<$T>("smooth_norm", 1, |x| x.smooth_norm(0, 0.0));
         $check::<$T>("abs", 1, |x| x.abs().sum());
         $check::<$T>("max", 1, |x| x.max_over(0));
         $check::<$T>("relu", 1, |x| x.relu().sum());
@@ -72,6 +73,38 @@ fn scales<T: Range>(name: &str, degree: i32, f: Function<T>) {
 fn derivatives_scale_with_their_operands() {
     homogeneous!(scales::<f64>);
     homogeneous!(scales::<f32>);
+}
+
+/// What `epsilon` adds is nothing beside large numbers.
+#[test]
+fn normalising_large_numbers() {
+    fn at<T: Range>(f: Function<T>, power: i32) -> [Tensor<T>; 2] {
+        let size = T::from_f64(2.0_f64.powi(power));
+        let numbers = |xs: [f64; 3], size: T| Tensor::from(xs.map(|x| T::from_f64(x) * size));
+        let (x, v) = (numbers([1.5, -2.25, 0.5], size), numbers([0.75, 1.0, -2.0], T::one()));
+        let scaled = |x: Tensor<T>, by: T| x.map(|x| x * by);
+        [scaled(grad(f, &x), size), scaled(hvp(f, &x, &v), size)]
+    }
+    fn agree<T: Range>(smooth: Function<T>, exact: Function<T>) {
+        // The second derivative is of degree -2, which reaches half as far.
+        for power in [T::POWERS[3], T::POWERS[5] / 2] {
+            for (a, b) in at(smooth, power).iter().zip(&at(exact, power)) {
+                for (a, b) in a.iter().zip(b.iter()) {
+                    let is_near = (a - b).abs() <= T::from_f64(1e-5) * b.abs();
+                    assert!(is_near, "at 2^{power}: {a} and not {b}");
+                }
+            }
+        }
+        let (a, b) = (&at(smooth, T::POWERS[5])[0], &at(exact, T::POWERS[5])[0]);
+        assert_eq!(a.to_vec(), b.to_vec());
+    }
+    fn weighed<T: Real>(x: Var<'_, T>) -> Var<'_, T> {
+        (x * x.tape().constant([1.0, 2.0, -4.0].map(T::from_f64))).sum()
+    }
+    agree::<f64>(|x| weighed(x.layer_norm(1e-5)), |x| weighed(x.layer_norm(0.0)));
+    agree::<f32>(|x| weighed(x.layer_norm(1e-5)), |x| weighed(x.layer_norm(0.0)));
+    agree::<f64>(|x| x.smooth_norm(0, 1e-5), |x| x.norm(0));
+    agree::<f32>(|x| x.smooth_norm(0, 1e-5), |x| x.norm(0));
 }
 
 /// The direction of a vector of subnormal numbers, by their ratios in double precision.

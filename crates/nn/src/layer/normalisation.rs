@@ -135,8 +135,10 @@ impl<T: Real> Layer<T> for RmsNorm<T> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         over_last_axes(x, &self.weight, |rows| {
-            let mean_square = rows.square().mean_keep(-1) + T::from_f64(self.epsilon);
-            rows / mean_square.sqrt()
+            // No square, which may overflow or vanish.
+            let count = self.weight.shape().elements() as f64;
+            let length = rows.smooth_norm(-1, self.epsilon * count).unsqueeze(-1);
+            rows / (length / T::from_f64(count.sqrt()))
         })
     }
 }

@@ -85,10 +85,8 @@ pub fn cosine_embedding<'t, T: Real>(
         signs.describe()
     );
     // As in PyTorch, so that a vector of zeros has a cosine.
-    let squared_length = |x: Var<'t, T>| x.square().sum_over(-1) + T::from_f64(1e-12);
-    // A root of each: the product of both squares overflows early.
-    let lengths = squared_length(a).sqrt() * squared_length(b).sqrt();
-    let cosine = (a * b).sum_over(-1) / lengths;
+    let direction = |x: Var<'t, T>| x / x.smooth_norm(-1, 1e-12).unsqueeze(-1);
+    let cosine = (direction(a) * direction(b)).sum_over(-1);
     let zero = signs.tape().constant(T::zero());
     let apart = (cosine - T::from_f64(margin)).relu();
     signs.greater(zero).select(-cosine + T::one(), apart).mean()

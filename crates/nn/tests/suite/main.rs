@@ -16,6 +16,7 @@ mod optim;
 mod orders;
 mod readers;
 mod rules;
+mod scales;
 mod schedules;
 mod shared;
 mod solvers;
