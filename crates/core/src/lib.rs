@@ -58,5 +58,5 @@ pub use sweep::Gradients;
 pub use tape::{Leaf, Memory, Tape};
 pub use tensor::{Layout, Shape, Tensor, View};
 pub use transform::*;
-pub use var::{Var, concat, einsum, stack};
+pub use var::{Operand, Var, concat, einsum, stack};
 pub use wengert_derive::Inputs;

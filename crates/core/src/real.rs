@@ -16,6 +16,7 @@ use num_traits::float::{FloatConst, FloatCore};
 
 use crate::kernel::product::{self, Gemm, Micro};
 use crate::kernel::{elementary, special};
+use crate::var::Operand;
 
 /// Functions that are computed one at a time, in double precision for both types.
 macro_rules! in_double_precision {
@@ -50,6 +51,7 @@ pub trait Real:
     + Sync
     + elementary::Format
     + sealed::Kernels
+    + for<'t> Operand<'t, Self>
     + 'static
 {
     /// The type's name, as it stands in messages.

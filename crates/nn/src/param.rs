@@ -11,7 +11,7 @@ use std::mem;
 use std::slice::{Chunks, ChunksMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use wengert_core::{Real, Shape, Tape, Tensor, Var, threads, vectorised};
+use wengert_core::{Operand, Real, Shape, Tape, Tensor, Var, threads, vectorised};
 
 /// A tensor of a model that training changes.
 ///
@@ -398,6 +398,14 @@ fn step<T: Real, const N: usize>(
 fn next_key() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A parameter stands beside a variable as it is: `x * &self.weight`.
+impl<'t, T: Real> Operand<'t, T> for &Param<T> {
+    #[track_caller]
+    fn on(self, tape: &'t Tape<T>) -> Var<'t, T> {
+        Param::on(self, tape)
+    }
 }
 
 impl<T: Real> Clone for Param<T> {

@@ -8,7 +8,7 @@
 use super::{Call, Cost, Domain, Formula, Op, Samples, ShapeClass, Stacked, operands};
 use crate::kernel::along as kernel;
 use crate::tensor::{Shape, View};
-use crate::{Real, Var};
+use crate::{Operand, Real, Var};
 
 /// Of operands `i` and `x`, the elements of `x` at places `i` along an axis. Beside
 /// that axis both have the same extents, or `i` has 1 and stretches. No derivative
@@ -209,7 +209,8 @@ impl<'t, T: Real> Var<'t, T> {
     /// If the axis does not exist, a place is no whole number of an element there,
     /// shapes do not fit, or the operands are on two tapes.
     #[track_caller]
-    pub fn take_along_axis(self, axis: isize, places: Self) -> Self {
+    pub fn take_along_axis(self, axis: isize, places: impl Operand<'t, T>) -> Self {
+        let places = places.on(self.tape());
         let axis = self.resolve_axis("take_along_axis", axis, self.rank());
         let x = if places.rank() == self.rank() {
             // Where only the places have an extent, the elements repeat.
@@ -238,7 +239,8 @@ impl<'t, T: Real> Var<'t, T> {
     /// As [`take_along_axis`](Self::take_along_axis), and if the places are no
     /// vector.
     #[track_caller]
-    pub fn index_select(self, axis: isize, places: Self) -> Self {
+    pub fn index_select(self, axis: isize, places: impl Operand<'t, T>) -> Self {
+        let places = places.on(self.tape());
         let axis = self.resolve_axis("index_select", axis, self.rank());
         let places = places.vector_along("index_select", axis, self.rank());
         self.tape().apply(TakeAlong { axis }, &[places, self])
@@ -267,7 +269,13 @@ impl<'t, T: Real> Var<'t, T> {
     /// If the axis does not exist, a place is no whole number below `extent`,
     /// shapes do not fit, or the operands are on two tapes.
     #[track_caller]
-    pub fn scatter_along_axis(self, axis: isize, places: Self, extent: usize) -> Self {
+    pub fn scatter_along_axis(
+        self,
+        axis: isize,
+        places: impl Operand<'t, T>,
+        extent: usize,
+    ) -> Self {
+        let places = places.on(self.tape());
         let axis = self.resolve_axis("scatter_along_axis", axis, self.rank());
         self.tape().apply(ScatterAlong { axis, extent }, &[places, self])
     }
@@ -287,7 +295,13 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// As [`scatter_along_axis`](Self::scatter_along_axis).
     #[track_caller]
-    pub fn put_along_axis(self, axis: isize, places: Self, values: Self) -> Self {
+    pub fn put_along_axis(
+        self,
+        axis: isize,
+        places: impl Operand<'t, T>,
+        values: impl Operand<'t, T>,
+    ) -> Self {
+        let (places, values) = (places.on(self.tape()), values.on(self.tape()));
         let axis = self.resolve_axis("put_along_axis", axis, self.rank());
         let (extent, axis) = (self.shape()[axis], axis as isize);
         let ones = self.constant_like(1.0).broadcast_to(values.shape());

@@ -21,7 +21,7 @@ use super::{Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeCl
 use crate::kernel::convolution::{self as kernel, Geometry};
 use crate::kernel::window::Slide;
 use crate::tensor::{Shape, View};
-use crate::{Real, Var};
+use crate::{Operand, Real, Var};
 
 /// How a convolution slides over its images: over `D` axes, two for planes.
 ///
@@ -536,7 +536,8 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// If the shapes do not fit, or the operands are on two tapes.
     #[track_caller]
-    pub fn conv2d(self, filters: Self, convolution: Convolution) -> Self {
+    pub fn conv2d(self, filters: impl Operand<'t, T>, convolution: Convolution) -> Self {
+        let filters = filters.on(self.tape());
         self.tape().apply(Conv2d(convolution), &[self, filters])
     }
 
@@ -550,10 +551,11 @@ impl<'t, T: Real> Var<'t, T> {
     #[track_caller]
     pub fn conv_transpose2d(
         self,
-        filters: Self,
+        filters: impl Operand<'t, T>,
         convolution: Convolution,
         size: [usize; 2],
     ) -> Self {
+        let filters = filters.on(self.tape());
         self.tape().apply(ConvTranspose2d { convolution, size }, &[self, filters])
     }
 }

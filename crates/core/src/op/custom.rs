@@ -17,7 +17,7 @@ use std::marker::PhantomData;
 use super::{Call, Cost, DynOp, add_terms};
 use crate::kernel::contiguous;
 use crate::tensor::{Shape, Tensor, View};
-use crate::{Real, Tape, Var};
+use crate::{Operand, Real, Tape, Var};
 
 /// A value with the user's derivative. The first operand is the value, the others are the
 /// inputs.
@@ -327,7 +327,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// # use wengert_core::Tape;
     /// let tape = Tape::new();
     /// let x = tape.variable([-0.3, 0.8]);
-    /// let spike = x.straight_through(x.greater(tape.constant(0.0)));
+    /// let spike = x.straight_through(x.greater(0.0));
     /// assert_eq!(spike.value().to_vec(), [0.0, 1.0]);
     /// assert_eq!(spike.sum().backward().wrt(x).to_vec(), [1.0, 1.0]);
     /// ```
@@ -336,8 +336,17 @@ impl<'t, T: Real> Var<'t, T> {
     /// If the shapes differ.
     #[must_use]
     #[track_caller]
-    pub fn straight_through(self, value: Self) -> Self {
-        assert_eq!(self.shape(), value.shape(), "the value has the shape of what stands for it");
+    pub fn straight_through(self, value: impl Operand<'t, T>) -> Self {
+        let value = value.on(self.tape());
+        assert!(
+            self.shape() == value.shape(),
+            "straight_through: the value has shape {}, and what stands for it {}\n  operand 1: {}\n  \
+             operand 2: {}",
+            value.shape(),
+            self.shape(),
+            self.describe(),
+            value.describe()
+        );
         custom_jvp([self], |_| value, |_, _, [tangent]| tangent)
     }
 }

@@ -11,7 +11,7 @@
 use super::{Convolution, Pooling, Slice};
 use crate::kernel::window::Slide;
 use crate::tensor::{Shape, Tensor};
-use crate::{Real, Var, stack};
+use crate::{Operand, Real, Var, stack};
 
 impl Convolution<1> {
     /// The same over images of one row.
@@ -104,7 +104,8 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// If the shapes do not fit, or the operands are on two tapes.
     #[track_caller]
-    pub fn conv1d(self, filters: Self, convolution: Convolution<1>) -> Self {
+    pub fn conv1d(self, filters: impl Operand<'t, T>, convolution: Convolution<1>) -> Self {
+        let filters = filters.on(self.tape());
         self.extents::<3>("conv1d", "[n, c, l] and [o, c, l]");
         filters.extents::<3>("conv1d", "[n, c, l] and [o, c, l]");
         self.unsqueeze(2).conv2d(filters.unsqueeze(2), convolution.of_rows()).squeeze(2)
@@ -120,10 +121,11 @@ impl<'t, T: Real> Var<'t, T> {
     #[track_caller]
     pub fn conv_transpose1d(
         self,
-        filters: Self,
+        filters: impl Operand<'t, T>,
         convolution: Convolution<1>,
         length: usize,
     ) -> Self {
+        let filters = filters.on(self.tape());
         self.extents::<3>("conv_transpose1d", "[n, o, l] and [o, c, l]");
         filters.extents::<3>("conv_transpose1d", "[n, o, l] and [o, c, l]");
         let (rows, filters) = (self.unsqueeze(2), filters.unsqueeze(2));
@@ -149,8 +151,9 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// If the shapes do not fit, or the operands are on two tapes.
     #[track_caller]
-    pub fn conv3d(self, filters: Self, convolution: Convolution<3>) -> Self {
+    pub fn conv3d(self, filters: impl Operand<'t, T>, convolution: Convolution<3>) -> Self {
         const AXES: &str = "[n, c, d, h, w] and [o, c, d, h, w]";
+        let filters = filters.on(self.tape());
         let [images, channels, layers, height, width] = self.extents("conv3d", AXES);
         let [features, own, taps, i, j] = filters.extents("conv3d", AXES);
         let slide = convolution.of_layers(layers, taps);
@@ -180,11 +183,12 @@ impl<'t, T: Real> Var<'t, T> {
     #[track_caller]
     pub fn conv_transpose3d(
         self,
-        filters: Self,
+        filters: impl Operand<'t, T>,
         convolution: Convolution<3>,
         [layers, height, width]: [usize; 3],
     ) -> Self {
         const AXES: &str = "[n, o, d, h, w] and [o, c, d, h, w]";
+        let filters = filters.on(self.tape());
         let [images, features, positions, p, q] = self.extents("conv_transpose3d", AXES);
         let [filter_count, own, taps, i, j] = filters.extents("conv_transpose3d", AXES);
         let slide = convolution.of_layers(layers, taps);

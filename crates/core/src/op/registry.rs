@@ -6,6 +6,7 @@
 
 use super::samples::SampleSet;
 use super::*;
+use crate::Operand;
 
 /// An op as the registry knows it.
 #[derive(Clone, Debug)]
@@ -65,7 +66,8 @@ macro_rules! method {
         /// If the shapes do not fit, or the operands are on two tapes.
         #[track_caller]
         #[inline]
-        pub fn $method(self, other: Self) -> Self {
+        pub fn $method(self, other: impl Operand<'t, T>) -> Self {
+            let other = other.on(self.tape());
             self.tape().apply($op, &[self, other])
         }
     };

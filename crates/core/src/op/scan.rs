@@ -9,7 +9,7 @@ use super::{Call, Cost, Domain, Formula, Linear, Op, Samples, ShapeClass, Shapes
 use super::{Elementwise, LogAddExp, add_terms, operands};
 use crate::kernel::scan as kernel;
 use crate::tensor::{Shape, View};
-use crate::{Real, Var, concat};
+use crate::{Operand, Real, Var, concat};
 
 /// The sum of each element along an axis and all before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -398,7 +398,8 @@ impl<'t, T: Real> Var<'t, T> {
     /// If the axis does not exist, the shapes differ, or the operands are on two
     /// tapes.
     #[track_caller]
-    pub fn linear_recurrence(self, b: Self, axis: isize) -> Self {
+    pub fn linear_recurrence(self, b: impl Operand<'t, T>, axis: isize) -> Self {
+        let b = b.on(self.tape());
         let axis = self.resolve_axis("linear_recurrence", axis, self.rank());
         self.tape().apply(LinearRecurrence { axis, reverse: false }, &[self, b])
     }
@@ -420,7 +421,8 @@ impl<'t, T: Real> Var<'t, T> {
     /// If the axis does not exist, the shapes differ, or the operands are on two
     /// tapes.
     #[track_caller]
-    pub fn reverse_linear_recurrence(self, b: Self, axis: isize) -> Self {
+    pub fn reverse_linear_recurrence(self, b: impl Operand<'t, T>, axis: isize) -> Self {
+        let b = b.on(self.tape());
         let axis = self.resolve_axis("reverse_linear_recurrence", axis, self.rank());
         self.tape().apply(LinearRecurrence { axis, reverse: true }, &[self, b])
     }

@@ -9,7 +9,7 @@ use super::{Along, Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeCl
 use super::{add_terms, operands};
 use crate::kernel::factor;
 use crate::tensor::{Shape, View};
-use crate::{Real, Var};
+use crate::{Operand, Real, Var};
 
 /// `X` of `A X = B`, by elimination with pivots; NaN where `A` is singular.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -357,8 +357,8 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// If the matrices are not square, or `b` does not fit them.
     #[track_caller]
-    pub fn solve(self, b: Self) -> Self {
-        self.solve_by(Solve, b)
+    pub fn solve(self, b: impl Operand<'t, T>) -> Self {
+        self.solve_by(Solve, b.on(self.tape()))
     }
 
     /// As [`solve`](Self::solve), of lower triangular matrices. What is above their
@@ -367,8 +367,8 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// As [`solve`](Self::solve).
     #[track_caller]
-    pub fn solve_lower_triangular(self, b: Self) -> Self {
-        self.solve_by(SolveTriangular { upper: false, unit: false }, b)
+    pub fn solve_lower_triangular(self, b: impl Operand<'t, T>) -> Self {
+        self.solve_by(SolveTriangular { upper: false, unit: false }, b.on(self.tape()))
     }
 
     /// As [`solve`](Self::solve), of upper triangular matrices. What is below their
@@ -377,8 +377,8 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// As [`solve`](Self::solve).
     #[track_caller]
-    pub fn solve_upper_triangular(self, b: Self) -> Self {
-        self.solve_by(SolveTriangular { upper: true, unit: false }, b)
+    pub fn solve_upper_triangular(self, b: impl Operand<'t, T>) -> Self {
+        self.solve_by(SolveTriangular { upper: true, unit: false }, b.on(self.tape()))
     }
 
     /// As [`solve`](Self::solve), of lower triangular matrices with ones on their diagonals.
@@ -395,8 +395,8 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// As [`solve`](Self::solve).
     #[track_caller]
-    pub fn solve_unit_lower_triangular(self, b: Self) -> Self {
-        self.solve_by(SolveTriangular { upper: false, unit: true }, b)
+    pub fn solve_unit_lower_triangular(self, b: impl Operand<'t, T>) -> Self {
+        self.solve_by(SolveTriangular { upper: false, unit: true }, b.on(self.tape()))
     }
 
     /// As [`solve`](Self::solve), of upper triangular matrices with ones on their diagonals.
@@ -405,8 +405,8 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// As [`solve`](Self::solve).
     #[track_caller]
-    pub fn solve_unit_upper_triangular(self, b: Self) -> Self {
-        self.solve_by(SolveTriangular { upper: true, unit: true }, b)
+    pub fn solve_unit_upper_triangular(self, b: impl Operand<'t, T>) -> Self {
+        self.solve_by(SolveTriangular { upper: true, unit: true }, b.on(self.tape()))
     }
 
     #[track_caller]

@@ -5,48 +5,61 @@ use std::ops;
 
 use crate::number::Number;
 use crate::op::{Add, Div, LeakyRelu, Mul, Neg, Powf, Powi, Select, Sinc, Sub};
-use crate::{Real, Var};
+use crate::{Operand, Real, Tensor, Var};
 
 macro_rules! operators {
-    ($($op:ident $method:ident),*) => {$(
-        impl<'t, T: Real> ops::$op for Var<'t, T> {
+    ($($op:ident $method:ident, $assign:ident $assign_method:ident;)*) => {$(
+        impl<'t, T: Real, R: Operand<'t, T>> ops::$op<R> for Var<'t, T> {
             type Output = Var<'t, T>;
 
             #[track_caller]
             #[inline]
-            fn $method(self, other: Self) -> Self {
+            fn $method(self, other: R) -> Self {
+                let other = other.on(self.tape());
                 self.tape().apply($op, &[self, other])
             }
         }
 
-        impl<'t, T: Real> ops::$op<T> for Var<'t, T> {
-            type Output = Var<'t, T>;
-
+        impl<'t, T: Real, R: Operand<'t, T>> ops::$assign<R> for Var<'t, T> {
             #[track_caller]
             #[inline]
-            fn $method(self, other: T) -> Self {
-                let other = self.tape().scalar_constant(other);
-                self.tape().apply($op, &[self, other])
+            fn $assign_method(&mut self, other: R) {
+                *self = ops::$op::$method(*self, other);
             }
         }
 
-        operators!(@left $op $method f32 f64);
+        left! {
+            $op $method:
+            [] f64;
+            [] &Tensor<T>;
+            [] Tensor<T>;
+            [, const N: usize] [T; N];
+            [, const N: usize, const M: usize] [[T; M]; N];
+        }
     )*};
-    (@left $op:ident $method:ident $($t:ident)*) => {$(
-        impl<'t> ops::$op<Var<'t, $t>> for $t {
-            type Output = Var<'t, $t>;
+}
+
+macro_rules! left {
+    ($op:ident $method:ident: $([$($generics:tt)*] $left:ty;)*) => {$(
+        impl<'t, T: Real $($generics)*> ops::$op<Var<'t, T>> for $left {
+            type Output = Var<'t, T>;
 
             #[track_caller]
             #[inline]
-            fn $method(self, other: Var<'t, $t>) -> Var<'t, $t> {
-                let number = other.tape().scalar_constant(self);
-                other.tape().apply($op, &[number, other])
+            fn $method(self, other: Var<'t, T>) -> Var<'t, T> {
+                let own = self.on(other.tape());
+                other.tape().apply($op, &[own, other])
             }
         }
     )*};
 }
 
-operators!(Add add, Sub sub, Mul mul, Div div);
+operators! {
+    Add add, AddAssign add_assign;
+    Sub sub, SubAssign sub_assign;
+    Mul mul, MulAssign mul_assign;
+    Div div, DivAssign div_assign;
+}
 
 impl<'t, T: Real> ops::Neg for Var<'t, T> {
     type Output = Var<'t, T>;
@@ -83,15 +96,16 @@ impl<'t, T: Real> Var<'t, T> {
     /// # use wengert_core::Tape;
     /// let tape = Tape::new();
     /// let x = tape.variable([-1.0, 4.0]);
-    /// let positive = x.greater(tape.constant(0.0));
+    /// let positive = x.greater(0.0);
     /// assert_eq!(positive.select(x, -x).value().to_vec(), [1.0, 4.0]);
     /// ```
     ///
     /// # Panics
     /// If the shapes do not broadcast, or the operands are on two tapes.
     #[track_caller]
-    pub fn select(self, yes: Self, no: Self) -> Self {
-        self.tape().apply(Select, &[self, yes, no])
+    pub fn select(self, yes: impl Operand<'t, T>, no: impl Operand<'t, T>) -> Self {
+        let tape = self.tape();
+        tape.apply(Select, &[self, yes.on(tape), no.on(tape)])
     }
 }
 

@@ -1,7 +1,7 @@
 //! Elementwise functions that take parameters, or are put together from others.
 
 use crate::op::{Clamp, Elu, Polygamma, Sinc};
-use crate::{Real, Var};
+use crate::{Operand, Real, Var};
 
 impl<'t, T: Real> Var<'t, T> {
     /// The values, cut off at two bounds, of which either may be infinite. The
@@ -30,15 +30,14 @@ impl<'t, T: Real> Var<'t, T> {
     /// # use wengert_core::Tape;
     /// let tape = Tape::new();
     /// let x = tape.variable([1.0, 2.0]);
-    /// let mask = tape.constant([0.0, 1.0]);
-    /// assert_eq!(x.masked_fill(mask, f64::NEG_INFINITY).softmax(-1).value().to_vec(), [1.0, 0.0]);
+    /// assert_eq!(x.masked_fill([0.0, 1.0], f64::NEG_INFINITY).softmax(-1).value().to_vec(), [1.0, 0.0]);
     /// ```
     ///
     /// # Panics
     /// If the shapes do not broadcast, or the operands are on two tapes.
     #[track_caller]
-    pub fn masked_fill(self, mask: Self, value: f64) -> Self {
-        mask.select(self.constant_like(value), self)
+    pub fn masked_fill(self, mask: impl Operand<'t, T>, value: f64) -> Self {
+        mask.on(self.tape()).select(value, self)
     }
 
     /// The derivative of `ln |gamma(x)|`.

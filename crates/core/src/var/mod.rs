@@ -5,9 +5,11 @@ mod arrange;
 mod einsum;
 mod elementwise;
 mod movement;
+mod operand;
 
 pub use einsum::einsum;
 pub use movement::{concat, stack};
+pub use operand::Operand;
 
 use std::fmt;
 

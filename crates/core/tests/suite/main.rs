@@ -28,6 +28,7 @@ mod memory;
 mod messages;
 mod mutation;
 mod nested;
+mod operands;
 mod ops_page;
 mod outliers;
 mod program;

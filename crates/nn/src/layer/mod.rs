@@ -52,22 +52,25 @@ use crate::Module;
 
 /// A module that maps one variable to one.
 ///
+/// Parameters, numbers and data stand beside variables as they are ([`Operand`](wengert_core::Operand)
+/// has the rule), so that `forward` is one function for both precisions:
+///
 /// ```
 /// use wengert_core::{Real, Tape, Var};
 /// use wengert_nn::{Layer, Module, Param};
 ///
-/// /// One factor for each feature.
+/// /// One factor for each feature, around 1.
 /// #[derive(Module)]
 /// struct Scale<T: Real>(Param<T>);
 ///
 /// impl<T: Real> Layer<T> for Scale<T> {
 ///     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
-///         x * self.0.on(x.tape())
+///         x * (1.0 + self.0.on(x.tape())) // or, without the 1, `x * &self.0`
 ///     }
 /// }
 ///
 /// let tape = Tape::new();
-/// let y = Scale(Param::new([2.0, 3.0])).forward(tape.constant([1.0, 1.0]));
+/// let y = Scale(Param::new([1.0, 2.0])).forward(tape.constant([1.0, 1.0]));
 /// assert_eq!(y.value().to_vec(), [2.0, 3.0]);
 /// ```
 pub trait Layer<T: Real>: Module<T> {

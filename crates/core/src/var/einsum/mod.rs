@@ -19,7 +19,7 @@ mod subscripts;
 
 use crate::axes::AxisList;
 use crate::tensor::Shape;
-use crate::{Real, Var};
+use crate::{Operand, Real, Var};
 use subscripts::{Label, Subscripts};
 
 /// A value with a name for each axis.
@@ -287,7 +287,8 @@ impl<'t, T: Real> Var<'t, T> {
     /// If an axis does not exist or is named twice, the extents of a pair or the
     /// numbers of axes differ, or the operands are on two tapes.
     #[track_caller]
-    pub fn tensordot(self, other: Self, [left, right]: [&[isize]; 2]) -> Self {
+    pub fn tensordot(self, other: impl Operand<'t, T>, [left, right]: [&[isize]; 2]) -> Self {
+        let other = other.on(self.tape());
         let describe = || format!("\n  {}\n  {}", self.describe(), other.describe());
         assert!(left.len() == right.len(), "tensordot: {left:?} and {right:?} are no pairs");
         let (own, others) = (self.rank(), other.rank());
@@ -333,7 +334,8 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// If the numbers of axes differ, or the operands are on two tapes.
     #[track_caller]
-    pub fn kron(self, other: Self) -> Self {
+    pub fn kron(self, other: impl Operand<'t, T>) -> Self {
+        let other = other.on(self.tape());
         let (own, others) = (self.shape(), other.shape());
         assert!(
             own.rank() == others.rank(),
