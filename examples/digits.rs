@@ -77,8 +77,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let Options { epochs, seed, resume, data, out } = Options::parse();
     let clock = Instant::now();
     let table = Table::read(&data)?;
-    let (pixels, labels) = (&table.columns()[..64], table.labels("digit", 10)?);
-    let x = table.numbers::<f32>(pixels)?.map(|x| x / 16.0);
+    let labels = table.labels("digit", 10)?;
+    let x = table.numbers::<f32>(0..64)?.map(|x| x / 16.0);
 
     let rng = &mut MatlabRng::new(seed);
     let (train, rest) = (x, labels).random_split(1197, rng);

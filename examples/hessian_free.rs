@@ -87,7 +87,7 @@ impl Course {
 fn main() -> Result<(), Box<dyn Error>> {
     let Options { recordings, digits, data, out } = Options::parse();
     let table = Table::read(data)?;
-    let pixels = table.numbers::<f64>(&table.columns()[..64])?.map(|x| x / 16.0);
+    let pixels = table.numbers::<f64>(0..64)?.map(|x| x / 16.0);
     let count = digits.clamp(1, pixels.shape()[0]);
     let x = Tensor::new([count, 64], pixels.to_vec()[..64 * count].to_vec());
 

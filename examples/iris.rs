@@ -85,7 +85,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let Options { lambda, data, out } = Options::parse();
     let clock = Instant::now();
     let table = Table::read(data)?;
-    let flowers = (table.numbers(&table.columns()[..4])?, table.labels("species", 3)?);
+    let flowers = (table.numbers(0..4)?, table.labels("species", 3)?);
     let count = flowers.1.len();
 
     let mut confusion = Confusion::new(3);

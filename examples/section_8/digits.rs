@@ -18,7 +18,7 @@ pub type Digits = (Tensor<f64>, Vec<usize>);
 /// 1497 digits to train on, and 300 others.
 pub fn read(rng: &mut MatlabRng) -> Result<(Digits, Digits), Box<dyn Error>> {
     let table = Table::read("examples/data/digits.csv.gz")?;
-    let x = table.numbers::<f64>(&table.columns()[..PIXELS])?.map(|x| x / 16.0);
+    let x = table.numbers::<f64>(0..PIXELS)?.map(|x| x / 16.0);
     let (train, other) = (x, table.labels("digit", 10)?).random_split(1497, rng);
     Ok((train.all()?, other.all()?))
 }

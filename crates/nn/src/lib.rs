@@ -76,7 +76,7 @@ pub mod train;
 mod train_step;
 pub mod weights;
 
-pub use file::FileError;
+pub use file::{FileError, limit_unpacked, unpacked_limit};
 pub use layer::*;
 pub use module::Module;
 pub use optim::{Adam, Sgd};

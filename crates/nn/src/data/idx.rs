@@ -86,7 +86,7 @@ fn open(path: &Path) -> Result<(Source, Kind, Shape), FileError> {
     let [zero, null, kind, rank] = source.array("an IDX file's first number")?;
     if (zero, null) != (0, 0) {
         let found = format!("{zero:#04x} {null:#04x}");
-        return Err(source.error_at(0, "the two zeros that an IDX file begins with", found));
+        return Err(source.foreign("the two zeros that an IDX file begins with", found));
     }
     let kind = match kind {
         0x08 => big_endian!(u8),

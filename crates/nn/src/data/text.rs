@@ -8,18 +8,25 @@ use super::Dataset;
 use crate::FileError;
 use crate::file::Source;
 
-/// A file of text. It may be compressed by gzip.
+/// The byte-order mark, with which some editors begin a file.
+pub(super) const MARK: char = '\u{feff}';
+
+/// A file of text, without a byte-order mark. It may be compressed by gzip.
 ///
 /// # Errors
 /// If there is no such file, or it is no UTF-8.
 pub fn read_text(path: impl AsRef<Path>) -> Result<String, FileError> {
     let source = Source::open(path.as_ref())?;
     let path = source.path().to_owned();
-    String::from_utf8(source.into_bytes()).map_err(|error| {
+    let text = String::from_utf8(source.into_bytes()).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
         let found = format!("the byte {:#04x}", error.as_bytes()[offset]);
         FileError::content(&path, offset, "text in UTF-8", found)
-    })
+    })?;
+    match text.strip_prefix(MARK) {
+        Some(rest) => Ok(rest.to_owned()),
+        None => Ok(text),
+    }
 }
 
 /// The characters that occur in a text, in the order of Unicode, and their places.

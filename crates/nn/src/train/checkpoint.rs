@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use flate2::Crc;
 use indexmap::IndexMap;
 use wengert_core::{Real, Tensor};
 
@@ -10,7 +11,7 @@ use super::{History, TrainError};
 use crate::file::Source;
 use crate::optim::{Optimiser, Rule};
 use crate::weights::{Array, read_safetensors, write_safetensors};
-use crate::{FileError, Module};
+use crate::{FileError, Module, Path as Place};
 
 /// The note under which a file says what is no tensor.
 const NOTE: &str = "wengert checkpoint";
@@ -18,12 +19,14 @@ const NOTE: &str = "wengert checkpoint";
 const MODEL: &str = "model.";
 const OPTIMISER: &str = "optimiser.";
 const BEST: &str = "best.";
+const MULTIPLIERS: &str = "multipliers.";
 const HISTORY: &str = "history";
 
 /// The state of a run after some epochs.
 ///
 /// The file is one of safetensors. The model's tensors stand there under their names
-/// behind `model.`, and what the optimiser remembers of them behind `optimiser.`.
+/// behind `model.`, and what the optimiser remembers of them behind `optimiser.`. A checksum over
+/// all of it tells a file that was damaged.
 ///
 /// ```
 /// # let path = std::env::temp_dir().join("wengert-doc-checkpoint.safetensors");
@@ -46,6 +49,8 @@ pub struct Checkpoint<T: Real> {
     pub model: IndexMap<String, Tensor<T>>,
     /// What the optimiser [remembers](Optimiser::state_dict).
     pub optimiser: IndexMap<String, Tensor<T>>,
+    /// What makes single parameters move otherwise than the rule says.
+    pub multipliers: IndexMap<String, Multipliers>,
     /// The steps that it has taken.
     pub steps: u64,
     /// Its learning rate.
@@ -62,6 +67,17 @@ pub struct Checkpoint<T: Real> {
     pub history: History,
 }
 
+/// How one parameter moves beside what the optimiser's rule says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Multipliers {
+    /// The [multiplier](crate::Param::rate) of the learning rate.
+    pub rate: f64,
+    /// The [multiplier](crate::Param::decay) of the weight decay.
+    pub decay: f64,
+    /// Whether it [moves](crate::Param::is_trainable) at all.
+    pub trainable: bool,
+}
+
 impl<T: Real> Checkpoint<T> {
     /// The state of a model and an optimiser, before the first epoch of a run of which nothing
     /// else is said.
@@ -69,6 +85,7 @@ impl<T: Real> Checkpoint<T> {
         Self {
             model: net.state_dict(),
             optimiser: optimiser.state_dict(net),
+            multipliers: multipliers(net),
             steps: optimiser.steps(),
             rate: optimiser.rate(),
             best: None,
@@ -78,7 +95,7 @@ impl<T: Real> Checkpoint<T> {
         }
     }
 
-    /// Gives model and optimiser their state back.
+    /// Gives model and optimiser their state back, and the parameters their multipliers.
     ///
     /// # Errors
     /// If they are others than those of the checkpoint. What is wrong with the model leaves
@@ -91,6 +108,13 @@ impl<T: Real> Checkpoint<T> {
         net.load_state_dict(&self.model)?;
         optimiser.load_state_dict(net, &self.optimiser, self.steps)?;
         optimiser.set_rate(self.rate);
+        net.visit_mut(&Place::root(), &mut |path, param| {
+            if let Some(saved) = self.multipliers.get(&path.to_string()) {
+                param.set_rate(saved.rate);
+                param.set_decay(saved.decay);
+                param.set_trainable(saved.trainable);
+            }
+        });
         Ok(())
     }
 
@@ -108,12 +132,17 @@ impl<T: Real> Checkpoint<T> {
         let mut arrays = of(MODEL, &self.model);
         arrays.extend(of(OPTIMISER, &self.optimiser));
         arrays.extend(self.best.iter().flat_map(|best| of(BEST, best)));
+        arrays.extend(self.multipliers.iter().map(|(name, saved)| {
+            let Multipliers { rate, decay, trainable } = *saved;
+            let numbers = Tensor::from([rate, decay, f64::from(u8::from(trainable))]);
+            (format!("{MULTIPLIERS}{name}"), Array::of(&numbers))
+        }));
         let (names, columns): (Vec<&str>, Vec<&[f64]>) = self.history.columns().unzip();
         let shape = [columns.len(), self.history.epochs()];
         arrays.push((HISTORY.to_owned(), Array::of(&Tensor::new(shape, columns.concat()))));
         // Rust writes a float with the digits that give it back exactly.
         let note = format!(
-            "version=2\nprecision={}\nepochs={}\nsteps={}\nrate={}\noptions={}\ncolumns={}",
+            "version=3\nprecision={}\nepochs={}\nsteps={}\nrate={}\noptions={}\ncolumns={}",
             T::NAME,
             self.epochs,
             self.steps,
@@ -121,14 +150,15 @@ impl<T: Real> Checkpoint<T> {
             list(self.options.iter().flat_map(|(name, value)| [&**name, &**value])),
             list(names.into_iter())
         );
-        write_safetensors(path.as_ref(), arrays, (NOTE, &note))
+        let sum = checksum(arrays.iter().map(|(name, array)| (&**name, array)), &note);
+        write_safetensors(path.as_ref(), arrays, (NOTE, &format!("{note}{CHECKSUM}{sum:08x}")))
     }
 
     /// Reads a file.
     ///
     /// # Errors
-    /// If there is no such file, it is no checkpoint, it is cut short, or it is of a model
-    /// of another precision.
+    /// If there is no such file, it is no checkpoint, it is cut short or damaged, or it is of a
+    /// model of another precision.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let source = Source::open(path.as_ref())?;
         let (arrays, notes) = read_safetensors(&source)?;
@@ -141,8 +171,14 @@ impl<T: Real> Checkpoint<T> {
         let refused = |key: &str, expected: &str| {
             source.error_at(0, format!("{key}: {expected}"), format!("`{}`", text(key)))
         };
-        if text("version") != "2" {
-            return Err(refused("version", "2"));
+        if text("version") != "3" {
+            return Err(refused("version", "3"));
+        }
+        let said = note.rsplit_once(CHECKSUM).unwrap_or((note, "none"));
+        let sum = checksum(arrays.iter().map(|(name, array)| (&**name, array)), said.0);
+        if said.1 != format!("{sum:08x}") {
+            let expected = format!("content with the checksum {}", said.1);
+            return Err(source.error_at(0, expected, format!("{sum:08x}: the file is damaged")));
         }
         if text("precision") != T::NAME {
             return Err(refused("precision", T::NAME));
@@ -170,6 +206,8 @@ impl<T: Real> Checkpoint<T> {
         Ok(Self {
             model: of(MODEL),
             optimiser: of(OPTIMISER),
+            multipliers: saved_multipliers(&arrays)
+                .ok_or_else(|| refused("multipliers", "three numbers each"))?,
             steps: number("steps")?,
             rate: text("rate").parse().map_err(|_| refused("rate", "a number"))?,
             best: (!best.is_empty()).then_some(best),
@@ -178,6 +216,47 @@ impl<T: Real> Checkpoint<T> {
             history,
         })
     }
+}
+
+/// What stands before the checksum, which comes last.
+const CHECKSUM: &str = "\nchecksum=";
+
+/// A checksum of arrays, in whatever order, and of a note.
+fn checksum<'a>(arrays: impl Iterator<Item = (&'a str, &'a Array)>, note: &str) -> u32 {
+    let mut arrays: Vec<_> = arrays.collect();
+    arrays.sort_unstable_by_key(|(name, _)| *name);
+    let mut sum = Crc::new();
+    for (name, array) in arrays {
+        sum.update(format!("{name}\n{:?} {:?}\n", array.kind, array.shape).as_bytes());
+        sum.update(&array.bytes);
+    }
+    sum.update(note.as_bytes());
+    sum.sum()
+}
+
+/// The multipliers of a model's parameters.
+fn multipliers<T: Real, M: Module<T> + ?Sized>(net: &M) -> IndexMap<String, Multipliers> {
+    let parameters = net.named_parameters().into_iter();
+    parameters
+        .map(|(name, param)| {
+            let (rate, decay, trainable) = (param.rate(), param.decay(), param.is_trainable());
+            (name, Multipliers { rate, decay, trainable })
+        })
+        .collect()
+}
+
+/// The multipliers in a file.
+fn saved_multipliers(arrays: &IndexMap<String, Array>) -> Option<IndexMap<String, Multipliers>> {
+    let saved =
+        arrays.iter().filter_map(|(name, array)| Some((name.strip_prefix(MULTIPLIERS)?, array)));
+    saved
+        .map(|(name, array)| {
+            let &[rate, decay, trainable] = &array.tensor::<f64>().to_vec()[..] else {
+                return None;
+            };
+            Some((name.to_owned(), Multipliers { rate, decay, trainable: trainable != 0.0 }))
+        })
+        .collect()
 }
 
 /// What is written for characters that would end a part or a line.

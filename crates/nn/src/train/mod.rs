@@ -44,7 +44,7 @@ mod parallel;
 mod steps;
 mod trainer;
 
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, Multipliers};
 pub use confusion::Confusion;
 pub use history::{Best, History};
 pub use loaders::Loaders;

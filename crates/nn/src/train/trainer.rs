@@ -11,6 +11,7 @@ use wengert_core::{Real, Tape, Var};
 use super::steps::{OneTape, Shards, Steps};
 use super::{Best, Checkpoint, History, Loaders, Metrics, Report, StopReason, TrainError};
 use crate::data::{DataLoader, Dataset};
+use crate::file::Lock;
 use crate::optim::{Optimiser, Rule};
 use crate::random::derived_seed;
 use crate::{FileError, Module};
@@ -249,6 +250,8 @@ impl<'a, M> Trainer<'a, M> {
     where
         M: Module<T>,
     {
+        // Two runs would write over each other.
+        let _lock = self.checkpoint.as_deref().map(Lock::of).transpose()?;
         let (training, validation) = (loaders.training(), loaders.validation());
         let options = self.options(loaders, optimiser, steps.shards());
         let mut history = History::default();

@@ -35,14 +35,14 @@ use wengert_core::{Real, Tensor};
 pub(crate) use array::Array;
 pub(crate) use tensors::{read_safetensors, write_safetensors};
 
-use crate::file::Source;
+use crate::file::{Source, replace};
 use crate::{FileError, Module, Path as Place, StateError};
 
 /// Writes tensors and their names to a file: as npz if its name ends so, else as
 /// safetensors.
 ///
 /// # Errors
-/// If the file cannot be written.
+/// If the file cannot be written, or a tensor has a name that the format keeps for itself.
 pub fn save<T: Real>(
     path: impl AsRef<Path>,
     state: &IndexMap<String, Tensor<T>>,
@@ -58,9 +58,9 @@ pub fn save<T: Real>(
     }
 }
 
-/// The tensors of a file and their names; whether it is npz or safetensors, its first
-/// bytes say. Numbers of other kinds are converted: whole ones, truth values, and floats of
-/// 16 bits as well.
+/// The tensors of a file and their names, in the order of the file; whether it is npz or
+/// safetensors, its first bytes say. Numbers of other kinds are converted: whole ones, truth
+/// values, and floats of 16 bits as well. Arrays of text in npz are left out.
 ///
 /// ```
 /// # let path = std::env::temp_dir().join("wengert-doc-weights.npz");
@@ -81,15 +81,49 @@ pub fn save<T: Real>(
 pub fn load<T: Real>(path: impl AsRef<Path>) -> Result<IndexMap<String, Tensor<T>>, FileError> {
     let source = Source::open(path.as_ref())?;
     let arrays = if source.bytes().starts_with(b"PK") {
+        if source.foreign_kind().is_some() {
+            return Err(source.foreign("an archive of NumPy or a file of safetensors", "another"));
+        }
         let named = |(name, file): (String, Source)| {
-            let array = npy::decode(file)?;
-            Ok((name.strip_suffix(".npy").map_or(name.clone(), str::to_owned), array))
+            let name = name.strip_suffix(".npy").map_or(name.clone(), str::to_owned);
+            Ok(npy::decode(file)?.map(|array| (name, array)))
         };
-        zip::read(&source)?.into_iter().map(named).collect::<Result<_, FileError>>()?
+        let arrays = zip::read(&source)?.into_iter().map(named);
+        arrays.filter_map(Result::transpose).collect::<Result<_, FileError>>()?
     } else {
         read_safetensors(&source)?.0
     };
     Ok(arrays.into_iter().map(|(name, array)| (name, array.tensor())).collect())
+}
+
+/// Writes one tensor as a file of NumPy (.npy).
+///
+/// ```
+/// # let path = std::env::temp_dir().join("wengert-doc-weights.npy");
+/// use wengert_core::Tensor;
+/// use wengert_nn::weights;
+///
+/// let x = Tensor::from([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+/// weights::write_npy(&path, &x)?; // numpy.load(path)
+/// assert_eq!(weights::read_npy::<f64>(&path)?, x);
+/// # Ok::<(), wengert_nn::FileError>(())
+/// ```
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_npy<T: Real>(path: impl AsRef<Path>, tensor: &Tensor<T>) -> Result<(), FileError> {
+    replace(path.as_ref(), &npy::encode(&Array::of(tensor)))
+}
+
+/// The tensor in a file of NumPy (.npy). Numbers of other kinds are converted as in [`load`].
+///
+/// # Errors
+/// If there is no such file, it is cut short or of another kind, or holds no real numbers.
+pub fn read_npy<T: Real>(path: impl AsRef<Path>) -> Result<Tensor<T>, FileError> {
+    let path = path.as_ref();
+    let array = npy::decode(Source::open(path)?)?;
+    let array = array.ok_or_else(|| FileError::content(path, 0, "an array of numbers", "text"))?;
+    Ok(array.tensor())
 }
 
 /// Takes over the values of those parameters of a model that a state has in their shape,

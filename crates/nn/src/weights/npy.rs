@@ -41,27 +41,14 @@ pub(super) fn encode(array: &Array) -> Vec<u8> {
     [&MAGIC[..], &[1, 0], &length.to_le_bytes(), head.as_bytes(), &array.bytes].concat()
 }
 
-/// The array in a file.
-pub(super) fn decode(mut source: Source) -> Result<Array, FileError> {
-    let magic: [u8; 6] = source.array("the beginning of an array of NumPy")?;
-    if magic != *MAGIC {
-        let found = magic.escape_ascii();
-        return Err(source.error_at(
-            0,
-            format!("`{}`", MAGIC.escape_ascii()),
-            format!("`{found}`"),
-        ));
-    }
-    let [major, _minor] = source.array("a version")?;
-    let length = if major == 1 {
-        usize::from(u16::from_le_bytes(source.array("the length of the head")?))
-    } else {
-        u32::from_le_bytes(source.array("the length of the head")?) as usize
-    };
-    let start = source.offset();
-    let head = String::from_utf8_lossy(source.take(length, "the head")?).into_owned();
+/// The array in a file, or nothing if it is one of text.
+pub(super) fn decode(mut source: Source) -> Result<Option<Array>, FileError> {
+    let (start, head) = head(&mut source)?;
     let refused = |expected: &str| source.error_at(start, expected, format!("`{}`", head.trim()));
     let descr = value(&head, "descr").and_then(|text| text.strip_prefix('\'')?.split('\'').next());
+    if descr.is_some_and(|descr| descr.get(1..2).is_some_and(|kind| matches!(kind, "U" | "S"))) {
+        return Ok(None);
+    }
     // A kind of one byte has no order, and `=` would be that of the machine that wrote it.
     let kind = descr.and_then(|descr| {
         let same = |name: &str| name[1..] == descr[1..] && matches!(&descr[..1], "<" | "|");
@@ -87,12 +74,29 @@ pub(super) fn decode(mut source: Source) -> Result<Array, FileError> {
     let bytes = source.take(count, format_args!("numbers of shape {shape:?}"))?.to_vec();
     source.end()?;
     if !by_columns {
-        return Ok(Array { kind, shape, bytes });
+        return Ok(Some(Array { kind, shape, bytes }));
     }
     // The same numbers, read with the axes reversed.
     shape.reverse();
     let transposed = Array { kind, shape, bytes }.tensor::<f64>().transpose();
-    Ok(Array::of(&transposed))
+    Ok(Some(Array::of(&transposed)))
+}
+
+/// The dictionary, and where it begins.
+fn head(source: &mut Source) -> Result<(usize, String), FileError> {
+    let magic: [u8; 6] = source.array("the beginning of an array of NumPy")?;
+    if magic != *MAGIC {
+        let found = magic.escape_ascii();
+        return Err(source.foreign(format!("`{}`", MAGIC.escape_ascii()), format!("`{found}`")));
+    }
+    let [major, _minor] = source.array("a version")?;
+    let length = if major == 1 {
+        usize::from(u16::from_le_bytes(source.array("the length of the head")?))
+    } else {
+        u32::from_le_bytes(source.array("the length of the head")?) as usize
+    };
+    let start = source.offset();
+    Ok((start, String::from_utf8_lossy(source.take(length, "the head")?).into_owned()))
 }
 
 /// What stands behind a key of the dictionary.

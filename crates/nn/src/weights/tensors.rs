@@ -12,7 +12,10 @@ use super::array::Kind;
 use crate::FileError;
 use crate::file::{Source, replace};
 
-/// What a file holds: arrays by name, and notes.
+/// The name under which a file has its notes.
+const METADATA: &str = "__metadata__";
+
+/// What a file holds: arrays by name, in the order of their bytes, and notes.
 pub(crate) type Content = (IndexMap<String, Array>, HashMap<String, String>);
 
 /// Writes arrays, and one note. (The library writes several in no fixed order, and the
@@ -22,6 +25,11 @@ pub(crate) fn write_safetensors(
     arrays: Vec<(String, Array)>,
     (key, note): (&str, &str),
 ) -> Result<(), FileError> {
+    // The format keeps its notes under this name, and a tensor would be lost.
+    if arrays.iter().any(|(name, _)| name == METADATA) {
+        let expected = format!("tensors of other names than `{METADATA}`, which is the format's");
+        return Err(FileError::content(path, 0, expected, "one of that name"));
+    }
     let views = arrays.iter().map(|(name, array)| {
         let view = TensorView::new(dtype(array.kind), array.shape.clone(), &array.bytes);
         (name, view.expect("an array has as many bytes as its shape says"))
@@ -35,10 +43,11 @@ pub(crate) fn write_safetensors(
 /// Reads arrays and notes.
 pub(crate) fn read_safetensors(source: &Source) -> Result<Content, FileError> {
     let bytes = source.bytes();
-    let refused = |error| source.error_at(0, "a file in the format safetensors", error);
+    let refused = |error| source.foreign("a file in the format safetensors", error);
     let tensors = SafeTensors::deserialize(bytes).map_err(refused)?;
     let (_, notes) = SafeTensors::read_metadata(bytes).map_err(refused)?;
-    let array = |(name, view): (String, TensorView<'_>)| {
+    let array = |name: String| {
+        let view = tensors.tensor(&name).map_err(refused)?;
         let Some(kind) = kind(view.dtype()) else {
             let offset = view.data().as_ptr() as usize - bytes.as_ptr() as usize;
             let expected = format!("numbers of a real type in `{name}`");
@@ -52,7 +61,9 @@ pub(crate) fn read_safetensors(source: &Source) -> Result<Content, FileError> {
         let array = Array { kind, shape, bytes: view.data().to_vec() };
         Ok((name, array))
     };
-    let arrays = tensors.tensors().into_iter().map(array).collect::<Result<_, _>>()?;
+    // The order of the file, and not that of the library's hash.
+    let named = notes.offset_keys().into_iter();
+    let arrays = named.map(array).collect::<Result<_, _>>()?;
     Ok((arrays, notes.metadata().clone().unwrap_or_default()))
 }
 

@@ -6,14 +6,13 @@
 //! are trusted. Written by hand, for the crates that do it would be a third of what this
 //! one takes to build.
 
-use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 
 use flate2::Crc;
-use flate2::read::DeflateDecoder;
 
 use crate::FileError;
-use crate::file::{Source, replace};
+use crate::file::{Source, deflated, replace, within_limit};
 
 const HEAD: u32 = 0x0403_4b50;
 const ENTRY: u32 = 0x0201_4b50;
@@ -38,10 +37,39 @@ impl Fields<'_> {
     }
 }
 
+/// A file in an archive, as the directory has it.
+struct Entry {
+    name: String,
+    /// Where it stands, with its head.
+    place: Range<usize>,
+    /// Where its bytes begin.
+    data: usize,
+    /// How it is packed, and where that is said.
+    method: (u64, usize),
+    /// What it unpacks to, and the checksum of that.
+    size: usize,
+    crc: u32,
+}
+
 /// The files of an archive, in the order of its directory.
 pub(super) fn read(source: &Source) -> Result<Vec<(String, Source)>, FileError> {
+    let entries = entries(source)?;
+    refuse_overlap(source, &entries)?;
+    let (mut files, mut unpacked) = (Vec::new(), 0_usize);
+    for entry in entries {
+        let bytes = unpack(source, &entry)?;
+        unpacked += bytes.len();
+        within_limit(source.path(), source.bytes().len(), unpacked)?;
+        let file = source.within(&entry.name, bytes);
+        files.push((entry.name, file));
+    }
+    Ok(files)
+}
+
+/// What the directory says.
+fn entries(source: &Source) -> Result<Vec<Entry>, FileError> {
     let (count, mut offset) = directory(source)?;
-    let mut files = Vec::new();
+    let mut entries = Vec::new();
     for _ in 0..count {
         let entry = part(source, offset, ENTRY, ENTRY_BYTES, "an entry of the directory")?;
         let [name, extra, comment] = [28, 30, 32].map(|field| entry.at(field, 2) as usize);
@@ -57,33 +85,49 @@ pub(super) fn read(source: &Source) -> Result<Vec<(String, Source)>, FileError> 
             part(source, head, HEAD, HEAD_BYTES, format_args!("the head of `{name_text}`"))?;
         let data = head + HEAD_BYTES + (fields.at(26, 2) + fields.at(28, 2)) as usize;
         let packed = source.at(data, packed, format_args!("`{name_text}`"))?;
-        let bytes = match method {
-            0 => packed.to_vec(),
-            8 => {
-                let mut bytes = Vec::new();
-                // One more than there should be tells that there are too many.
-                let mut decoder = DeflateDecoder::new(packed).take((size as u64).saturating_add(1));
-                decoder.read_to_end(&mut bytes).map_err(|error| {
-                    source.error_at(data, format!("`{name_text}` in deflated form"), error)
-                })?;
-                bytes
-            }
-            other => {
-                let expected = format!("`{name_text}` stored (0) or deflated (8)");
-                return Err(source.error_at(offset + 10, expected, format!("method {other}")));
-            }
-        };
-        let mut sum = Crc::new();
-        sum.update(&bytes);
-        if bytes.len() != size || sum.sum() != crc {
-            let expected = format!("{size} bytes of `{name_text}` with the checksum {crc:#010x}");
-            let found = format!("{} with {:#010x}", bytes.len(), sum.sum());
-            return Err(source.error_at(data, expected, found));
-        }
-        files.push((name_text.clone(), source.within(&name_text, bytes)));
+        let place = head..data + packed.len();
+        let method = (method, offset + 10);
+        entries.push(Entry { name: name_text, place, data, method, size, crc });
         offset = start + name + extra + comment;
     }
-    Ok(files)
+    Ok(entries)
+}
+
+/// Files that share their bytes would unpack to any number of these.
+fn refuse_overlap(source: &Source, entries: &[Entry]) -> Result<(), FileError> {
+    let mut order: Vec<&Entry> = entries.iter().collect();
+    order.sort_by_key(|entry| entry.place.start);
+    match order.windows(2).find(|pair| pair[0].place.end > pair[1].place.start) {
+        None => Ok(()),
+        Some(pair) => {
+            let expected = format!("the end of `{}` before `{}`", pair[0].name, pair[1].name);
+            Err(source.error_at(pair[1].place.start, expected, "bytes that both have"))
+        }
+    }
+}
+
+/// The bytes of a file, which are as many as the directory says and have its checksum.
+fn unpack(source: &Source, entry: &Entry) -> Result<Vec<u8>, FileError> {
+    let &Entry { ref name, ref place, data, method: (method, said), size, crc } = entry;
+    let packed = &source.bytes()[data..place.end];
+    let bytes = match method {
+        0 => packed.to_vec(),
+        8 => deflated(packed, size)
+            .map_err(|error| source.error_at(data, format!("`{name}` in deflated form"), error))?,
+        other => {
+            let expected = format!("`{name}` stored (0) or deflated (8)");
+            return Err(source.error_at(said, expected, format!("method {other}")));
+        }
+    };
+    let mut sum = Crc::new();
+    sum.update(&bytes);
+    if bytes.len() != size || sum.sum() != crc {
+        within_limit(source.path(), source.bytes().len(), bytes.len())?;
+        let expected = format!("{size} bytes of `{name}` with the checksum {crc:#010x}");
+        let found = format!("{} with {:#010x}", bytes.len(), sum.sum());
+        return Err(source.error_at(data, expected, found));
+    }
+    Ok(bytes)
 }
 
 /// The number of entries, and where they begin.
@@ -172,8 +216,11 @@ pub(super) fn write(
         let mut sum = Crc::new();
         sum.update(&bytes);
         let size = small(bytes.len())?.to_le_bytes();
-        // Version 2.0, no flags, stored, midnight of 1 January 1980.
-        let mut common = vec![20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0];
+        // Names beyond ASCII are of an old code page unless a flag says UTF-8.
+        let flags: u16 = if name.is_ascii() { 0 } else { 0x0800 };
+        let [low, high] = flags.to_le_bytes();
+        // Version 2.0, stored, midnight of 1 January 1980.
+        let mut common = vec![20, 0, low, high, 0, 0, 0, 0, 0x21, 0];
         common.extend(sum.sum().to_le_bytes());
         common.extend([size, size].concat());
         common.extend(name_length);

@@ -7,15 +7,13 @@ use std::sync::LazyLock;
 use indexmap::IndexMap;
 use proptest::prelude::*;
 use wengert_core::Tensor;
-use wengert_core::random::{SeedableRng, Xoshiro256PlusPlus};
 use wengert_nn::data::{
-    Dataset, ImageFolder, Table, read_cifar, read_cifar100, read_idx, read_idx_labels, read_image,
-    read_text,
+    Table, read_cifar, read_cifar100, read_idx, read_idx_labels, read_image, read_text,
 };
 use wengert_nn::train::Checkpoint;
 use wengert_nn::{Adam, Param, weights};
 
-use crate::files::{file, message, packed, place};
+use crate::files::{file, message, packed, place, zip};
 
 /// Two images of 2 x 3 pixels.
 const IDX: &[u8] =
@@ -74,21 +72,6 @@ fn idx_files_that_are_wrong() {
     assert!(missing.contains("No such file"), "{missing}");
 }
 
-/// A zip archive of one stored file.
-fn zip(name: &str, content: &[u8]) -> Vec<u8> {
-    let checksum = !content.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
-    });
-    let size = (content.len() as u32).to_le_bytes();
-    let entry = [&checksum.to_le_bytes()[..], &size, &size, &[name.len() as u8, 0, 0, 0]].concat();
-    let local =
-        [b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0", &entry[..], name.as_bytes(), content].concat();
-    let central =
-        [b"PK\x01\x02\x14\0\x14\0\0\0\0\0\0\0\0\0", &entry[..], &[0; 14], name.as_bytes()].concat();
-    let [start, length] = [&local, &central].map(|part| (part.len() as u32).to_le_bytes());
-    [&local[..], &central, b"PK\x05\x06\0\0\0\0\x01\0\x01\0", &length, &start, &[0; 2]].concat()
-}
-
 /// Files without numbers, whose other extents have a product that wraps around: errors, and no
 /// panics of arithmetic or of the tensors that are made of them.
 #[test]
@@ -141,110 +124,10 @@ fn cifar() {
 }
 
 #[test]
-fn tables() {
-    let content = "x,name,\"y, z\"\n1,\"a, b\",-2.5\n3e2,c,0\n";
-    let table = Table::read(file("table.csv", &packed(content.as_bytes()))).unwrap();
-    assert_eq!((table.len(), table.columns()), (2, &["x", "name", "y, z"].map(str::to_owned)[..]));
-    let numbers: Tensor<f64> = table.numbers(&["y, z", "x"]).unwrap();
-    assert_eq!(numbers, Tensor::from([[-2.5, 1.0], [0.0, 300.0]]));
-    assert_eq!(table.text("name").unwrap(), ["a, b", "c"]);
-
-    let read = |content: &str| Table::read(file("table-wrong.csv", content.as_bytes()));
-    let wrong = |content: &str| message(read(content));
-    assert_eq!(wrong(""), "at byte 0: expected a line of column names, found the end of the file");
-    assert_eq!(wrong("a,b\n1,2\n3\n"), "at byte 8: expected 2 cells in line 3, found 1");
-    let numbers = |content: &str| message(read(content).unwrap().numbers::<f32>(&["b"]));
-    assert_eq!(numbers("a\n1\n"), "at byte 0: expected a column `b`, found the columns a");
-    for (cell, found) in [("", "``"), ("two", "`two`"), ("NaN", "`NaN`"), ("inf", "`inf`")] {
-        let expected = "at byte 8: expected a number in line 3, column `b`, found ";
-        assert_eq!(numbers(&format!("a,b\n1,2\n3,{cell}\n")), format!("{expected}{found}"));
-    }
-    let labels = message(read("a\n1\n4\n").unwrap().labels("a", 4));
-    assert_eq!(labels, "at byte 4: expected a label below 4 in line 3, column `a`, found `4`");
-}
-
-#[test]
 fn texts() {
     assert_eq!(read_text(file("text", "naïve".as_bytes())).unwrap(), "naïve");
     let wrong = message(read_text(file("text-wrong", b"na\xefve")));
     assert_eq!(wrong, "at byte 2: expected text in UTF-8, found the byte 0xef");
-}
-
-/// Two pixels beside each other, as PNG.
-fn png_of(color: png::ColorType, pixels: &[u8]) -> Vec<u8> {
-    let mut content = Vec::new();
-    let mut encoder = png::Encoder::new(&mut content, 2, 1);
-    encoder.set_color(color);
-    let mut writer = encoder.write_header().unwrap();
-    writer.write_image_data(pixels).unwrap();
-    writer.finish().unwrap();
-    content
-}
-
-#[test]
-fn images() {
-    let read = |content: &[u8]| read_image::<f64>(file("image", content)).unwrap();
-    let rgb = Tensor::new([3, 1, 2], vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
-    assert_eq!(read(&png_of(png::ColorType::Rgb, &[1, 2, 3, 4, 5, 6])), rgb);
-    assert_eq!(read(b"P6\n# a comment\n2 1\n255\n\x01\x02\x03\x04\x05\x06"), rgb);
-    let grey = Tensor::new([1, 1, 2], vec![7.0, 8.0]);
-    assert_eq!(read(&png_of(png::ColorType::Grayscale, &[7, 8])), grey);
-    assert_eq!(read(b"P5 2 1 255 \x07\x08"), grey);
-
-    let wrong = |content: &[u8]| message(read_image::<f64>(file("image-wrong", content)));
-    assert_eq!(
-        wrong(b"GIF89a"),
-        "at byte 0: expected an image: PNG, PPM (P6) or PGM (P5), found `GI`"
-    );
-    assert_eq!(wrong(b"P6 2 x"), "at byte 5: expected a height, found `x`");
-    assert_eq!(
-        wrong(b"P6 2 1 65535 "),
-        "at byte 6: expected the largest value, up to 255, found 65535"
-    );
-    assert_eq!(
-        wrong(b"P6 2 1 255 \x01"),
-        "at byte 11: expected 6 bytes of an image of 2 x 1 pixels, found the end of the file after 1"
-    );
-    let png = png_of(png::ColorType::Rgb, &[1, 2, 3, 4, 5, 6]);
-    let cut = wrong(&png[..40]);
-    assert!(cut.contains("expected more of a PNG image"), "{cut}");
-    // A head that promises more than any file of that length could hold.
-    let mut huge = png.clone();
-    huge[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);
-    let sum = crc(&huge[12..29]);
-    huge[29..33].copy_from_slice(&sum.to_be_bytes());
-    assert_eq!(
-        wrong(&huge),
-        "at byte 16: expected extents of a PNG image, found a head that says 65536 x 65536 pixels"
-    );
-}
-
-fn crc(bytes: &[u8]) -> u32 {
-    let mut crc = flate2::Crc::new();
-    crc.update(bytes);
-    crc.sum()
-}
-
-#[test]
-fn folders_of_images() {
-    for (name, content) in [("b/2.ppm", 5), ("b/10.ppm", 6), ("a/x.PPM", 7), ("a/notes.txt", 8)] {
-        file(&format!("folder/{name}"), &[b"P5 1 1 255 ", &[content][..]].concat());
-    }
-    let folder = ImageFolder::<f32>::open(place("folder")).unwrap();
-    assert_eq!((folder.len(), folder.classes()), (3, &["a".to_owned(), "b".to_owned()][..]));
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-    let (images, labels) = folder.batch(&[0, 1, 2], &mut rng).unwrap();
-    assert_eq!((images.to_vec(), labels), (vec![7.0, 6.0, 5.0], vec![0, 1, 1]));
-
-    file("folder-wrong/a/1.ppm", b"P5 1 1 255 \0");
-    file("folder-wrong/a/2.ppm", b"P5 2 1 255 \0\0");
-    let folder = ImageFolder::<f32>::open(place("folder-wrong")).unwrap();
-    assert_eq!(
-        message(folder.batch(&[0, 1], &mut rng)),
-        "at byte 0: expected an image of shape [1, 1, 1], as the others of the batch, found [1, 1, 2]"
-    );
-    let none = message(ImageFolder::<f32>::open(place("folder/a")));
-    assert_eq!(none, "at byte 0: expected a folder for each class, found none");
 }
 
 /// Valid files of all kinds.
@@ -267,12 +150,14 @@ static VALID: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         [1].into_iter().chain(image()).collect(),
         b"a,b\n1,2\n3,\"x\"\n".to_vec(),
         b"P6 2 1 255 \x01\x02\x03\x04\x05\x06".to_vec(),
-        png_of(png::ColorType::Rgb, &[1, 2, 3, 4, 5, 6]),
+        crate::images::png_of(png::ColorType::Rgb, &[1, 2, 3, 4, 5, 6]),
         read(tensors),
         read(npz),
         read(checkpoint),
         include_bytes!("../data/stored.npz").to_vec(),
         include_bytes!("../data/deflated.npz").to_vec(),
+        include_bytes!("../data/colours.jpg").to_vec(),
+        include_bytes!("../data/progressive.jpg").to_vec(),
     ]
 });
 
@@ -307,9 +192,11 @@ proptest! {
             let _ = read_text(&path);
             let _ = read_image::<f32>(&path);
             let _ = weights::load::<f32>(&path);
+            let _ = weights::read_npy::<f32>(&path);
             let _ = Checkpoint::<f32>::load(&path);
             if let Ok(table) = Table::read(&path) {
                 let _ = table.numbers::<f32>(table.columns());
+                let _ = table.numbers::<f32>(0..table.width());
                 let _ = table.labels("a", 4);
                 let _ = table.categories("b");
             }

@@ -5,13 +5,22 @@
 //! where, what should have stood there, and what does. So every reader goes through
 //! [`Source`], which knows all four, and nobody indexes into bytes.
 
+mod kind;
+mod lock;
+mod replace;
+mod unpack;
+
 use std::fmt::{self, Display};
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
 use thiserror::Error;
+
+pub(crate) use lock::Lock;
+pub(crate) use replace::replace;
+pub(crate) use unpack::{deflated, within_limit};
+pub use unpack::{limit_unpacked, unpacked_limit};
 
 /// Why a file could not be read or written.
 ///
@@ -76,11 +85,10 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Reads a file; one that is compressed by gzip, which its first bytes tell, is
-    /// unpacked.
+    /// Reads a file. Its first bytes tell whether gzip has packed it, and then it is unpacked.
     pub(crate) fn open(path: &Path) -> Result<Self, FileError> {
         let bytes = fs::read(path).map_err(|error| FileError::system(path, error))?;
-        let bytes = if bytes.starts_with(&[0x1f, 0x8b]) { unpacked(path, &bytes)? } else { bytes };
+        let bytes = if unpack::is_gzip(&bytes) { unpack::gzip(path, &bytes)? } else { bytes };
         Ok(Self { path: path.to_owned(), bytes, offset: 0 })
     }
 
@@ -166,39 +174,17 @@ impl Source {
     ) -> FileError {
         FileError::content(&self.path, offset, expected, found)
     }
-}
 
-fn unpacked(path: &Path, packed: &[u8]) -> Result<Vec<u8>, FileError> {
-    let mut bytes = Vec::new();
-    let mut decoder = GzDecoder::new(packed);
-    match decoder.read_to_end(&mut bytes) {
-        Ok(_) => Ok(bytes),
-        Err(error) => {
-            let found = match error.kind() {
-                io::ErrorKind::UnexpectedEof => "the end of the file".to_owned(),
-                _ => error.to_string(),
-            };
-            let expected = "more of what gzip has packed";
-            Err(FileError::content(path, bytes.len(), expected, found))
+    /// That the file is of another kind. Says of which, where its first bytes tell.
+    pub(crate) fn foreign(&self, expected: impl Display, found: impl Display) -> FileError {
+        match self.foreign_kind() {
+            Some(kind) => self.error_at(0, expected, format_args!("{found}: it is {kind}")),
+            None => self.error_at(0, expected, found),
         }
     }
-}
 
-/// Writes a file whole or not at all: to a temporary file beside it, which then takes
-/// its name. Whoever is killed on the way leaves the earlier file as it was.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    let partial = path.with_file_name(name);
-    let write = || {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
-        // Before the name changes, lest a crash of the machine leave an empty file.
-        file.sync_all()?;
-        fs::rename(&partial, path)
-    };
-    write().map_err(|error| FileError::system(path, error))
+    /// What the file is, if it is of a kind that no reader takes, or only the one of that kind.
+    pub(crate) fn foreign_kind(&self) -> Option<&'static str> {
+        kind::of(&self.bytes)
+    }
 }
