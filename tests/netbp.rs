@@ -208,7 +208,7 @@ fn norms_and_components_have_one_cost() {
     let points = Points::ten();
     let [norms, components] = [Residuals::Norms, Residuals::Components].map(|form| {
         let mut net = Net::start(&mut MatlabRng::new(5000));
-        solve_by(&LevenbergMarquardt::new().budget(0), &mut net, &points, form)
+        solve_by(&LevenbergMarquardt::lsqnonlin().budget(0), &mut net, &points, form)
     });
     assert_close(&[2.0 * norms.cost, 2.0 * components.cost], &[5.328816969901379; 2], 1e-14);
     // The gradient of the cost (6) is a tenth of it.

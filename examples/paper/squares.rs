@@ -17,7 +17,7 @@ pub enum Residuals {
 /// Minimises the sum of squares over all points by Levenberg-Marquardt with `lsqnonlin`'s
 /// defaults.
 pub fn solve(net: &mut Net, points: &Points, form: Residuals) -> Outcome {
-    solve_by(&LevenbergMarquardt::new(), net, points, form)
+    solve_by(&LevenbergMarquardt::lsqnonlin(), net, points, form)
 }
 
 /// As [`solve`], with settings of one's own.

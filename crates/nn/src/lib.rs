@@ -11,7 +11,8 @@
 //! - [`init`]: where training starts
 //! - [`loss`]: what training makes small
 //! - [`optim`]: how: [`Sgd`], [`Adam`] and its kin, rules of one's own, schedules; solvers for
-//!   whole costs, from steepest [`Descent`](optim::Descent) to [`optim::LevenbergMarquardt`]
+//!   whole costs, from steepest [`Descent`](optim::Descent) to [`optim::LevenbergMarquardt`], and fits by
+//!   [`least_squares`](optim::least_squares)
 //! - [`TrainStep`]: a whole step, compiled
 //! - [`data`]: files, batches, and what is done to them
 //! - [`weights`]: parameters as files; [`Summary`]: a model as a table

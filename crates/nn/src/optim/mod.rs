@@ -8,7 +8,8 @@
 //!
 //! A [`Solver`] takes a cost that is the same at every step, and runs until it is done:
 //! [`Descent`], [`Lbfgs`], [`NewtonCg`] and, for sums of squares, [`LevenbergMarquardt`] and
-//! [`GaussNewton`].
+//! [`GaussNewton`], with [`Robust`] losses; [`Covariance`] says how well the parameters are known then, and
+//! [`least_squares`] and [`curve_fit`] are fits of a few numbers in one call.
 //! All see a model's trainable parameters as one vector, and end in an [`Outcome`]. A function
 //! of a plain vector needs no more than a [`Param`](crate::Param), which is a model.
 
@@ -35,8 +36,9 @@ pub use rule::{Rule, Settings};
 pub use schedule::{Plateau, PlateauState, Schedule};
 pub use sgd::{Momentum, Sgd};
 pub use solver::{
-    Curvature, Descent, GaussNewton, Lbfgs, LevenbergMarquardt, LinearModel, Marquardt, NewtonCg,
-    Outcome, Secants, Solver, Steepest, StopReason,
+    Covariance, Curvature, Descent, Fit, GaussNewton, Lbfgs, LevenbergMarquardt, LinearModel,
+    Marquardt, NewtonCg, Outcome, Robust, Secants, Solver, Steepest, StopReason, curve_fit,
+    least_squares,
 };
 
 use wengert_core::{Gradients, Real};

@@ -3,9 +3,13 @@
 //! Starts, minima and solutions are those of Moré, Garbow & Hillstrom, "Testing unconstrained
 //! optimization software", ACM TOMS 7 (1981), by their numbers there.
 
+use std::cell::Cell;
+
 use wengert_core::{Tape, Tensor, Var, concat};
 use wengert_nn::loss::cross_entropy;
-use wengert_nn::optim::{GaussNewton, Lbfgs, LevenbergMarquardt, NewtonCg, Outcome, StopReason};
+use wengert_nn::optim::{
+    Descent, GaussNewton, Lbfgs, LevenbergMarquardt, NewtonCg, Outcome, StopReason,
+};
 use wengert_nn::random::MatlabRng;
 use wengert_nn::{Layer, Linear, Module, Param};
 
@@ -120,9 +124,10 @@ fn newton_by_gauss_newton_products_solves() {
 #[test]
 fn levenberg_marquardt_solves() {
     // Powell's solution is 0, so that no step is short beside it.
-    let solver = LevenbergMarquardt::new().cost_tolerance(1e-14).step_tolerance(1e-14);
-    let solver = solver.gradient_tolerance(1e-12);
-    solve(|net, (f, ..)| solver.run(net, f), 150);
+    for solver in [LevenbergMarquardt::new(), LevenbergMarquardt::lsqnonlin()] {
+        let solver = solver.cost_tolerance(1e-14).step_tolerance(1e-14).gradient_tolerance(1e-12);
+        solve(|net, (f, ..)| solver.run(net, f), 150);
+    }
 }
 
 #[test]
@@ -198,30 +203,36 @@ fn gauss_newton_solves_linear_problems_in_one_step() {
         assert!(outcome.gradient_norm < 1e-10, "{outcome:?}");
     }
     let mut net = Param::new([0.0_f64; 3]);
-    GaussNewton::new().budget(1).run(&mut net, |net, tape| {
-        tape.constant([[1.0, 2.0, 0.0], [0.0, 1.0, 1.0]]).matmul(net.on(tape))
-            - tape.constant([5.0, 3.0])
-    });
-    let expected: [f64; 3] = [4.0 / 6.0, 13.0 / 6.0, 5.0 / 6.0];
-    for (p, expected) in net.elements().iter().zip(expected) {
-        assert!((p - expected).abs() < 1e-13, "{p}, and {expected} is expected");
-    }
+    GaussNewton::new().budget(1).run(&mut net, underdetermined);
+    assert_near(net.elements(), &[2.4, 1.3, 1.7], 1e-13);
 }
 
-/// With fewer residuals than parameters, the steps from 0 of a linear problem lead to the
-/// solution of least norm, A' (A A')^-1 b.
+/// Two linear residuals `A p - b` of three parameters.
+///
+/// From 0, steps lead to the solution of least norm, A' (A A')^-1 b: A A' = [[5, 2], [2, 2]], and its inverse times b is
+/// (4, 5) / 6. With parameters in units of the columns' norms, (1, root 5, 1), it is D^-2 A' (A D^-2 A')^-1 b:
+/// A D^-2 A' = [[9, 2], [2, 6]] / 5, its inverse times b is (2.4, 1.7), and so p is (2.4, 6.5 / 5, 1.7).
+fn underdetermined<'t>(net: &Param<f64>, tape: &'t Tape<f64>) -> V<'t> {
+    tape.constant([[1.0, 2.0, 0.0], [0.0, 1.0, 1.0]]).matmul(net.on(tape))
+        - tape.constant([5.0, 3.0])
+}
+
+fn assert_near(found: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), expected.len());
+    let is_near = |(x, y): (&f64, &f64)| (x - y).abs() <= tolerance;
+    assert!(found.iter().zip(expected).all(is_near), "{found:?}, and {expected:?} is expected");
+}
+
 #[test]
 fn levenberg_marquardt_solves_underdetermined_problems() {
-    let mut net = Param::new([0.0_f64; 3]);
-    let outcome = LevenbergMarquardt::new().gradient_tolerance(1e-12).run(&mut net, |net, tape| {
-        tape.constant([[1.0, 2.0, 0.0], [0.0, 1.0, 1.0]]).matmul(net.on(tape))
-            - tape.constant([5.0, 3.0])
-    });
-    assert_eq!(outcome.reason, StopReason::GradientTolerance);
-    // A A' = [[5, 2], [2, 2]], and its inverse times b is (4, 5) / 6.
-    let expected: [f64; 3] = [4.0 / 6.0, 13.0 / 6.0, 5.0 / 6.0];
-    for (p, expected) in net.elements().iter().zip(expected) {
-        assert!((p - expected).abs() < 1e-11, "{p}, and {expected} is expected");
+    let ends = [[2.4, 1.3, 1.7], [4.0 / 6.0, 13.0 / 6.0, 5.0 / 6.0]];
+    for (solver, end) in
+        [LevenbergMarquardt::new(), LevenbergMarquardt::lsqnonlin()].iter().zip(ends)
+    {
+        let mut net = Param::new([0.0_f64; 3]);
+        let outcome = solver.clone().gradient_tolerance(1e-12).run(&mut net, underdetermined);
+        assert_eq!(outcome.reason, StopReason::GradientTolerance);
+        assert_near(net.elements(), &end, 1e-11);
     }
 }
 
@@ -240,10 +251,56 @@ fn levenberg_marquardt_is_its_recurrence() {
         damping /= 3.0;
     }
     let mut net = Param::new(1.0);
-    let solver = LevenbergMarquardt::new().damping(0.5).factor(3.0).budget(4);
+    let solver = LevenbergMarquardt::lsqnonlin().damping(0.5, 3.0).budget(4);
     let outcome = solver.cost_tolerance(0.0).run(&mut net, |net, tape| net.on(tape).square() - 2.0);
     assert_eq!((outcome.reason, outcome.steps), (StopReason::Budget, 4));
     assert!((net.value().item() - w).abs() < 1e-13);
+}
+
+/// A tolerance of 0 asks for nothing. Of a cost of 1e16, no step changes a digit.
+#[test]
+fn two_equal_costs_are_no_end_if_no_tolerance_is_asked_for() {
+    let run = |descent: Descent| {
+        let mut net = Param::new(1.0);
+        descent.budget(5).run(&mut net, |net, tape| net.on(tape) + 1e16)
+    };
+    let outcome = run(Descent::new(0.1));
+    assert_eq!((outcome.reason, outcome.steps), (StopReason::Budget, 5));
+    let outcome = run(Descent::new(0.1).cost_tolerance(1e-20));
+    assert_eq!((outcome.reason, outcome.steps), (StopReason::CostTolerance, 1));
+}
+
+/// A step is short if it is for every parameter: here the first one stands still, and is large, while the other is halved at
+/// every step.
+#[test]
+fn no_parameter_hides_another() {
+    let mut net = Param::new([1e6, 1.0]);
+    let descent = Descent::new(0.5).budget(20).step_tolerance(0.4);
+    let outcome = descent.run(&mut net, |net, tape| {
+        let [_, y] = parts(net, tape);
+        0.5 * y.square().sum()
+    });
+    assert_eq!((outcome.reason, outcome.steps), (StopReason::Budget, 20));
+    assert_eq!(net.elements(), [1e6, 0.5_f64.powi(20)]);
+}
+
+/// Newton's method goes the same way, bit by bit, whatever the unit of the cost is; and takes as many products.
+#[test]
+fn newton_does_not_know_the_unit_of_the_cost() {
+    let run = |unit: f64| {
+        let recordings = Cell::new(0);
+        let mut net = Param::new([3.0, -1.0, 0.0, 1.0]);
+        let solver = NewtonCg::new().gradient_tolerance(1e-10 * unit);
+        let outcome = solver.run(&mut net, |net, tape| {
+            recordings.set(recordings.get() + 1);
+            unit * powell(net, tape).square().sum()
+        });
+        assert_eq!(outcome.reason, StopReason::GradientTolerance);
+        (net.elements().to_vec(), outcome.evaluations, recordings.get())
+    };
+    let plain = run(1.0);
+    assert_eq!(plain, run(2.0_f64.powi(-30)));
+    assert_eq!(plain, run(2.0_f64.powi(30)));
 }
 
 #[test]
@@ -259,7 +316,7 @@ fn solvers_say_why_they_stop() {
     assert_eq!((outcome.reason, outcome.evaluations), (StopReason::Evaluations, 5));
     // Steps so short that nothing else ends them: 200 evaluations for each of two parameters,
     // or as many as one wants.
-    let slow = solver().damping(1e9).factor(1.0001).budget(1000);
+    let slow = LevenbergMarquardt::lsqnonlin().damping(1e9, 1.0001).budget(1000);
     let slow = slow.cost_tolerance(0.0).step_tolerance(0.0);
     assert_eq!(run(slow.clone()).evaluations, 400);
     assert_eq!(run(slow.evaluations(500)).evaluations, 500);
@@ -330,7 +387,9 @@ fn solvers_agree_on_a_model() {
                 },
             ),
         };
-        assert_eq!(outcome.reason, StopReason::GradientTolerance, "{outcome:?}");
+        let is_done =
+            matches!(outcome.reason, StopReason::GradientTolerance | StopReason::CostTolerance);
+        assert!(is_done && outcome.gradient_norm < 1e-8, "{outcome:?}");
         assert_eq!(*layer.bias.as_ref().unwrap().value(), bias);
         assert_eq!(layer.parameter_count(), 12);
         costs.push(outcome.cost);

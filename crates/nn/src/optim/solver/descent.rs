@@ -2,8 +2,9 @@
 
 use wengert_core::{Real, Tape, Var};
 
+use super::bounds::Bounds;
 use super::evaluator::Evaluator;
-use super::{Outcome, Solver, plus};
+use super::{Advance, Outcome, Solver, dot, plus};
 use crate::Module;
 
 /// Steepest descent: `p <- p - rate * grad Cost(p)`, the paper's (12), until a
@@ -45,9 +46,10 @@ impl Descent {
     ) -> Outcome {
         let mut evaluator = Evaluator::new(net);
         let start = evaluator.point(&evaluator.position(), &cost);
-        self.drive(evaluator, start, |evaluator, point| {
+        self.drive(evaluator, &Bounds::default(), start, |evaluator, point| {
             let next = plus(&point.at, -self.method.rate, &point.gradient);
-            Ok(evaluator.point(&next, &cost))
+            let promise = self.method.rate * dot(&point.gradient, &point.gradient);
+            Ok(Advance { to: evaluator.point(&next, &cost), promise })
         })
     }
 }

@@ -2,8 +2,9 @@
 
 use wengert_core::{Real, Tape, Var};
 
-use super::residuals::{begin, half_square_at, linearise};
-use super::{Outcome, Solver, StopReason, dot, norm, plus};
+use super::bounds::Bounds;
+use super::residuals::Squares;
+use super::{Advance, EVALUATIONS, Outcome, Robust, Solver, StopReason, dot, is_lost, noise, plus};
 use crate::Module;
 
 /// Gauss-Newton with a line search: makes half the sum of squares of residuals small (N&W, section
@@ -13,11 +14,10 @@ use crate::Module;
 /// min |J d + r|^2
 /// ```
 ///
-/// (the shortest, if there are several), all of the way if the sum of squares falls enough, else
-/// half, a quarter and so on: Armijo's rule. Where the residuals are small or nearly linear, it
-/// converges like Newton's method and without second derivatives, and unlike
-/// [`LevenbergMarquardt`](super::LevenbergMarquardt) it does not depend on the scales of parameters.
-/// That one is the safer choice where `J` nearly loses its rank: here, steps become long then and
+/// (the shortest, if there are several, of parameters in units of the columns of `J`), all of the way if the
+/// sum of squares falls enough, else half, a quarter and so on: Armijo's rule. Where the residuals are small or nearly linear, it
+/// converges like Newton's method and without second derivatives.
+/// [`LevenbergMarquardt`](super::LevenbergMarquardt) is the safer choice where `J` nearly loses its rank: here, steps become long then and
 /// have to be cut short, and the end may be far from a minimum, as the outcome's gradient tells.
 ///
 /// Both want the Jacobian as a matrix. For models of many parameters, and for other convex losses,
@@ -47,7 +47,9 @@ pub type GaussNewton = Solver<LinearModel>;
 
 /// The method of [`GaussNewton`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct LinearModel(());
+pub struct LinearModel {
+    robust: Robust,
+}
 
 /// The share of the decrease promised by the slope from which a step is taken.
 const ACCEPTED: f64 = 1e-4;
@@ -61,8 +63,20 @@ impl Default for GaussNewton {
 impl GaussNewton {
     /// With the defaults above.
     pub fn new() -> Self {
-        let solver = Self::with_method(LinearModel(()));
-        solver.budget(400).cost_tolerance(1e-6).step_tolerance(1e-6)
+        let solver = Self::with_method(LinearModel { robust: Robust::default() });
+        solver.cost_tolerance(1e-14).step_tolerance(1e-8)
+    }
+
+    /// With a loss that outliers among the residuals count less in.
+    ///
+    /// # Panics
+    /// If its scale is not positive.
+    #[must_use]
+    #[track_caller]
+    pub fn robust(mut self, robust: Robust) -> Self {
+        robust.check();
+        self.method.robust = robust;
+        self
     }
 
     /// Minimises from the model's present parameters. `residuals` records the residuals, of
@@ -70,29 +84,41 @@ impl GaussNewton {
     ///
     /// # Panics
     /// If there is no trainable parameter, or there are no residuals.
+    #[track_caller]
     pub fn run<T: Real, M: Module<T>>(
         &self,
         net: &mut M,
         residuals: impl for<'t> Fn(&M, &'t Tape<T>) -> Var<'t, T>,
     ) -> Outcome {
-        let (evaluator, start, mut linear) = begin(net, &residuals);
-        self.drive(evaluator, start, |evaluator, point| {
-            let mut step = linear.least_norm_step();
+        let squares = Squares { residuals: &residuals, robust: self.method.robust };
+        let (evaluator, start, mut linear) = squares.begin(net);
+        let limit = self.evaluations.unwrap_or(EVALUATIONS * start.at.len());
+        let solver = self.clone().evaluations(limit);
+        solver.drive(evaluator, &Bounds::default(), start, |evaluator, point| {
+            // In these units, rounding alone decides which singular values are 0.
+            let mut scale = linear.column_norms();
+            scale.iter_mut().filter(|scale| **scale == 0.0).for_each(|scale| *scale = 1.0);
+            let (mut step, _) = linear.factored(&scale, &vec![true; scale.len()]).step(0.0);
             loop {
                 let trial = plus(&point.at, 1.0, &step);
-                let value = half_square_at(evaluator, &trial, &residuals);
-                if value <= point.cost + ACCEPTED * dot(&point.gradient, &step) {
-                    let next;
-                    (next, linear) = linearise(evaluator, &trial, &residuals);
-                    return Ok(next);
+                let promise = linear.promise(&point.gradient, &step);
+                let cost = squares.cost_at(evaluator, &trial);
+                let most = point.cost + ACCEPTED * dot(&point.gradient, &step);
+                if cost <= most + noise::<T>(point.cost) {
+                    let to;
+                    (to, linear) = squares.linearise(evaluator, &trial);
+                    return Ok(Advance { to, promise });
                 }
-                if self.is_short(&step, &point.at) {
+                if solver.is_settled::<T>((cost - point.cost).abs().max(promise), point.cost) {
+                    return Err(StopReason::CostTolerance);
+                }
+                if solver.is_short(&step, &point.at) {
                     return Err(StopReason::StepTolerance);
                 }
-                if norm(&step) <= f64::EPSILON * norm(&point.at) || norm(&step) == 0.0 {
+                if is_lost::<T>(&step, &point.at) {
                     return Err(StopReason::NoProgress);
                 }
-                if self.has_spent(evaluator.count()) {
+                if solver.has_spent(evaluator.count()) {
                     return Err(StopReason::Evaluations);
                 }
                 step.iter_mut().for_each(|d| *d /= 2.0);

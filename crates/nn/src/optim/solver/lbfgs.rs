@@ -1,13 +1,16 @@
 //! L-BFGS with a line search for the strong Wolfe conditions.
 //!
-//! (N&W: Nocedal & Wright, *Numerical Optimization*, second edition, 2006.)
+//! (N&W: Nocedal & Wright, *Numerical Optimization*, second edition, 2006. G&L: Gilbert & Lemaréchal, "Some numerical
+//! experiments with variable-storage quasi-Newton algorithms", Mathematical Programming 45, 1989.)
 
 use std::collections::VecDeque;
 
-use wengert_core::{Real, Tape, Var};
+use wengert_core::{Real, Tape, Tensor, Var};
 
+use super::bounds::Bounds;
 use super::evaluator::{Evaluator, Point};
-use super::{Outcome, Solver, StopReason, add, difference, dot, norm, plus};
+use super::search::{self, Line};
+use super::{Advance, Outcome, Solver, StopReason, add, difference, dot, norm};
 use crate::Module;
 
 /// L-BFGS: a quasi-Newton method that knows the curvature from its last steps (N&W,
@@ -17,7 +20,11 @@ use crate::Module;
 /// f(x + a d) <= f(x) + c1 a g'd      |g(x + a d)'d| <= c2 |g'd|      c1 = 1e-4, c2 = 0.9
 /// ```
 ///
-/// so that each pair of a step and a change of the gradient has positive curvature.
+/// so that each pair of a step and a change of the gradient has positive curvature. Where the recursion begins
+/// stands a diagonal that learns from every pair (G&L, section 4), so that parameters in very different units are no obstacle.
+///
+/// It ends when a step neither changes the cost by more than 1e-14 of it nor was to, where the gradient's norm is at most
+/// 1e-10, or after 1000 steps (all may be set).
 ///
 /// ```
 /// use wengert_nn::Param;
@@ -40,13 +47,8 @@ pub type Lbfgs = Solver<Secants>;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Secants {
     pairs: usize,
+    bounds: Bounds,
 }
-
-/// The constants of the Wolfe conditions.
-const DECREASE: f64 = 1e-4;
-const FLATTENING: f64 = 0.9;
-/// Trials of a line search; usual are one or two.
-const TRIALS: usize = 40;
 
 impl Default for Lbfgs {
     fn default() -> Self {
@@ -55,9 +57,10 @@ impl Default for Lbfgs {
 }
 
 impl Lbfgs {
-    /// With ten pairs, and a gradient tolerance of 1e-8.
+    /// With twelve pairs, and the tolerances above.
     pub fn new() -> Self {
-        Self::with_method(Secants { pairs: 10 }).gradient_tolerance(1e-8)
+        let solver = Self::with_method(Secants { pairs: 12, bounds: Bounds::default() });
+        solver.cost_tolerance(1e-14).gradient_tolerance(1e-10)
     }
 
     /// With another number of pairs that are remembered.
@@ -67,149 +70,170 @@ impl Lbfgs {
         self
     }
 
+    /// With bounds that no parameter leaves: a number for all, or one for each element of the trainable
+    /// parameters, in the order of [`Module::parameters`]. Ends may be infinite. The method begins and stays within
+    /// the bounds; the cost is never evaluated elsewhere.
+    ///
+    /// ```
+    /// use wengert_nn::Param;
+    /// use wengert_nn::optim::Lbfgs;
+    ///
+    /// let mut net = Param::new([2.0, 1.0]);
+    /// Lbfgs::new().bounds(0.0, [5.0, 1.5]).run(&mut net, |net, tape| {
+    ///     (net.on(tape) - tape.constant([-1.0, 3.0])).square().sum()
+    /// });
+    /// assert_eq!(net.elements(), [0.0, 1.5]);
+    /// ```
+    ///
+    /// # Panics
+    /// If a lower bound is above the upper one, or one is no number. A run panics if there are bounds of another number than
+    /// parameters, or if it would begin outside of them.
+    #[must_use]
+    #[track_caller]
+    pub fn bounds(mut self, lower: impl Into<Tensor<f64>>, upper: impl Into<Tensor<f64>>) -> Self {
+        self.method.bounds = Bounds::new(lower.into(), upper.into());
+        self
+    }
+
     /// Minimises from the model's present parameters. `cost` records the whole cost
     /// on the tape it is given.
     ///
     /// # Panics
-    /// If the cost has more than one element or depends on no trainable parameter.
+    /// If the cost has more than one element or depends on no trainable parameter, or the start is out of bounds.
+    #[track_caller]
     pub fn run<T: Real, M: Module<T>>(
         &self,
         net: &mut M,
         cost: impl for<'t> Fn(&M, &'t Tape<T>) -> Var<'t, T>,
     ) -> Outcome {
         let mut evaluator = Evaluator::new(net);
-        let start = evaluator.point(&evaluator.position(), &cost);
-        let mut pairs: VecDeque<Pair> = VecDeque::new();
-        self.drive(evaluator, start, |evaluator, point| {
+        let start = evaluator.position();
+        let bounds = self.method.bounds.around::<T>(&start);
+        let start = evaluator.point(&start, &cost);
+        let mut memory = Memory::new(self.method.pairs);
+        self.drive(evaluator, &bounds, start, |evaluator, point| {
             loop {
-                let direction = direction(&pairs, &point.gradient);
+                let direction = memory.direction(point, &bounds);
                 // Without curvature, the first trial is a step of length 1 at most.
-                let first = match pairs.is_empty() {
-                    true => (1.0 / norm(&point.gradient)).min(1.0),
+                let first = match memory.pairs.is_empty() {
+                    true => (1.0 / norm(&direction)).min(1.0),
                     false => 1.0,
                 };
-                let mut along = |at: &[f64]| evaluator.point(at, &cost);
-                if let Some(next) = search(point, &direction, first, &mut along) {
-                    pairs.extend(Pair::new(point, &next));
-                    if pairs.len() > self.method.pairs {
-                        pairs.pop_front();
-                    }
-                    return Ok(next);
+                let promise = -0.5 * first * dot(&point.gradient, &direction);
+                let line = Line { start: point, direction: &direction, bounds: &bounds };
+                let mut evaluate = |at: &[f64]| evaluator.point(at, &cost);
+                if let Some(to) = search::strong_wolfe::<T>(&line, first, &mut evaluate) {
+                    memory.learn(point, &to);
+                    return Ok(Advance { to, promise });
                 }
-                // What was remembered may mislead: begin anew, once.
-                if pairs.is_empty() {
+                // What was remembered may mislead: begin again, once.
+                if memory.pairs.is_empty() {
                     return Err(StopReason::NoProgress);
                 }
-                pairs.clear();
+                memory.forget();
             }
         })
     }
+}
+
+/// The curvature as far as the last steps have shown it.
+struct Memory {
+    pairs: VecDeque<Pair>,
+    most: usize,
+    /// The diagonal of the inverse Hessian. Empty: the identity.
+    diagonal: Vec<f64>,
 }
 
 /// A step and the change of the gradient along it.
 struct Pair {
     step: Vec<f64>,
     change: Vec<f64>,
+    /// Their product, the curvature.
     product: f64,
 }
 
-impl Pair {
-    fn new(from: &Point, to: &Point) -> Option<Self> {
-        let (step, change) =
-            (difference(&to.at, &from.at), difference(&to.gradient, &from.gradient));
+impl Memory {
+    fn new(most: usize) -> Self {
+        Self { pairs: VecDeque::new(), most, diagonal: Vec::new() }
+    }
+
+    fn forget(&mut self) {
+        self.pairs.clear();
+        self.diagonal.clear();
+    }
+
+    /// Takes in a step, unless the gradient has fallen along it.
+    fn learn(&mut self, from: &Point, to: &Point) {
+        let step = difference(&to.at, &from.at);
+        let change = difference(&to.gradient, &from.gradient);
         let product = dot(&step, &change);
-        (product > 0.0).then_some(Self { step, change, product })
-    }
-}
-
-/// `-H g` by the two loops of N&W, algorithm 7.4, with (7.20) as the initial matrix.
-fn direction(pairs: &VecDeque<Pair>, gradient: &[f64]) -> Vec<f64> {
-    let mut q: Vec<f64> = gradient.iter().map(|g| -g).collect();
-    let mut shares = Vec::with_capacity(pairs.len());
-    for pair in pairs.iter().rev() {
-        let share = dot(&pair.step, &q) / pair.product;
-        add(&mut q, -share, &pair.change);
-        shares.push(share);
-    }
-    if let Some(last) = pairs.back() {
-        let scale = last.product / dot(&last.change, &last.change);
-        q.iter_mut().for_each(|q| *q *= scale);
-    }
-    for (pair, share) in pairs.iter().zip(shares.iter().rev()) {
-        let back = dot(&pair.change, &q) / pair.product;
-        add(&mut q, share - back, &pair.step);
-    }
-    q
-}
-
-/// A trial of the line search: its step length, the slope along the line, and the point.
-struct Trial {
-    length: f64,
-    slope: f64,
-    point: Point,
-}
-
-/// A point along the direction that meets the strong Wolfe conditions: bracketing (N&W,
-/// algorithm 3.5), then narrowing the bracket (algorithm 3.6).
-fn search(
-    start: &Point,
-    direction: &[f64],
-    first: f64,
-    evaluate: &mut impl FnMut(&[f64]) -> Point,
-) -> Option<Point> {
-    let slope = dot(&start.gradient, direction);
-    if slope >= 0.0 || !slope.is_finite() {
-        return None;
-    }
-    let mut trial_at = |length: f64| {
-        let point = evaluate(&plus(&start.at, length, direction));
-        Trial { length, slope: dot(&point.gradient, direction), point }
-    };
-    // Where costs agree to rounding, the slope alone decides.
-    let noise = 4.0 * f64::EPSILON * start.cost.abs();
-    let is_low = |trial: &Trial, low: &Trial| {
-        let bound = start.cost + DECREASE * trial.length * slope + noise;
-        // A cost that is no number is not low.
-        trial.point.cost <= bound && trial.point.cost <= low.point.cost + noise
-    };
-    let is_flat = |trial: &Trial| trial.slope.abs() <= -FLATTENING * slope;
-
-    let mut low = Trial { length: 0.0, slope, point: start.clone() };
-    let mut length = first;
-    let mut high = None;
-    for _ in 0..TRIALS {
-        let trial = trial_at(length);
-        let beyond = !is_low(&trial, &low);
-        if !beyond && is_flat(&trial) {
-            return Some(trial.point);
+        if !(product > 0.0 && product.is_finite()) {
+            return;
         }
-        match (&mut high, beyond) {
-            (_, true) => high = Some(trial),
-            (None, false) if trial.slope < 0.0 => low = trial,
-            (None, false) => high = Some(std::mem::replace(&mut low, trial)),
-            (Some(far), false) => {
-                if trial.slope * (far.length - low.length) >= 0.0 {
-                    *far = low;
-                }
-                low = trial;
+        let pair = Pair { step, change, product };
+        self.diagonal.resize(pair.step.len(), 1.0);
+        pair.teach(&mut self.diagonal);
+        self.pairs.push_back(pair);
+        if self.pairs.len() > self.most {
+            self.pairs.pop_front();
+        }
+    }
+
+    /// `-H g` of the parameters that are free, by the two loops of N&W, algorithm 7.4: their part of the pairs is what is known
+    /// of them.
+    fn direction(&self, point: &Point, bounds: &Bounds) -> Vec<f64> {
+        let mut q: Vec<f64> = bounds.inward(point).iter().map(|g| -g).collect();
+        let held = bounds.held(point);
+        let parts: Vec<Pair> = match held.is_empty() {
+            true => Vec::new(),
+            false => self.pairs.iter().filter_map(|pair| pair.without(&held)).collect(),
+        };
+        let pairs: Vec<&Pair> = match held.is_empty() {
+            true => self.pairs.iter().collect(),
+            false => parts.iter().collect(),
+        };
+        let mut shares = Vec::with_capacity(pairs.len());
+        for pair in pairs.iter().rev() {
+            let share = dot(&pair.step, &q) / pair.product;
+            add(&mut q, -share, &pair.change);
+            shares.push(share);
+        }
+        q.iter_mut().zip(&self.diagonal).for_each(|(q, d)| *q *= d);
+        for (pair, share) in pairs.iter().zip(shares.iter().rev()) {
+            let back = dot(&pair.change, &q) / pair.product;
+            add(&mut q, share - back, &pair.step);
+        }
+        q
+    }
+}
+
+impl Pair {
+    /// Brings a diagonal to the pair's curvature, then to the diagonal of what the BFGS formula makes of it (G&L, (4.9)).
+    fn teach(&self, diagonal: &mut [f64]) {
+        let weighted = |a: &[f64], weight: &dyn Fn(usize) -> f64| {
+            a.iter().enumerate().map(|(i, a)| weight(i) * a * a).sum::<f64>()
+        };
+        let scale = self.product / weighted(&self.change, &|i| diagonal[i]);
+        diagonal.iter_mut().for_each(|d| *d *= scale);
+        let size = weighted(&self.step, &|i| 1.0 / diagonal[i]);
+        for ((d, s), y) in diagonal.iter_mut().zip(&self.step).zip(&self.change) {
+            let curvature = 1.0 / *d;
+            let next = curvature + y * y / self.product - (curvature * s).powi(2) / size;
+            // Positive, were it not for rounding.
+            if next > 0.0 && next.is_finite() {
+                *d = 1.0 / next;
             }
         }
-        length = match &high {
-            Some(high) => between(&low, high),
-            None => 2.0 * low.length,
-        };
     }
-    // A decrease without flatness is still a step.
-    (low.point.cost < start.cost).then_some(low.point)
-}
 
-/// The minimiser of the cubic through two trials (N&W, (3.59)), kept away from both ends.
-fn between(low: &Trial, high: &Trial) -> f64 {
-    let width = high.length - low.length;
-    let d1 = low.slope + high.slope - 3.0 * (high.point.cost - low.point.cost) / width;
-    let root = (d1 * d1 - low.slope * high.slope).sqrt().copysign(width);
-    let share = 1.0 - (high.slope + root - d1) / (high.slope - low.slope + 2.0 * root);
-    // No minimum, or a cost that is not finite: the middle.
-    let share = if share.is_finite() { share.clamp(0.1, 0.9) } else { 0.5 };
-    low.length + share * width
+    /// The pair of the other parameters, if its curvature is positive.
+    fn without(&self, held: &[usize]) -> Option<Self> {
+        let (mut step, mut change) = (self.step.clone(), self.change.clone());
+        for &i in held {
+            (step[i], change[i]) = (0.0, 0.0);
+        }
+        let product = dot(&step, &change);
+        // A curvature that is next to nothing beside the whole is what the others have left over.
+        (product > f64::EPSILON * self.product).then_some(Self { step, change, product })
+    }
 }

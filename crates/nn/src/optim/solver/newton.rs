@@ -4,8 +4,9 @@
 
 use wengert_core::{Real, Tape, Var};
 
+use super::bounds::Bounds;
 use super::evaluator::{Evaluator, arranged, flattened};
-use super::{Outcome, Solver, StopReason, add, dot, norm, plus};
+use super::{Advance, Outcome, Solver, StopReason, add, dot, is_lost, noise, norm, plus};
 use crate::Module;
 
 /// Newton's method without a matrix: conjugate gradients on `B d = -g`, for which products
@@ -52,10 +53,11 @@ impl Default for NewtonCg {
 }
 
 impl NewtonCg {
-    /// With a first region of radius 1, at most 250 products a step, and a gradient tolerance
-    /// of 1e-8.
+    /// With a first region of radius 1, at most 250 products a step, a gradient tolerance
+    /// of 1e-8, and a cost tolerance of 1e-14.
     pub fn new() -> Self {
-        Self::with_method(Curvature { radius: 1.0, products: 250 }).gradient_tolerance(1e-8)
+        let solver = Self::with_method(Curvature { radius: 1.0, products: 250 });
+        solver.gradient_tolerance(1e-8).cost_tolerance(1e-14)
     }
 
     /// With another radius of the first region.
@@ -132,16 +134,15 @@ impl NewtonCg {
         let mut evaluator = Evaluator::new(net);
         let start = evaluator.point(&evaluator.position(), cost);
         let mut radius = self.method.radius;
-        self.drive(evaluator, start, |evaluator, point| {
+        let first = norm(&start.gradient);
+        self.drive(evaluator, &Bounds::default(), start, |evaluator, point| {
             loop {
                 let step = {
                     let mut product = |v: &[f64]| product(evaluator, &point.at, v);
-                    steihaug(&point.gradient, radius, self.method.products, &mut product)
+                    steihaug(&point.gradient, first, radius, self.method.products, &mut product)
                 };
                 let next = evaluator.point(&plus(&point.at, 1.0, &step.step), cost);
-                // Where costs agree to rounding, both differences count as equal
-                // (Conn, Gould & Toint, *Trust-Region Methods*, section 17.4.2).
-                let noise = 10.0 * f64::EPSILON * point.cost.abs();
+                let noise = noise::<T>(point.cost);
                 let ratio = (point.cost - next.cost + noise) / (step.decrease + noise);
                 let length = norm(&step.step);
                 if ratio.is_nan() || ratio < 0.25 {
@@ -150,12 +151,12 @@ impl NewtonCg {
                     radius *= 2.0;
                 }
                 if ratio > ACCEPTED && next.gradient.iter().all(|g| g.is_finite()) {
-                    return Ok(next);
+                    return Ok(Advance { to: next, promise: step.decrease });
                 }
                 if self.is_short(&step.step, &point.at) {
                     return Err(StopReason::StepTolerance);
                 }
-                if length <= f64::EPSILON * norm(&point.at) || length == 0.0 {
+                if is_lost::<T>(&step.step, &point.at) {
                     return Err(StopReason::NoProgress);
                 }
                 if self.has_spent(evaluator.count()) {
@@ -181,15 +182,18 @@ struct Step {
     is_at_border: bool,
 }
 
-/// Steihaug's conjugate gradients for `min g'd + d'B d / 2` with `|d| <= radius`.
+/// Steihaug's conjugate gradients for `min g'd + d'B d / 2` with `|d| <= radius`. They end when what is left
+/// of the gradient is a share of it that falls with its root: in units of the first one, so that no unit of the cost
+/// decides.
 fn steihaug(
     gradient: &[f64],
+    first: f64,
     radius: f64,
     products: usize,
     product: &mut impl FnMut(&[f64]) -> Vec<f64>,
 ) -> Step {
     let size = norm(gradient);
-    let enough = size * size.sqrt().min(0.5);
+    let enough = size * (size / first).sqrt().min(0.5);
     let mut step = vec![0.0; gradient.len()];
     let mut residual = gradient.to_vec();
     let mut direction: Vec<f64> = gradient.iter().map(|g| -g).collect();
