@@ -32,7 +32,7 @@ use figures::pictures::{Plane, planes};
 #[derive(Parser)]
 struct Options {
     /// The factor of the penalty (33)
-    #[arg(long, default_value_t = 0.1)]
+    #[arg(long, default_value_t = 0.1, value_parser = factor)]
     lambda: f64,
     /// The data
     #[arg(long, default_value = "examples/data/iris.csv")]
@@ -42,9 +42,15 @@ struct Options {
     out: PathBuf,
 }
 
+/// A number that is not negative.
+fn factor(text: &str) -> Result<f64, String> {
+    let factor = text.parse().ok().filter(|x: &f64| *x >= 0.0 && x.is_finite());
+    factor.ok_or_else(|| "a finite number from 0 is expected".to_owned())
+}
+
 const SPECIES: [&str; 3] = ["setosa", "versicolor", "virginica"];
 /// Nodes of the picture's grid on each side.
-const NODES: usize = 201;
+const NODES: usize = 801;
 
 /// Measurements, and the species of each flower.
 type Flowers = (Tensor<f64>, Vec<usize>);
@@ -115,7 +121,8 @@ fn draw(out: &Path, table: &Table, labels: Vec<usize>, lambda: f64) -> Result<()
     for (&point, &label) in x.to_vec().as_chunks().0.iter().zip(&labels) {
         groups[label].push(point);
     }
-    let mut plane = Plane::new("Width over length of petals, in cm", groups);
+    let mut plane = Plane::new("Petals, and whose they are taken for", groups);
+    plane.labels = ["length, cm", "width, cm"];
     // Beside the flowers.
     let places = [[1.5, 0.8], [3.0, 1.55], [4.2, 2.4]];
     plane.names = SPECIES.map(str::to_owned).into_iter().zip(places).collect();

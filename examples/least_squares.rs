@@ -33,6 +33,15 @@ use paper::{Net, Points, decide, misclassified};
 /// Intervals of the grid on each side of the unit square, as in the paper.
 const INTERVALS: usize = 500;
 
+/// The words of both tables.
+const LEGEND: &str = "\
+The sum |r|^2 of the squares of residuals is made small. For each point, they are
+  norms        the distance |y - F(x)| between the network's answer and the wanted one, or
+  components   both components of y - F(x), which have the same sum of squares.
+evaluations: how often the residuals were computed, beside the Jacobian at each step
+wrong:       points that the trained network takes for the other class
+reason:      what ended the run, a small step, a small change of the sum, or a limit";
+
 /// Trains the paper's network by Levenberg-Marquardt and draws its Figures 4 and 5.
 #[derive(Parser)]
 struct Options {
@@ -49,7 +58,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cases = [("fig4", Points::ten()), ("fig5", Points::eleven())];
     let forms = [("norms", Residuals::Norms), ("components", Residuals::Components)];
 
-    println!("From the paper's start, rng(5000)");
+    println!("{LEGEND}");
+    println!("\nFrom the paper's start, rng(5000)");
     println!("points  residuals       |r|^2   steps  evaluations  wrong  seconds  reason");
     for (name, points) in &cases {
         for (kind, form) in forms {
@@ -74,7 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     println!(
-        "\nFrom {starts} starts, rng(1), rng(2), ...: a failure leaves a point on the wrong side"
+        "\nFrom {starts} starts, rng(1), rng(2), ...: failures are runs that leave a point wrong"
     );
     println!("points  residuals   failures  median steps  median |r|^2  seconds");
     for (_, points) in &cases {

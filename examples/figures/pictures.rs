@@ -108,8 +108,12 @@ pub struct Plane<'a> {
     /// The ends of both axes.
     pub bounds: [[f64; 2]; 2],
     pub groups: Vec<Vec<[f64; 2]>>,
+    /// What stands below the plane and beside it; may be empty.
+    pub labels: [&'a str; 2],
     /// Words, and where they stand.
     pub names: Vec<(String, [f64; 2])>,
+    /// A name for each group, at the right of all planes; may be empty.
+    pub legend: Vec<String>,
     /// The group of each node of a square grid, row by row from the bottom; may be empty.
     pub regions: Vec<usize>,
 }
@@ -123,7 +127,8 @@ impl<'a> Plane<'a> {
             let room = 0.05 * (high - low);
             [low - room, high + room]
         });
-        Self { title, bounds, groups, names: Vec::new(), regions: Vec::new() }
+        let (names, legend, regions) = (Vec::new(), Vec::new(), Vec::new());
+        Self { title, bounds, groups, labels: [""; 2], names, legend, regions }
     }
 }
 
@@ -140,6 +145,24 @@ impl Planes<'_> {
     const SIDE: f64 = 440.0;
     const STEP: f64 = 530.0;
     const DOT: f64 = 4.0;
+    const LEGEND: f64 = 60.0;
+    const LABEL: f64 = 34.0;
+
+    /// Room for labels of axes: at the left of each plane, and below all.
+    fn room(&self) -> f64 {
+        let has_labels = self.planes.iter().any(|plane| plane.labels != [""; 2]);
+        if has_labels { Self::LABEL } else { 0.0 }
+    }
+
+    /// Writes the names of groups, each behind a dot of its colour.
+    fn draw_legend<B: DrawingBackend>(page: &Page<B>, names: &[String], left: f64) -> Drawn<B> {
+        for (k, (name, color)) in names.iter().zip(PALETTE.iter().cycle()).enumerate() {
+            let y = 70.0 + 34.0 * k as f64;
+            page.disc([left, y], 1.5 * Self::DOT, *color)?;
+            page.text(name, [left + 14.0, y], HPos::Left, Direction::Across, 27.0)?;
+        }
+        Ok(())
+    }
 
     /// Fills the regions, row by row: every run of one group reaches into the next row, which is
     /// painted over it, so that no seams are seen.
@@ -171,12 +194,15 @@ fn pale(RGBColor(r, g, b): RGBColor) -> RGBColor {
 
 impl Figure for Planes<'_> {
     fn size(&self) -> (u32, u32) {
-        ((Self::STEP * self.planes.len() as f64 + 10.0) as u32, 550)
+        let has_legend = self.planes.iter().any(|plane| !plane.legend.is_empty());
+        let legend = if has_legend { Self::LEGEND } else { 0.0 };
+        let width = (Self::STEP + self.room()) * self.planes.len() as f64 + 10.0 + legend;
+        (width as u32, (550.0 + self.room()) as u32)
     }
 
     fn draw<B: DrawingBackend>(&self, page: &Page<B>) -> Drawn<B> {
         for (column, plane) in self.planes.iter().enumerate() {
-            let left = Self::STEP * column as f64 + 76.0;
+            let left = (Self::STEP + self.room()) * column as f64 + 76.0 + self.room();
             let (right, bottom) = (left + Self::SIDE, 54.0 + Self::SIDE);
             let [across, upwards] = plane.bounds;
             let axes = Axes::new(page, Frame { left, right, top: 54.0, bottom }, across, upwards);
@@ -196,6 +222,10 @@ impl Figure for Planes<'_> {
             axes.draw_x_ticks(&ticks(across))?;
             axes.draw_y_ticks(&ticks(upwards))?;
             axes.draw_title(plane.title)?;
+            axes.draw_x_label(plane.labels[0])?;
+            axes.draw_y_label(plane.labels[1])?;
+            let end = (Self::STEP + self.room()) * self.planes.len() as f64;
+            Self::draw_legend(page, &plane.legend, end + 14.0)?;
         }
         Ok(())
     }

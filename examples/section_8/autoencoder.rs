@@ -98,7 +98,7 @@ fn draw(
 ) -> Result<(), Box<dyn Error>> {
     let tape = Tape::new();
     let on_tape = tape.constant(x);
-    let drawn: Vec<Plane> = nets
+    let mut drawn: Vec<Plane> = nets
         .iter()
         .map(|(title, net)| {
             let codes = net.code(on_tape).value();
@@ -106,13 +106,11 @@ fn draw(
             for (&code, &label) in codes.to_vec().as_chunks().0.iter().zip(labels) {
                 groups[label].push(code);
             }
-            let names = groups.iter().zip(0..).map(|(group, digit)| {
-                (digit.to_string(), [0, 1].map(|axis| median(group.iter().map(|code| code[axis]))))
-            });
-            let names = names.collect();
-            Plane { names, ..Plane::new(title, groups) }
+            Plane::new(title, groups)
         })
         .collect();
+    // The same colours everywhere.
+    drawn[0].legend = (0..10).map(|digit| digit.to_string()).collect();
     planes(out, "codes", &drawn)?;
 
     let chosen = (0..10).filter_map(|digit| labels.iter().position(|&label| label == digit));
@@ -130,10 +128,4 @@ fn draw(
     rows.extend(nets.iter().map(|(name, net)| (*name, row(&net.restore(on_tape).value()))));
     images(out, "restored", &rows)?;
     Ok(())
-}
-
-fn median(numbers: impl Iterator<Item = f64>) -> f64 {
-    let mut numbers: Vec<f64> = numbers.collect();
-    numbers.sort_by(f64::total_cmp);
-    numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -89,6 +89,9 @@ impl Bounds {
 
     /// Which parameters are held.
     pub fn held(&self, point: &Point) -> Vec<usize> {
+        if self.intervals.is_empty() {
+            return Vec::new();
+        }
         let free = self.free(point).into_iter().enumerate();
         free.filter(|&(_, is_free)| !is_free).map(|(i, _)| i).collect()
     }
