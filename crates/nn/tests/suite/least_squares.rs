@@ -179,6 +179,80 @@ fn bounds_on_rosenbrocks_valley() {
     assert!(outcome.evaluations < 60, "{outcome:?}");
 }
 
+/// Problems of Hock & Schittkowski, "Test examples for nonlinear programming codes" (1981), by their numbers there: start,
+/// bounds, solution and minimum.
+#[test]
+fn bounds_of_hock_and_schittkowski() {
+    const ANY: f64 = f64::INFINITY;
+    let run =
+        |number: u32, start: &[f64], [lower, upper]: [&[f64]; 2], solution: &[f64], least: f64| {
+            let mut net = Param::new(start);
+            let solver = Lbfgs::new().bounds(lower, upper);
+            let outcome = solver.run(&mut net, |net, tape| hock_schittkowski(number, net, tape));
+            assert!((outcome.cost - least).abs() < 1e-8, "{number}: {outcome:?}");
+            assert!(outcome.evaluations < 150, "{number}: {outcome:?}");
+            assert_near(net.elements(), solution, 1e-4);
+        };
+    run(1, &[-2.0, 1.0], [&[-ANY, -1.5], &[ANY, ANY]], &[1.0, 1.0], 0.0);
+    run(3, &[10.0, 1.0], [&[-ANY, 0.0], &[ANY, ANY]], &[0.0, 0.0], 0.0);
+    run(4, &[1.125, 0.125], [&[1.0, 0.0], &[ANY, ANY]], &[1.0, 0.0], 8.0 / 3.0);
+    let third = std::f64::consts::FRAC_PI_3;
+    let least = -(0.75_f64.sqrt() + third);
+    run(5, &[0.0, 0.0], [&[-1.5, -3.0], &[4.0, 3.0]], &[0.5 - third, -0.5 - third], least);
+    run(38, &[-3.0, -1.0, -3.0, -1.0], [&[-10.0], &[10.0]], &[1.0; 4], 0.0);
+    let upper = [1.0, 2.0, 3.0, 4.0, 5.0];
+    run(45, &[0.9, 2.0, 2.0, 2.0, 2.0], [&[0.0], &upper], &upper, 1.0);
+}
+
+fn hock_schittkowski<'t>(number: u32, net: &Param<f64>, tape: &'t Tape<f64>) -> V<'t> {
+    let p = net.on(tape);
+    let x: Vec<V<'t>> = (0..net.len()).map(|i| p.slice(0, i..i + 1)).collect();
+    let valley = |x: V<'t>, y: V<'t>, steep: f64| steep * (y - x * x).square() + (1.0 - x).square();
+    let cost = match number {
+        1 => valley(x[0], x[1], 100.0),
+        3 => x[1] + 1e-5 * (x[1] - x[0]).square(),
+        4 => (x[0] + 1.0).powi(3) / 3.0 + x[1],
+        5 => (x[0] + x[1]).sin() + (x[0] - x[1]).square() - 1.5 * x[0] + 2.5 * x[1] + 1.0,
+        38 => {
+            let (a, b) = (x[1] - 1.0, x[3] - 1.0);
+            let both = valley(x[0], x[1], 100.0) + valley(x[2], x[3], 90.0);
+            both + 10.1 * (a.square() + b.square()) + 19.8 * a * b
+        }
+        45 => 2.0 - x[0] * x[1] * x[2] * x[3] * x[4] / 120.0,
+        other => panic!("{other} is not here"),
+    };
+    cost.sum()
+}
+
+/// In single precision, rounding is a larger unit, and runs end by it and not by the last of their steps.
+#[test]
+fn single_precision_ends() {
+    let (x, y) =
+        ([1.0_f32, 2.0, 3.0, 5.0, 7.0, 10.0], [109.0_f32, 149.0, 149.0, 191.0, 213.0, 224.0]);
+    fn residuals<'t>(
+        net: &Param<f32>,
+        tape: &'t Tape<f32>,
+        x: [f32; 6],
+        y: [f32; 6],
+    ) -> Var<'t, f32> {
+        let p = net.on(tape);
+        p.slice(0, ..1) * (1.0 - (-p.slice(0, 1..) * x).exp()) - y
+    }
+    for way in 0..3 {
+        let mut net = Param::new([100.0_f32, 0.75]);
+        let outcome = match way {
+            0 => LevenbergMarquardt::new().run(&mut net, |net, tape| residuals(net, tape, x, y)),
+            1 => GaussNewton::new().run(&mut net, |net, tape| residuals(net, tape, x, y)),
+            _ => Lbfgs::new().run(&mut net, |net, tape| residuals(net, tape, x, y).square().sum()),
+        };
+        // NIST's BoxBOD, with the certified parameters.
+        let [a, b] = [net.elements()[0], net.elements()[1]].map(f64::from);
+        assert!((a / 213.80940889 - 1.0).abs() < 1e-3, "{way}: {a}, {outcome:?}");
+        assert!((b / 0.54723748542 - 1.0).abs() < 1e-3, "{way}: {b}, {outcome:?}");
+        assert!(outcome.evaluations < 80, "{way}: {outcome:?}");
+    }
+}
+
 /// Bounds that the solution does not meet change nothing, bit by bit; nor is anything evaluated beyond them.
 #[test]
 fn bounds_that_are_wide_change_nothing() {
