@@ -56,6 +56,8 @@ pub use program::{CompileError, Functions, Program, compile};
 pub use real::Real;
 pub use sweep::Gradients;
 pub use tape::{Leaf, Memory, Tape};
+#[cfg(any(feature = "faer", feature = "nalgebra"))]
+pub use tensor::AxesError;
 pub use tensor::{Layout, Shape, Tensor, View};
 pub use transform::*;
 pub use var::{Operand, Var, concat, einsum, stack};

@@ -6,6 +6,7 @@
 
 mod buffer;
 mod convert;
+mod interop;
 mod layout;
 mod shape;
 mod view;
@@ -14,6 +15,8 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use buffer::{Buffer, Elements, LINE};
+#[cfg(any(feature = "faer", feature = "nalgebra"))]
+pub use interop::AxesError;
 pub use layout::Layout;
 pub(crate) use layout::check_progression;
 pub use shape::Shape;

@@ -13,6 +13,7 @@ mod constants;
 mod convolution;
 mod custom;
 mod degenerate;
+mod dependencies;
 mod dimensions;
 mod einsum;
 mod elementary;
