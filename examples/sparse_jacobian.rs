@@ -97,7 +97,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // The products, compiled.
     let mut jacobian = jacobian.compile(&u)?;
-    let mut values = compile(|u| [f(u)], &u)?;
+    let mut values = compile(f, &u)?;
     println!("\nstep    |F|         max u      Jacobian");
     for step in 0..20 {
         let value = values.run(&u)[0].to_vec();

@@ -15,29 +15,20 @@ fn heat<'t>(net: &Sequential<f64>, x: Var<'t, f64>, t: Var<'t, f64>) -> Var<'t, 
 #[test]
 fn a_network_cools_as_the_rod_does() -> Result<(), Box<dyn std::error::Error>> {
     let rng = &mut MatlabRng::new(1);
-    let mut net = sequential![
-        Linear::new(2, 16, rng),
-        Tanh,
-        Linear::new(16, 16, rng),
-        Tanh,
-        Linear::new(16, 1, rng)
-    ];
+    let (first, second) = (Linear::new(2, 16, rng), Linear::new(16, 16, rng));
+    let mut net = sequential![first, Tanh, second, Tanh, Linear::new(16, 1, rng)];
     let mut adam = Adam::new(0.01);
+    let loss = func_n(|[x, t]| {
+        let (u, one) = (heat(&net, x, t), x.tape().constant(Tensor::ones([64, 1])));
+        let (by_t, by_x) = (u.jvp(&[(t, one)]), u.jvp(&[(x, one)]));
+        (by_t - by_x.jvp(&[(x, one)])).square().mean()
+    });
     let x = Tensor::from_fn([64, 1], |i| PI * (i % 8) as f64 / 7.0);
     let t = Tensor::from_fn([64, 1], |i| (i / 8) as f64 / 7.0);
-    let mut step = TrainStep::compile(
-        &net,
-        &adam,
-        |(x, t)| {
-            let (u, one) = (heat(&net, x, t), x.tape().constant(Tensor::ones([64, 1])));
-            let (by_t, by_x) = (u.jvp(&[(t, one)]), u.jvp(&[(x, one)]));
-            (by_t - by_x.jvp(&[(x, one)])).square().mean()
-        },
-        (&x, &t),
-    )?;
+    let mut step = TrainStep::compile(&net, &adam, loss, [&x, &t])?;
     for k in 0..2000 {
         step.set_rate(0.01 * 0.998_f64.powi(k));
-        step.run((&x, &t));
+        step.run([&x, &t]);
     }
     step.store(&mut net, &mut adam);
     let tape = Tape::new();

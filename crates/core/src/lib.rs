@@ -52,7 +52,7 @@ pub use axes::{Axes, AxisList};
 pub use kernel::vectorised;
 pub use number::{Number, Plain};
 pub use op::{custom_jvp, custom_vjp};
-pub use program::{CompileError, Functions, Program, compile};
+pub use program::{CompileError, Functions, Program, compile, compile_n};
 pub use real::Real;
 pub use sweep::Gradients;
 pub use tape::{Leaf, Memory, Tape};

@@ -110,7 +110,7 @@ impl<T: Real> Param<T> {
     pub fn on<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T> {
         match self.role {
             Role::Trained => tape.parameter(self.key, &self.value),
-            Role::Frozen => tape.constant(&self.value),
+            Role::Frozen => tape.frozen(&self.value),
             Role::Buffer => tape.state(self.key, &self.value),
         }
     }

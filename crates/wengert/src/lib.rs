@@ -78,8 +78,9 @@ pub mod nn {
 pub mod prelude {
     pub use wengert_core::op::{Domain, Elementwise, Samples};
     pub use wengert_core::{
-        Number, Program, Real, Tape, Tensor, Var, assert_gradient, compile, concat, func, func_n,
-        grad, hessian, hvp, jacobian, jvp, stack, taylor, value_and_grad, vjp, vmap,
+        Number, Program, Real, Tape, Tensor, Var, assert_gradient, compile, compile_n, concat,
+        func, func_n, grad, hessian, hvp, jacobian, jvp, stack, taylor, value_and_grad,
+        value_and_grad_aux, vjp, vmap,
     };
 
     pub use crate::nn::loss::{cross_entropy, mse, quadratic_cost};

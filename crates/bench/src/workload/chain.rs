@@ -1,7 +1,7 @@
 //! The gradient of 500 pairs (sine, times 1.01) on one number: what a single
 //! scalar operation costs, recorded, forward and reverse.
 
-use wengert::{Tape, Tensor, compile};
+use wengert::{Tape, Tensor, compile_n};
 
 use super::Workload;
 use crate::measure::{Reps, Timing, time};
@@ -34,7 +34,7 @@ fn run(reps: Reps) -> (Timing, f64) {
 }
 
 fn run_compiled(reps: Reps) -> (Timing, f64) {
-    let mut program = compile(
+    let mut program = compile_n(
         |x| {
             let y = (0..PAIRS).fold(x, |y, _| y.sin() * 1.01);
             [y.backward().on_tape(x)]

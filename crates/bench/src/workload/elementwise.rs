@@ -62,7 +62,7 @@ fn eager(length: usize, reps: Reps) -> (Timing, f64) {
 
 fn compiled(length: usize, reps: Reps) -> (Timing, f64) {
     let input = uniform(&[length], 70, 3.0);
-    let mut program = compile(
+    let mut program = compile_n(
         |x| {
             let y = f(x);
             [y, y.backward().on_tape(x)]

@@ -78,7 +78,7 @@ fn eager(reps: Reps) -> (Timing, f64) {
 
 fn compiled(reps: Reps) -> (Timing, f64) {
     let (parameters, direction, inputs) = given();
-    let mut program = compile(
+    let mut program = compile_n(
         |(parameters, direction, inputs)| product(parameters, direction, inputs),
         (parameters.each_ref(), direction.each_ref(), inputs.each_ref()),
     )

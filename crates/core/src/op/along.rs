@@ -208,6 +208,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// If the axis does not exist, a place is no whole number of an element there,
     /// shapes do not fit, or the operands are on two tapes.
+    #[doc(alias("gather", "take_along_dim"))]
     #[track_caller]
     pub fn take_along_axis(self, axis: isize, places: impl Operand<'t, T>) -> Self {
         let places = places.on(self.tape());
@@ -238,6 +239,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// As [`take_along_axis`](Self::take_along_axis), and if the places are no
     /// vector.
+    #[doc(alias = "take")]
     #[track_caller]
     pub fn index_select(self, axis: isize, places: impl Operand<'t, T>) -> Self {
         let places = places.on(self.tape());
@@ -268,6 +270,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// If the axis does not exist, a place is no whole number below `extent`,
     /// shapes do not fit, or the operands are on two tapes.
+    #[doc(alias = "scatter_add")]
     #[track_caller]
     pub fn scatter_along_axis(
         self,
@@ -294,6 +297,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// As [`scatter_along_axis`](Self::scatter_along_axis).
+    #[doc(alias = "scatter")]
     #[track_caller]
     pub fn put_along_axis(
         self,

@@ -535,6 +535,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the shapes do not fit, or the operands are on two tapes.
+    #[doc(alias("conv_general_dilated", "correlate2d"))]
     #[track_caller]
     pub fn conv2d(self, filters: impl Operand<'t, T>, convolution: Convolution) -> Self {
         let filters = filters.on(self.tape());
@@ -548,6 +549,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// If images of that size have not a convolution of the shape of `self`, or
     /// the operands are on two tapes.
+    #[doc(alias = "conv_transpose")]
     #[track_caller]
     pub fn conv_transpose2d(
         self,

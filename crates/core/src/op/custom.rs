@@ -172,6 +172,7 @@ where
 ///
 /// # Panics
 /// If there are no inputs; in a sweep, if an adjoint has not the shape of its input.
+#[doc(alias = "Function")]
 #[track_caller]
 pub fn custom_vjp<'t, T: Real, const N: usize>(
     inputs: [Var<'t, T>; N],

@@ -83,9 +83,10 @@ impl<'t, T: Real> Var<'t, T> {
     /// The extents, if there are `N`.
     #[track_caller]
     fn extents<const N: usize>(self, name: &str, axes: &str) -> [usize; N] {
-        self.shape()[..].try_into().unwrap_or_else(|_| {
-            panic!("{name}: operands have axes {axes}, and this is {}", self.describe())
-        })
+        match self.shape()[..].try_into() {
+            Ok(extents) => extents,
+            Err(_) => panic!("{name}: operands have axes {axes}, and this is {}", self.describe()),
+        }
     }
 
     /// Convolves signals `[n, c, l]` with filters `[o, c / groups, i]`, giving
@@ -103,6 +104,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the shapes do not fit, or the operands are on two tapes.
+    #[doc(alias = "conv_general_dilated")]
     #[track_caller]
     pub fn conv1d(self, filters: impl Operand<'t, T>, convolution: Convolution<1>) -> Self {
         let filters = filters.on(self.tape());
@@ -118,6 +120,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// If signals of that length have not a convolution of the shape of `self`, or
     /// the operands are on two tapes.
+    #[doc(alias = "conv_transpose")]
     #[track_caller]
     pub fn conv_transpose1d(
         self,
@@ -150,6 +153,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the shapes do not fit, or the operands are on two tapes.
+    #[doc(alias = "conv_general_dilated")]
     #[track_caller]
     pub fn conv3d(self, filters: impl Operand<'t, T>, convolution: Convolution<3>) -> Self {
         const AXES: &str = "[n, c, d, h, w] and [o, c, d, h, w]";
@@ -180,6 +184,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// If volumes of that size have not a convolution of the shape of `self`, or
     /// the operands are on two tapes.
+    #[doc(alias = "conv_transpose")]
     #[track_caller]
     pub fn conv_transpose3d(
         self,
@@ -225,6 +230,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the window does not fit, or could cover no element.
+    #[doc(alias = "reduce_window")]
     #[track_caller]
     pub fn max_pool1d(self, pooling: Pooling<1>) -> Self {
         self.unsqueeze(-2).max_pool2d(pooling.along([None, Some(0)])).squeeze(-2)
@@ -235,6 +241,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the window does not fit, or could cover no element.
+    #[doc(alias = "reduce_window")]
     #[track_caller]
     pub fn avg_pool1d(self, pooling: Pooling<1>) -> Self {
         self.unsqueeze(-2).avg_pool2d(pooling.along([None, Some(0)])).squeeze(-2)
@@ -246,6 +253,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// If the window does not fit, or could cover no element, or there are fewer
     /// axes.
+    #[doc(alias = "reduce_window")]
     #[track_caller]
     pub fn max_pool3d(self, pooling: Pooling<3>) -> Self {
         let planes = self.max_pool2d(pooling.along([Some(1), Some(2)]));
@@ -267,6 +275,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// If the window does not fit, or could cover no element, or there are fewer
     /// axes.
+    #[doc(alias = "reduce_window")]
     #[track_caller]
     pub fn avg_pool3d(self, pooling: Pooling<3>) -> Self {
         let planes = self.avg_pool2d(pooling.along([Some(1), Some(2)]));

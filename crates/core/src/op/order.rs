@@ -163,6 +163,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// As [`argsort`](Self::argsort), and if the axis has fewer than `k` elements.
+    #[doc(alias = "top_k")]
     #[track_caller]
     pub fn topk(self, k: usize, axis: isize) -> (Self, Self) {
         let axis = self.resolve_axis("topk", axis, self.rank());

@@ -508,6 +508,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the window does not fit, or could cover no element.
+    #[doc(alias = "reduce_window")]
     #[track_caller]
     pub fn max_pool2d(self, pooling: Pooling) -> Self {
         self.apply(MaxPool2d(pooling))
@@ -528,6 +529,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the window does not fit, or could cover no element.
+    #[doc(alias = "reduce_window")]
     #[track_caller]
     pub fn avg_pool2d(self, pooling: Pooling) -> Self {
         self.apply(AvgPool2d(pooling))

@@ -81,6 +81,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If an axis does not exist or is named twice.
+    #[doc(alias = "prod")]
     #[track_caller]
     pub fn prod_over(self, axes: impl Axes) -> Self {
         let axes = self.resolve("prod", axes);

@@ -24,7 +24,7 @@ pub struct Entry<T: Real> {
 macro_rules! ops {
     ($(
         $family:ident ($trait:ty) {
-            $($op:ident $(: $kind:ident $method:ident $doc:literal)?,)*
+            $($op:ident $(: $kind:ident $method:ident $([$($alias:literal),*])? $doc:literal)?,)*
         }
     )*) => {
         /// All ops.
@@ -43,27 +43,29 @@ macro_rules! ops {
         }
 
         impl<'t, T: Real> Var<'t, T> {
-            $($($( method!($kind $method $op $doc); )?)*)*
+            $($($( method!($kind $method [$($($alias),*)?] $op $doc); )?)*)*
         }
     };
 }
 
 macro_rules! method {
-    (unary $method:ident $op:ident $doc:literal) => {
+    (unary $method:ident [$($alias:literal),*] $op:ident $doc:literal) => {
         #[doc = $doc]
         #[doc = concat!("\n\nThe op [`", stringify!($op), "`](crate::op::", stringify!($op), ").")]
+        $(#[doc(alias = $alias)])*
         #[track_caller]
         #[inline]
         pub fn $method(self) -> Self {
             self.apply($op)
         }
     };
-    (binary $method:ident $op:ident $doc:literal) => {
+    (binary $method:ident [$($alias:literal),*] $op:ident $doc:literal) => {
         #[doc = $doc]
         #[doc = concat!("\n\nThe op [`", stringify!($op), "`](crate::op::", stringify!($op), ").")]
         ///
         /// # Panics
         /// If the shapes do not fit, or the operands are on two tapes.
+        $(#[doc(alias = $alias)])*
         #[track_caller]
         #[inline]
         pub fn $method(self, other: impl Operand<'t, T>) -> Self {
@@ -80,42 +82,42 @@ ops! {
         Sub,
         Mul,
         Div,
-        Abs: unary abs "The absolute value; its derivative at 0 is 0.",
-        Maximum: binary maximum "The larger of two; the derivative at ties goes to `self`.",
-        Minimum: binary minimum "The smaller of two; the derivative at ties goes to `self`.",
+        Abs: unary abs ["absolute"] "The absolute value; its derivative at 0 is 0.",
+        Maximum: binary maximum ["clamp_min", "max"] "The larger of two; the derivative at ties goes to `self`.",
+        Minimum: binary minimum ["clamp_max", "min"] "The smaller of two; the derivative at ties goes to `self`.",
         Square: unary square "`x * x`.",
         Sqrt: unary sqrt "The square root.",
         Reciprocal: unary reciprocal "`1 / x`.",
         Powi,
         Powf,
-        Pow: binary pow "A power with a variable as exponent; `0^0` is 1.",
+        Pow: binary pow ["power"] "A power with a variable as exponent; `0^0` is 1.",
         Cbrt: unary cbrt "The cube root, of either sign.",
         Hypot: binary hypot "`sqrt(self^2 + other^2)`, without overflow on the way.",
         Exp: unary exp "The exponential.",
         Expm1: unary expm1 "`exp(x) - 1`, accurate near 0.",
-        Ln: unary ln "The natural logarithm.",
-        Ln1p: unary ln1p "`ln(1 + x)`, accurate near 0.",
+        Ln: unary ln ["log"] "The natural logarithm.",
+        Ln1p: unary ln1p ["log1p"] "`ln(1 + x)`, accurate near 0.",
         Exp2: unary exp2 "`2^x`.",
         Log2: unary log2 "The logarithm to base 2.",
         Log10: unary log10 "The logarithm to base 10.",
-        LogAddExp: binary log_add_exp "`ln(exp(self) + exp(other))`, without overflow on the way.",
+        LogAddExp: binary log_add_exp ["logaddexp"] "`ln(exp(self) + exp(other))`, without overflow on the way.",
         Xlogy: binary xlogy "`self * ln(other)`, and 0 where `self` is 0.",
         Sin: unary sin "The sine, of radians.",
         Cos: unary cos "The cosine, of radians.",
         Tan: unary tan "The tangent, of radians.",
-        Asin: unary asin "The arc sine, in radians.",
-        Acos: unary acos "The arc cosine, in radians.",
-        Atan: unary atan "The arc tangent, in radians.",
-        Atan2: binary atan2 "The angle of the point `(other, self)`, in radians.",
+        Asin: unary asin ["arcsin"] "The arc sine, in radians.",
+        Acos: unary acos ["arccos"] "The arc cosine, in radians.",
+        Atan: unary atan ["arctan"] "The arc tangent, in radians.",
+        Atan2: binary atan2 ["arctan2"] "The angle of the point `(other, self)`, in radians.",
         Sinh: unary sinh "The hyperbolic sine.",
         Cosh: unary cosh "The hyperbolic cosine.",
-        Asinh: unary asinh "The inverse hyperbolic sine.",
-        Acosh: unary acosh "The inverse hyperbolic cosine.",
-        Atanh: unary atanh "The inverse hyperbolic tangent.",
+        Asinh: unary asinh ["arcsinh"] "The inverse hyperbolic sine.",
+        Acosh: unary acosh ["arccosh"] "The inverse hyperbolic cosine.",
+        Atanh: unary atanh ["arctanh"] "The inverse hyperbolic tangent.",
         Erf: unary erf "The error function.",
         Erfc: unary erfc "`1 - erf(x)`, accurate for large `x`.",
-        ErfInv: unary erf_inv "The inverse of the error function.",
-        LnGamma: unary ln_gamma "`ln |gamma(x)|`.",
+        ErfInv: unary erf_inv ["erfinv"] "The inverse of the error function.",
+        LnGamma: unary ln_gamma ["gammaln", "lgamma"] "`ln |gamma(x)|`.",
         Polygamma,
         Sinc,
         Floor: unary floor "The greatest whole number up to `x`; no derivative flows through it.",
@@ -123,26 +125,26 @@ ops! {
         Round: unary round "The nearest whole number, ties to even; no derivative flows through it.",
         Trunc: unary trunc "The whole part, towards 0; no derivative flows through it.",
         Sign: unary sign "-1, 0 or 1, as `x` is; no derivative flows through it.",
-        Remainder: binary remainder "`self - other * floor(self / other)`, with the sign of `other`.",
+        Remainder: binary remainder ["mod"] "`self - other * floor(self / other)`, with the sign of `other`.",
         Clamp,
         Tanh: unary tanh "The hyperbolic tangent.",
-        Sigmoid: unary sigmoid "`1 / (1 + exp(-x))`.",
+        Sigmoid: unary sigmoid ["expit"] "`1 / (1 + exp(-x))`.",
         Softplus: unary softplus "`ln(1 + exp(x))`.",
         Relu: unary relu "`max(x, 0)`; its derivative at 0 is 0.",
         LeakyRelu,
         Elu,
-        LogSigmoid: unary log_sigmoid "`ln(1 / (1 + exp(-x)))`.",
-        Silu: unary silu "`x * sigmoid(x)`, also called swish.",
+        LogSigmoid: unary log_sigmoid ["log_expit", "logsigmoid"] "`ln(1 / (1 + exp(-x)))`.",
+        Silu: unary silu ["swish"] "`x * sigmoid(x)`, also called swish.",
         Gelu: unary gelu "`x` times the probability that a normal variable is at most `x`.",
-        GeluTanh: unary gelu_tanh "`gelu`, approximated by a hyperbolic tangent.",
+        GeluTanh: unary gelu_tanh ["gelu"] "`gelu`, approximated by a hyperbolic tangent.",
         Mish: unary mish "`x * tanh(ln(1 + exp(x)))`.",
-        Softsign: unary softsign "`x / (1 + |x|)`.",
-        Greater: binary greater "1 where `self > other`, else 0.",
-        GreaterEqual: binary greater_equal "1 where `self >= other`, else 0.",
-        Less: binary less "1 where `self < other`, else 0.",
-        LessEqual: binary less_equal "1 where `self <= other`, else 0.",
-        Equal: binary equal "1 where `self == other`, else 0.",
-        NotEqual: binary not_equal "1 where `self != other`, else 0.",
+        Softsign: unary softsign ["soft_sign"] "`x / (1 + |x|)`.",
+        Greater: binary greater ["gt"] "1 where `self > other`, else 0.",
+        GreaterEqual: binary greater_equal ["ge"] "1 where `self >= other`, else 0.",
+        Less: binary less ["lt"] "1 where `self < other`, else 0.",
+        LessEqual: binary less_equal ["le"] "1 where `self <= other`, else 0.",
+        Equal: binary equal ["eq"] "1 where `self == other`, else 0.",
+        NotEqual: binary not_equal ["ne"] "1 where `self != other`, else 0.",
         Select,
     }
     linear (Linear) {
@@ -164,8 +166,8 @@ ops! {
         AvgUnpool2d,
     }
     bilinear (Bilinear) {
-        Matmul: binary matmul "The matrix product over the last two axes; leading axes broadcast.",
-        MatmulTransposed: binary matmul_transposed "The matrix product `self other^T` over the last two axes; leading axes broadcast. Where `other` is a weight, its adjoint lies as the weight does.",
+        Matmul: binary matmul ["bmm", "dot", "mm", "mv"] "The matrix product over the last two axes; leading axes broadcast.",
+        MatmulTransposed: binary matmul_transposed ["linear"] "The matrix product `self other^T` over the last two axes; leading axes broadcast. Where `other` is a weight, its adjoint lies as the weight does.",
         Outer: binary outer "The outer product of two vectors.",
         Conv2d,
         ConvTranspose2d,
@@ -190,8 +192,8 @@ ops! {
         ScatterAlong,
         Solve,
         SolveTriangular,
-        LogAbsDet: unary log_abs_det "`ln |det|` of square matrices over the last two axes; minus infinity where one is singular.",
-        SignDet: unary sign_det "The sign of the determinant of square matrices over the last two axes, or 0.",
+        LogAbsDet: unary log_abs_det ["slogdet"] "`ln |det|` of square matrices over the last two axes; minus infinity where one is singular.",
+        SignDet: unary sign_det ["slogdet"] "The sign of the determinant of square matrices over the last two axes, or 0.",
         Det: unary det "The determinant of square matrices over the last two axes. Its derivatives are right at singular matrices too.",
         Cofactors,
         Pinv,
@@ -202,6 +204,6 @@ ops! {
         OverGaps,
         DistinctColumns,
         Logm,
-        Expm: unary expm "The exponential of square matrices over the last two axes.",
+        Expm: unary expm ["matrix_exp"] "The exponential of square matrices over the last two axes.",
     }
 }

@@ -626,6 +626,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If an axis does not exist, is named twice, or has no elements.
+    #[doc(alias("amax", "max"))]
     #[track_caller]
     pub fn max_over(self, axes: impl Axes) -> Self {
         let axes = self.resolve("max", axes);
@@ -637,6 +638,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If an axis does not exist, is named twice, or has no elements.
+    #[doc(alias("amin", "min"))]
     #[track_caller]
     pub fn min_over(self, axes: impl Axes) -> Self {
         -(-self).max_over(axes)
@@ -646,6 +648,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If an axis does not exist or is named twice.
+    #[doc(alias = "logsumexp")]
     #[track_caller]
     pub fn log_sum_exp(self, axes: impl Axes) -> Self {
         let axes = self.resolve("log_sum_exp", axes);
@@ -657,6 +660,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If an axis does not exist or is named twice.
+    #[doc(alias = "vector_norm")]
     #[track_caller]
     pub fn norm(self, axes: impl Axes) -> Self {
         self.smooth_norm(axes, 0.0)
@@ -703,6 +707,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the variable is a scalar.
+    #[doc(alias = "standardize")]
     #[track_caller]
     pub fn layer_norm(self, epsilon: f64) -> Self {
         self.apply(LayerNorm { epsilon })

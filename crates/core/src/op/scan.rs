@@ -377,6 +377,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the axis does not exist.
+    #[doc(alias("cumlogsumexp", "logcumsumexp"))]
     #[track_caller]
     pub fn log_cumsum_exp(self, axis: isize) -> Self {
         let axis = self.resolve_axis("log_cumsum_exp", axis, self.rank());
@@ -397,6 +398,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// If the axis does not exist, the shapes differ, or the operands are on two
     /// tapes.
+    #[doc(alias = "associative_scan")]
     #[track_caller]
     pub fn linear_recurrence(self, b: impl Operand<'t, T>, axis: isize) -> Self {
         let b = b.on(self.tape());

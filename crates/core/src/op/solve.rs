@@ -366,6 +366,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// As [`solve`](Self::solve).
+    #[doc(alias = "solve_triangular")]
     #[track_caller]
     pub fn solve_lower_triangular(self, b: impl Operand<'t, T>) -> Self {
         self.solve_by(SolveTriangular { upper: false, unit: false }, b.on(self.tape()))
@@ -376,6 +377,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// As [`solve`](Self::solve).
+    #[doc(alias = "solve_triangular")]
     #[track_caller]
     pub fn solve_upper_triangular(self, b: impl Operand<'t, T>) -> Self {
         self.solve_by(SolveTriangular { upper: true, unit: false }, b.on(self.tape()))
@@ -439,6 +441,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the matrices are not square.
+    #[doc(alias = "inv")]
     #[track_caller]
     pub fn inverse(self) -> Self {
         let n = self.shape().last().map_or(0, |&n| n);

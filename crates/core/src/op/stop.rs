@@ -64,6 +64,7 @@ impl<T: Real> Var<'_, T> {
     /// let [dx] = (x * x.stop_gradient()).grad([x]);
     /// assert_eq!(dx.item(), 3.0);
     /// ```
+    #[doc(alias = "detach")]
     #[must_use]
     #[track_caller]
     pub fn stop_gradient(self) -> Self {

@@ -277,6 +277,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If an axis does not exist or is named twice.
+    #[doc(alias = "sum")]
     #[track_caller]
     pub fn sum_over(self, axes: impl Axes) -> Self {
         self.apply(Sum { axes: self.resolve("sum", axes), keep: false })
@@ -286,6 +287,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If an axis does not exist or is named twice.
+    #[doc(alias = "sum")]
     #[track_caller]
     pub fn sum_keep(self, axes: impl Axes) -> Self {
         self.apply(Sum { axes: self.resolve("sum", axes), keep: true })
@@ -301,6 +303,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If an axis does not exist or is named twice.
+    #[doc(alias = "mean")]
     #[track_caller]
     pub fn mean_over(self, axes: impl Axes) -> Self {
         self.apply(Mean { axes: self.resolve("mean", axes), keep: false })
@@ -310,6 +313,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If an axis does not exist or is named twice.
+    #[doc(alias = "mean")]
     #[track_caller]
     pub fn mean_keep(self, axes: impl Axes) -> Self {
         self.apply(Mean { axes: self.resolve("mean", axes), keep: true })
@@ -332,6 +336,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If an axis does not exist or is named twice.
+    #[doc(alias = "var")]
     #[track_caller]
     pub fn var_over(self, axes: impl Axes, correction: usize) -> Self {
         let axes = self.resolve("var", axes);
@@ -345,6 +350,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If an axis does not exist or is named twice.
+    #[doc(alias = "std")]
     #[track_caller]
     pub fn std_over(self, axes: impl Axes, correction: usize) -> Self {
         let axes = self.resolve("std", axes);
@@ -376,6 +382,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If `shape` does not broadcast to the variable's shape.
+    #[doc(alias = "sum_to_size")]
     #[track_caller]
     pub fn sum_to(self, shape: &Shape) -> Self {
         if self.shape() == *shape { self } else { self.apply(SumTo { shape: shape.clone() }) }

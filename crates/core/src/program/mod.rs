@@ -30,7 +30,7 @@ use thiserror::Error;
 use crate::random::{Distribution, SeedableRng, Xoshiro256PlusPlus};
 use crate::tape::Leaf;
 use crate::tensor::{Layout, Tensor, View};
-use crate::transform::Inputs;
+use crate::transform::inputs::{Function, Inputs, record, taken_in};
 use crate::tuned::Size;
 use crate::{Real, Tape, Var};
 use display::Report;
@@ -80,25 +80,8 @@ pub enum CompileError {
 
 /// A compiled function: runs again and again, without recording or allocating.
 ///
-/// Made by [`compile`] from a closure, or by [`Tape::compile`] from what a tape has
-/// recorded. Its inputs start with the values of the recording.
-///
-/// ```
-/// use wengert_core::{Tensor, compile};
-///
-/// let x = Tensor::from([1.0, 2.0]);
-/// let mut program = compile(
-///     |x| {
-///         let y = (x.sin() * x).sum();
-///         let [dx] = y.grad([x]);
-///         [y, dx]
-///     },
-///     &x,
-/// )?;
-/// let results = program.run(&Tensor::from([0.0, 1.0]));
-/// assert_eq!(results[1].at(&[1]), 1.0_f64.cos() + 1.0_f64.sin());
-/// # Ok::<(), wengert_core::CompileError>(())
-/// ```
+/// Made by [`compile`] or [`compile_n`] from a closure, or by [`Tape::compile`] from what a tape
+/// has recorded. Its inputs start with the values of the recording.
 pub struct Program<T: Real> {
     instructions: Vec<Instruction<T>>,
     memory: Memory<T>,
@@ -132,33 +115,78 @@ struct Update {
 
 /// Compiles a function of tensors, recorded at the given ones.
 ///
-/// The function gives its results as an array of variables: values, gradients
-/// ([`Var::grad`], or [`Var::backward`] with
-/// [`Gradients::on_tape`](crate::Gradients::on_tape)), any derivative. It is called
-/// once. Everything in it that is not an input is taken as fixed.
+/// It takes what [`grad`](crate::grad) and [`vmap`](crate::vmap) take; [`compile_n`] takes a function
+/// with several results. The function is called once, and all that is no input is taken as fixed.
+///
+/// ```
+/// use wengert_core::{Tensor, compile, func};
+///
+/// let f = func(|x| (x.sin() * x).sum());
+/// let mut program = compile(f, &Tensor::from([1.0, 2.0]))?;
+/// assert_eq!(program.run(&Tensor::from([0.0, 1.0]))[0].item(), 1.0_f64.sin());
+/// # Ok::<(), wengert_core::CompileError>(())
+/// ```
 ///
 /// # Errors
 /// If the function reads a value that depends on its inputs, and then goes on to
 /// record: a run on other inputs could not decide anew.
 ///
 /// # Panics
-/// If an output lies on another tape.
+/// If the result lies on another tape.
+#[doc(alias = "jit")]
 #[track_caller]
-pub fn compile<T: Real, I: Inputs<T>, const M: usize>(
+pub fn compile<T: Real, I: Inputs<T>>(
+    f: impl for<'t> Function<'t, T, I>,
+    inputs: I,
+) -> Result<Program<T>, CompileError> {
+    let tape = Tape::new();
+    let (vars, y) = record(&tape, &f, &inputs);
+    tape.compile(&vars, &[y])
+}
+
+/// As [`compile`], for a function that gives several results, as an array: a value with its
+/// gradient ([`Var::grad`], or [`Var::backward`] with
+/// [`Gradients::on_tape`](crate::Gradients::on_tape)), any derivatives.
+///
+/// ```
+/// use wengert_core::{Tensor, compile_n};
+///
+/// let x = Tensor::from([1.0, 2.0]);
+/// let mut program = compile_n(
+///     |x| {
+///         let y = (x.sin() * x).sum();
+///         let [dx] = y.grad([x]);
+///         [y, dx]
+///     },
+///     &x,
+/// )?;
+/// let results = program.run(&Tensor::from([0.0, 1.0]));
+/// assert_eq!(results[1].at(&[1]), 1.0_f64.cos() + 1.0_f64.sin());
+/// # Ok::<(), wengert_core::CompileError>(())
+/// ```
+///
+/// # Errors
+/// As [`compile`].
+///
+/// # Panics
+/// As [`compile`].
+#[track_caller]
+pub fn compile_n<T: Real, I: Inputs<T>, const M: usize>(
     f: impl for<'t> Functions<'t, T, I, M>,
     inputs: I,
 ) -> Result<Program<T>, CompileError> {
     let tape = Tape::new();
-    let vars = inputs.record(&tape);
-    let mut list = Vec::new();
-    I::flatten(vars, &mut list);
+    let (list, vars) = taken_in(&tape, &inputs);
     tape.compile(&list, &f(vars))
 }
 
 /// A function with several results, of the variables that stand for inputs `I`.
 ///
-/// As [`Function`](crate::Function): it follows for every closure of the right
-/// signature.
+/// As [`Function`]: it follows for every closure of the right signature.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no function from variables of `{T}` to an array of them",
+    note = "it takes the variables in the arrangement of the inputs, and gives `[Var<{T}>; N]`"
+)]
 pub trait Functions<'t, T: Real, I: Inputs<T>, const M: usize>:
     Fn(I::Vars<'t>) -> [Var<'t, T>; M]
 where
@@ -231,7 +259,7 @@ impl<T: Real> Tape<T> {
         let results: Vec<Var<'_, T>> =
             outputs.iter().copied().chain(updates.iter().map(|&(_, next)| next)).collect();
         for var in inputs.iter().chain(&results) {
-            assert!(std::ptr::eq(self, var.tape()), "{self} and {} are two tapes", var.tape());
+            self.expect_own(*var);
         }
         for (position, input) in inputs.iter().enumerate() {
             let is_leaf = self.call(input.id()).is_none();
@@ -242,14 +270,17 @@ impl<T: Real> Tape<T> {
         if let Some((value, line)) = self.fateful_read(&inputs, &results) {
             return Err(CompileError::ValueRead { value, line });
         }
-        let updated: Vec<usize> = updates
-            .iter()
-            .map(|(state, next)| {
-                assert_eq!(state.shape(), next.shape(), "an update keeps the shape of its input");
-                let position = given.iter().position(|input| input.id() == state.id());
-                position.unwrap_or_else(|| panic!("{} is updated, and no input", state.describe()))
-            })
-            .collect();
+        let mut updated = Vec::with_capacity(updates.len());
+        for (state, next) in updates {
+            state.expect_shape_of_its("compile_updating", "new value", &next.shape());
+            match given.iter().position(|input| input.id() == state.id()) {
+                Some(position) => updated.push(position),
+                None => panic!(
+                    "compile_updating: {} is updated, and is not among the inputs",
+                    state.describe()
+                ),
+            }
+        }
         let mut graph = Graph::new(self, &inputs, &results)?;
         graph.separate(outputs.len(), &updated);
         graph.lay_out_factors();
@@ -316,7 +347,12 @@ impl<T: Real> Program<T> {
     pub fn run<I: Inputs<T>>(&mut self, inputs: I) -> Vec<Tensor<T>> {
         let mut values = Vec::new();
         inputs.values(&mut values);
-        assert_eq!(values.len(), self.given(), "the program has another number of inputs");
+        assert!(
+            values.len() == self.given(),
+            "run: expected as many inputs as when the program was compiled, {}, got {}",
+            self.given(),
+            values.len()
+        );
         for (index, value) in values.into_iter().enumerate() {
             self.set_input(index, value);
         }
@@ -333,17 +369,12 @@ impl<T: Real> Program<T> {
     #[track_caller]
     pub fn set_input(&mut self, index: usize, value: impl Leaf<T>) {
         let count = self.given();
-        assert!(index < count, "there is no input {index}; the program has {count}");
+        assert!(index < count, "set_input: there is no input {index}; the program has {count}");
         let input = &self.inputs[index];
-        value.with(|view, buffer| {
-            let expected = input.layout.shape();
-            assert!(
-                view.shape() == expected,
-                "input {index} has shape {expected}, recorded at {}, and a {} was given; compile \
-                 again for another shape",
-                input.location,
-                view.shape()
-            );
+        let refused = value.with(|view, buffer| {
+            if view.shape() != input.layout.shape() {
+                return Some(view.shape().clone());
+            }
             match input.place {
                 Place::Short(start) => {
                     view.copy_to(&mut self.memory.short[start..start + view.len()]);
@@ -358,7 +389,16 @@ impl<T: Real> Program<T> {
                     };
                 }
             }
+            None
         });
+        if let Some(shape) = refused {
+            panic!(
+                "expected shape {} for input {index}, as recorded at {}, got {shape}; \
+                 compile again for another shape",
+                input.layout.shape(),
+                input.location
+            );
+        }
     }
 
     /// The value of an input: the last one given, or the state after the last run.
@@ -367,6 +407,8 @@ impl<T: Real> Program<T> {
     /// If there is no such input.
     #[track_caller]
     pub fn input(&self, index: usize) -> Tensor<T> {
+        let count = self.inputs.len();
+        assert!(index < count, "input: there is no input {index}; the program has {count}");
         let Input { place, layout, .. } = &self.inputs[index];
         self.memory.tensor(&Argument { place: *place, offset: 0, layout: layout.clone() })
     }
@@ -411,7 +453,14 @@ impl<T: Real> Program<T> {
     /// If there is no such output.
     #[track_caller]
     pub fn output(&self, index: usize) -> Tensor<T> {
-        self.memory.tensor(&self.outputs[index])
+        self.memory.tensor(self.result(index))
+    }
+
+    #[track_caller]
+    fn result(&self, index: usize) -> &Argument {
+        let count = self.outputs.len();
+        assert!(index < count, "there is no output {index}; the program has {count}");
+        &self.outputs[index]
     }
 
     /// Lets `read` see an output of the last run without copying it.
@@ -420,6 +469,6 @@ impl<T: Real> Program<T> {
     /// If there is no such output.
     #[track_caller]
     pub fn with_output<R>(&self, index: usize, read: impl FnOnce(View<'_, T>) -> R) -> R {
-        read(self.memory.view(&self.outputs[index]))
+        read(self.memory.view(self.result(index)))
     }
 }

@@ -57,8 +57,9 @@ impl<T: Real> Tape<T> {
     ) -> Vec<Var<'t, T>> {
         let inputs: Args<Var<'t, T>> = tangents.iter().map(|&(input, _)| input).collect();
         for (input, tangent) in tangents {
-            assert!(std::ptr::eq(self, input.tape()), "{self} and {} are two tapes", input.tape());
-            assert_eq!(input.shape(), tangent.shape(), "a tangent has the shape of its value");
+            self.expect_own(*input);
+            self.expect_own(*tangent);
+            input.expect_shape_of_its("jvp", "tangent", &tangent.shape());
         }
         let Some(last) = outputs.iter().map(|output| output.id()).max() else { return Vec::new() };
         let mut scratch = self.take_scratch();

@@ -70,8 +70,15 @@ impl<'t, T: Real> Gradients<'t, T> {
             x.tape()
         );
         assert!(
+            !self.tape.is_frozen(x.id()),
+            "no derivative is recorded for {}: have it trained by `set_trainable(true)`, or a whole \
+             model by `unfreeze()`",
+            x.describe()
+        );
+        assert!(
             x.is_active(),
-            "no derivative is recorded for {}: take it in with `tape.variable`",
+            "no derivative is recorded for {}: take it in with `tape.variable`, outside of \
+             `without_gradients`",
             x.describe()
         );
         assert!(
@@ -126,9 +133,10 @@ impl<'t, T: Real> Var<'t, T> {
     /// If `self` has more than one element or depends on no variable.
     #[track_caller]
     pub fn backward(self) -> Gradients<'t, T> {
-        self.assert_scalar("backward");
-        let tape = self.tape();
-        tape.without_gradients(|| self.backward_from(self.seed()))
+        self.assert_scalar("backward", "`backward_with` with a cotangent");
+        self.assert_active("backward");
+        let _mode = self.tape().mode(false);
+        self.backward_from(self.seed())
     }
 
     /// The product of a cotangent with the Jacobian of `self` with respect to all
@@ -139,20 +147,24 @@ impl<'t, T: Real> Var<'t, T> {
     /// variable.
     #[track_caller]
     pub fn backward_with(self, cotangent: &Tensor<T>) -> Gradients<'t, T> {
-        assert_eq!(*cotangent.shape(), self.shape(), "a cotangent has the shape of its value");
-        let tape = self.tape();
-        tape.without_gradients(|| self.backward_from(tape.constant(cotangent)))
+        self.expect_shape_of_its("backward_with", "cotangent", cotangent.shape());
+        self.assert_active("backward_with");
+        let _mode = self.tape().mode(false);
+        self.backward_from(self.tape().constant(cotangent))
+    }
+
+    #[track_caller]
+    fn assert_active(self, name: &str) {
+        assert!(
+            self.is_active(),
+            "{name}: no variable feeds {}: {}",
+            self.describe(),
+            self.tape().why_constant(self)
+        );
     }
 
     #[track_caller]
     fn backward_from(self, seed: Var<'t, T>) -> Gradients<'t, T> {
-        assert!(
-            self.is_active(),
-            "no variable feeds {}, or it was recorded `without_gradients`: take values in with \
-             `tape.variable` or `tape.parameter`; `output.grad([x])` gives the gradient with \
-             respect to any values",
-            self.describe()
-        );
         let tape = self.tape();
         let repeated = tape.repeat_sweep(self.id(), seed.id());
         let sweep = repeated.unwrap_or_else(|| {
@@ -192,7 +204,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// As [`grad`](Self::grad), for a list of inputs.
     #[track_caller]
     pub(crate) fn grad_of(self, inputs: &[Var<'t, T>]) -> Vec<Var<'t, T>> {
-        self.assert_scalar("grad");
+        self.assert_scalar("grad", "`vjp` with a cotangent");
         self.vjp(self.seed(), inputs)
     }
 
@@ -205,11 +217,11 @@ impl<'t, T: Real> Var<'t, T> {
     /// another tape; and as [`grad`](Self::grad) where there is no derivative.
     #[track_caller]
     pub fn vjp(self, cotangent: Var<'t, T>, inputs: &[Var<'t, T>]) -> Vec<Var<'t, T>> {
-        assert_eq!(cotangent.shape(), self.shape(), "a cotangent has the shape of its value");
         let tape = self.tape();
-        for input in inputs {
-            assert!(std::ptr::eq(tape, input.tape()), "{tape} and {} are two tapes", input.tape());
+        for var in inputs.iter().chain([&cotangent]) {
+            tape.expect_own(*var);
         }
+        self.expect_shape_of_its("vjp", "cotangent", &cotangent.shape());
         let mut scratch = tape.take_scratch();
         let reached = std::mem::take(&mut scratch.marks);
         let marks = tape.mark_from(inputs, &[self], reached);
@@ -233,15 +245,6 @@ impl<'t, T: Real> Var<'t, T> {
     #[track_caller]
     fn seed(self) -> Var<'t, T> {
         self.constant_like(1.0).broadcast_to(self.shape())
-    }
-
-    #[track_caller]
-    fn assert_scalar(self, method: &str) {
-        assert!(
-            self.elements() == 1,
-            "{method} wants a single number, and this is {}; sum it, or give a cotangent",
-            self.describe()
-        );
     }
 }
 

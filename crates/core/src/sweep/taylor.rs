@@ -28,6 +28,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// If a coefficient's shape is not that of its value, or one lies on another
     /// tape; and as [`grad`](Self::grad) where there is no derivative.
+    #[doc(alias = "jet")]
     #[track_caller]
     pub fn taylor(self, curves: &[(Var<'t, T>, &[Var<'t, T>])], degree: usize) -> Vec<Var<'t, T>> {
         let [coefficients] = self.tape().taylor([self], curves, degree);
@@ -50,8 +51,8 @@ impl<T: Real> Tape<T> {
     ) -> [Vec<Var<'t, T>>; N] {
         for (input, coefficients) in curves {
             for var in coefficients.iter().chain([input]) {
-                assert!(std::ptr::eq(self, var.tape()), "{self} and {} are two tapes", var.tape());
-                assert_eq!(var.shape(), input.shape(), "a coefficient has the shape of its value");
+                self.expect_own(*var);
+                input.expect_shape_of_its("taylor", "coefficient", &var.shape());
             }
         }
         let system = System::new(self);
@@ -92,9 +93,9 @@ impl<T: Real> Tape<T> {
     ) -> [Vec<Var<'t, T>>; N] {
         for (x, rate) in equations {
             for var in [x, rate] {
-                assert!(std::ptr::eq(self, var.tape()), "{self} and {} are two tapes", var.tape());
+                self.expect_own(var);
             }
-            assert_eq!(x.shape(), rate.shape(), "a rate has the shape of its value");
+            x.expect_shape_of_its("ode_series", "rate", &rate.shape());
         }
         let system = System::new(self);
         let states = equations.map(|(x, _)| (x, system.integral(x)));

@@ -128,18 +128,19 @@ impl<T: Real> Tape<T> {
     fn check_mapped(&self, outputs: &[Var<'_, T>], inputs: &[(Var<'_, T>, Var<'_, T>)]) -> usize {
         let all = inputs.iter().flat_map(|&(input, values)| [input, values]);
         for var in all.chain(outputs.iter().copied()) {
-            assert!(std::ptr::eq(self, var.tape()), "{self} and {} are two tapes", var.tape());
+            self.expect_own(var);
         }
         let extents: Vec<usize> =
             inputs.iter().filter_map(|(_, values)| values.shape().first().copied()).collect();
         let extent = extents.first().copied().unwrap_or(0);
-        assert!(extent > 0, "a map wants values along a leading axis that is not empty");
+        assert!(extent > 0, "vmap: expected values along a leading axis, got none");
         for (input, values) in inputs {
+            let expected = input.shape().inserting(0, extent);
             assert!(
-                values.shape() == input.shape().inserting(0, extent),
-                "a map over {extent} values of {} wants shape {}, and was given {}",
+                values.shape() == expected,
+                "vmap: expected {extent} values in shape {expected}, got {}\n  input: {}\n  values: {}",
+                values.shape(),
                 input.describe(),
-                input.shape().inserting(0, extent),
                 values.describe()
             );
         }

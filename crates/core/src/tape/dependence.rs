@@ -16,6 +16,7 @@
 
 use std::ops::Range;
 
+use super::node::Origin;
 use super::recorder::Recorder;
 use super::{Args, NodeId, Tape};
 use crate::{Real, Var};
@@ -146,6 +147,41 @@ impl<T: Real> Tape<T> {
             }
         }
         needed
+    }
+
+    /// Why no variable feeds a value, and what to do about it.
+    #[cold]
+    pub(crate) fn why_constant(&self, value: Var<'_, T>) -> String {
+        let needed = self.needed_for(&[value]);
+        let inner = self.inner.borrow();
+        let nodes = || (0..needed.len()).rev().filter(|&i| needed[i]).map(NodeId::new);
+        let op = |id: NodeId| inner.ops().get(inner.node(id).origin);
+        let unrecorded = |&id: &NodeId| op(id).is_some() && !inner.node(id).records_derivatives;
+        if let Some(id) = nodes().find(unrecorded) {
+            let what = if id == value.id() { "it".to_owned() } else { inner.describe(id) };
+            return format!(
+                "{what} was recorded `without_gradients`, and counts as constant since then; record \
+                 it outside, or ask for `output.grad([x])` inside"
+            );
+        }
+        let stops = |&id: &NodeId| {
+            let feeds = inner.args(id).iter().any(|&arg| inner.node(arg).active);
+            feeds && op(id).is_some_and(|op| !op.is_differentiable())
+        };
+        if let Some(id) = nodes().find(stops) {
+            return format!("no derivative goes through {}", inner.describe(id));
+        }
+        let is_frozen = |&id: &NodeId| matches!(inner.node(id).origin, Origin::Frozen);
+        if let Some(id) = nodes().find(is_frozen) {
+            return format!(
+                "what feeds it is constant or frozen, such as {}; have it trained by \
+                 `set_trainable(true)`, or a whole model by `unfreeze()`",
+                inner.describe(id)
+            );
+        }
+        "take values in with `tape.variable` or `tape.parameter`; `output.grad([x])` gives the \
+         gradient with respect to any values"
+            .to_owned()
     }
 
     /// The first read of a value that depends on `inputs`, if more was recorded

@@ -7,6 +7,12 @@ use crate::tensor::{Buffer, Layout, Shape, Tensor, View};
 /// array of numbers.
 ///
 /// Small values are copied onto the tape; the memory of large tensors is shared.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no value of `{T}` for a tape",
+    label = "neither a number nor an array, vector or tensor of `{T}`",
+    note = "literals of real numbers have a point: `1.0`, `[1.0, 2.0]`",
+    note = "other numbers are converted by `as`, a tensor of another precision by `.cast()`, deeper arrays by `Tensor::from`"
+)]
 pub trait Leaf<T: Real> {
     /// Shows the elements and, if there is one that may be shared, their buffer.
     #[doc(hidden)]

@@ -96,6 +96,24 @@ impl From<NodeId> for Adjoint {
     }
 }
 
+/// Restores the mode of a tape, even if what it is for panics.
+pub(crate) struct ModeGuard<'a, T: Real> {
+    tape: &'a Tape<T>,
+    before: bool,
+    /// The node with which the mode began.
+    start: usize,
+}
+
+impl<T: Real> Drop for ModeGuard<'_, T> {
+    fn drop(&mut self) {
+        let mut inner = self.tape.inner.borrow_mut();
+        if !inner.records_derivatives {
+            inner.detach_from(self.start);
+        }
+        inner.records_derivatives = self.before;
+    }
+}
+
 impl<T: Real> Tape<T> {
     /// An empty tape.
     #[track_caller]
@@ -110,12 +128,14 @@ impl<T: Real> Tape<T> {
 
     /// Takes in a value with respect to which derivatives can be asked for: an
     /// independent variable.
+    #[doc(alias = "tensor")]
     #[track_caller]
     pub fn variable(&self, value: impl Leaf<T>) -> Var<'_, T> {
         self.leaf(value, true)
     }
 
     /// Takes in a value that derivatives treat as fixed.
+    #[doc(alias("as_tensor", "asarray"))]
     #[track_caller]
     pub fn constant(&self, value: impl Leaf<T>) -> Var<'_, T> {
         self.leaf(value, false)
@@ -148,6 +168,19 @@ impl<T: Real> Tape<T> {
         self.var(id)
     }
 
+    /// A constant that stands for a parameter which is not trained: what asks for its gradient is
+    /// told so.
+    #[track_caller]
+    pub fn frozen(&self, value: &Tensor<T>) -> Var<'_, T> {
+        let location = Location::caller();
+        self.var(self.inner.borrow_mut().leaf(value, Origin::Frozen, false, location))
+    }
+
+    /// Whether a value is a parameter that is not trained.
+    pub(crate) fn is_frozen(&self, id: NodeId) -> bool {
+        matches!(self.inner.borrow().node(id).origin, Origin::Frozen)
+    }
+
     /// The variable that stands for the parameter or state of a key, if the tape has
     /// taken it in.
     pub fn parameter_variable(&self, key: u64) -> Option<Var<'_, T>> {
@@ -164,7 +197,7 @@ impl<T: Real> Tape<T> {
     /// Lets another value stand for the parameter of a key from now on.
     #[track_caller]
     pub(crate) fn replace_parameter(&self, key: u64, value: Var<'_, T>) {
-        assert!(std::ptr::eq(self, value.tape()), "{self} and {} are two tapes", value.tape());
+        self.expect_own(value);
         let mut inner = self.inner.borrow_mut();
         let position = inner.parameters.position(key);
         inner.parameters.set(position, value.id());
@@ -210,7 +243,11 @@ impl<T: Real> Tape<T> {
     pub(crate) fn record<'t, O: DynOp<T>>(&'t self, op: O, args: &[Var<'t, T>]) -> Var<'t, T> {
         let location = Location::caller();
         let id = self.follow(&op, args, location);
-        self.var(id.unwrap_or_else(|| self.inner.borrow_mut().record(op, args, location)))
+        // Not by a closure, which would have a line of its own.
+        self.var(match id {
+            Some(id) => id,
+            None => self.inner.borrow_mut().record(op, args),
+        })
     }
 
     /// The part of recording that does not depend on the op's type: a step of a
@@ -224,16 +261,23 @@ impl<T: Real> Tape<T> {
         location: &'static Location<'static>,
     ) -> Option<NodeId> {
         for arg in args {
-            if !std::ptr::eq(self, arg.tape()) {
-                self.reject_stranger(arg);
-            }
+            self.expect_own(*arg);
         }
         self.inner.borrow_mut().follow(op, args, location)
     }
 
+    /// Stops if a variable lives on another tape.
+    #[track_caller]
+    #[inline]
+    pub(crate) fn expect_own(&self, var: Var<'_, T>) {
+        if !std::ptr::eq(self, var.tape()) {
+            self.reject_stranger(var);
+        }
+    }
+
     #[cold]
     #[track_caller]
-    fn reject_stranger(&self, var: &Var<'_, T>) -> ! {
+    fn reject_stranger(&self, var: Var<'_, T>) -> ! {
         panic!(
             "operands on two tapes: {self} and {}; a computation lives on one tape, so take the \
              value across with `tape.constant(other.value())`",
@@ -265,37 +309,25 @@ impl<T: Real> Tape<T> {
     /// let [dx] = (y * x).grad([x]);
     /// assert_eq!(dx.item(), 4.0); // of 4 x
     /// ```
+    #[doc(alias = "no_grad")]
     pub fn without_gradients<R>(&self, body: impl FnOnce() -> R) -> R {
-        self.recording_derivatives(false, body)
+        let _mode = self.mode(false);
+        body()
     }
 
     /// Runs `body` with derivatives recorded, whatever the mode: for functions of which
     /// derivatives of any order are asked, and for what reads the formulas of rules.
     pub(crate) fn with_gradients<R>(&self, body: impl FnOnce() -> R) -> R {
-        self.recording_derivatives(true, body)
+        let _mode = self.mode(true);
+        body()
     }
 
-    fn recording_derivatives<R>(&self, recorded: bool, body: impl FnOnce() -> R) -> R {
-        /// Restores the mode even if `body` panics.
-        struct Restore<'a, T: Real> {
-            tape: &'a Tape<T>,
-            before: bool,
-            start: usize,
-        }
-        impl<T: Real> Drop for Restore<'_, T> {
-            fn drop(&mut self) {
-                let mut inner = self.tape.inner.borrow_mut();
-                if !inner.records_derivatives {
-                    inner.detach_from(self.start);
-                }
-                inner.records_derivatives = self.before;
-            }
-        }
+    /// Records derivatives, or does not, as long as the guard lives. Unlike a closure it leaves the
+    /// caller's line to what comes after it.
+    pub(crate) fn mode(&self, records_derivatives: bool) -> ModeGuard<'_, T> {
         let mut inner = self.inner.borrow_mut();
-        let before = std::mem::replace(&mut inner.records_derivatives, recorded);
-        let _restore = Restore { tape: self, before, start: inner.len() };
-        drop(inner);
-        body()
+        let before = std::mem::replace(&mut inner.records_derivatives, records_derivatives);
+        ModeGuard { tape: self, before, start: inner.len() }
     }
 
     /// Forgets all nodes and keeps their memory for the next recording.
@@ -486,13 +518,24 @@ impl<T: Real> Tape<T> {
     pub(crate) fn record_again<'t>(&'t self, op: &OpHandle<T>, args: &[Var<'t, T>]) -> Var<'t, T> {
         let location = Location::caller();
         let id = self.follow(op.get(), args, location);
-        let record = || self.inner.borrow_mut().record_again(op, args, location);
-        self.var(id.unwrap_or_else(record))
+        self.var(match id {
+            Some(id) => id,
+            None => self.inner.borrow_mut().record_again(op, args),
+        })
     }
 
     /// What a node is and where it was recorded.
     pub(crate) fn describe(&self, id: NodeId) -> String {
         self.inner.borrow().describe(id)
+    }
+
+    /// Runs `body`, whose values count as recorded at the caller's line.
+    #[track_caller]
+    pub(crate) fn on_behalf_of_caller<R>(&self, body: impl FnOnce() -> R) -> R {
+        let before = self.inner.borrow_mut().on_behalf.replace(Location::caller());
+        let result = body();
+        self.inner.borrow_mut().on_behalf = before;
+        result
     }
 
     /// Nodes recorded from now on count as recorded by the line that recorded

@@ -32,6 +32,8 @@ pub(crate) enum Origin<T: Real> {
     Leaf,
     /// A value given from outside that is known by a key.
     Parameter(u64),
+    /// A parameter that is not trained.
+    Frozen,
     /// An op without parameters, which needs no memory of its own.
     Unit(&'static dyn DynOp<T>),
     /// An op with parameters, by its number in [`Ops`].
@@ -43,7 +45,7 @@ impl<T: Real> Origin<T> {
     #[inline]
     pub(super) fn is_leaf(self, other: Self) -> bool {
         match (self, other) {
-            (Origin::Leaf, Origin::Leaf) => true,
+            (Origin::Leaf, Origin::Leaf) | (Origin::Frozen, Origin::Frozen) => true,
             (Origin::Parameter(own), Origin::Parameter(other)) => own == other,
             _ => false,
         }
@@ -200,7 +202,7 @@ impl<T: Real> Ops<T> {
     #[inline]
     pub(crate) fn get(&self, origin: Origin<T>) -> Option<&dyn DynOp<T>> {
         match origin {
-            Origin::Leaf | Origin::Parameter(_) => None,
+            Origin::Leaf | Origin::Parameter(_) | Origin::Frozen => None,
             Origin::Unit(op) => Some(op),
             Origin::Stored(position) => Some(&*self.0[position as usize]),
         }
@@ -209,7 +211,7 @@ impl<T: Real> Ops<T> {
     #[inline]
     pub(crate) fn handle(&self, origin: Origin<T>) -> Option<OpHandle<T>> {
         match origin {
-            Origin::Leaf | Origin::Parameter(_) => None,
+            Origin::Leaf | Origin::Parameter(_) | Origin::Frozen => None,
             Origin::Unit(op) => Some(OpHandle::Unit(op)),
             Origin::Stored(position) => Some(OpHandle::Stored(self.0[position as usize].clone())),
         }

@@ -327,38 +327,26 @@ impl<T: Real> Recorder<T> {
     }
 
     /// Records an op that the earlier recording did not have here.
-    pub(super) fn record<O: DynOp<T>>(
-        &mut self,
-        op: O,
-        args: &[Var<'_, T>],
-        location: &'static Location<'static>,
-    ) -> NodeId {
+    #[track_caller]
+    pub(super) fn record<O: DynOp<T>>(&mut self, op: O, args: &[Var<'_, T>]) -> NodeId {
         self.diverge();
         let origin = self.ops.insert(op);
-        self.record_new(origin, TypeId::of::<O>(), args, location)
+        self.record_new(origin, TypeId::of::<O>(), args)
     }
 
     /// As [`record`](Self::record), for an op that the tape has already.
-    pub(super) fn record_again(
-        &mut self,
-        op: &OpHandle<T>,
-        args: &[Var<'_, T>],
-        location: &'static Location<'static>,
-    ) -> NodeId {
+    #[track_caller]
+    pub(super) fn record_again(&mut self, op: &OpHandle<T>, args: &[Var<'_, T>]) -> NodeId {
         self.diverge();
         let origin = self.ops.insert_again(op);
-        self.record_new(origin, (op.get() as &dyn Any).type_id(), args, location)
+        self.record_new(origin, (op.get() as &dyn Any).type_id(), args)
     }
 
-    fn record_new(
-        &mut self,
-        origin: Origin<T>,
-        op: TypeId,
-        args: &[Var<'_, T>],
-        location: &'static Location<'static>,
-    ) -> NodeId {
+    #[track_caller]
+    fn record_new(&mut self, origin: Origin<T>, op: TypeId, args: &[Var<'_, T>]) -> NodeId {
+        let location = Location::caller();
         let args: &[NodeId] = &args.iter().map(|arg| arg.id()).collect::<Args<NodeId>>();
-        let plan = self.plan(origin, op, args, location);
+        let plan = self.plan(origin, op, args);
         let op = self.ops.get(origin).expect("a recorded op is no leaf");
         let numbers: Option<Args<T>> = args.iter().map(|arg| self.number(*arg)).collect();
         let scalar = args.len() <= INLINE_ARGS
@@ -384,38 +372,31 @@ impl<T: Real> Recorder<T> {
     }
 
     /// What the op makes of its operands' layouts.
-    fn plan(
-        &mut self,
-        origin: Origin<T>,
-        op: TypeId,
-        args: &[NodeId],
-        location: &'static Location<'static>,
-    ) -> Plan {
+    #[track_caller]
+    fn plan(&mut self, origin: Origin<T>, op: TypeId, args: &[NodeId]) -> Plan {
         if matches!(origin, Origin::Stored(_)) || args.len() > INLINE_ARGS {
-            return self.make_plan(origin, args, location);
+            return self.make_plan(origin, args);
         }
         let mut signature = Signature { layouts: [SCALAR; INLINE_ARGS], count: args.len() };
         for (layout, arg) in signature.layouts.iter_mut().zip(args) {
             *layout = self.node(*arg).layout;
         }
-        self.plans.get(op, &signature).unwrap_or_else(|| {
-            let plan = self.make_plan(origin, args, location);
-            self.plans.insert(op, signature, plan);
-            plan
-        })
+        // Not by a closure, which would have a line of its own.
+        if let Some(plan) = self.plans.get(op, &signature) {
+            return plan;
+        }
+        let plan = self.make_plan(origin, args);
+        self.plans.insert(op, signature, plan);
+        plan
     }
 
     /// Applies the shape rule.
-    fn make_plan(
-        &mut self,
-        origin: Origin<T>,
-        args: &[NodeId],
-        location: &'static Location<'static>,
-    ) -> Plan {
+    #[track_caller]
+    fn make_plan(&mut self, origin: Origin<T>, args: &[NodeId]) -> Plan {
         let op = self.ops.get(origin).expect("a recorded op is no leaf");
         let shape = match self.infer(op, args) {
             Ok(shape) => shape,
-            Err(reason) => self.reject(op.name(), args, &reason, location),
+            Err(reason) => self.reject(op.name(), args, &reason),
         };
         if let [arg] = args
             && let Some((layout, moved)) = op.view(self.layout(*arg))
@@ -493,14 +474,9 @@ impl<T: Real> Recorder<T> {
 
     /// Stops with a message that shows the operands and where they came from.
     #[cold]
-    fn reject(
-        &self,
-        name: &str,
-        args: &[NodeId],
-        reason: &str,
-        location: &'static Location<'static>,
-    ) -> ! {
-        let mut message = format!("{name}: {reason}\n  at {location}");
+    #[track_caller]
+    fn reject(&self, name: &str, args: &[NodeId], reason: &str) -> ! {
+        let mut message = format!("{name}: {reason}\n  at {}", Location::caller());
         for (i, &arg) in args.iter().enumerate() {
             message += &format!("\n  operand {}: {}", i + 1, self.describe(arg));
         }
@@ -690,6 +666,7 @@ impl<T: Real> Recorder<T> {
         let what = match self.ops.get(node.origin) {
             Some(op) => op.name(),
             None if node.active => "variable",
+            None if matches!(node.origin, Origin::Frozen) => "frozen parameter",
             None => "constant",
         };
         format!("v{} = {what}, shape {}, at {}", id.index(), self.shape(id), node.location)

@@ -52,7 +52,7 @@ impl<T: Real> Tensor<T> {
         let shape = shape.into();
         assert!(
             elements.len() == shape.elements(),
-            "a tensor of shape {shape} has {} elements, not {}",
+            "Tensor::new: expected {} elements for shape {shape}, got {}",
             shape.elements(),
             elements.len()
         );
@@ -114,6 +114,7 @@ impl<T: Real> Tensor<T> {
     }
 
     /// The extents.
+    #[doc(alias = "size")]
     #[inline]
     pub fn shape(&self) -> &Shape {
         self.layout.shape()
@@ -195,7 +196,7 @@ impl<T: Real> Tensor<T> {
     pub fn item(&self) -> T {
         assert!(
             self.len() == 1,
-            "item() wants one element, and a {} has more or none",
+            "item: expected a tensor of a single element, got shape {}",
             self.shape()
         );
         self.view().first()
@@ -209,13 +210,14 @@ impl<T: Real> Tensor<T> {
     pub fn at(&self, index: &[usize]) -> T {
         let shape = self.shape();
         let inside = index.len() == shape.rank() && index.iter().zip(&**shape).all(|(i, n)| i < n);
-        assert!(inside, "index {index:?} is outside of a tensor of shape {shape}");
+        assert!(inside, "at: there is no element {index:?} in a tensor of shape {shape}");
         let strides = self.layout.strides();
         let steps: isize = index.iter().zip(strides).map(|(&i, &stride)| i as isize * stride).sum();
         self.buffer[(self.offset as isize + steps) as usize]
     }
 
     /// The tensor with its axes reversed; shares the buffer.
+    #[doc(alias = "T")]
     pub fn transpose(&self) -> Self {
         let order: Vec<usize> = (0..self.shape().rank()).rev().collect();
         self.permute(&order)
@@ -225,12 +227,17 @@ impl<T: Real> Tensor<T> {
     ///
     /// # Panics
     /// If `order` does not name every axis once.
+    #[doc(alias = "transpose")]
     #[track_caller]
     pub fn permute(&self, order: &[usize]) -> Self {
         let mut sorted = order.to_vec();
         sorted.sort_unstable();
         let axes: Vec<usize> = (0..self.shape().rank()).collect();
-        assert_eq!(sorted, axes, "{order:?} is no order of the axes of {}", self.shape());
+        assert!(
+            sorted == axes,
+            "permute: expected every axis of {} once, got {order:?}",
+            self.shape()
+        );
         Self { layout: self.layout.permuted(order), ..self.clone() }
     }
 
@@ -239,10 +246,17 @@ impl<T: Real> Tensor<T> {
     ///
     /// # Panics
     /// If the sizes differ.
+    #[doc(alias = "view")]
     #[track_caller]
     pub fn reshape(&self, shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
-        assert_eq!(shape.elements(), self.len(), "{} does not reshape to {shape}", self.shape());
+        assert!(
+            shape.elements() == self.len(),
+            "reshape: {} has {} elements and {shape} has {}",
+            self.shape(),
+            self.len(),
+            shape.elements()
+        );
         match self.layout.reshaped(&shape) {
             Some(layout) => Self { layout, ..self.clone() },
             None => Self::new(shape, self.to_vec()),
@@ -254,12 +268,14 @@ impl<T: Real> Tensor<T> {
     /// # Panics
     /// If the shape does not [broadcast](Shape::broadcast) to the target, or the target is
     /// too large for memory.
+    #[doc(alias = "expand")]
     #[track_caller]
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
         assert!(
             self.shape().broadcasts_to(&shape),
-            "{} does not broadcast to {shape}",
+            "broadcast_to: shape {} does not stretch to {shape}: aligned at the right, extents must \
+             be equal or 1",
             self.shape()
         );
         Self { layout: self.layout.broadcast_to(&shape), ..self.clone() }
@@ -295,9 +311,15 @@ impl<T: Real> Tensor<T> {
     /// If the shapes differ.
     #[track_caller]
     pub fn zip_map(&self, other: &Self, mut f: impl FnMut(T, T) -> T) -> Self {
-        assert_eq!(self.shape(), other.shape(), "the shapes of two tensors differ");
+        self.expect_shape_of("zip_map", other);
         let elements = self.iter().zip(other.iter()).map(|(x, y)| f(x, y)).collect();
         Self::new(self.shape().clone(), elements)
+    }
+
+    #[track_caller]
+    fn expect_shape_of(&self, name: &str, other: &Self) {
+        let (own, others) = (self.shape(), other.shape());
+        assert!(own == others, "{name}: expected two tensors of one shape, got {own} and {others}");
     }
 
     /// The inner product `sum(x * y)`, added in double precision.
@@ -306,13 +328,14 @@ impl<T: Real> Tensor<T> {
     /// If the shapes differ.
     #[track_caller]
     pub fn dot(&self, other: &Self) -> f64 {
-        assert_eq!(self.shape(), other.shape(), "the shapes of two tensors differ");
+        self.expect_shape_of("dot", other);
         let products: Vec<f64> =
             self.iter().zip(other.iter()).map(|(x, y)| x.as_f64() * y.as_f64()).collect();
         crate::kernel::reduce::sum(&products)
     }
 
     /// The Euclidean norm of all elements, in double precision.
+    #[doc(alias = "vector_norm")]
     pub fn norm(&self) -> f64 {
         let square = self.dot(self);
         let largest = self.iter().map(|x| x.as_f64().abs()).fold(0.0, f64::max);

@@ -90,7 +90,12 @@ pub fn fixed_point<'t, T: Real, const N: usize>(
                 let inputs = inputs.each_ref().map(|input| tape.variable(input));
                 again(tape.variable(&x), inputs).with_value(|next| next.to_tensor())
             });
-            assert_eq!(next.shape(), x.shape(), "a fixed point has the shape of the start");
+            assert!(
+                next.shape() == x.shape(),
+                "fixed_point: expected a map to the shape of the start, {}, got {}",
+                x.shape(),
+                next.shape()
+            );
             let mut pairs = next.iter().zip(x.iter());
             let is_settled = pairs.all(|(a, b)| (a - b).abs() <= settled * (a.abs() + b.abs()));
             drop(pairs);
@@ -180,8 +185,12 @@ where
 
     fn record<'t>(&self, args: &[Var<'t, T>], _: bool) -> Vec<Var<'t, T>> {
         let residual = (self.0)(args[0], std::array::from_fn(|i| args[i + 1]));
-        let [own, expected] = [residual.shape(), args[0].shape()];
-        assert_eq!(own, expected, "the residual has not the shape of the solution");
+        assert!(
+            residual.shape() == args[0].shape(),
+            "root: expected a residual of the shape of the solution, {}, got {}",
+            args[0].shape(),
+            residual.describe()
+        );
         assert!(
             args[0].tape().parameter_keys().is_empty(),
             "a residual takes in a parameter, whose gradient would be lost; give it as an input"
@@ -376,7 +385,12 @@ impl<T: Real> DynOp<T> for Root<T> {
             .ready
             .take()
             .unwrap_or_else(|| self.solve(&args.iter().map(View::to_tensor).collect::<Vec<_>>()));
-        assert_eq!(*solution.shape(), self.shape, "solutions have one shape");
+        assert!(
+            *solution.shape() == self.shape,
+            "root: expected a solution of shape {}, as the first one, got {}",
+            self.shape,
+            solution.shape()
+        );
         solution.view().copy_to(out);
     }
 

@@ -39,6 +39,12 @@ use crate::{Real, Tape, Tensor, Var};
 /// assert_eq!(gradient.layers[1].bias.shape(), weights.layers[1].bias.shape());
 /// assert!((gradient.scale.item() - 2.0 * (0.1_f64.tanh() + 0.1).tanh()).abs() < 1e-15);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the inputs of a function",
+    label = "not a tensor by reference, nor an arrangement of such",
+    note = "inputs are given by reference, `&x`, as an array, `[&x, &y]`, or as a tuple, `(&x, &y)`",
+    note = "numbers and arrays become tensors by `Tensor::from`; a structure of tensors is an input by `#[derive(Inputs)]`, and its reference is given"
+)]
 pub trait Inputs<T: Real> {
     /// The variables that stand for the inputs on a tape.
     type Vars<'t>: Copy
@@ -220,6 +226,14 @@ tuples! {
 /// It follows for every closure and `fn` of the right signature; writing it this
 /// way, rather than as a bound on `Fn`, lets one transform serve all arrangements
 /// of inputs with closures whose types are inferred.
+///
+/// To keep a closure in a variable, give it to [`func`](crate::func) (or
+/// [`func_n`](crate::func_n)): `let f = |x| ..` is a function for one tape only.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no function from variables of `{T}` to one of them",
+    note = "it takes the variables in the arrangement of the inputs (one for `&x`, an array for `[&x, &y]`, a tuple for `(&x, &y)`) and gives one `Var<{T}>`",
+    note = "a closure that is kept in a variable goes through `func`: `let f = func(|x| x.sin().sum());`"
+)]
 pub trait Function<'t, T: Real, I: Inputs<T>>: Fn(I::Vars<'t>) -> Var<'t, T>
 where
     T: 't,
@@ -228,6 +242,23 @@ where
 
 impl<'t, T: Real, I: Inputs<T>, F: Fn(I::Vars<'t>) -> Var<'t, T>> Function<'t, T, I> for F {}
 
+/// A function that gives something beside its value: see
+/// [`value_and_grad_aux`](crate::value_and_grad_aux).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no function from variables of `{T}` to a pair of one and something else",
+    note = "it takes the variables in the arrangement of the inputs, and gives `(Var<{T}>, _)`"
+)]
+pub trait FunctionAux<'t, T: Real, I: Inputs<T>, A>: Fn(I::Vars<'t>) -> (Var<'t, T>, A)
+where
+    T: 't,
+{
+}
+
+impl<'t, T: Real, I: Inputs<T>, A, F: Fn(I::Vars<'t>) -> (Var<'t, T>, A)> FunctionAux<'t, T, I, A>
+    for F
+{
+}
+
 /// Takes in the inputs and records the function.
 #[track_caller]
 pub(crate) fn record<'t, T: Real, I: Inputs<T>>(
@@ -235,10 +266,20 @@ pub(crate) fn record<'t, T: Real, I: Inputs<T>>(
     f: &impl Function<'t, T, I>,
     inputs: &I,
 ) -> (Vec<Var<'t, T>>, Var<'t, T>) {
-    let vars = inputs.record(tape);
+    let (list, vars) = taken_in(tape, inputs);
+    (list, f(vars))
+}
+
+/// Takes in the inputs, as a list and in their arrangement.
+#[track_caller]
+pub(crate) fn taken_in<'t, T: Real, I: Inputs<T>>(
+    tape: &'t Tape<T>,
+    inputs: &I,
+) -> (Vec<Var<'t, T>>, I::Vars<'t>) {
+    let vars = tape.on_behalf_of_caller(|| inputs.record(tape));
     let mut list = Vec::new();
     I::flatten(vars, &mut list);
-    (list, f(vars))
+    (list, vars)
 }
 
 /// Takes in tensors, as tangents or cotangents of variables.
@@ -249,5 +290,5 @@ pub(crate) fn constants<'t, T: Real, I: Inputs<T>>(
 ) -> Vec<Var<'t, T>> {
     let mut values = Vec::new();
     inputs.values(&mut values);
-    values.into_iter().map(|value| tape.constant(value)).collect()
+    tape.on_behalf_of_caller(|| values.into_iter().map(|value| tape.constant(value)).collect())
 }

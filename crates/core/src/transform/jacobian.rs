@@ -17,6 +17,7 @@ use crate::{Real, Shape, Tape, Tensor, Var, View};
 /// let j = jacobian(|x| x.outer(x).reshape([4]), &x);
 /// assert_eq!(j, Tensor::from([[2.0, 0.0], [2.0, 1.0], [2.0, 1.0], [0.0, 4.0]]));
 /// ```
+#[doc(alias("jacfwd", "jacrev"))]
 #[track_caller]
 pub fn jacobian<T: Real, I: Inputs<T>>(f: impl for<'t> Function<'t, T, I>, x: I) -> I::Tensors {
     let tape = Tape::new();
@@ -39,6 +40,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If an input lies on another tape.
+    #[doc(alias("jacfwd", "jacrev"))]
     #[track_caller]
     pub fn jacobian(self, inputs: &[Var<'t, T>]) -> Vec<Tensor<T>> {
         jacobian_of(self, inputs)
@@ -58,12 +60,15 @@ impl<'t, T: Real> Var<'t, T> {
 /// assert_eq!(h, Tensor::from([[10.0, 6.0], [6.0, 14.0]]));
 /// ```
 ///
+/// A closure that is kept in a variable goes through [`func`](crate::func).
+///
 /// # Panics
 /// If the function's value has more than one element.
 #[track_caller]
 pub fn hessian<T: Real, I: Blocks<T>>(f: impl for<'t> Function<'t, T, I>, x: I) -> I::Blocks {
     let tape = Tape::new();
     let (vars, y) = record(&tape, &f, &x);
+    y.assert_scalar("hessian", "`jacobian`");
     let gradients = y.grad_of(&vars);
     let rows = gradients.into_iter().map(|gradient| jacobian_of(gradient, &vars)).collect();
     x.arrange(rows)
@@ -99,12 +104,15 @@ impl<T: Real, const N: usize> Blocks<T> for [&Tensor<T>; N] {
 }
 
 /// The blocks `dy / dx`, one for each of the inputs.
+#[track_caller]
 pub(crate) fn jacobian_of<T: Real>(y: Var<'_, T>, inputs: &[Var<'_, T>]) -> Vec<Tensor<T>> {
+    for input in inputs {
+        y.tape().expect_own(*input);
+    }
     let outputs = y.elements();
     let width: usize = inputs.iter().map(|x| x.elements()).sum();
-    y.tape().without_gradients(|| {
-        if width <= outputs { by_columns(y, inputs) } else { by_rows(y, inputs) }
-    })
+    let _mode = y.tape().mode(false);
+    if width <= outputs { by_columns(y, inputs) } else { by_rows(y, inputs) }
 }
 
 fn block_shape<T: Real>(y: Var<'_, T>, x: Var<'_, T>) -> Shape {

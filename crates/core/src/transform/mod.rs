@@ -7,7 +7,7 @@
 pub mod checkpoint;
 mod gradient;
 mod implicit;
-mod inputs;
+pub(crate) mod inputs;
 mod jacobian;
 mod product;
 pub mod sparse;
@@ -15,9 +15,9 @@ mod taylor;
 mod vmap;
 
 pub use checkpoint::checkpoint;
-pub use gradient::{func, func_n, grad, value_and_grad};
+pub use gradient::{func, func_n, grad, value_and_grad, value_and_grad_aux};
 pub use implicit::{fixed_point, minimiser, root};
-pub use inputs::{Function, Inputs};
+pub use inputs::{Function, FunctionAux, Inputs};
 pub(crate) use jacobian::jacobian_of;
 pub use jacobian::{hessian, jacobian};
 pub use product::{fisher_product, gauss_newton_product, hvp, jvp, vjp};

@@ -25,7 +25,8 @@ pub fn jvp<T: Real, I: Inputs<T>>(
     let tape = Tape::new();
     let (vars, y) = record(&tape, &f, &x);
     let tangents: Vec<_> = vars.into_iter().zip(constants(&tape, &v)).collect();
-    let tangent = tape.without_gradients(|| y.jvp(&tangents));
+    let _mode = tape.mode(false);
+    let tangent = y.jvp(&tangents);
     (y.value(), tangent.value())
 }
 
@@ -50,7 +51,8 @@ pub fn vjp<T: Real, I: Inputs<T>>(
 ) -> (Tensor<T>, I::Tensors) {
     let tape = Tape::new();
     let (vars, y) = record(&tape, &f, &x);
-    let adjoints = tape.without_gradients(|| y.vjp(tape.constant(cotangent), &vars));
+    let _mode = tape.mode(false);
+    let adjoints = y.vjp(tape.constant(cotangent), &vars);
     (y.value(), x.collect(&mut adjoints.into_iter().map(|adjoint| adjoint.value())))
 }
 
@@ -72,9 +74,11 @@ pub fn vjp<T: Real, I: Inputs<T>>(
 pub fn hvp<T: Real, I: Inputs<T>>(f: impl for<'t> Function<'t, T, I>, x: I, v: I) -> I::Tensors {
     let tape = Tape::new();
     let (vars, y) = record(&tape, &f, &x);
+    y.assert_scalar("hvp", "`gauss_newton_product` with a loss");
     let gradients = y.grad_of(&vars);
     let tangents: Vec<_> = vars.into_iter().zip(constants(&tape, &v)).collect();
-    let products = tape.without_gradients(|| tape.tangents_of(&gradients, &tangents));
+    let _mode = tape.mode(false);
+    let products = tape.tangents_of(&gradients, &tangents);
     x.collect(&mut products.into_iter().map(|product| product.value()))
 }
 
@@ -107,10 +111,9 @@ pub fn gauss_newton_product<T: Real, I: Inputs<T>>(
     let (vars, y) = record(&tape, &f, &x);
     let [slope] = loss(y).grad([y]);
     let tangents: Vec<_> = vars.iter().copied().zip(constants(&tape, &v)).collect();
-    let products = tape.without_gradients(|| {
-        let tangent = y.jvp(&tangents);
-        y.vjp(slope.jvp(&[(y, tangent)]), &vars)
-    });
+    let _mode = tape.mode(false);
+    let tangent = y.jvp(&tangents);
+    let products = y.vjp(slope.jvp(&[(y, tangent)]), &vars);
     x.collect(&mut products.into_iter().map(|product| product.value()))
 }
 
@@ -141,9 +144,8 @@ pub fn fisher_product<T: Real, I: Inputs<T>>(
     let tape = Tape::new();
     let (vars, y) = record(&tape, &f, &x);
     let tangents: Vec<_> = vars.iter().copied().zip(constants(&tape, &v)).collect();
-    let products = tape.without_gradients(|| {
-        let tangent = y.jvp(&tangents);
-        y.vjp(tangent / T::from_f64(y.elements() as f64), &vars)
-    });
+    let _mode = tape.mode(false);
+    let tangent = y.jvp(&tangents);
+    let products = y.vjp(tangent / y.elements() as f64, &vars);
     x.collect(&mut products.into_iter().map(|product| product.value()))
 }

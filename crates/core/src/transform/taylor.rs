@@ -25,6 +25,7 @@ use crate::{Real, Tape, Tensor, Var};
 ///
 /// # Panics
 /// If the shapes of `v` are not those of `x`.
+#[doc(alias = "jet")]
 #[track_caller]
 pub fn taylor<T: Real, I: Inputs<T>>(
     f: impl for<'t> Function<'t, T, I>,
@@ -64,6 +65,7 @@ pub fn taylor_along<T: Real, I: Inputs<T>>(
     let curves: Vec<_> = (0..vars.len()).map(of_input).collect();
     let curves: Vec<_> =
         vars.into_iter().zip(&curves).map(|(x, curve)| (x, curve.as_slice())).collect();
-    let coefficients = tape.without_gradients(|| y.taylor(&curves, degree));
+    let _mode = tape.mode(false);
+    let coefficients = y.taylor(&curves, degree);
     coefficients.into_iter().map(|coefficient| coefficient.value()).collect()
 }

@@ -1,13 +1,13 @@
 //! Functions mapped over leading axes.
 
-use super::inputs::{Function, Inputs};
-use crate::{Real, Tape, Tensor, Var};
+use super::inputs::{Function, Inputs, constants};
+use crate::{Real, Tape, Tensor};
 
 /// The values of a function for many inputs at once: each tensor has one more leading
 /// axis than the function takes, of the same extent, and so has the result.
 ///
 /// The function is called once, with the first of the inputs, and what it records is mapped
-/// ([`Var::vmap`]): loops over many small values become few over large ones.
+/// ([`Var::vmap`](crate::Var::vmap)): loops over many small values become few over large ones.
 ///
 /// ```
 /// use wengert_core::{Tensor, vmap};
@@ -35,16 +35,17 @@ pub fn vmap<T: Real, I: Inputs<T>>(f: impl for<'t> Function<'t, T, I>, x: I) -> 
     let tape = Tape::new();
     let mut values = Vec::new();
     x.values(&mut values);
-    let all: Vec<Var<'_, T>> = values.iter().map(|value| tape.constant(value)).collect();
+    let all = constants(&tape, &x);
     // The function may ask for derivatives, so its inputs are variables.
-    let first = |(value, all): (&Tensor<T>, &Var<'_, T>)| {
+    let mut first = Vec::with_capacity(all.len());
+    for value in &values {
         let extent = value.shape().first().copied().unwrap_or(0);
-        assert!(extent > 0, "a map wants a leading axis, and was given {}", all.describe());
-        let first = value.slice(0, 0, 1, 1);
-        tape.variable(first.reshape(&value.shape()[1..]))
-    };
-    let first: Vec<Var<'_, T>> = values.iter().zip(&all).map(first).collect();
+        let shape = value.shape();
+        assert!(extent > 0, "vmap: expected a leading axis that is not empty, got shape {shape}");
+        first.push(tape.variable(value.slice(0, 0, 1, 1).reshape(&shape[1..])));
+    }
     let y = f(I::unflatten(&mut first.iter().copied()));
     let inputs: Vec<_> = first.into_iter().zip(all).collect();
-    tape.without_gradients(|| y.vmap(&inputs).value())
+    let _mode = tape.mode(false);
+    y.vmap(&inputs).value()
 }

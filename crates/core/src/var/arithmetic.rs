@@ -73,12 +73,14 @@ impl<'t, T: Real> ops::Neg for Var<'t, T> {
 
 impl<'t, T: Real> Var<'t, T> {
     /// A whole power, of any base; `x^0` is 1.
+    #[doc(alias("pow", "power"))]
     #[track_caller]
     pub fn powi(self, exponent: i32) -> Self {
         self.apply(Powi(exponent))
     }
 
     /// A real power, of a base greater than 0.
+    #[doc(alias("pow", "power"))]
     #[track_caller]
     pub fn powf(self, exponent: f64) -> Self {
         self.apply(Powf(exponent))
@@ -102,6 +104,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the shapes do not broadcast, or the operands are on two tapes.
+    #[doc(alias = "where")]
     #[track_caller]
     pub fn select(self, yes: impl Operand<'t, T>, no: impl Operand<'t, T>) -> Self {
         let tape = self.tape();

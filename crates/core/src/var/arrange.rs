@@ -14,6 +14,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If an axis does not exist.
+    #[doc(alias("swapaxes", "transpose"))]
     #[track_caller]
     pub fn swap_axes(self, a: isize, b: isize) -> Self {
         let rank = self.rank();
@@ -35,6 +36,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If an axis does not exist.
+    #[doc(alias("moveaxis", "movedim"))]
     #[track_caller]
     pub fn move_axis(self, from: isize, to: isize) -> Self {
         let rank = self.rank();
@@ -105,6 +107,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the result is too large for memory.
+    #[doc(alias = "repeat")]
     #[track_caller]
     pub fn tile(self, times: impl Into<Shape>) -> Self {
         let (times, shape) = (times.into(), self.shape());
@@ -135,6 +138,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the axis does not exist, or the result is too large for memory.
+    #[doc(alias = "repeat_interleave")]
     #[track_caller]
     pub fn repeat(self, axis: isize, times: usize) -> Self {
         let shape = self.shape();
@@ -179,10 +183,15 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the axis does not exist, or no parts are asked for.
+    #[doc(alias = "array_split")]
     #[track_caller]
     pub fn chunk(self, axis: isize, parts: usize) -> Vec<Self> {
         let own = self.resolve_axis("chunk", axis, self.rank());
-        assert!(parts > 0, "chunk: into no parts\n  operand: {}", self.describe());
+        assert!(
+            parts > 0,
+            "chunk: expected a number of parts, got 0\n  operand: {}",
+            self.describe()
+        );
         let extent = self.shape()[own];
         let size = extent.div_ceil(parts).max(1);
         let sizes: Vec<usize> =
@@ -243,6 +252,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the variable is a scalar, or the result is too large for memory.
+    #[doc(alias = "diag")]
     #[track_caller]
     pub fn diag_embed(self, offset: isize) -> Self {
         let shape = self.shape();

@@ -16,6 +16,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the bounds are not in order.
+    #[doc(alias = "clip")]
     #[track_caller]
     pub fn clamp(self, low: f64, high: f64) -> Self {
         assert!(low <= high, "clamp: the bounds {low} and {high} are not in order");
@@ -35,6 +36,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the shapes do not broadcast, or the operands are on two tapes.
+    #[doc(alias = "where")]
     #[track_caller]
     pub fn masked_fill(self, mask: impl Operand<'t, T>, value: f64) -> Self {
         mask.on(self.tape()).select(value, self)
@@ -102,6 +104,7 @@ impl<'t, T: Real> Var<'t, T> {
     }
 
     /// `x`, cut off at -1 and 1, where the derivative is 1.
+    #[doc(alias = "hard_tanh")]
     #[track_caller]
     pub fn hardtanh(self) -> Self {
         self.clamp(-1.0, 1.0)
@@ -116,12 +119,14 @@ impl<'t, T: Real> Var<'t, T> {
     /// assert_eq!(x.hardsigmoid().value().to_vec(), [0.0, 0.5, 1.0]);
     /// assert_eq!(x.hardswish().value().to_vec(), [0.0, 0.0, 4.0]);
     /// ```
+    #[doc(alias = "hard_sigmoid")]
     #[track_caller]
     pub fn hardsigmoid(self) -> Self {
         (self + T::from_f64(3.0)).clamp(0.0, 6.0) / T::from_f64(6.0)
     }
 
     /// `x` times its [`hardsigmoid`](Self::hardsigmoid).
+    #[doc(alias = "hard_silu")]
     #[track_caller]
     pub fn hardswish(self) -> Self {
         // Held where the other factor is 0, so that this 0 is chosen, out to infinity.

@@ -4,6 +4,7 @@ mod arithmetic;
 mod arrange;
 mod einsum;
 mod elementwise;
+mod keep;
 mod movement;
 mod operand;
 
@@ -63,21 +64,25 @@ impl<'t, T: Real> Var<'t, T> {
     }
 
     /// The extents.
+    #[doc(alias = "size")]
     pub fn shape(self) -> Shape {
         self.tape.shape_of(self.id)
     }
 
     /// The number of axes.
+    #[doc(alias("dim", "ndim"))]
     pub fn rank(self) -> usize {
         self.tape.rank_of(self.id)
     }
 
     /// The number of elements.
+    #[doc(alias("numel", "size"))]
     pub fn elements(self) -> usize {
         self.tape.elements_of(self.id)
     }
 
     /// The value.
+    #[doc(alias("asarray", "data"))]
     #[track_caller]
     pub fn value(self) -> Tensor<T> {
         self.tape.note_read(self.id);
@@ -92,7 +97,14 @@ impl<'t, T: Real> Var<'t, T> {
     pub fn item(self) -> T {
         self.tape.note_read(self.id);
         let single = self.tape.with_value(self.id, |view| (view.len() == 1).then(|| view.first()));
-        single.unwrap_or_else(|| panic!("item() wants one element, and a {} has not", self.shape()))
+        match single {
+            Some(x) => x,
+            None => panic!(
+                "item: expected a single element, got shape {}\n  operand: {}",
+                self.shape(),
+                self.describe()
+            ),
+        }
     }
 
     /// Lets `read` see the value without copying it.
@@ -106,6 +118,7 @@ impl<'t, T: Real> Var<'t, T> {
     }
 
     /// Whether derivatives reach a variable through it.
+    #[doc(alias = "requires_grad")]
     #[inline]
     pub fn is_active(self) -> bool {
         self.tape.is_active(self.id)
@@ -150,9 +163,33 @@ impl<'t, T: Real> Var<'t, T> {
 
     #[track_caller]
     pub(crate) fn resolve_axis(self, name: &str, axis: isize, rank: usize) -> usize {
-        resolve_axis(axis, rank).unwrap_or_else(|| {
-            panic!("{name}: there is no axis {axis}\n  operand: {}", self.describe())
-        })
+        match resolve_axis(axis, rank) {
+            Some(axis) => axis,
+            None => panic!("{name}: there is no axis {axis}\n  operand: {}", self.describe()),
+        }
+    }
+
+    /// Stops unless what goes with this value has its shape.
+    #[track_caller]
+    pub(crate) fn expect_shape_of_its(self, name: &str, what: &str, got: &Shape) {
+        assert!(
+            self.shape() == *got,
+            "{name}: expected a {what} of shape {}, that of its value, got {got}\n  value: {}",
+            self.shape(),
+            self.describe()
+        );
+    }
+
+    /// Stops unless this is a single number; `instead` says what takes more.
+    #[track_caller]
+    pub(crate) fn assert_scalar(self, name: &str, instead: &str) {
+        assert!(
+            self.elements() == 1,
+            "{name}: expected a single number, got shape {}; take its `sum()` or `mean()`, or call \
+             {instead}\n  value: {}",
+            self.shape(),
+            self.describe()
+        );
     }
 
     /// What it is, its shape, and the source line that recorded it.

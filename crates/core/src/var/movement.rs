@@ -14,6 +14,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the shapes do not fit, or the larger one is too large for memory.
+    #[doc(alias = "expand")]
     #[track_caller]
     pub fn broadcast_to(self, shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
@@ -24,6 +25,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the numbers of elements differ.
+    #[doc(alias = "view")]
     #[track_caller]
     pub fn reshape(self, shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
@@ -35,11 +37,17 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If an axis does not exist or `last` stands before `first`.
+    #[doc(alias = "ravel")]
     #[track_caller]
     pub fn flatten(self, first: isize, last: isize) -> Self {
         let shape = self.shape();
         let first = self.resolve_axis("flatten", first, shape.rank());
         let last = self.resolve_axis("flatten", last, shape.rank());
+        assert!(
+            first <= last,
+            "flatten: expected axes in order, got {first} and {last}\n  operand: {}",
+            self.describe()
+        );
         let joined = shape[first..=last].iter().product();
         let target: Shape = shape[..first]
             .iter()
@@ -54,6 +62,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the position does not exist.
+    #[doc(alias("expand_dims", "newaxis"))]
     #[track_caller]
     pub fn unsqueeze(self, axis: isize) -> Self {
         let shape = self.shape();
@@ -69,6 +78,12 @@ impl<'t, T: Real> Var<'t, T> {
     pub fn squeeze(self, axis: isize) -> Self {
         let shape = self.shape();
         let axis = self.resolve_axis("squeeze", axis, shape.rank());
+        assert!(
+            shape[axis] == 1,
+            "squeeze: expected extent 1 of axis {axis}, got {}\n  operand: {}",
+            shape[axis],
+            self.describe()
+        );
         self.reshape(shape.reduced(&[axis], false))
     }
 
@@ -76,6 +91,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If `order` does not name every axis once.
+    #[doc(alias = "transpose")]
     #[track_caller]
     pub fn permute<const N: usize>(self, order: [isize; N]) -> Self {
         let rank = self.rank();
@@ -89,6 +105,7 @@ impl<'t, T: Real> Var<'t, T> {
     }
 
     /// The axes in reverse order.
+    #[doc(alias = "T")]
     #[track_caller]
     pub fn transpose(self) -> Self {
         self.permute_axes((0..self.rank()).rev().collect())
@@ -98,10 +115,16 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If there are fewer than two axes.
+    #[doc(alias = "mT")]
     #[track_caller]
     pub fn matrix_transpose(self) -> Self {
         let rank = self.rank();
-        assert!(rank >= 2, "matrix_transpose: a {} is no matrix", self.shape());
+        assert!(
+            rank >= 2,
+            "matrix_transpose: expected two axes or more, got shape {}\n  operand: {}",
+            self.shape(),
+            self.describe()
+        );
         self.swap_axes(-2, -1)
     }
 
@@ -116,6 +139,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the axis does not exist or the range leaves it.
+    #[doc(alias("narrow", "slice_in_dim"))]
     #[track_caller]
     pub fn slice(self, axis: isize, range: impl RangeBounds<usize>) -> Self {
         self.slice_by(axis, range, 1)
@@ -134,9 +158,10 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the axis does not exist, the range leaves it, or the step is 0.
+    #[doc(alias = "slice_in_dim")]
     #[track_caller]
     pub fn slice_by(self, axis: isize, range: impl RangeBounds<usize>, step: isize) -> Self {
-        assert_ne!(step, 0, "slice: the step is 0");
+        assert!(step != 0, "slice_by: the step is 0\n  operand: {}", self.describe());
         let shape = self.shape();
         let axis = self.resolve_axis("slice", axis, shape.rank());
         let low = match range.start_bound() {
@@ -170,6 +195,7 @@ impl<'t, T: Real> Var<'t, T> {
     ///
     /// # Panics
     /// If the axis or a position does not exist.
+    #[doc(alias("index_select", "take"))]
     #[track_caller]
     pub fn gather(self, axis: isize, indices: impl Into<Arc<[usize]>>) -> Self {
         let axis = self.resolve_axis("gather", axis, self.rank());
@@ -182,6 +208,7 @@ impl<'t, T: Real> Var<'t, T> {
     /// # Panics
     /// If the axis or a position does not exist, or the indices do not fit the
     /// axis.
+    #[doc(alias("index_add", "segment_sum"))]
     #[track_caller]
     pub fn scatter_add(self, axis: isize, indices: impl Into<Arc<[usize]>>, extent: usize) -> Self {
         let axis = self.resolve_axis("scatter_add", axis, self.rank());
@@ -200,9 +227,10 @@ impl<'t, T: Real> Var<'t, T> {
 ///
 /// # Panics
 /// If there is none, or shapes differ beside that axis.
+#[doc(alias("cat", "concatenate"))]
 #[track_caller]
 pub fn concat<'t, T: Real>(vars: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
-    let first = vars.first().expect("concat: nothing to join");
+    let Some(first) = vars.first() else { panic!("concat: expected variables, got none") };
     let axis = first.resolve_axis("concat", axis, first.rank());
     first.tape().apply(Concat { axis }, vars)
 }
@@ -213,7 +241,7 @@ pub fn concat<'t, T: Real>(vars: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
 /// If there is none, or shapes differ.
 #[track_caller]
 pub fn stack<'t, T: Real>(vars: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
-    let first = vars.first().expect("stack: nothing to join");
+    let Some(first) = vars.first() else { panic!("stack: expected variables, got none") };
     let axis = first.resolve_axis("stack", axis, first.rank() + 1);
     first.tape().apply(Stack { axis }, vars)
 }

@@ -1,6 +1,6 @@
 //! Scans, orders and arrangements of elements, against loops over their definitions.
 
-use wengert_core::{Tape, Tensor, Var, compile, concat, grad, hessian, jacobian};
+use wengert_core::{Tape, Tensor, Var, compile_n, concat, grad, hessian, jacobian};
 
 fn close(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-12 * (1.0 + a.abs().max(b.abs()))
@@ -348,7 +348,7 @@ fn decisions<'t>(x: Var<'t, f64>) -> [Var<'t, f64>; 6] {
 
 #[test]
 fn programs_decide_anew() {
-    let mut program = compile(decisions, &tensor(&[3, 5], 1).map(|x| x / 7.0)).unwrap();
+    let mut program = compile_n(decisions, &tensor(&[3, 5], 1).map(|x| x / 7.0)).unwrap();
     for seed in 2..6 {
         let x = tensor(&[3, 5], seed).map(|x| x / 7.0);
         let tape = Tape::new();
@@ -357,4 +357,49 @@ fn programs_decide_anew() {
             assert_eq!(*found, expected.value());
         }
     }
+}
+
+/// A reduction of four elements.
+type OfFour<'a> = &'a dyn Fn([f64; 4]) -> f64;
+
+#[test]
+fn reductions_keep_their_axes() {
+    let x = tensor(&[2, 3, 2], 3).map(|x| x / 7.0);
+    // The four elements of each of the three parts along the axis in the middle.
+    let part = |j: usize| [0, 1, 6, 7].map(|k| x.to_vec()[2 * j + k]);
+    let mean = |x: [f64; 4]| x.iter().sum::<f64>() / 4.0;
+    let spread = |x: [f64; 4]| x.iter().map(|y| (y - mean(x)).powi(2)).sum::<f64>() / 3.0;
+    let sorted = |mut x: [f64; 4]| {
+        x.sort_by(f64::total_cmp);
+        x
+    };
+    let tape = Tape::new();
+    let v = tape.variable(&x);
+    let axes = [0, 2];
+    let largest = |x: [f64; 4]| sorted(x)[3];
+    let exponentials = |x: [f64; 4]| x.iter().map(|x| x.exp()).sum::<f64>().ln();
+    let norm = |x: [f64; 4]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
+    let cases: [(Var<'_, f64>, OfFour<'_>); 11] = [
+        (v.sum_keep(axes), &|x| x.iter().sum()),
+        (v.mean_keep(axes), &mean),
+        (v.max_keep(axes), &largest),
+        (v.min_keep(axes), &|x| sorted(x)[0]),
+        (v.prod_keep(axes), &|x| x.iter().product()),
+        (v.var_keep(axes, 1), &spread),
+        (v.std_keep(axes, 1), &|x| spread(x).sqrt()),
+        (v.log_sum_exp_keep(axes), &exponentials),
+        (v.norm_keep(axes), &norm),
+        (v.median_keep(axes), &|x| (sorted(x)[1] + sorted(x)[2]) / 2.0),
+        (v.quantile_keep(1.0, axes), &largest),
+    ];
+    for (found, expected) in cases {
+        assert_eq!(found.shape()[..], [1, 3, 1]);
+        assert_close(&found.value(), &[0, 1, 2].map(|j| expected(part(j))));
+        // So it broadcasts against what was reduced, and the adjoint comes back.
+        let [dx] = (v - found).sum().grad([v]);
+        assert_eq!(dx.shape(), v.shape());
+    }
+    // Shares of a whole add up to 1, whatever the elements.
+    let [dx] = (v - v.log_sum_exp_keep(1)).exp().sum().grad([v]);
+    assert!(dx.value().iter().all(|dx| dx.abs() < 1e-15));
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use wengert_core::{Tape, Tensor, check, compile, einsum};
+use wengert_core::{Tape, Tensor, check, compile_n, einsum};
 
 /// The extent of an axis, by its letter.
 fn extent(letter: char) -> usize {
@@ -144,7 +144,7 @@ fn derivatives_and_programs() {
     let square = Tensor::<f64>::from_fn([3, 3], |i| (i as f64).cos());
     check::gradient(|x| einsum("ii,ij,j...->i...", &[x, x, x]), &square).assert();
     check::gradient(|[a, b]| a.tensordot(b, [&[1], &[0]]).kron(a), [&a, &b]).assert();
-    let mut program = compile(
+    let mut program = compile_n(
         |[a, b, c]| {
             let y = einsum(f, &[a, b, c]);
             let [da] = y.square().sum().grad([a]);

@@ -1,7 +1,7 @@
 //! Linear algebra: identities of factorisations, closed forms, what there is no answer to,
 //! and programs.
 
-use wengert_core::{Shape, Tape, Tensor, Var, compile};
+use wengert_core::{Shape, Tape, Tensor, Var, compile_n};
 
 fn near(found: &Tensor<f64>, expected: &Tensor<f64>) {
     assert_eq!(found.shape(), expected.shape());
@@ -151,7 +151,7 @@ fn programs_give_the_same_numbers() {
     fn gradient<'t>(a: Var<'t, f64>) -> [Var<'t, f64>; 1] {
         everything(a).grad([a])
     }
-    let mut program = compile(gradient, &matrices([3, 3])).unwrap();
+    let mut program = compile_n(gradient, &matrices([3, 3])).unwrap();
     for factor in [1.0, 0.7] {
         let x = Tensor::from_fn([3, 3], |i| factor * matrices([3, 3]).to_vec()[i]);
         let tape = Tape::new();

@@ -5,6 +5,8 @@ use std::path::Path;
 use wengert_core::op::{Cost, Domain, ShapeClass, registry};
 use wengert_core::{Shape, Tensor};
 
+use crate::names::NAMES;
+
 const COMMAND: &str = "WENGERT_WRITE_DOCS=1 cargo test -p wengert-core --test suite ops_page";
 
 const FAMILIES: [(&str, &str); 4] = [
@@ -96,6 +98,17 @@ fn page() -> String {
                 sampled_cost(op)
             );
         }
+    }
+    page += "\n## Names elsewhere\n\nWhat other libraries call it. Names of PyTorch stand below `torch`, those of \
+             NumPy below `numpy`\nor are SciPy's. Two names mislead: `gather` here is `index_select` there, \
+             and `repeat` here is NumPy's.\nAxes come first (`x.gather(0, [2, 1])`), `..` \
+             stands for all of them, and forms that end in `_keep` leave\nthem with extent 1. `Var` has these as \
+             methods, but for `concat`, `stack`, `einsum` and what takes closures.\n\n\
+             | op | here | PyTorch | NumPy, SciPy | JAX |\n| --- | --- | --- | --- | --- |\n";
+    for name in NAMES {
+        let ops: Vec<String> = name.ops.split_whitespace().map(code).collect();
+        let cells = [name.here, name.torch, name.numpy, &name.jax()].map(code);
+        page += &format!("| {} | {} |\n", ops.join(", "), cells.join(" | "));
     }
     page
 }

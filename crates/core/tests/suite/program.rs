@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use wengert_core::{CompileError, Tape, Tensor, Var, compile};
+use wengert_core::{CompileError, Tape, Tensor, Var, compile_n};
 
 /// One operation on values chosen among those recorded so far.
 type Step = (u8, usize, usize);
@@ -153,7 +153,7 @@ fn a_long_state_is_updated_in_place() {
 #[test]
 fn outputs_kept_by_the_caller_stay_as_they_are() {
     let x = Tensor::from_fn([100], |i| i as f64);
-    let mut program = compile(|x| [x + 1.0], &x).unwrap();
+    let mut program = compile_n(|x| [x + 1.0], &x).unwrap();
     let first = program.run(&x);
     let second = program.run(&Tensor::from_fn([100], |_| 0.0));
     assert_eq!(first[0].at(&[2]), 3.0);
@@ -164,7 +164,7 @@ fn outputs_kept_by_the_caller_stay_as_they_are() {
 #[test]
 fn what_no_output_needs_is_left_out_and_twins_are_shared() {
     let x = Tensor::from_fn([100], |i| i as f64);
-    let program = compile(
+    let program = compile_n(
         |x| {
             let _unused = x.exp().sum();
             let constant = x.tape().constant([2.0, 3.0]).square().sum();
@@ -210,7 +210,7 @@ fn a_factor_of_many_products_is_laid_out_once() {
 fn a_decision_on_a_value_is_an_error() {
     let x = Tensor::from([1.0, -2.0]);
     let error =
-        compile(|x| [if x.sum().item() > 0.0 { x.sin() } else { x.cos() }], &x).unwrap_err();
+        compile_n(|x| [if x.sum().item() > 0.0 { x.sin() } else { x.cos() }], &x).unwrap_err();
     let CompileError::ValueRead { value, line } = &error else { panic!("{error}") };
     assert!(value.contains("sum"), "{value}");
     assert!(line.contains("program.rs"), "{line}");
@@ -227,14 +227,14 @@ fn a_decision_on_a_value_is_an_error() {
 #[test]
 #[should_panic(expected = "compile again for another shape")]
 fn another_shape_is_refused() {
-    let mut program = compile(|x| [x * 2.0], &Tensor::from([1.0, 2.0])).unwrap();
+    let mut program = compile_n(|x| [x * 2.0], &Tensor::from([1.0, 2.0])).unwrap();
     program.run(&Tensor::from([1.0, 2.0, 3.0]));
 }
 
 #[test]
 fn stopped_gradients_and_gradients_of_gradients_replay() {
     let x = Tensor::from([0.5, 1.5]);
-    let mut program = compile(
+    let mut program = compile_n(
         |x| {
             let [dx] = (x.exp() * x.stop_gradient()).sum().grad([x]);
             let [ddx] = dx.square().sum().grad([x]);

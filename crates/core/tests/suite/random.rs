@@ -2,7 +2,7 @@
 
 use wengert_core::random::Distribution::{Dropout, Normal};
 use wengert_core::random::{self, Rng, SeedableRng, Xoshiro256PlusPlus};
-use wengert_core::{Real, Tape, Tensor, compile};
+use wengert_core::{Real, Tape, Tensor, compile_n};
 
 fn rng(seed: u64) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(seed)
@@ -112,7 +112,7 @@ fn a_program_takes_samples_as_inputs() {
     let x = Tensor::from([[0.1, 0.7, -0.4], [1.0, 0.0, 0.3]]);
     let mut source = rng(8);
     let [mask, noise] = draw(&mut source);
-    let mut program = compile(
+    let mut program = compile_n(
         |[x, mask, noise]| {
             let y = (x * mask).gumbel_softmax(noise, 0.7, -1);
             let [dx] = y.square().sum().grad([x]);

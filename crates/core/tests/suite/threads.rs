@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use wengert_core::op::registry::ops;
 use wengert_core::op::samples::Sample;
 use wengert_core::op::{Convolution, Elementwise, Pooling, Samples};
-use wengert_core::{Number, Real, Shape, Tape, Tensor, Var, View, compile, threads};
+use wengert_core::{Number, Real, Shape, Tape, Tensor, Var, View, compile_n, threads};
 
 static SETTING: Mutex<()> = Mutex::new(());
 
@@ -134,7 +134,7 @@ fn compare_networks<T: Real>() {
     });
     let [x, filters, w] = &inputs;
     let mut program =
-        compile(|[x, filters, w]| network(x, filters, w), [x, filters, w]).expect("no decisions");
+        compile_n(|[x, filters, w]| network(x, filters, w), [x, filters, w]).expect("no decisions");
     let compiled = on_any_number_of_threads("a compiled network", || {
         program.execute();
         read((0..4).map(|output| program.output(output)).collect())

@@ -129,7 +129,7 @@ fn a_decision_on_a_value_is_not_mapped() {
 }
 
 #[test]
-#[should_panic(expected = "a map over 2 values of")]
+#[should_panic(expected = "vmap: expected 2 values in shape")]
 fn values_have_the_shape_of_their_input() {
     let tape = Tape::new();
     let x = tape.variable([1.0, 2.0]);

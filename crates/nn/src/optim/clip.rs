@@ -36,7 +36,7 @@ impl Clip {
                 // A gradient within the bound keeps its bits.
                 let factor = size / norm.maximum(size);
                 for gradient in gradients {
-                    *gradient = *gradient * factor;
+                    *gradient *= factor;
                 }
             }
         }

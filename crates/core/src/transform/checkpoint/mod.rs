@@ -60,6 +60,7 @@ use segment::{Piece, Segment, Spare, divided};
 /// # Panics
 /// If the inputs lie on several tapes, or the function panics. A sweep panics if the
 /// function then gives another value.
+#[doc(alias = "remat")]
 #[track_caller]
 pub fn checkpoint<'t, T: Real, const N: usize, const M: usize>(
     f: impl for<'s> Fn([Var<'s, T>; N]) -> [Var<'s, T>; M] + 'static,
@@ -208,7 +209,7 @@ where
         // Derivatives are recorded in any case, as the function may ask for some.
         let results = (self.f)(inputs);
         let taken = tape.parameter_keys().len();
-        assert_eq!(taken, self.parameters.len(), "{}", segment::CHANGED);
+        assert!(taken == self.parameters.len(), "{}", segment::CHANGED);
         results.to_vec()
     }
 

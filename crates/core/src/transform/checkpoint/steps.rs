@@ -197,8 +197,13 @@ pub(super) fn check_step<T: Real>(k: usize, next: &[Var<'_, T>], state: &[Var<'_
          the loop, and give it as one of the values that steps share"
     );
     for (next, before) in next.iter().zip(state) {
-        let [next, before] = [next.shape(), before.shape()];
-        assert_eq!(next, before, "steps: step {k} gives a state of another shape");
+        assert!(
+            next.shape() == before.shape(),
+            "steps: expected a state of shape {} from step {k}, got {}\n  state: {}",
+            before.shape(),
+            next.shape(),
+            next.describe()
+        );
     }
 }
 

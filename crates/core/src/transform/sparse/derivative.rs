@@ -192,7 +192,10 @@ impl<T: Real, F, K: Kind> Derivative<T, F, K> {
     where
         F: for<'t> Function<'t, T, I>,
     {
-        self.matrix(x, true).unwrap_or_else(|error| panic!("{error}"))
+        match self.matrix(x, true) {
+            Ok(matrix) => matrix,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// With a pattern that is known better than it can be found, rows and columns
@@ -328,7 +331,10 @@ impl<T: Real, F, K: Kind> Derivative<T, F, K> {
     where
         F: for<'t> Function<'t, T, I>,
     {
-        self.matrix(x, self.is_given).unwrap_or_else(|error| panic!("{error}"))
+        match self.matrix(x, self.is_given) {
+            Ok(matrix) => matrix,
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 

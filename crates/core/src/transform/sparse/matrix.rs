@@ -52,7 +52,8 @@ impl<T: Real> Matrix<T> {
     #[track_caller]
     pub fn product(&self, vector: &[T]) -> Vec<T> {
         let columns = self.pattern.columns();
-        assert_eq!(vector.len(), columns, "a vector of {columns} elements is multiplied");
+        let found = vector.len();
+        assert!(found == columns, "product: expected a vector of {columns} elements, got {found}");
         let starts = self.pattern.starts();
         let row = |row: usize| {
             let values = &self.values[starts[row]..starts[row + 1]];

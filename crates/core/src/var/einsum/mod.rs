@@ -98,18 +98,21 @@ impl Extents {
 /// they are on two tapes.
 #[track_caller]
 pub fn einsum<'t, T: Real>(subscripts: &str, operands: &[Var<'t, T>]) -> Var<'t, T> {
-    match contract(subscripts, operands) {
+    let contracted = match operands.first() {
+        Some(first) => first.tape().on_behalf_of_caller(|| contract(subscripts, operands)),
+        None => contract(subscripts, operands),
+    };
+    match contracted {
         Ok(result) => result,
         Err(reason) => {
             let describe =
                 |(i, x): (usize, &Var<'t, T>)| format!("\n  operand {}: {}", i + 1, x.describe());
             let described: String = operands.iter().enumerate().map(describe).collect();
-            panic!("einsum `{subscripts}`: {reason}{described}")
+            panic!("einsum `{subscripts}`: {reason}{described}");
         }
     }
 }
 
-#[track_caller]
 fn contract<'t, T: Real>(text: &str, operands: &[Var<'t, T>]) -> Result<Var<'t, T>, String> {
     let ranks: Vec<usize> = operands.iter().map(|x| x.rank()).collect();
     let Subscripts { operands: labels, result } = Subscripts::parse(text, &ranks)?;
@@ -339,7 +342,9 @@ impl<'t, T: Real> Var<'t, T> {
         let (own, others) = (self.shape(), other.shape());
         assert!(
             own.rank() == others.rank(),
-            "kron: {own} and {others} have not the same number of axes"
+            "kron: expected as many axes, got shapes {own} and {others}\n  operand 1: {}\n  operand 2: {}",
+            self.describe(),
+            other.describe()
         );
         let outer: Shape = own.iter().flat_map(|&extent| [extent, 1]).collect();
         let inner: Shape = others.iter().flat_map(|&extent| [1, extent]).collect();
