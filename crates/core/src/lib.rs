@@ -55,7 +55,7 @@ pub use op::{custom_jvp, custom_vjp};
 pub use program::{CompileError, Functions, Program, compile, compile_n};
 pub use real::Real;
 pub use sweep::Gradients;
-pub use tape::{Leaf, Memory, Tape};
+pub use tape::{Leaf, Memory, Scope, Tape};
 #[cfg(any(feature = "faer", feature = "nalgebra"))]
 pub use tensor::AxesError;
 pub use tensor::{Layout, Shape, Tensor, View};

@@ -27,7 +27,7 @@ use syn::{Attribute, DeriveInput, Path, Result, parse_macro_input};
 /// Derives the visit over the parameters of a struct or enum.
 ///
 /// Every field has to be a module itself: a `Param`, a layer, another derived
-/// module, a container of such, or a plain number or string. Fields are visited in
+/// module, a container of such, or a plain number, string or function pointer. Fields are visited in
 /// the order of declaration and named as they are declared, those of tuple structs
 /// by position; an enum shows the parameters of its present variant.
 ///

@@ -1,10 +1,10 @@
 //! From the declaration of a type to its visit.
 
-use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, format_ident, quote};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Data, DeriveInput, Error, Fields, GenericParam, Result, parse_quote,
+    Attribute, Data, DeriveInput, Error, Fields, GenericParam, Generics, Result, parse_quote,
     parse_quote_spanned,
 };
 
@@ -41,9 +41,12 @@ pub(crate) fn expand(input: &DeriveInput, nn: TokenStream) -> Result<TokenStream
     let (_, type_generics, _) = input.generics.split_for_impl();
     let name = &input.ident;
 
+    let check = check(&variants, &nn, &input.generics);
     let visit = body(&variants, &nn, &format_ident!("visit"));
     let visit_mut = body(&variants, &nn, &format_ident!("visit_mut"));
     Ok(quote! {
+        #check
+
         // A public model may have fields of private types, which then stand in
         // the bounds.
         #[allow(private_bounds)]
@@ -65,6 +68,50 @@ pub(crate) fn expand(input: &DeriveInput, nn: TokenStream) -> Result<TokenStream
                 #visit_mut
             }
         }
+    })
+}
+
+/// Asks of each field by itself whether it is a module, so that one that is none is refused where it
+/// stands, and not where the model is used. Of a type that depends on the model's parameters that is
+/// not known.
+fn check(variants: &[Variant<'_>], nn: &TokenStream, generics: &Generics) -> TokenStream {
+    let parameters: Vec<String> = generics
+        .params
+        .iter()
+        .map(|parameter| match parameter {
+            GenericParam::Type(parameter) => parameter.ident.to_string(),
+            GenericParam::Lifetime(parameter) => parameter.lifetime.ident.to_string(),
+            GenericParam::Const(parameter) => parameter.ident.to_string(),
+        })
+        .chain(["Self".to_owned()])
+        .collect();
+    let fields = variants.iter().flat_map(|variant| &variant.fields);
+    let asked = fields.filter(|field| !mentions(field.ty.to_token_stream(), &parameters));
+    let questions = asked.map(|field| {
+        let ty = field.ty;
+        let span = ty.span().resolved_at(Span::call_site());
+        let nn = respanned(nn, span);
+        quote_spanned!(span=> (&&&#nn::__field::Field::<#ty>::NEW).is_module();)
+    });
+    let questions: Vec<TokenStream> = questions.collect();
+    if questions.is_empty() {
+        return TokenStream::new();
+    }
+    quote! {
+        const _: fn() = || {
+            #[allow(unused_imports)]
+            use #nn::__field::{OfDoubles as _, OfNone as _, OfSingles as _};
+            #(#questions)*
+        };
+    }
+}
+
+/// Whether one of some names stands in a type.
+fn mentions(tokens: TokenStream, names: &[String]) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => names.contains(&ident.to_string()),
+        TokenTree::Group(group) => mentions(group.stream(), names),
+        _ => false,
     })
 }
 
@@ -93,7 +140,7 @@ impl<'a> Variant<'a> {
     fn new(constructor: TokenStream, fields: &'a Fields) -> Result<Self> {
         let mut visited = Vec::new();
         for (field, member) in fields.iter().zip(fields.members()) {
-            if !is_skipped(&field.attrs)? {
+            if !is_skipped(&field.attrs)? && !matches!(field.ty, syn::Type::FnPtr(_)) {
                 visited.push(Field { member, ty: &field.ty });
             }
         }

@@ -20,10 +20,10 @@ const INPUT: u64 = u64::MAX;
 ///
 /// ```
 /// use wengert_core::Tensor;
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 /// use wengert_nn::{Layer, Linear, Sequential, Tanh, check, loss::mse, sequential};
 ///
-/// let rng = &mut MatlabRng::new(1);
+/// let rng = &mut seeded(1);
 /// let net: Sequential<f64> = sequential![Linear::new(2, 8, rng), Tanh, Linear::new(8, 1, rng)];
 /// let x = Tensor::from([[0.1, 0.2], [0.8, -0.3]]);
 /// let report = check::module(&net, &x, |net, x| {

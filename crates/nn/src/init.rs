@@ -19,9 +19,9 @@ use crate::random;
 /// ```
 /// use wengert_core::Tensor;
 /// use wengert_nn::init;
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 ///
-/// let w: Tensor<f64> = init::uniform([2, 3], -1.0, 1.0, &mut MatlabRng::new(1));
+/// let w: Tensor<f64> = init::uniform([2, 3], -1.0, 1.0, &mut seeded(1));
 /// assert!(w.iter().all(|x| (-1.0..1.0).contains(&x)));
 /// ```
 #[track_caller]
@@ -39,10 +39,10 @@ pub fn uniform<T: Real, R: Rng + ?Sized>(
 /// ```
 /// use wengert_core::Tensor;
 /// use wengert_nn::init;
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 ///
 /// // as MatConvNet starts the filters of its first block
-/// let w: Tensor<f32> = init::normal([32, 3, 5, 5], 0.0, 0.01, &mut MatlabRng::new(1));
+/// let w: Tensor<f32> = init::normal([32, 3, 5, 5], 0.0, 0.01, &mut seeded(1));
 /// assert_eq!(w.len(), 2400);
 /// ```
 #[track_caller]
@@ -61,9 +61,9 @@ pub fn normal<T: Real, R: Rng + ?Sized>(
 /// ```
 /// use wengert_core::Tensor;
 /// use wengert_nn::init;
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 ///
-/// let w: Tensor<f64> = init::truncated_normal([100], 1.0, 0.1, &mut MatlabRng::new(1));
+/// let w: Tensor<f64> = init::truncated_normal([100], 1.0, 0.1, &mut seeded(1));
 /// assert!(w.iter().all(|x| (x - 1.0).abs() <= 0.2));
 /// ```
 #[track_caller]
@@ -128,9 +128,9 @@ pub mod gain {
 /// ```
 /// use wengert_core::Tensor;
 /// use wengert_nn::init::{self, Fan, gain};
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 ///
-/// let rng = &mut MatlabRng::new(1);
+/// let rng = &mut seeded(1);
 /// let w: Tensor<f64> = init::scaled_uniform([8, 3], Fan::Out, gain::RELU, rng);
 /// assert!(w.iter().all(|x| x.abs() <= (6.0_f64 / 8.0).sqrt()));
 /// ```
@@ -170,9 +170,9 @@ pub fn scaled_normal<T: Real, R: Rng + ?Sized>(
 /// ```
 /// use wengert_core::Tensor;
 /// use wengert_nn::init;
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 ///
-/// let w: Tensor<f64> = init::xavier_uniform([4, 2], &mut MatlabRng::new(1));
+/// let w: Tensor<f64> = init::xavier_uniform([4, 2], &mut seeded(1));
 /// assert!(w.iter().all(|x| x.abs() <= 1.0));
 /// ```
 ///
@@ -217,9 +217,9 @@ pub fn he_normal<T: Real, R: Rng + ?Sized>(shape: impl Into<Shape>, rng: &mut R)
 /// ```
 /// use wengert_core::Tensor;
 /// use wengert_nn::init;
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 ///
-/// let w: Tensor<f64> = init::orthogonal([2, 3], 1.0, &mut MatlabRng::new(1));
+/// let w: Tensor<f64> = init::orthogonal([2, 3], 1.0, &mut seeded(1));
 /// let dot = |i: usize, j: usize| (0..3).map(|k| w.at(&[i, k]) * w.at(&[j, k])).sum::<f64>();
 /// assert!((dot(0, 0) - 1.0).abs() < 1e-15 && dot(0, 1).abs() < 1e-15);
 /// ```
@@ -261,10 +261,10 @@ pub fn orthogonal<T: Real, R: Rng + ?Sized>(
 /// numbers of mean 0. The biases start with 0.
 ///
 /// ```
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 /// use wengert_nn::{Conv2d, init};
 ///
-/// let rng = &mut MatlabRng::new(1);
+/// let rng = &mut seeded(1);
 /// let mut layer = Conv2d::<f32>::new(3, 32, 5, rng).padding(2);
 /// layer.weight.set(init::normal([32, 3, 5, 5], 0.0, init::MATCONVNET_CIFAR[0], rng));
 /// layer.bias.as_mut().unwrap().elements_mut().fill(0.0);
@@ -284,7 +284,7 @@ fn fans(shape: &Shape) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::MatlabRng;
+    use crate::random::seeded;
 
     fn variance(tensor: &Tensor<f64>) -> f64 {
         tensor.dot(tensor) / tensor.len() as f64
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn the_variances_are_those_of_the_rules() {
         let shape = [50, 20, 3, 3];
-        let rng = &mut MatlabRng::new(1);
+        let rng = &mut seeded(1);
         let (inputs, outputs) = (20.0 * 9.0, 50.0 * 9.0);
         for (tensor, expected) in [
             (xavier_uniform(shape, rng), 2.0 / (inputs + outputs)),
@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn an_orthogonal_weight_preserves_lengths() {
         for shape in [[3, 8], [8, 3], [4, 4]] {
-            let w: Tensor<f64> = orthogonal(shape, 2.0, &mut MatlabRng::new(1));
+            let w: Tensor<f64> = orthogonal(shape, 2.0, &mut seeded(1));
             let w = if shape[0] > shape[1] { w.transpose() } else { w };
             let (rows, columns) = (w.shape()[0], w.shape()[1]);
             for (i, j) in (0..rows).flat_map(|i| (0..rows).map(move |j| (i, j))) {
@@ -326,6 +326,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "a weight of shape [3] has no axes")]
     fn a_vector_has_no_fans() {
-        let _: Tensor<f64> = he_normal([3], &mut MatlabRng::new(1));
+        let _: Tensor<f64> = he_normal([3], &mut seeded(1));
     }
 }

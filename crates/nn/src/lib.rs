@@ -10,7 +10,7 @@
 //!   [`MultiHeadAttention`], ... in a row in a [`Sequential`]; docs/layers.md lists all
 //! - [`init`]: where training starts
 //! - [`loss`]: what training makes small
-//! - [`optim`]: how: [`Sgd`], [`Adam`] and its kin, rules of one's own, schedules; solvers for
+//! - [`optim`]: how: [`Sgd`], [`Adam`] and its kin, rules of your own, schedules; solvers for
 //!   whole costs, from steepest [`Descent`](optim::Descent) to [`optim::LevenbergMarquardt`], and fits by
 //!   [`least_squares`](optim::least_squares)
 //! - [`TrainStep`]: a whole step, compiled
@@ -21,12 +21,12 @@
 //! - [`sample`]: which samples a step looks at
 //! - [`random`]: uniform and normal numbers, and a generator that equals MATLAB's
 //!
-//! # A net of one's own
+//! # A net
 //!
 //! ```
 //! use wengert_core::{Tape, Var};
 //! use wengert_nn::loss::cross_entropy;
-//! use wengert_nn::random::MatlabRng;
+//! use wengert_nn::random::seeded;
 //! use wengert_nn::{Layer, Linear, Module, Sgd};
 //!
 //! #[derive(Module)]
@@ -41,7 +41,7 @@
 //!     }
 //! }
 //!
-//! let rng = &mut MatlabRng::new(1);
+//! let rng = &mut seeded(1);
 //! let mut net = Net { hidden: Linear::new(2, 8, rng), out: Linear::new(8, 2, rng) };
 //! let mut sgd = Sgd::new(0.5).momentum(0.9);
 //! let mut tape = Tape::new();
@@ -59,8 +59,11 @@
 // The derive macro writes `::wengert_nn`, in this crate as elsewhere.
 extern crate self as wengert_nn;
 
+#[doc(hidden)]
+pub mod __field;
 pub mod check;
 pub mod data;
+mod error;
 mod file;
 pub mod init;
 mod layer;
@@ -77,6 +80,7 @@ pub mod train;
 mod train_step;
 pub mod weights;
 
+pub use error::Error;
 pub use file::{FileError, limit_unpacked, unpacked_limit};
 pub use layer::*;
 pub use module::Module;

@@ -23,7 +23,7 @@ use crate::{Param, Path};
 ///
 /// ```
 /// use wengert_core::Var;
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 /// use wengert_nn::{Layer, Linear, Module};
 ///
 /// #[derive(Module)]
@@ -39,7 +39,7 @@ use crate::{Param, Path};
 ///     }
 /// }
 ///
-/// let mut rng = MatlabRng::new(1);
+/// let mut rng = seeded(1);
 /// let (hidden, out) = (Linear::new(2, 3, &mut rng), Linear::new(3, 1, &mut rng));
 /// let net = Net { hidden, out, steepness: 2.0 };
 /// assert_eq!(net.parameter_count(), 13);
@@ -47,14 +47,14 @@ use crate::{Param, Path};
 /// assert_eq!(names, ["hidden.weight", "hidden.bias", "out.weight", "out.bias"]);
 /// ```
 ///
-/// Numbers, strings and the like are modules without parameters, so that a
-/// model's settings need no attribute; a field of another type that holds none is
+/// Numbers, strings and the like are modules without parameters, and function pointers are left out,
+/// so that a model's settings need no attribute; a field of another type that holds none is
 /// marked with `#[module(skip)]`. Containers of modules are modules: their
 /// elements are named by position.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no module with parameters of `{T}`",
     label = "is no module with parameters of `{T}`",
-    note = "derive `Module` for it; if it is a field without parameters, mark it `#[module(skip)]`"
+    note = "all parameters of a model are numbers of one type; a type that holds parameters derives `Module`"
 )]
 pub trait Module<T: Real> {
     /// Shows every parameter and its place, below `path`, to `f`, in the order of
@@ -78,8 +78,8 @@ pub trait Module<T: Real> {
     /// All parameters for changing, in the order of the visit.
     ///
     /// ```
-    /// # use wengert_nn::{Linear, Module, random::MatlabRng};
-    /// let mut layer = Linear::<f64>::new(2, 3, &mut MatlabRng::new(1));
+    /// # use wengert_nn::{Linear, Module, random::seeded};
+    /// let mut layer = Linear::<f64>::new(2, 3, &mut seeded(1));
     /// for param in layer.parameters_mut() {
     ///     param.set_rate(0.1);
     /// }
@@ -165,8 +165,8 @@ pub trait Module<T: Real> {
     /// Takes over the values of all parameters and buffers, by name.
     ///
     /// ```
-    /// # use wengert_nn::{Linear, Module, random::MatlabRng};
-    /// let mut rng = MatlabRng::new(1);
+    /// # use wengert_nn::{Linear, Module, random::seeded};
+    /// let mut rng = seeded(1);
     /// let trained = Linear::<f64>::new(2, 3, &mut rng);
     /// let mut fresh = Linear::new(2, 3, &mut rng);
     /// fresh.load_state_dict(&trained.state_dict())?;
@@ -203,7 +203,8 @@ pub trait Module<T: Real> {
     #[track_caller]
     fn set_parameter_vector(&mut self, vector: &[T]) {
         let count = self.parameter_count();
-        assert_eq!(vector.len(), count, "the parameters are {count} numbers");
+        let given = vector.len();
+        assert!(given == count, "expected the {count} numbers of all parameters, got {given}");
         let mut rest = vector;
         self.visit_mut(&Path::root(), &mut |_, param| {
             if param.is_buffer() {

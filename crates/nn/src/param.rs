@@ -8,10 +8,13 @@
 //! *Invariant*: the elements are contiguous, and the shape never changes.
 
 use std::mem;
+use std::panic::Location;
 use std::slice::{Chunks, ChunksMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use wengert_core::{Operand, Real, Shape, Tape, Tensor, Var, threads, vectorised};
+
+use crate::optim::number::not_negative;
 
 /// A tensor of a model that training changes.
 ///
@@ -44,6 +47,9 @@ pub struct Param<T: Real> {
     role: Role,
     rate: f64,
     decay: f64,
+    /// What messages call it, and the line that made it.
+    name: &'static str,
+    made: &'static Location<'static>,
 }
 
 /// What becomes of a parameter in a training step.
@@ -59,7 +65,23 @@ enum Role {
 
 impl<T: Real> Param<T> {
     /// A trainable parameter that starts with the given elements.
+    #[track_caller]
     pub fn new(value: impl Into<Tensor<T>>) -> Self {
+        Self::named("parameter", value)
+    }
+
+    /// As [`new`](Self::new), with a name that error messages call it by, beside the line that made
+    /// it. States and optimisers call it by its [place](crate::Path) in the model.
+    ///
+    /// ```
+    /// use wengert_core::Tape;
+    /// use wengert_nn::Param;
+    ///
+    /// let steepness = Param::named("steepness", [1.0, 2.0]);
+    /// assert!(steepness.on(&Tape::new()).describe().contains("steepness, shape [2]"));
+    /// ```
+    #[track_caller]
+    pub fn named(name: &'static str, value: impl Into<Tensor<T>>) -> Self {
         Self {
             key: next_key(),
             value: value.into().contiguous(),
@@ -67,7 +89,19 @@ impl<T: Real> Param<T> {
             role: Role::Trained,
             rate: 1.0,
             decay: 1.0,
+            name,
+            made: Location::caller(),
         }
+    }
+
+    /// The same with another line that made it: that of whoever asked for the layer.
+    pub(crate) fn made_at(self, made: &'static Location<'static>) -> Self {
+        Self { made, ..self }
+    }
+
+    /// The name, the shape and the line that made it, as they stand in messages.
+    pub(crate) fn describe(&self) -> String {
+        format!("{} {} made at {}", self.name, self.shape(), self.made)
     }
 
     /// A buffer: numbers that belong to a model's state and that no gradient moves,
@@ -86,21 +120,29 @@ impl<T: Real> Param<T> {
     /// Sgd::new(0.5).step(&mut net, &weight.square().backward());
     /// assert_eq!((net.0.value().item(), net.1.value().item()), (0.0, 1.0));
     /// ```
+    #[track_caller]
     pub fn buffer(value: impl Into<Tensor<T>>) -> Self {
-        Self { role: Role::Buffer, ..Self::new(value) }
+        Self { role: Role::Buffer, ..Self::named("buffer", value) }
     }
 
     /// The parameter with a multiplier of the learning rate.
+    ///
+    /// # Panics
+    /// If it is negative or not finite, as for all multipliers.
     #[must_use]
-    pub fn with_rate(self, rate: f64) -> Self {
-        Self { rate, ..self }
+    #[track_caller]
+    pub fn with_rate(mut self, rate: f64) -> Self {
+        self.set_rate(rate);
+        self
     }
 
     /// The parameter with a multiplier of the weight decay; 0 excludes it, as the
     /// paper's equation (33) excludes biases.
     #[must_use]
-    pub fn with_decay(self, decay: f64) -> Self {
-        Self { decay, ..self }
+    #[track_caller]
+    pub fn with_decay(mut self, decay: f64) -> Self {
+        self.set_decay(decay);
+        self
     }
 
     /// The variable that stands for the parameter on a tape: always the same one
@@ -109,7 +151,7 @@ impl<T: Real> Param<T> {
     #[track_caller]
     pub fn on<'t>(&self, tape: &'t Tape<T>) -> Var<'t, T> {
         match self.role {
-            Role::Trained => tape.parameter(self.key, &self.value),
+            Role::Trained => tape.named_parameter(self.key, &self.value, self.name, self.made),
             Role::Frozen => tape.frozen(&self.value),
             Role::Buffer => tape.state(self.key, &self.value),
         }
@@ -213,7 +255,12 @@ impl<T: Real> Param<T> {
         I: IntoIterator<IntoIter: ExactSizeIterator>,
     {
         let items = items.into_iter();
-        assert_eq!(items.len(), self.len(), "one item for each element of a parameter");
+        assert!(
+            items.len() == self.len(),
+            "expected one item for each of the {} elements of a parameter, got {}",
+            self.len(),
+            items.len()
+        );
         if self.value.is_shared() {
             let mut fresh = self.take_spare();
             let elements = fresh.as_mut_slice().iter_mut().zip(self.elements());
@@ -252,7 +299,7 @@ impl<T: Real> Param<T> {
         f: impl Fn(T, T, [T; N]) -> (T, [T; N]) + Clone + Sync,
     ) {
         let len = self.len();
-        assert_eq!(gradient.len(), len, "a gradient has an element for each of the parameter's");
+        assert!(gradient.len() == len, "a gradient has an element for each of the parameter's");
         // Tiny networks live on this.
         if len <= PART && !self.value.is_shared() {
             return step(
@@ -302,7 +349,11 @@ impl<T: Real> Param<T> {
     pub fn set(&mut self, value: impl Into<Tensor<T>>) {
         let value = value.into();
         let shape = self.shape();
-        assert_eq!(value.shape(), shape, "a parameter of shape {shape} keeps its shape");
+        assert!(
+            value.shape() == shape,
+            "a parameter of shape {shape} keeps its shape, got {}",
+            value.shape()
+        );
         self.value = value.contiguous();
     }
 
@@ -330,8 +381,9 @@ impl<T: Real> Param<T> {
     }
 
     /// Sets the multiplier of the learning rate.
+    #[track_caller]
     pub fn set_rate(&mut self, rate: f64) {
-        self.rate = rate;
+        self.rate = not_negative("the multiplier of a rate", rate);
     }
 
     /// The multiplier of the weight decay.
@@ -340,8 +392,9 @@ impl<T: Real> Param<T> {
     }
 
     /// Sets the multiplier of the weight decay.
+    #[track_caller]
     pub fn set_decay(&mut self, decay: f64) {
-        self.decay = decay;
+        self.decay = not_negative("the multiplier of a decay", decay);
     }
 }
 
@@ -413,78 +466,5 @@ impl<T: Real> Clone for Param<T> {
     /// and settings.
     fn clone(&self) -> Self {
         Self { key: next_key(), value: self.value.clone(), spare: None, ..*self }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// More elements than a tape copies: it shares the buffer.
-    const LARGE: usize = 1000;
-
-    #[test]
-    fn a_clone_is_another_parameter() {
-        let original = Param::new([1.0, 2.0]).with_rate(0.1).with_decay(0.0);
-        let mut clone = original.clone();
-        clone.elements_mut()[0] = 9.0;
-        assert_ne!(original.key(), clone.key());
-        assert_eq!(original.elements(), [1.0, 2.0]);
-        assert_eq!((clone.rate(), clone.decay()), (0.1, 0.0));
-    }
-
-    #[test]
-    fn writing_while_a_tape_reads_changes_between_two_buffers() {
-        let mut tape = Tape::new();
-        let mut param = Param::new(vec![0.0; LARGE]);
-        let mut buffers = Vec::new();
-        for step in 0..6 {
-            tape.reset();
-            let var = param.on(&tape);
-            if step % 3 == 0 {
-                param.elements_mut()[0] += 1.0;
-            } else {
-                param.update(vec![1.0; LARGE], |w, x| w + x);
-            }
-            assert_eq!(var.value().at(&[0]), step as f64);
-            buffers.push(param.elements().as_ptr());
-        }
-        assert_eq!(param.elements()[0], 6.0);
-        assert_ne!(buffers[0], buffers[1]);
-        assert_eq!(buffers[..2], buffers[2..4]);
-        assert_eq!(buffers[..2], buffers[4..]);
-    }
-
-    #[test]
-    fn a_snapshot_keeps_its_elements() {
-        let mut param = Param::new(vec![0.0; LARGE]);
-        let snapshots: Vec<Tensor<f64>> = (0..4)
-            .map(|step| {
-                param.elements_mut().fill(f64::from(step));
-                param.value().clone()
-            })
-            .collect();
-        for (step, snapshot) in snapshots.iter().enumerate() {
-            assert_eq!(*snapshot, Tensor::full([LARGE], step as f64));
-        }
-    }
-
-    #[test]
-    fn a_frozen_parameter_is_a_constant() {
-        let mut param = Param::new([1.0]);
-        param.set_trainable(false);
-        assert!(!param.on(&Tape::new()).is_active());
-    }
-
-    #[test]
-    #[should_panic(expected = "one item for each element")]
-    fn an_update_has_an_item_for_each_element() {
-        Param::new([1.0, 2.0]).update([1.0], |w, x| w + x);
-    }
-
-    #[test]
-    #[should_panic(expected = "keeps its shape")]
-    fn the_shape_is_fixed() {
-        Param::new([1.0]).set([1.0, 2.0]);
     }
 }

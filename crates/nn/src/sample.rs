@@ -60,10 +60,10 @@ impl WithReplacement {
 /// paper's (16). One passage is an epoch.
 ///
 /// ```
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 /// use wengert_nn::sample::WithoutReplacement;
 ///
-/// let mut rng = MatlabRng::new(1);
+/// let mut rng = seeded(1);
 /// let mut sampler = WithoutReplacement::new(5);
 /// let mut epoch: Vec<usize> = (0..5).map(|_| sampler.draw(&mut rng)).collect();
 /// epoch.sort();
@@ -106,10 +106,10 @@ impl WithoutReplacement {
 /// its samples a little more. The batch size may change between any two batches.
 ///
 /// ```
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 /// use wengert_nn::sample::MiniBatches;
 ///
-/// let mut rng = MatlabRng::new(1);
+/// let mut rng = seeded(1);
 /// let mut batches = MiniBatches::without_replacement(10, 4);
 /// let sizes: Vec<usize> = batches.epoch(&mut rng).map(|batch| batch.len()).collect();
 /// assert_eq!(sizes, [4, 4, 2]);
@@ -210,7 +210,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::random::MatlabRng;
+    use crate::random::seeded;
 
     fn sorted(mut indices: Vec<usize>) -> Vec<usize> {
         indices.sort_unstable();
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn drawing_with_replacement_reaches_all_samples_equally() {
-        let mut rng = MatlabRng::new(1);
+        let mut rng = seeded(1);
         let sampler = WithReplacement::new(7);
         let mut counts = [0_usize; 7];
         for _ in 0..70_000 {
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn orders_differ_between_epochs() {
-        let mut rng = MatlabRng::new(1);
+        let mut rng = seeded(1);
         let mut sampler = WithoutReplacement::new(20);
         let first = sampler.epoch(&mut rng).to_vec();
         assert_ne!(first, sampler.epoch(&mut rng));
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn every_order_is_equally_likely() {
-        let mut rng = MatlabRng::new(1);
+        let mut rng = seeded(1);
         let mut counts = [0_usize; 27];
         let mut sampler = WithoutReplacement::new(3);
         for _ in 0..60_000 {
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_changed_batch_size_takes_effect_at_the_next_batch() {
-        let mut rng = MatlabRng::new(1);
+        let mut rng = seeded(1);
         let mut batches = MiniBatches::without_replacement(10, 2);
         let mut seen = batches.draw(&mut rng).to_vec();
         batches.set_batch_size(5);
@@ -267,7 +267,7 @@ mod tests {
         fn an_epoch_visits_each_sample_once(
             samples in 1_usize..40, batch_size in 1_usize..50, seed: u32,
         ) {
-            let mut rng = MatlabRng::new(seed);
+            let mut rng = seeded(seed.into());
             let all: Vec<usize> = (0..samples).collect();
 
             let mut batches = MiniBatches::without_replacement(samples, batch_size);
@@ -291,7 +291,7 @@ mod tests {
         fn batches_with_replacement_are_full_and_in_range(
             samples in 1_usize..40, batch_size in 1_usize..50, seed: u32,
         ) {
-            let mut rng = MatlabRng::new(seed);
+            let mut rng = seeded(seed.into());
             let mut batches = MiniBatches::with_replacement(samples, batch_size);
             let batch = batches.draw(&mut rng);
             prop_assert_eq!(batch.len(), batch_size);

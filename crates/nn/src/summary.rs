@@ -15,10 +15,10 @@ use crate::Module;
 ///
 /// ```
 /// use wengert_core::Tensor;
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 /// use wengert_nn::{Layer, Linear, Relu, Sequential, Summary, sequential};
 ///
-/// let rng = &mut MatlabRng::new(1);
+/// let rng = &mut seeded(1);
 /// let net: Sequential<f32> = sequential![Linear::new(64, 32, rng), Relu, Linear::new(32, 10, rng)];
 /// let summary = Summary::of(&net, |net, tape| net.forward(tape.constant(Tensor::ones([1, 64]))));
 /// assert_eq!(summary.rows()[0].shape.as_deref(), Some(&[1, 32][..]));

@@ -7,7 +7,8 @@
 
 use wengert_core::{CompileError, Function, Inputs, Leaf, Program, Real, Tape, Tensor, Var};
 
-use crate::optim::{Momentum, Optimiser, Rule, Settings, States};
+use crate::optim::number::not_negative;
+use crate::optim::{Momentum, Optimiser, Rule, Settings, States, StepError};
 use crate::{Module, Param, Path};
 
 /// A step of an optimiser on a model, compiled.
@@ -44,15 +45,27 @@ pub struct TrainStep<T: Real, R = Momentum> {
     /// and states.
     inputs: usize,
     multipliers: Vec<f64>,
-    /// Keys of the trained parameters, and where their values are among the inputs.
-    parameters: Vec<(u64, usize)>,
+    /// The trained parameters.
+    parameters: Vec<Trained>,
     /// The same of the buffers that a step moves.
     buffers: Vec<(u64, usize)>,
     rule: R,
     rate: f64,
+    /// Whether steps may be taken on what is not finite.
+    lenient: bool,
     steps: u64,
     /// The settings depend on the rate and, for some rules, on the step.
     settings: Settings,
+}
+
+/// A parameter that a step moves.
+#[derive(Debug)]
+struct Trained {
+    key: u64,
+    /// Where its value is among the inputs.
+    index: usize,
+    /// What messages call it.
+    name: String,
 }
 
 impl<T: Real, R: Rule> TrainStep<T, R> {
@@ -67,7 +80,7 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
     /// As [`wengert_core::compile`].
     ///
     /// # Panics
-    /// If the loss is no single number or depends on no variable.
+    /// If the loss is no single number or depends on no parameter of the model.
     #[track_caller]
     pub fn compile<M: Module<T> + ?Sized, I: Inputs<T>>(
         net: &M,
@@ -115,22 +128,31 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
             .collect();
         let mut values = Vec::new();
         inputs.values(&mut values);
-        let mut program_inputs: Vec<Var<'_, T>> =
-            values.iter().map(|value| tape.constant(value)).collect();
+        let mut program_inputs: Vec<Var<'_, T>> = Vec::new();
+        // A loop and no closure, which would not know the caller's line.
+        for value in &values {
+            program_inputs.push(tape.constant(value));
+        }
         let batch = program_inputs.len();
         let cost = loss(I::unflatten(&mut program_inputs.iter().copied()));
         let gradients = cost.backward();
 
         let (rule, rate) = (optimiser.rule().clone(), optimiser.rate());
-        let trained: Vec<&Param<T>> = net
-            .parameters()
-            .into_iter()
+        let mut trained: Vec<&Param<T>> = Vec::new();
+        let mut names = Vec::new();
+        for (name, param) in net.named_parameters() {
             // What the cost does not depend on stays as it is.
-            .filter(|param| {
-                let is_used = || gradients.with_parameter(param.key(), |_| ()).is_some();
-                param.is_trainable() && is_used()
-            })
-            .collect();
+            let is_used = || gradients.with_parameter(param.key(), |_| ()).is_some();
+            if param.is_trainable() && is_used() {
+                trained.push(param);
+                names.push(format!("`{name}`, {}", param.describe()));
+            }
+        }
+        if trained.is_empty()
+            && let Err(error) = StepError::unrelated(net, &gradients)
+        {
+            panic!("{error}");
+        }
         let mut multipliers: Vec<f64> = Vec::new();
         let mut settings: Vec<[Var<'_, T>; 4]> = Vec::new();
         for param in &trained {
@@ -152,7 +174,7 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
             if let Some(clip) = optimiser.clip() {
                 clip.apply(&mut slopes);
             }
-            for (param, &g) in trained.iter().zip(&slopes) {
+            for ((param, name), &g) in trained.iter().zip(names).zip(&slopes) {
                 let w = variable(param);
                 let states: Vec<Var<'_, T>> = optimiser
                     .states_of(param)
@@ -163,7 +185,7 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
                 let group = multipliers.iter().position(|&rate| rate == param.rate());
                 let settings = settings[group.expect("collected above")];
                 let moved = rule.apply(settings, param.decay(), w, g, &mut next);
-                parameters.push((param.key(), program_inputs.len()));
+                parameters.push(Trained { key: param.key(), index: program_inputs.len(), name });
                 program_inputs.push(w);
                 program_inputs.extend(&states);
                 updates.push((w, moved));
@@ -188,20 +210,37 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
         let program = tape.compile_updating(&program_inputs, &outputs, &updates)?;
         let steps = optimiser.steps();
         let settings = rule.settings(rate, steps + 1);
-        let inputs = batch;
-        Ok(Self { program, inputs, multipliers, parameters, buffers, rule, rate, steps, settings })
+        let (inputs, lenient) = (batch, optimiser.is_lenient());
+        Ok(Self {
+            program,
+            inputs,
+            multipliers,
+            parameters,
+            buffers,
+            rule,
+            rate,
+            lenient,
+            steps,
+            settings,
+        })
     }
 
     /// Takes a step on new inputs, in the arrangement of the recording, and gives the
     /// loss before it.
     ///
     /// # Panics
-    /// If the number of inputs or a shape is not that of the recording.
+    /// If the number of inputs or a shape is not that of the recording, and as
+    /// [`step`](Self::step).
     #[track_caller]
     pub fn run<I: Inputs<T>>(&mut self, inputs: I) -> T {
         let mut values = Vec::new();
         inputs.values(&mut values);
-        assert_eq!(values.len(), self.inputs, "the step was compiled for other inputs");
+        assert!(
+            values.len() == self.inputs,
+            "a step takes the inputs that it was compiled for: expected {}, got {}",
+            self.inputs,
+            values.len()
+        );
         for (index, value) in values.into_iter().enumerate() {
             self.program.set_input(index, value);
         }
@@ -215,12 +254,18 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
     /// If there is no such input or its shape is not that of the recording.
     #[track_caller]
     pub fn set_input(&mut self, index: usize, value: impl Leaf<T>) {
-        assert!(index < self.inputs, "the step has {} inputs", self.inputs);
+        assert!(index < self.inputs, "a step of {} inputs has no input {index}", self.inputs);
         self.program.set_input(index, value);
     }
 
     /// Takes a step on the inputs as they stand.
+    ///
+    /// # Panics
+    /// If the loss is not finite, unless the optimiser [allows](Optimiser::allow_non_finite) it. The
+    /// step's parameters are lost then, while the model still has those of before; recorded on a
+    /// tape, the same step names the value that is to blame.
     #[inline]
+    #[track_caller]
     pub fn step(&mut self) {
         self.steps += 1;
         let settings = self.rule.settings(self.rate, self.steps);
@@ -229,6 +274,20 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
             self.settings = settings;
         }
         self.program.execute();
+        if !self.loss().is_finite() && !self.lenient {
+            self.reject();
+        }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn reject(&self) -> ! {
+        panic!(
+            "the loss of step {} is {}: `Optimiser::step` on a tape names the value that is to \
+             blame, and `allow_non_finite` goes on",
+            self.steps,
+            self.loss()
+        );
     }
 
     /// The settings of the step to be taken, for each multiplier.
@@ -254,8 +313,12 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
     }
 
     /// Sets the learning rate of the steps to come.
+    ///
+    /// # Panics
+    /// If the rate is negative or not finite.
+    #[track_caller]
     pub fn set_rate(&mut self, rate: f64) {
-        self.rate = rate;
+        self.rate = not_negative("the learning rate", rate);
     }
 
     /// Draws the samples of the steps to come from a seed, as a tape in
@@ -265,16 +328,34 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
     }
 
     /// Gives parameters, buffers and memory back to the model and the optimiser.
+    ///
+    /// # Panics
+    /// If the model has not all parameters of the one that the step was compiled for: a clone has
+    /// others, though of the same names and values. And if a parameter is not finite, unless the
+    /// optimiser [allows](Optimiser::allow_non_finite) it. Nothing has changed then.
+    #[track_caller]
     pub fn store<M: Module<T> + ?Sized>(&self, net: &mut M, optimiser: &mut Optimiser<T, R>) {
+        let keys: Vec<u64> = net.parameters().iter().map(|param| param.key()).collect();
+        for Trained { key, index, name } in &self.parameters {
+            assert!(
+                keys.contains(key),
+                "the step was compiled for a model with {name}, which this one has not: store into \
+                 the model that was compiled, and no clone of it, whose parameters are others"
+            );
+            let is_finite = || self.program.input(*index).iter().all(|x| x.is_finite());
+            assert!(
+                self.lenient || is_finite(),
+                "after {} steps, {name} is not finite: the model stays as it was",
+                self.steps
+            );
+        }
         optimiser.set_steps(self.steps);
         net.visit_mut(&Path::root(), &mut |_, param| {
             if let Some(&(_, index)) = self.buffers.iter().find(|(key, _)| *key == param.key()) {
                 param.set(self.program.input(index));
             }
-            let Some(&(_, index)) = self.parameters.iter().find(|(key, _)| *key == param.key())
-            else {
-                return;
-            };
+            let own = self.parameters.iter().find(|trained| trained.key == param.key());
+            let Some(&Trained { index, .. }) = own else { return };
             param.set(self.program.input(index));
             let state = |k: usize| self.program.input(index + 1 + k).to_vec();
             let states: States<T> = (0..self.rule.states()).map(state).collect();

@@ -111,6 +111,19 @@ impl<'t, T: Real> Gradients<'t, T> {
         }
     }
 
+    /// Whether the gradients with respect to all parameters on the tape are finite.
+    ///
+    /// ```
+    /// # use wengert_core::{Tape, Tensor};
+    /// let (tape, weight) = (Tape::new(), Tensor::from(0.0));
+    /// let w = tape.parameter(1, &weight);
+    /// assert!(w.square().backward().are_finite());
+    /// assert!(!w.sqrt().backward().are_finite());
+    /// ```
+    pub fn are_finite(&self) -> bool {
+        self.tape.parameter_adjoints_are_finite(self.sweep, self.output)
+    }
+
     /// Lets `read` see the gradient with respect to the parameter of a
     /// [key](Tape::parameter) without copying it; `None` if the output does not
     /// depend on that parameter.

@@ -18,6 +18,7 @@ mod leaf;
 mod memory;
 mod node;
 mod parameters;
+mod places;
 mod recorder;
 pub(crate) mod store;
 mod sweeps;
@@ -35,6 +36,7 @@ pub use leaf::Leaf;
 pub use memory::Memory;
 use node::{INLINE_ARGS, Origin};
 pub(crate) use node::{NodeId, OpHandle};
+pub use places::Scope;
 use recorder::Recorder;
 pub(crate) use sweeps::Adjoints;
 
@@ -155,15 +157,27 @@ impl<T: Real> Tape<T> {
     /// ```
     #[track_caller]
     pub fn parameter(&self, key: u64, value: &Tensor<T>) -> Var<'_, T> {
+        self.named_parameter(key, value, "", Location::caller())
+    }
+
+    /// As [`parameter`](Self::parameter), with what messages say of it: a name, and the line that
+    /// made it.
+    pub fn named_parameter(
+        &self,
+        key: u64,
+        value: &Tensor<T>,
+        name: &'static str,
+        made: &'static Location<'static>,
+    ) -> Var<'_, T> {
         let mut inner = self.inner.borrow_mut();
-        let position = inner.parameters.position(key);
+        let position = inner.parameters.position(key, name);
         let known = inner.parameters.get(position);
         if let Some(id) = known
             && (inner.node(id).active || !inner.records_derivatives)
         {
             return self.var(id);
         }
-        let id = inner.leaf(value, Origin::Parameter(key), true, Location::caller());
+        let id = inner.leaf(value, Origin::Parameter(key), true, made);
         inner.parameters.set(position, id);
         self.var(id)
     }
@@ -199,7 +213,7 @@ impl<T: Real> Tape<T> {
     pub(crate) fn replace_parameter(&self, key: u64, value: Var<'_, T>) {
         self.expect_own(value);
         let mut inner = self.inner.borrow_mut();
-        let position = inner.parameters.position(key);
+        let position = inner.parameters.position(key, "");
         inner.parameters.set(position, value.id());
     }
 
@@ -532,7 +546,8 @@ impl<T: Real> Tape<T> {
     /// Runs `body`, whose values count as recorded at the caller's line.
     #[track_caller]
     pub(crate) fn on_behalf_of_caller<R>(&self, body: impl FnOnce() -> R) -> R {
-        let before = self.inner.borrow_mut().on_behalf.replace(Location::caller());
+        let caller = self.inner.borrow().places.caller.unwrap_or(Location::caller());
+        let before = self.inner.borrow_mut().on_behalf.replace(caller);
         let result = body();
         self.inner.borrow_mut().on_behalf = before;
         result
@@ -543,7 +558,7 @@ impl<T: Real> Tape<T> {
     #[inline]
     pub(crate) fn record_on_behalf(&self, id: Option<NodeId>) {
         let mut inner = self.inner.borrow_mut();
-        inner.on_behalf = id.map(|id| inner.node(id).location);
+        inner.on_behalf = id.map(|id| inner.node(id).location).or(inner.places.caller);
     }
 
     #[inline]
@@ -633,6 +648,14 @@ impl<T: Real> Tape<T> {
         let parameter = inner.parameters.get(inner.parameters.find(key)?)?;
         let adjoint = inner.sweeps.adjoint(sweep, parameter).filter(|_| parameter <= output)?;
         Some(read(inner.view(adjoint)))
+    }
+
+    /// Whether the adjoints of all parameters that were recorded no later than the output are finite.
+    pub(crate) fn parameter_adjoints_are_finite(&self, sweep: usize, output: NodeId) -> bool {
+        let inner = self.inner.borrow();
+        let adjoint = |parameter| inner.sweeps.adjoint(sweep, parameter);
+        let mut parameters = inner.parameters.nodes().filter(|&parameter| parameter <= output);
+        parameters.all(|it| adjoint(it).is_none_or(|adjoint| inner.view(adjoint).is_finite()))
     }
 
     /// Declares that an adjoint of the backward sweep in progress is read later on.

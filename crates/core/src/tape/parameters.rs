@@ -27,13 +27,23 @@ struct Entry {
     id: Option<NodeId>,
     /// The recording for which this holds.
     recording: u64,
+    /// What messages call it, if anything.
+    name: &'static str,
 }
 
 impl Parameters {
     /// The position of a key, whether it is known or not.
     #[inline]
-    pub(super) fn position(&mut self, key: u64) -> usize {
-        self.find(key).unwrap_or_else(|| self.entries.insert_full(key, Entry::default()).0)
+    pub(super) fn position(&mut self, key: u64, name: &'static str) -> usize {
+        self.find(key).unwrap_or_else(|| {
+            let entry = Entry { name, ..Entry::default() };
+            self.entries.insert_full(key, entry).0
+        })
+    }
+
+    /// What messages call a parameter: nothing if it has no name.
+    pub(super) fn name(&self, key: u64) -> &'static str {
+        self.entries.get(&key).map_or("", |entry| entry.name)
     }
 
     /// The position of a known key.
@@ -61,8 +71,17 @@ impl Parameters {
         self.entries.iter().filter(move |(_, entry)| is_known(entry)).map(|(&key, _)| key)
     }
 
+    /// The nodes of this recording's parameters.
+    #[inline]
+    pub(super) fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        let is_known = |entry: &&Entry| entry.recording == self.recording;
+        self.entries.values().filter(is_known).filter_map(|entry| entry.id)
+    }
+
     pub(super) fn set(&mut self, position: usize, id: NodeId) {
-        self.entries[position] = Entry { id: Some(id), recording: self.recording };
+        let recording = self.recording;
+        let entry = &mut self.entries[position];
+        (entry.id, entry.recording) = (Some(id), recording);
     }
 
     /// Begins a recording without parameters.

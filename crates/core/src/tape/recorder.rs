@@ -23,6 +23,7 @@ use super::layouts::{LayoutId, Layouts, SCALAR, WordHasher};
 use super::leaf::Leaf;
 use super::node::{INLINE_ARGS, Kind, Node, NodeId, OpHandle, Ops, Origin};
 use super::parameters::Parameters;
+use super::places::Places;
 use super::store::Store;
 use super::sweeps::{Adjoints, Sweep, Sweeps};
 use super::training::Mode;
@@ -55,6 +56,8 @@ pub(super) struct Recorder<T: Real> {
     pub(super) detached: Vec<Range<usize>>,
     /// While a sweep records, the line of the operation that it differentiates.
     pub(super) on_behalf: Option<&'static Location<'static>>,
+    /// Which layers have recorded what.
+    pub(super) places: Places,
     pub(super) scratch: Scratch,
     /// What the tape records for.
     pub(super) mode: Mode,
@@ -128,6 +131,7 @@ impl<T: Real> Recorder<T> {
             records_derivatives: true,
             detached: Vec::new(),
             on_behalf: None,
+            places: Places::default(),
             scratch: Scratch::default(),
             mode: Mode::default(),
             reads: Vec::new(),
@@ -142,6 +146,7 @@ impl<T: Real> Recorder<T> {
         self.records_derivatives = true;
         self.detached.clear();
         self.on_behalf = None;
+        self.places.reset();
         self.sweeps.reset();
         self.moved = false;
         self.reads.clear();
@@ -217,8 +222,13 @@ impl<T: Real> Recorder<T> {
     /// Takes the next node into the recording.
     #[inline]
     fn advance(&mut self, location: &'static Location<'static>) -> NodeId {
+        self.advance_at(self.on_behalf.unwrap_or(location))
+    }
+
+    /// As [`advance`](Self::advance), whoever is acted for.
+    #[inline]
+    fn advance_at(&mut self, location: &'static Location<'static>) -> NodeId {
         let id = NodeId::new(self.len);
-        let location = self.on_behalf.unwrap_or(location);
         let node = &mut self.nodes[self.len];
         self.moved |= !std::ptr::eq(node.location, location);
         node.location = location;
@@ -270,7 +280,11 @@ impl<T: Real> Recorder<T> {
             self.push(node);
         }
         self.store.take_in(self.nodes[self.len].place, view, buffer);
-        self.advance(location)
+        match origin {
+            // It has the line that made it, whoever takes it in.
+            Origin::Parameter(_) => self.advance_at(location),
+            _ => self.advance(location),
+        }
     }
 
     #[inline(never)]
@@ -476,7 +490,8 @@ impl<T: Real> Recorder<T> {
     #[cold]
     #[track_caller]
     fn reject(&self, name: &str, args: &[NodeId], reason: &str) -> ! {
-        let mut message = format!("{name}: {reason}\n  at {}", Location::caller());
+        let location = self.on_behalf.unwrap_or(Location::caller());
+        let mut message = format!("{name}: {reason}\n  at {location}{}", self.places.now());
         for (i, &arg) in args.iter().enumerate() {
             message += &format!("\n  operand {}: {}", i + 1, self.describe(arg));
         }
@@ -663,12 +678,21 @@ impl<T: Real> Recorder<T> {
 
     pub(super) fn describe(&self, id: NodeId) -> String {
         let node = self.node(id);
+        let name = match node.origin {
+            Origin::Parameter(key) => self.parameters.name(key),
+            _ => "",
+        };
         let what = match self.ops.get(node.origin) {
             Some(op) => op.name(),
+            None if !name.is_empty() => name,
             None if node.active => "variable",
             None if matches!(node.origin, Origin::Frozen) => "frozen parameter",
             None => "constant",
         };
-        format!("v{} = {what}, shape {}, at {}", id.index(), self.shape(id), node.location)
+        let (shape, place) = (self.shape(id), self.places.of(id));
+        // A parameter with a name has the line that made it.
+        let at = if name.is_empty() { "at" } else { "a parameter made at" };
+        let place = if name.is_empty() { place.to_string() } else { String::new() };
+        format!("v{} = {what}, shape {shape}, {at} {}{place}", id.index(), node.location)
     }
 }

@@ -157,7 +157,7 @@ impl<T: Real> Tape<T> {
     #[track_caller]
     pub fn state(&self, key: u64, value: &Tensor<T>) -> Var<'_, T> {
         let mut inner = self.inner.borrow_mut();
-        let position = inner.parameters.position(key);
+        let position = inner.parameters.position(key, "");
         if let Some(id) = inner.parameters.get(position) {
             return self.var(id);
         }

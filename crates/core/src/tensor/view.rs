@@ -5,6 +5,35 @@ use super::layout::Layout;
 use super::shape::Shape;
 use crate::Real;
 use crate::kernel::rows::{Row, Rows, pack};
+use crate::kernel::vectorised;
+
+/// Whether no number is NaN or infinite.
+///
+/// `x - x` is 0 of a finite number and else NaN, which no sum loses: so no branch stands in the loop, and
+/// sums side by side fill the vectors.
+#[inline]
+fn are_finite<T: Real>(elements: &[T]) -> bool {
+    const LANES: usize = 16;
+    let plain = |sum: T, &x: &T| sum + (x - x);
+    if elements.len() < LANES {
+        return elements.iter().fold(T::zero(), plain) == T::zero();
+    }
+    vectorised(
+        elements.len(),
+        #[inline(always)]
+        move || {
+            let mut sums = [T::zero(); LANES];
+            let chunks = elements.chunks_exact(LANES);
+            let rest = chunks.remainder().iter().fold(T::zero(), plain);
+            for chunk in chunks {
+                for (sum, &x) in sums.iter_mut().zip(chunk) {
+                    *sum = *sum + (x - x);
+                }
+            }
+            sums.into_iter().fold(rest, |sum, x| sum + x) == T::zero()
+        },
+    )
+}
 
 /// Elements of a buffer as a layout places them.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +104,23 @@ impl<'a, T: Real> View<'a, T> {
         Rows::new(self.layout, self.offset).flat_map(move |row| row.iter(data))
     }
 
+    /// Whether no element is NaN or infinite.
+    ///
+    /// ```
+    /// # use wengert_core::Tape;
+    /// let tape = Tape::new();
+    /// let x = tape.constant([1.0, f64::MAX]);
+    /// assert!(x.with_value(|x| x.is_finite()));
+    /// assert!(!(x * 2.0).with_value(|x| x.is_finite()));
+    /// ```
+    #[inline]
+    pub fn is_finite(&self) -> bool {
+        match self.as_slice() {
+            Some(elements) => are_finite(elements),
+            None => self.iter().all(|x| x.is_finite()),
+        }
+    }
+
     /// Writes the elements to `out` in row-major order.
     ///
     /// # Panics
@@ -129,5 +175,26 @@ impl<'a, T: Real> View<'a, T> {
     #[inline]
     pub(crate) fn layout(&self) -> &'a Layout {
         self.layout
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_element_that_is_not_finite_is_found_wherever_it_stands() {
+        for len in [0, 1, 2, 15, 16, 17, 31, 32, 33, 100, 1000] {
+            let mut elements: Vec<f32> = (0..len).map(|i| f32::MAX * (i as f32).sin()).collect();
+            assert!(are_finite(&elements), "{len} finite elements");
+            for at in 0..len {
+                let before = elements[at];
+                for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                    elements[at] = wrong;
+                    assert!(!are_finite(&elements), "{wrong} at {at} of {len}");
+                }
+                elements[at] = before;
+            }
+        }
     }
 }

@@ -192,9 +192,11 @@ impl<'t, T: Real> Var<'t, T> {
         );
     }
 
-    /// What it is, its shape, and the source line that recorded it.
+    /// What it is, its shape, and the source line that recorded it. Within a layer of a list, the
+    /// layer is named, too: this is what messages about a layer's input end with.
     pub fn describe(self) -> String {
-        self.tape.describe(self.id)
+        let (node, layer) = (self.tape.describe(self.id), self.tape.place());
+        if node.ends_with(&layer) { node } else { format!("{node}\n  stopped{layer}") }
     }
 }
 

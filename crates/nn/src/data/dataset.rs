@@ -107,9 +107,9 @@ pub trait Dataset: Send + Sync + 'static {
     ///
     /// ```
     /// use wengert_nn::data::Dataset;
-    /// use wengert_nn::random::MatlabRng;
+    /// use wengert_nn::random::seeded;
     ///
-    /// let (train, validation) = vec!["a", "b", "c"].random_split(2, &mut MatlabRng::new(1));
+    /// let (train, validation) = vec!["a", "b", "c"].random_split(2, &mut seeded(1));
     /// assert_eq!((train.len(), validation.len()), (2, 1));
     /// ```
     ///

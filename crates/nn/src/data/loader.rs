@@ -79,6 +79,11 @@ impl<D: Dataset> DataLoader<D> {
         Self { threads, ..self }
     }
 
+    /// The number of samples in each batch but the last.
+    pub fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
     /// The dataset.
     pub fn dataset(&self) -> &D {
         &self.dataset

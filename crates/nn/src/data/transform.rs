@@ -99,7 +99,12 @@ impl<T: Real> Standardising<T> {
     #[track_caller]
     pub fn from_parts(mean: impl Into<Tensor<T>>, deviation: impl Into<Tensor<T>>) -> Self {
         let (mean, deviation) = (mean.into(), deviation.into());
-        assert_eq!(mean.shape(), deviation.shape(), "a deviation for each mean");
+        assert!(
+            mean.shape() == deviation.shape(),
+            "expected a deviation for each mean, got the shapes {} and {}",
+            deviation.shape(),
+            mean.shape()
+        );
         Self { mean, deviation }
     }
 
@@ -247,7 +252,7 @@ impl<T: Real> Whitening<T> {
     pub fn apply(&self, samples: &Tensor<T>) -> Tensor<T> {
         let size = self.matrix.shape()[0];
         let own = row_length(samples.shape());
-        assert_eq!(own, size, "a whitening of samples of {size} elements, and these have {own}");
+        assert!(own == size, "expected samples of {size} elements to whiten, got {own}");
         let tape = Tape::new();
         let z = tape.constant(samples.reshape([samples.len() / size.max(1), size]));
         // The matrix is symmetric.

@@ -3,7 +3,7 @@
 
 use wengert_core::{Real, Tensor, Var};
 
-use super::{Layer, check_channels, per_channel};
+use super::{Layer, check_channels, not_empty, per_channel};
 use crate::{Module, Param};
 
 /// `1 / (1 + exp(-x))`, the paper's activation (1).
@@ -150,8 +150,13 @@ pub struct Prelu<T: Real> {
 
 impl<T: Real> Prelu<T> {
     /// One slope for all, or one for each of so many channels.
+    ///
+    /// # Panics
+    /// If there are no channels.
+    #[track_caller]
     pub fn new(channels: usize) -> Self {
-        Self { weight: Param::new(Tensor::full([channels], T::from_f64(0.25))) }
+        not_empty("Prelu", &[("channels", channels)]);
+        Self { weight: Param::named("weight", Tensor::full([channels], T::from_f64(0.25))) }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Attention in several heads.
 
+use std::panic::Location;
+
 use rand::Rng;
 use wengert_core::{Real, Shape, Tape, Tensor, Var};
 
-use super::{Dropout, Layer, Linear};
+use super::{Dropout, Layer, Linear, not_empty};
 use crate::{Module, Param, init};
 
 /// The score of a key that may not be seen: its share is 0. Of a query that may see nothing, all
@@ -15,10 +17,10 @@ const UNSEEN: f64 = f64::NEG_INFINITY;
 ///
 /// ```
 /// use wengert_core::{Tape, Tensor};
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 /// use wengert_nn::{AttentionMask, MultiHeadAttention};
 ///
-/// let attention = MultiHeadAttention::<f64>::new(4, 2, &mut MatlabRng::new(1));
+/// let attention = MultiHeadAttention::<f64>::new(4, 2, &mut seeded(1));
 /// let tape = Tape::new();
 /// let x = tape.constant(Tensor::ones([1, 3, 4]));
 /// let filled_up = AttentionMask::Keys(tape.constant([[0.0, 0.0, 1.0]]));
@@ -73,9 +75,74 @@ impl<'t, T: Real> AttentionMask<'t, T> {
 fn must_broadcast<T: Real>(mask: Var<'_, T>, scores: &Shape) {
     assert!(
         mask.shape().broadcasts_to(scores),
-        "a mask broadcasts to {scores}, [batch, heads, queries, keys], and this is {}",
+        "a mask broadcasts to the scores {scores} of queries and keys, and this is {}",
         mask.describe()
     );
+}
+
+/// Scaled dot-product attention (Vaswani et al., 2017), without parameters:
+///
+/// ```text
+/// softmax(Q K^T / sqrt(width)) V
+/// ```
+///
+/// of queries `[.., queries, width]`, keys `[.., keys, width]` and values `[.., keys, outputs]`, whose
+/// leading axes (batch, heads) are the same: it gives `[.., queries, outputs]`. A mask is added to
+/// the scores, of a shape that broadcasts to `[.., queries, keys]`: minus infinity where a query does
+/// not see a key. As PyTorch's `scaled_dot_product_attention` with a mask of floats; a query that may
+/// see nothing gets zeros.
+///
+/// ```
+/// use wengert_core::Tape;
+/// use wengert_nn::attention;
+///
+/// let tape = Tape::new();
+/// let (q, k) = (tape.constant([[0.0, 0.0]]), tape.constant([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]));
+/// let v = tape.constant([[1.0], [2.0], [6.0]]);
+/// // A query that is 0 likes all keys alike.
+/// assert!((attention(q, k, v, None).item() - 3.0_f64).abs() < 1e-12);
+/// let last_unseen = tape.constant([[0.0, 0.0, f64::NEG_INFINITY]]);
+/// assert!((attention(q, k, v, Some(last_unseen)).item() - 1.5).abs() < 1e-12);
+/// ```
+///
+/// # Panics
+/// If the shapes are not of this kind.
+#[track_caller]
+pub fn attention<'t, T: Real>(
+    query: Var<'t, T>,
+    key: Var<'t, T>,
+    value: Var<'t, T>,
+    mask: Option<Var<'t, T>>,
+) -> Var<'t, T> {
+    let [q, k, v] = [query, key, value].map(|x| x.shape());
+    let rank = q.rank();
+    let fits = rank >= 2
+        && [k.rank(), v.rank()] == [rank; 2]
+        && q[..rank - 2] == k[..rank - 2]
+        && k[..rank - 1] == v[..rank - 1]
+        && q[rank - 1] == k[rank - 1];
+    assert!(
+        fits,
+        "attention takes queries [.., queries, width], keys [.., keys, width] and values \
+         [.., keys, outputs]\n  query: {}\n  key: {}\n  value: {}",
+        query.describe(),
+        key.describe(),
+        value.describe()
+    );
+    let mut scores = scores(query, key);
+    if let Some(mask) = mask {
+        must_broadcast(mask, &scores.shape());
+        scores = scores + mask;
+    }
+    scores.softmax(-1).matmul(value)
+}
+
+/// How well queries and keys suit each other, `Q K^T / sqrt(width)`.
+#[track_caller]
+fn scores<'t, T: Real>(query: Var<'t, T>, key: Var<'t, T>) -> Var<'t, T> {
+    let shape = query.shape();
+    let width = shape[shape.rank() - 1] as f64;
+    query.matmul_transposed(key) / T::from_f64(width.sqrt())
 }
 
 /// Scaled dot-product attention in heads (Vaswani et al., 2017):
@@ -96,10 +163,10 @@ fn must_broadcast<T: Real>(mask: Var<'_, T>, scores: &Shape) {
 ///
 /// ```
 /// use wengert_core::{Tape, Tensor};
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 /// use wengert_nn::{Layer, MultiHeadAttention};
 ///
-/// let attention = MultiHeadAttention::<f64>::new(8, 2, &mut MatlabRng::new(1)).causal();
+/// let attention = MultiHeadAttention::<f64>::new(8, 2, &mut seeded(1)).causal();
 /// let tape = Tape::new();
 /// let x = tape.variable(Tensor::from_fn([1, 3, 8], |i| (i as f64).sin()));
 /// let first = attention.forward(x).slice(1, ..1).sum();
@@ -142,8 +209,8 @@ impl<T: Real> MultiHeadAttention<T> {
     ///
     /// ```
     /// # use wengert_core::{Tape, Tensor};
-    /// # use wengert_nn::{MultiHeadAttention, random::MatlabRng};
-    /// let rng = &mut MatlabRng::new(1);
+    /// # use wengert_nn::{MultiHeadAttention, random::seeded};
+    /// let rng = &mut seeded(1);
     /// let attention = MultiHeadAttention::<f64>::with_widths(4, 3, 5, 2, rng);
     /// let tape = Tape::new();
     /// let ones = |time, width| tape.constant(Tensor::ones([1, time, width]));
@@ -161,22 +228,25 @@ impl<T: Real> MultiHeadAttention<T> {
         heads: usize,
         rng: &mut R,
     ) -> Self {
+        not_empty("attention", &[("width", width), ("keys", keys), ("values", values)]);
         assert!(
             heads > 0 && width.is_multiple_of(heads),
             "a width of {width} does not divide into {heads} heads"
         );
         let mut out_proj = Linear::new(width, width, rng);
-        out_proj.bias = Some(Param::new(Tensor::zeros([width])));
+        out_proj.bias = Some(Param::named("bias", Tensor::zeros([width])));
         let is_one = keys == width && values == width;
-        let mut weight = |is_there: bool, rows: usize, columns: usize| {
-            is_there.then(|| Param::new(init::xavier_uniform([rows, columns], rng)))
+        let made = Location::caller();
+        let mut weight = |name: &'static str, is_there: bool, [rows, columns]: [usize; 2]| {
+            let mut value = || init::xavier_uniform([rows, columns], rng);
+            is_there.then(|| Param::named(name, value()).made_at(made))
         };
         Self {
-            in_proj_weight: weight(is_one, 3 * width, width),
-            q_proj_weight: weight(!is_one, width, width),
-            k_proj_weight: weight(!is_one, width, keys),
-            v_proj_weight: weight(!is_one, width, values),
-            in_proj_bias: Param::new(Tensor::zeros([3 * width])),
+            in_proj_weight: weight("in_proj_weight", is_one, [3 * width, width]),
+            q_proj_weight: weight("q_proj_weight", !is_one, [width, width]),
+            k_proj_weight: weight("k_proj_weight", !is_one, [width, keys]),
+            v_proj_weight: weight("v_proj_weight", !is_one, [width, values]),
+            in_proj_bias: Param::named("in_proj_bias", Tensor::zeros([3 * width])),
             out_proj,
             heads,
             causal: false,
@@ -222,8 +292,8 @@ impl<T: Real> MultiHeadAttention<T> {
     ///
     /// ```
     /// # use wengert_core::{Tape, Tensor};
-    /// # use wengert_nn::{AttentionMask, MultiHeadAttention, random::MatlabRng};
-    /// let attention = MultiHeadAttention::<f64>::new(4, 2, &mut MatlabRng::new(1));
+    /// # use wengert_nn::{AttentionMask, MultiHeadAttention, random::seeded};
+    /// let attention = MultiHeadAttention::<f64>::new(4, 2, &mut seeded(1));
     /// let tape = Tape::new();
     /// let ones = |time| tape.constant(Tensor::ones([1, time, 4]));
     /// let mask = AttentionMask::Keys(tape.constant([[0.0, 0.0, 1.0]]));
@@ -282,7 +352,7 @@ impl<T: Real> MultiHeadAttention<T> {
         let shape = q.shape();
         let &[batch, heads, time, head] = &shape[..] else { unreachable!("four axes were made") };
         let keys = k.shape()[2];
-        let scores = q.matmul_transposed(k) / T::from_f64((head as f64).sqrt());
+        let scores = scores(q, k);
         let scores = if self.causal {
             scores.masked_fill(later(q.tape(), time, keys), UNSEEN)
         } else {

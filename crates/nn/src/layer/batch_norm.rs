@@ -2,7 +2,7 @@
 
 use wengert_core::{Real, Tensor, Var};
 
-use super::{Layer, check_channels, per_channel};
+use super::{Layer, check_channels, not_empty, per_channel};
 use crate::{Module, Param};
 
 /// Each channel of `[batch, channels, ..]` with mean 0 and variance 1 over the batch and
@@ -48,11 +48,16 @@ pub struct BatchNorm<T: Real> {
 
 impl<T: Real> BatchNorm<T> {
     /// For so many channels, with PyTorch's momentum of 0.1 and `epsilon` of 1e-5.
+    ///
+    /// # Panics
+    /// If there are no channels.
+    #[track_caller]
     pub fn new(channels: usize) -> Self {
+        not_empty("BatchNorm", &[("channels", channels)]);
         let full = |value| Tensor::full([channels], value);
         Self {
-            weight: Param::new(full(T::one())),
-            bias: Param::new(full(T::zero())),
+            weight: Param::named("weight", full(T::one())),
+            bias: Param::named("bias", full(T::zero())),
             running_mean: Param::buffer(full(T::zero())),
             running_var: Param::buffer(full(T::one())),
             num_batches_tracked: Param::buffer(Tensor::scalar(T::zero())),

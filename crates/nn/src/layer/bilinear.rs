@@ -3,6 +3,7 @@
 use rand::Rng;
 use wengert_core::{Real, Shape, Var};
 
+use super::not_empty;
 use crate::{Module, Param, init};
 
 /// `y_o = b_o + sum over i, j of w_oij a_i b_j`.
@@ -13,9 +14,9 @@ use crate::{Module, Param, init};
 /// ```
 /// use wengert_core::{Tape, Tensor};
 /// use wengert_nn::Bilinear;
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 ///
-/// let mut layer = Bilinear::new(2, 2, 1, &mut MatlabRng::new(1)).without_bias();
+/// let mut layer = Bilinear::new(2, 2, 1, &mut seeded(1)).without_bias();
 /// layer.weight.set(Tensor::new([1, 2, 2], vec![1.0, 0.0, 0.0, 2.0]));
 /// let tape = Tape::new();
 /// let y = layer.forward(tape.constant([3.0, 4.0]), tape.constant([5.0, 6.0]));
@@ -31,11 +32,19 @@ pub struct Bilinear<T: Real> {
 
 impl<T: Real> Bilinear<T> {
     /// A layer with weight and bias uniform within `1 / sqrt(left)` of 0, as in PyTorch.
+    ///
+    /// # Panics
+    /// If an extent is 0.
+    #[track_caller]
     pub fn new<R: Rng + ?Sized>(left: usize, right: usize, outputs: usize, rng: &mut R) -> Self {
+        not_empty("Bilinear", &[("left", left), ("right", right), ("outputs", outputs)]);
         let bound = 1.0 / (left as f64).sqrt();
         Self {
-            weight: Param::new(init::uniform([outputs, left, right], -bound, bound, rng)),
-            bias: Some(Param::new(init::uniform([outputs], -bound, bound, rng))),
+            weight: Param::named(
+                "weight",
+                init::uniform([outputs, left, right], -bound, bound, rng),
+            ),
+            bias: Some(Param::named("bias", init::uniform([outputs], -bound, bound, rng))),
         }
     }
 

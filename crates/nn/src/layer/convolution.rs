@@ -8,7 +8,7 @@ use rand::Rng;
 use wengert_core::op::{Convolution, PerAxis, PerSide};
 use wengert_core::{Real, Shape, Var};
 
-use super::{Layer, per_channel};
+use super::{Layer, not_empty, per_channel};
 use crate::{Module, Param, init};
 
 /// A convolution of signals `[batch, channels, length]`.
@@ -39,11 +39,11 @@ pub type ConvTranspose3d<T> = ConvTranspose<T, 3>;
 ///
 /// ```
 /// use wengert_core::{Tape, Tensor};
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 /// use wengert_nn::{Conv2d, Layer};
 ///
 /// // the first layer of MatConvNet's network for CIFAR-10
-/// let layer = Conv2d::<f32>::new(3, 32, 5, &mut MatlabRng::new(1)).padding(2);
+/// let layer = Conv2d::<f32>::new(3, 32, 5, &mut seeded(1)).padding(2);
 /// assert_eq!(layer.weight.shape()[..], [32, 3, 5, 5]);
 /// let tape = Tape::new();
 /// let y = layer.forward(tape.constant(Tensor::zeros([1, 3, 32, 32])));
@@ -133,10 +133,10 @@ impl<T: Real, const D: usize> Conv<T, D> {
 ///
 /// ```
 /// use wengert_core::{Tape, Tensor};
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 /// use wengert_nn::{ConvTranspose2d, Layer};
 ///
-/// let doubling = ConvTranspose2d::<f64>::new(8, 4, 2, &mut MatlabRng::new(1)).stride(2);
+/// let doubling = ConvTranspose2d::<f64>::new(8, 4, 2, &mut seeded(1)).stride(2);
 /// let tape = Tape::new();
 /// let y = doubling.forward(tape.constant(Tensor::zeros([1, 8, 5, 7])));
 /// assert_eq!(y.shape()[..], [1, 4, 10, 14]);
@@ -260,12 +260,13 @@ fn filters<T: Real, R: Rng + ?Sized, const D: usize>(
         groups > 0 && first.is_multiple_of(groups) && second.is_multiple_of(groups),
         "{first} and {second} channels do not divide into {groups} groups"
     );
+    not_empty("a convolution", &[("channels", first), ("channels", second)]);
     assert!(!window.contains(&0), "a window has an element at least, and this is {window:?}");
     let own = second / groups;
     let shape: Shape = [first, own].into_iter().chain(window).collect();
     let bound = 1.0 / ((own * window.iter().product::<usize>()) as f64).sqrt();
-    let weight = Param::new(init::uniform(shape, -bound, bound, rng));
-    (weight, Some(Param::new(init::uniform([outputs], -bound, bound, rng))))
+    let weight = Param::named("weight", init::uniform(shape, -bound, bound, rng));
+    (weight, Some(Param::named("bias", init::uniform([outputs], -bound, bound, rng))))
 }
 
 /// The bias of each channel, if there is one, added.

@@ -3,7 +3,7 @@
 use rand::Rng;
 use wengert_core::{Real, Shape, Tape, Tensor, Var};
 
-use super::Layer;
+use super::{Layer, not_empty};
 use crate::{Module, Param, init};
 
 /// A table with a vector for each of some indices, words for instance.
@@ -35,8 +35,16 @@ pub struct Embedding<T: Real> {
 
 impl<T: Real> Embedding<T> {
     /// A table of `count` vectors of some width.
+    ///
+    /// # Panics
+    /// If there is nothing to look up, or vectors have no elements.
+    #[track_caller]
     pub fn new<R: Rng + ?Sized>(count: usize, width: usize, rng: &mut R) -> Self {
-        Self { weight: Param::new(init::normal([count, width], 0.0, 1.0, rng)), padding: None }
+        not_empty("Embedding", &[("vectors", count), ("width", width)]);
+        Self {
+            weight: Param::named("weight", init::normal([count, width], 0.0, 1.0, rng)),
+            padding: None,
+        }
     }
 
     /// A given table, of shape `[count, width]`.
@@ -48,7 +56,7 @@ impl<T: Real> Embedding<T> {
         let table = table.into();
         let shape = table.shape();
         assert!(shape.rank() == 2, "a table has shape [count, width], and this has {shape}");
-        Self { weight: Param::new(table), padding: None }
+        Self { weight: Param::named("weight", table), padding: None }
     }
 
     /// With an index that fills up what is too short: its vector is 0, and no gradient reaches
@@ -151,10 +159,10 @@ impl<T: Real> SinusoidalPositions<T> {
 ///
 /// ```
 /// use wengert_core::{Tape, Tensor};
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 /// use wengert_nn::{Layer, LearnedPositions};
 ///
-/// let positions = LearnedPositions::<f64>::new(10, 2, &mut MatlabRng::new(1));
+/// let positions = LearnedPositions::<f64>::new(10, 2, &mut seeded(1));
 /// let tape = Tape::new();
 /// let y = positions.forward(tape.constant(Tensor::zeros([1, 3, 2])));
 /// assert_eq!(y.value().to_vec(), positions.weight.elements()[..6]);
@@ -167,8 +175,13 @@ pub struct LearnedPositions<T: Real> {
 
 impl<T: Real> LearnedPositions<T> {
     /// For vectors of some width, at so many places.
+    ///
+    /// # Panics
+    /// If there are no places, or vectors have no elements.
+    #[track_caller]
     pub fn new<R: Rng + ?Sized>(longest: usize, width: usize, rng: &mut R) -> Self {
-        Self { weight: Param::new(init::normal([longest, width], 0.0, 0.02, rng)) }
+        not_empty("LearnedPositions", &[("places", longest), ("width", width)]);
+        Self { weight: Param::named("weight", init::normal([longest, width], 0.0, 0.02, rng)) }
     }
 }
 

@@ -3,7 +3,7 @@
 use rand::Rng;
 use wengert_core::{Real, Tensor, Var};
 
-use super::Layer;
+use super::{Layer, not_empty};
 use crate::{Module, Param, init};
 
 /// The map `W x + b`: the paper's (19), `z = W a + b`, before the activation.
@@ -34,11 +34,16 @@ pub struct Linear<T: Real> {
 impl<T: Real> Linear<T> {
     /// A layer with weight and bias uniform within `1 / sqrt(inputs)` of 0, as in
     /// PyTorch.
+    ///
+    /// # Panics
+    /// If there are no inputs or no outputs.
+    #[track_caller]
     pub fn new<R: Rng + ?Sized>(inputs: usize, outputs: usize, rng: &mut R) -> Self {
+        not_empty("Linear", &[("inputs", inputs), ("outputs", outputs)]);
         let bound = 1.0 / (inputs as f64).sqrt();
         Self {
-            weight: Param::new(init::uniform([outputs, inputs], -bound, bound, rng)),
-            bias: Some(Param::new(init::uniform([outputs], -bound, bound, rng))),
+            weight: Param::named("weight", init::uniform([outputs, inputs], -bound, bound, rng)),
+            bias: Some(Param::named("bias", init::uniform([outputs], -bound, bound, rng))),
         }
     }
 
@@ -56,14 +61,14 @@ impl<T: Real> Linear<T> {
             weight.shape(),
             bias.shape()
         );
-        Self { weight: Param::new(weight), bias: Some(Param::new(bias)) }
+        Self { weight: Param::named("weight", weight), bias: Some(Param::named("bias", bias)) }
     }
 
     /// The layer without its bias: `W x`.
     ///
     /// ```
-    /// # use wengert_nn::{Linear, Module, random::MatlabRng};
-    /// let layer = Linear::<f64>::new(2, 3, &mut MatlabRng::new(1)).without_bias();
+    /// # use wengert_nn::{Linear, Module, random::seeded};
+    /// let layer = Linear::<f64>::new(2, 3, &mut seeded(1)).without_bias();
     /// assert_eq!(layer.parameter_count(), 6);
     /// ```
     #[must_use]

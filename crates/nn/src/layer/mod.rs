@@ -24,7 +24,7 @@ pub use activation::{
     LogSigmoid, LogSoftmax, Mish, Prelu, Relu, Relu6, Selu, Sigmoid, Silu, Softmax, Softmin,
     Softplus, Softshrink, Softsign, Tanh, Tanhshrink,
 };
-pub use attention::{AttentionMask, MultiHeadAttention};
+pub use attention::{AttentionMask, MultiHeadAttention, attention};
 pub use batch_norm::BatchNorm;
 pub use bilinear::Bilinear;
 pub use convolution::{
@@ -81,6 +81,14 @@ pub trait Layer<T: Real>: Module<T> {
 impl<T: Real, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         (**self).forward(x)
+    }
+}
+
+/// That a layer has something of everything that it is made for: no extent is 0.
+#[track_caller]
+fn not_empty(layer: &str, extents: &[(&str, usize)]) {
+    if let Some((what, _)) = extents.iter().find(|(_, extent)| *extent == 0) {
+        panic!("{layer}: expected {what} of at least 1, got 0");
     }
 }
 

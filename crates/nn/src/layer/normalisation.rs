@@ -8,7 +8,7 @@ use wengert_core::op::Pooling;
 use wengert_core::{Real, Shape, Tensor, Var};
 
 use super::batch_norm::move_towards;
-use super::{Layer, check_channels, per_channel};
+use super::{Layer, check_channels, not_empty, per_channel};
 use crate::{Module, Param};
 
 /// What PyTorch adds to a variance if nothing else is said.
@@ -40,13 +40,16 @@ impl<T: Real> LayerNorm<T> {
     /// Normalises over the last axes, which have this shape; `epsilon` is 1e-5.
     ///
     /// # Panics
-    /// If the shape has no axis.
+    /// If the shape has no axis, or no element.
     #[track_caller]
     pub fn new(shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
-        assert!(shape.rank() > 0, "a normalisation goes over one axis at least");
-        let bias = Some(Param::new(Tensor::zeros(shape.clone())));
-        Self { weight: Param::new(Tensor::ones(shape)), bias, epsilon: EPSILON }
+        assert!(
+            shape.rank() > 0 && !shape.contains(&0),
+            "a normalisation goes over one axis at least, with an element at least, not over {shape}"
+        );
+        let bias = Some(Param::named("bias", Tensor::zeros(shape.clone())));
+        Self { weight: Param::named("weight", Tensor::ones(shape)), bias, epsilon: EPSILON }
     }
 
     /// With another number added to the variance.
@@ -114,12 +117,15 @@ impl<T: Real> RmsNorm<T> {
     /// Normalises over the last axes, which have this shape.
     ///
     /// # Panics
-    /// If the shape has no axis.
+    /// If the shape has no axis, or no element.
     #[track_caller]
     pub fn new(shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
-        assert!(shape.rank() > 0, "a normalisation goes over one axis at least");
-        Self { weight: Param::new(Tensor::ones(shape)), epsilon: T::epsilon().as_f64() }
+        assert!(
+            shape.rank() > 0 && !shape.contains(&0),
+            "a normalisation goes over one axis at least, with an element at least, not over {shape}"
+        );
+        Self { weight: Param::named("weight", Tensor::ones(shape)), epsilon: T::epsilon().as_f64() }
     }
 
     /// With another number added to the mean square.
@@ -171,15 +177,21 @@ impl<T: Real> GroupNorm<T> {
     /// Normalises so many groups of channels; `epsilon` is 1e-5.
     ///
     /// # Panics
-    /// If the channels do not divide into the groups.
+    /// If the channels do not divide into the groups, or there are none.
     #[track_caller]
     pub fn new(groups: usize, channels: usize) -> Self {
+        not_empty("GroupNorm", &[("channels", channels)]);
         assert!(
             groups > 0 && channels.is_multiple_of(groups),
             "{channels} channels do not divide into {groups} groups"
         );
-        let weight = Param::new(Tensor::ones([channels]));
-        Self { weight, bias: Param::new(Tensor::zeros([channels])), groups, epsilon: EPSILON }
+        let weight = Param::named("weight", Tensor::ones([channels]));
+        Self {
+            weight,
+            bias: Param::named("bias", Tensor::zeros([channels])),
+            groups,
+            epsilon: EPSILON,
+        }
     }
 
     /// With another number added to the variance.
@@ -255,10 +267,15 @@ impl<T: Real> InstanceNorm<T> {
     /// # use wengert_nn::{InstanceNorm, Module};
     /// assert_eq!(InstanceNorm::<f64>::affine(3).parameter_count(), 6);
     /// ```
+    ///
+    /// # Panics
+    /// If there are no channels.
+    #[track_caller]
     pub fn affine(channels: usize) -> Self {
+        not_empty("InstanceNorm", &[("channels", channels)]);
         Self {
-            weight: Some(Param::new(Tensor::ones([channels]))),
-            bias: Some(Param::new(Tensor::zeros([channels]))),
+            weight: Some(Param::named("weight", Tensor::ones([channels]))),
+            bias: Some(Param::named("bias", Tensor::zeros([channels]))),
             ..Self::new()
         }
     }
@@ -287,10 +304,9 @@ impl<T: Real> InstanceNorm<T> {
             let own = weight.len();
             assert!(own == channels, "statistics of {channels} channels, and scales of {own}");
         }
-        let buffer = |value| Some(Param::buffer(Tensor::full([channels], value)));
         Self {
-            running_mean: buffer(T::zero()),
-            running_var: buffer(T::one()),
+            running_mean: Some(Param::buffer(Tensor::full([channels], T::zero()))),
+            running_var: Some(Param::buffer(Tensor::full([channels], T::one()))),
             num_batches_tracked: Some(Param::buffer(Tensor::scalar(T::zero()))),
             ..self
         }

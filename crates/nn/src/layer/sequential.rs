@@ -7,6 +7,9 @@ use wengert_core::{Real, Var};
 use super::Layer;
 use crate::{Module, Param, Path};
 
+/// How the names of this crate's types begin.
+const THIS_CRATE: &str = concat!(env!("CARGO_CRATE_NAME"), "::");
+
 /// Layers, each of which takes the value of the one before.
 ///
 /// Parameters are named by position, as in PyTorch: `0.weight`, `0.bias`, and so
@@ -14,11 +17,11 @@ use crate::{Module, Param, Path};
 ///
 /// ```
 /// use wengert_core::Tape;
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 /// use wengert_nn::{Layer, Linear, Module, Sequential, Sigmoid, sequential};
 ///
 /// // the paper's network: 2-2-3-2
-/// let rng = &mut MatlabRng::new(1);
+/// let rng = &mut seeded(1);
 /// let net: Sequential<f64> = sequential![
 ///     Linear::new(2, 2, rng), Sigmoid, Linear::new(2, 3, rng), Sigmoid, Linear::new(3, 2, rng),
 ///     Sigmoid,
@@ -30,18 +33,21 @@ use crate::{Module, Param, Path};
 #[derive(Default)]
 pub struct Sequential<T: Real> {
     layers: Vec<Box<dyn Layer<T> + Send + Sync>>,
+    /// Of each layer, the name of its type: for messages.
+    types: Vec<&'static str>,
 }
 
 impl<T: Real> Sequential<T> {
     /// No layers: the identity.
     pub fn new() -> Self {
-        Self { layers: Vec::new() }
+        Self { layers: Vec::new(), types: Vec::new() }
     }
 
     /// One more layer at the end.
     #[must_use]
-    pub fn push(mut self, layer: impl Layer<T> + Send + Sync + 'static) -> Self {
+    pub fn push<L: Layer<T> + Send + Sync + 'static>(mut self, layer: L) -> Self {
         self.layers.push(Box::new(layer));
+        self.types.push(std::any::type_name::<L>());
         self
     }
 
@@ -72,9 +78,21 @@ impl<T: Real> Module<T> for Sequential<T> {
 }
 
 impl<T: Real> Layer<T> for Sequential<T> {
+    /// The value of the last layer.
+    ///
+    /// # Panics
+    /// If a layer does; the message names its position.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
-        self.layers.iter().fold(x, |x, layer| layer.forward(x))
+        // Behind a trait object, a layer does not know its caller's line. Those of this crate get it
+        // from the scope; one of the user's has lines of its own, which say more.
+        let scope = x.tape().scope();
+        let mut x = x;
+        for (i, (layer, name)) in self.layers.iter().zip(&self.types).enumerate() {
+            scope.enter(i, name, name.starts_with(THIS_CRATE));
+            x = layer.forward(x);
+        }
+        x
     }
 }
 

@@ -62,10 +62,10 @@ impl Options {
 ///
 /// ```
 /// use wengert_core::{Tape, Tensor};
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 /// use wengert_nn::{Layer, TransformerEncoderLayer};
 ///
-/// let rng = &mut MatlabRng::new(1);
+/// let rng = &mut seeded(1);
 /// let block = TransformerEncoderLayer::<f64>::new(8, 2, 32, rng).norm_first().gelu().causal();
 /// let tape = Tape::new();
 /// let y = block.forward(tape.constant(Tensor::ones([1, 5, 8])));
@@ -100,9 +100,9 @@ pub struct TransformerEncoderLayer<T: Real> {
 /// ```
 /// use wengert_core::{Tape, Tensor};
 /// use wengert_nn::TransformerDecoderLayer;
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 ///
-/// let block = TransformerDecoderLayer::<f64>::new(8, 2, 32, &mut MatlabRng::new(1));
+/// let block = TransformerDecoderLayer::<f64>::new(8, 2, 32, &mut seeded(1));
 /// let tape = Tape::new();
 /// let ones = |time| tape.constant(Tensor::ones([1, time, 8]));
 /// assert_eq!(block.forward(ones(3), ones(5)).shape()[..], [1, 3, 8]);

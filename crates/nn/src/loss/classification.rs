@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wengert_core::{Real, Shape, Tensor, Var};
 
 use super::terms::LogLossOfYes;
-use super::{labelled, same_shape, share_of};
+use super::{labelled, not_empty, same_shape, share_of};
 
 /// The softmax log loss (the paper's section 7.3), averaged over the samples.
 ///
@@ -24,9 +24,10 @@ use super::{labelled, same_shape, share_of};
 /// ```
 ///
 /// # Panics
-/// If there is not one label for each sample, or a label is not below K.
+/// If there is not one label for each sample, a label is not below K, or the batch is empty.
 #[track_caller]
 pub fn cross_entropy<'t, T: Real>(logits: Var<'t, T>, labels: &[usize]) -> Var<'t, T> {
+    not_empty("a cross-entropy", logits);
     -log_likelihoods(logits, labels).mean()
 }
 
@@ -60,6 +61,7 @@ pub fn cross_entropy_sum<'t, T: Real>(logits: Var<'t, T>, labels: &[usize]) -> V
 #[track_caller]
 pub fn cross_entropy_with<'t, T: Real>(logits: Var<'t, T>, targets: Var<'t, T>) -> Var<'t, T> {
     same_shape("a cross-entropy", logits, targets);
+    not_empty("a cross-entropy", logits);
     let samples = match logits.shape()[..] {
         [_] => 1,
         [samples, _] => samples,
@@ -174,7 +176,14 @@ impl CrossEntropy {
         let (_, classes) = labelled(logits, labels, self.ignored);
         if let Some(weights) = &self.weights {
             let count = weights.len();
-            assert_eq!(count, classes, "{count} weights of classes: {}", logits.describe());
+            assert!(
+                count == classes,
+                "expected a weight for each of the {classes} classes, got {count}\n  logits: {}",
+                logits.describe()
+            );
+        }
+        if !self.sum {
+            not_empty("a cross-entropy", logits);
         }
         let weight = |class: usize| self.weights.as_ref().map_or(1.0, |weights| weights[class]);
         // All options are in what each logarithm is multiplied by.
@@ -214,6 +223,7 @@ impl CrossEntropy {
 #[track_caller]
 pub fn nll<'t, T: Real>(logarithms: Var<'t, T>, labels: &[usize]) -> Var<'t, T> {
     labelled(logarithms, labels, None);
+    not_empty("a likelihood", logarithms);
     -at_labels(logarithms, labels).mean()
 }
 
@@ -235,6 +245,7 @@ pub fn nll<'t, T: Real>(logarithms: Var<'t, T>, labels: &[usize]) -> Var<'t, T> 
 #[track_caller]
 pub fn binary_cross_entropy<'t, T: Real>(logits: Var<'t, T>, targets: Var<'t, T>) -> Var<'t, T> {
     same_shape("a binary cross-entropy", logits, targets);
+    not_empty("a binary cross-entropy", logits);
     logits.tape().apply(LogLossOfYes, &[logits, targets]).mean()
 }
 
@@ -257,6 +268,7 @@ pub fn binary_cross_entropy<'t, T: Real>(logits: Var<'t, T>, targets: Var<'t, T>
 #[track_caller]
 pub fn kl_divergence<'t, T: Real>(logarithms: Var<'t, T>, targets: Var<'t, T>) -> Var<'t, T> {
     same_shape("a divergence", logarithms, targets);
+    not_empty("a divergence", logarithms);
     let shape = targets.shape();
     let samples = if shape.rank() < 2 { 1 } else { shape[0] };
     (targets.xlogy(targets) - share_of(targets, logarithms)).sum() / T::from_f64(samples as f64)

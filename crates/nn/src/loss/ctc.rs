@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use wengert_core::{Real, Tensor, Var, concat};
 
+use super::not_empty;
+
 /// The logarithm of 0. Neither the sum of two exponentials nor that of many makes a NaN of it.
 const NEVER: f64 = f64::NEG_INFINITY;
 
@@ -68,6 +70,7 @@ impl Ctc {
         labels: &[&[usize]],
         lengths: &[usize],
     ) -> Var<'t, T> {
+        not_empty("a likelihood", logarithms);
         let mut likelihoods = log_likelihoods(logarithms, labels, lengths);
         if self.zero_infinity {
             let never = likelihoods.equal(likelihoods.tape().constant(T::from_f64(NEVER)));

@@ -3,7 +3,7 @@
 use wengert_core::{Real, Tensor, Var};
 
 use super::classification::at_labels;
-use super::{labelled, same_shape};
+use super::{labelled, not_empty, same_shape};
 
 /// The mean of `max(0, 1 - t y)`: targets `t` are -1 or 1, and an output `y` should have
 /// their sign, with a margin of 1.
@@ -22,6 +22,7 @@ use super::{labelled, same_shape};
 #[track_caller]
 pub fn hinge<'t, T: Real>(output: Var<'t, T>, target: Var<'t, T>) -> Var<'t, T> {
     same_shape("a hinge loss", output, target);
+    not_empty("a hinge loss", output);
     (-(output * target) + T::one()).relu().mean()
 }
 
@@ -42,6 +43,7 @@ pub fn hinge<'t, T: Real>(output: Var<'t, T>, target: Var<'t, T>) -> Var<'t, T> 
 #[track_caller]
 pub fn multi_margin<'t, T: Real>(logits: Var<'t, T>, labels: &[usize]) -> Var<'t, T> {
     let (samples, classes) = labelled(logits, labels, None);
+    not_empty("a margin loss", logits);
     let is_label = Tensor::from_fn([samples, classes], |place| {
         T::from_f64(f64::from(u8::from(labels[place / classes] == place % classes)))
     });
@@ -77,6 +79,7 @@ pub fn cosine_embedding<'t, T: Real>(
     margin: f64,
 ) -> Var<'t, T> {
     same_shape("a cosine", a, b);
+    not_empty("a cosine loss", a);
     let pairs = a.shape();
     assert!(
         pairs.rank() == 2 && signs.shape()[..] == pairs[..1],
@@ -117,6 +120,7 @@ pub fn triplet_margin<'t, T: Real>(
 ) -> Var<'t, T> {
     same_shape("a distance", anchor, positive);
     same_shape("a distance", anchor, negative);
+    not_empty("a margin loss", anchor);
     let distance = |other: Var<'t, T>| (anchor - other + T::from_f64(1e-6)).norm(-1);
     (distance(positive) - distance(negative) + T::from_f64(margin)).relu().mean()
 }

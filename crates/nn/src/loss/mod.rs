@@ -2,7 +2,8 @@
 //!
 //! A batch has its samples along axis 0. The literature scales the same sums in
 //! different ways, and the published numbers of one scaling are not those of
-//! another, so each has a function of its own:
+//! another, so each has a function of its own. Those that are a mean over the samples refuse an empty
+//! batch, of which the mean is NaN:
 //!
 //! | function | value for N samples of n outputs |
 //! | --- | --- |
@@ -49,6 +50,16 @@ fn share_of<'t, T: Real>(share: Var<'t, T>, x: Var<'t, T>) -> Var<'t, T> {
     x.tape().apply(terms::ShareOf, &[share, x])
 }
 
+/// That there is something to take the mean of: of no sample it would be NaN.
+#[track_caller]
+fn not_empty<T: Real>(what: &str, output: Var<'_, T>) {
+    assert!(
+        output.elements() > 0,
+        "{what} is a mean over the samples, and this batch is empty\n  output: {}",
+        output.describe()
+    );
+}
+
 #[track_caller]
 fn same_shape<T: Real>(what: &str, output: Var<'_, T>, target: Var<'_, T>) {
     assert!(
@@ -72,7 +83,11 @@ fn labelled<T: Real>(
         _ => panic!("logits have shape [N, K], and this is {}", logits.describe()),
     };
     let count = labels.len();
-    assert_eq!(samples, count, "{samples} samples have {count} labels: {}", logits.describe());
+    assert!(
+        samples == count,
+        "expected a label for each of the {samples} samples, got {count}\n  logits: {}",
+        logits.describe()
+    );
     let is_none = |label: usize| label >= classes && ignored != Some(label);
     if let Some((i, label)) = labels.iter().enumerate().find(|&(_, &label)| is_none(label)) {
         panic!("label {label} of sample {i} is none of 0..{classes}: {}", logits.describe());
@@ -145,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "2 samples have 1 labels")]
+    #[should_panic(expected = "a label for each of the 2 samples, got 1")]
     fn each_sample_has_a_label() {
         cross_entropy(Tape::new().variable([[0.0; 3]; 2]), &[2]);
     }

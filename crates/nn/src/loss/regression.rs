@@ -2,7 +2,7 @@
 
 use wengert_core::{Real, Var};
 
-use super::same_shape;
+use super::{not_empty, same_shape};
 
 /// Half the squared distance of output and target, averaged over the samples: the
 /// paper's cost (6), (9). Without a batch axis, `output` is a single sample, and
@@ -20,9 +20,10 @@ use super::same_shape;
 /// ```
 ///
 /// # Panics
-/// If the shapes differ: a loss does not broadcast.
+/// If the shapes differ, since a loss does not broadcast, or the batch is empty.
 #[track_caller]
 pub fn quadratic_cost<'t, T: Real>(output: Var<'t, T>, target: Var<'t, T>) -> Var<'t, T> {
+    not_empty("the quadratic cost", output);
     let shape = output.shape();
     let samples = if shape.rank() < 2 { 1 } else { shape[0] };
     squared_error(output, target) * T::from_f64(0.5 / samples as f64)
@@ -41,7 +42,7 @@ pub fn quadratic_cost<'t, T: Real>(output: Var<'t, T>, target: Var<'t, T>) -> Va
 /// ```
 ///
 /// # Panics
-/// If the shapes differ: a loss does not broadcast.
+/// If the shapes differ, since a loss does not broadcast, or the batch is empty.
 #[track_caller]
 pub fn squared_error<'t, T: Real>(output: Var<'t, T>, target: Var<'t, T>) -> Var<'t, T> {
     same_shape("a squared error", output, target);
@@ -60,10 +61,11 @@ pub fn squared_error<'t, T: Real>(output: Var<'t, T>, target: Var<'t, T>) -> Var
 /// ```
 ///
 /// # Panics
-/// If the shapes differ: a loss does not broadcast.
+/// If the shapes differ, since a loss does not broadcast, or the batch is empty.
 #[track_caller]
 pub fn mse<'t, T: Real>(output: Var<'t, T>, target: Var<'t, T>) -> Var<'t, T> {
     same_shape("a mean squared error", output, target);
+    not_empty("a mean squared error", output);
     (output - target).square().mean()
 }
 
@@ -80,10 +82,11 @@ pub fn mse<'t, T: Real>(output: Var<'t, T>, target: Var<'t, T>) -> Var<'t, T> {
 /// ```
 ///
 /// # Panics
-/// If the shapes differ: a loss does not broadcast.
+/// If the shapes differ, since a loss does not broadcast, or the batch is empty.
 #[track_caller]
 pub fn l1<'t, T: Real>(output: Var<'t, T>, target: Var<'t, T>) -> Var<'t, T> {
     same_shape("a mean distance", output, target);
+    not_empty("a mean distance", output);
     (output - target).abs().mean()
 }
 
@@ -106,6 +109,7 @@ pub fn l1<'t, T: Real>(output: Var<'t, T>, target: Var<'t, T>) -> Var<'t, T> {
 #[track_caller]
 pub fn huber<'t, T: Real>(output: Var<'t, T>, target: Var<'t, T>, delta: f64) -> Var<'t, T> {
     same_shape("a Huber loss", output, target);
+    not_empty("a Huber loss", output);
     assert!(delta > 0.0, "a Huber loss is quadratic up to a positive delta, not {delta}");
     let difference = output - target;
     let near = difference.clamp(-delta, delta);

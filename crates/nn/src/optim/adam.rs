@@ -4,6 +4,7 @@
 
 use wengert_core::{Number, Real};
 
+use super::number::{not_negative, share};
 use super::rule::moved;
 use super::{Optimiser, Rule, Settings};
 
@@ -43,21 +44,33 @@ pub struct Moments {
 
 impl<T: Real> Adam<T> {
     /// Steps of a learning rate.
+    ///
+    /// # Panics
+    /// If the rate is negative or not finite.
+    #[track_caller]
     pub fn new(rate: f64) -> Self {
         Self::with_rule(Moments::STANDARD, rate)
     }
 
     /// With other shares of the means that a step keeps.
+    ///
+    /// # Panics
+    /// If one is not in [0, 1).
     #[must_use]
+    #[track_caller]
     pub fn betas(mut self, first: f64, second: f64) -> Self {
-        self.rule_mut().betas = [first, second];
+        self.rule_mut().betas = [share("the first beta", first), share("the second beta", second)];
         self
     }
 
     /// With another summand of the denominator.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
     #[must_use]
+    #[track_caller]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.rule_mut().epsilon = epsilon;
+        self.rule_mut().epsilon = not_negative("epsilon", epsilon);
         self
     }
 }
@@ -131,28 +144,45 @@ pub struct DecoupledMoments {
 
 impl<T: Real> AdamW<T> {
     /// Steps of a learning rate.
+    ///
+    /// # Panics
+    /// If the rate is negative or not finite.
+    #[track_caller]
     pub fn new(rate: f64) -> Self {
         Self::with_rule(DecoupledMoments { moments: Moments::STANDARD, weight_decay: 0.01 }, rate)
     }
 
     /// With other shares of the means that a step keeps.
+    ///
+    /// # Panics
+    /// If one is not in [0, 1).
     #[must_use]
+    #[track_caller]
     pub fn betas(mut self, first: f64, second: f64) -> Self {
-        self.rule_mut().moments.betas = [first, second];
+        self.rule_mut().moments.betas =
+            [share("the first beta", first), share("the second beta", second)];
         self
     }
 
     /// With another summand of the denominator.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
     #[must_use]
+    #[track_caller]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.rule_mut().moments.epsilon = epsilon;
+        self.rule_mut().moments.epsilon = not_negative("epsilon", epsilon);
         self
     }
 
     /// With another decay: the share of a parameter that a step of rate 1 takes away.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
     #[must_use]
+    #[track_caller]
     pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.rule_mut().weight_decay = weight_decay;
+        self.rule_mut().weight_decay = not_negative("the weight decay", weight_decay);
         self
     }
 }
@@ -208,34 +238,46 @@ pub struct NesterovMoments {
 
 impl<T: Real> NAdam<T> {
     /// Steps of a learning rate.
+    ///
+    /// # Panics
+    /// If the rate is negative or not finite.
+    #[track_caller]
     pub fn new(rate: f64) -> Self {
         let rule = NesterovMoments { moments: Moments::STANDARD, momentum_decay: 0.004 };
         Self::with_rule(rule, rate)
     }
 
     /// With other shares of the means that a step keeps.
+    ///
+    /// # Panics
+    /// If one is not in [0, 1).
     #[must_use]
+    #[track_caller]
     pub fn betas(mut self, first: f64, second: f64) -> Self {
-        self.rule_mut().moments.betas = [first, second];
+        self.rule_mut().moments.betas =
+            [share("the first beta", first), share("the second beta", second)];
         self
     }
 
     /// With another summand of the denominator.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
     #[must_use]
+    #[track_caller]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.rule_mut().moments.epsilon = epsilon;
+        self.rule_mut().moments.epsilon = not_negative("epsilon", epsilon);
         self
     }
 
     /// With another `psi`: how fast the momentum grows from half of `b1` to all of it.
     ///
     /// # Panics
-    /// If it is negative.
+    /// If it is negative or not finite.
     #[must_use]
     #[track_caller]
     pub fn momentum_decay(mut self, psi: f64) -> Self {
-        assert!(psi >= 0.0, "a momentum that grows has a decay of at least 0, not {psi}");
-        self.rule_mut().momentum_decay = psi;
+        self.rule_mut().momentum_decay = not_negative("the decay of the momentum", psi);
         self
     }
 }

@@ -6,6 +6,7 @@
 
 use wengert_core::{Number, Real};
 
+use super::number::{not_negative, share};
 use super::rule::moved;
 use super::{Optimiser, Rule};
 
@@ -42,14 +43,22 @@ pub struct SquareSum {
 
 impl<T: Real> AdaGrad<T> {
     /// Steps of a learning rate.
+    ///
+    /// # Panics
+    /// If the rate is negative or not finite.
+    #[track_caller]
     pub fn new(rate: f64) -> Self {
         Self::with_rule(SquareSum { epsilon: 1e-10 }, rate)
     }
 
     /// With another summand of the denominator.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
     #[must_use]
+    #[track_caller]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.rule_mut().epsilon = epsilon;
+        self.rule_mut().epsilon = not_negative("epsilon", epsilon);
         self
     }
 }
@@ -87,21 +96,33 @@ pub struct StepMeans {
 
 impl<T: Real> AdaDelta<T> {
     /// Steps of a learning rate, 1 in the paper.
+    ///
+    /// # Panics
+    /// If the rate is negative or not finite.
+    #[track_caller]
     pub fn new(rate: f64) -> Self {
         Self::with_rule(StepMeans { keep: 0.9, epsilon: 1e-6 }, rate)
     }
 
     /// With another share `r` of the means that a step keeps.
+    ///
+    /// # Panics
+    /// If it is not in [0, 1).
     #[must_use]
+    #[track_caller]
     pub fn keep(mut self, keep: f64) -> Self {
-        self.rule_mut().keep = keep;
+        self.rule_mut().keep = share("the share that a mean keeps", keep);
         self
     }
 
     /// With another summand below the roots, which sets the size of the first steps.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
     #[must_use]
+    #[track_caller]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.rule_mut().epsilon = epsilon;
+        self.rule_mut().epsilon = not_negative("epsilon", epsilon);
         self
     }
 }
@@ -147,29 +168,45 @@ pub struct SquareMean {
 
 impl<T: Real> RmsProp<T> {
     /// Steps of a learning rate.
+    ///
+    /// # Panics
+    /// If the rate is negative or not finite.
+    #[track_caller]
     pub fn new(rate: f64) -> Self {
         let rule = SquareMean { keep: 0.99, epsilon: 1e-8, momentum: 0.0, centred: false };
         Self::with_rule(rule, rate)
     }
 
     /// With another share `r` of the means that a step keeps.
+    ///
+    /// # Panics
+    /// If it is not in [0, 1).
     #[must_use]
+    #[track_caller]
     pub fn keep(mut self, keep: f64) -> Self {
-        self.rule_mut().keep = keep;
+        self.rule_mut().keep = share("the share that a mean keeps", keep);
         self
     }
 
     /// With another summand of the denominator.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
     #[must_use]
+    #[track_caller]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.rule_mut().epsilon = epsilon;
+        self.rule_mut().epsilon = not_negative("epsilon", epsilon);
         self
     }
 
     /// With momentum: the share of the velocity that a step keeps.
+    ///
+    /// # Panics
+    /// If it is not in [0, 1).
     #[must_use]
+    #[track_caller]
     pub fn momentum(mut self, momentum: f64) -> Self {
-        self.rule_mut().momentum = momentum;
+        self.rule_mut().momentum = share("momentum", momentum);
         self
     }
 
@@ -234,21 +271,34 @@ pub struct SignOfMean {
 
 impl<T: Real> Lion<T> {
     /// Steps of a learning rate.
+    ///
+    /// # Panics
+    /// If the rate is negative or not finite.
+    #[track_caller]
     pub fn new(rate: f64) -> Self {
         Self::with_rule(SignOfMean { betas: [0.9, 0.99], weight_decay: 0.0 }, rate)
     }
 
     /// With other shares of the mean: in the sign, and in what is remembered.
+    ///
+    /// # Panics
+    /// If one is not in [0, 1).
     #[must_use]
+    #[track_caller]
     pub fn betas(mut self, sign: f64, mean: f64) -> Self {
-        self.rule_mut().betas = [sign, mean];
+        self.rule_mut().betas =
+            [share("the beta of the sign", sign), share("the beta of the mean", mean)];
         self
     }
 
     /// With decay: the share of a parameter that a step of rate 1 takes away.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
     #[must_use]
+    #[track_caller]
     pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.rule_mut().weight_decay = weight_decay;
+        self.rule_mut().weight_decay = not_negative("the weight decay", weight_decay);
         self
     }
 }

@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use wengert_core::{Plain, Real, Tensor};
 
+use super::number::share;
 use super::rule::moved;
 use crate::state::StateError;
 use crate::{Module, Path};
@@ -40,7 +41,12 @@ pub struct Average<T: Real> {
 impl<T: Real> Average<T> {
     /// An average that begins with the present parameters, of which a step keeps the share
     /// `keep`: 0.999, say.
+    ///
+    /// # Panics
+    /// If it is not in [0, 1).
+    #[track_caller]
     pub fn new<M: Module<T> + ?Sized>(net: &M, keep: f64) -> Self {
+        let keep = share("the share that an average keeps", keep);
         let mut values = Vec::new();
         net.visit(&Path::root(), &mut |_, param| values.push(param.elements().to_vec()));
         Self { keep, values }
@@ -81,7 +87,10 @@ impl<T: Real> Average<T> {
     #[track_caller]
     pub fn state_dict<M: Module<T> + ?Sized>(&self, net: &M) -> IndexMap<String, Tensor<T>> {
         let named = net.named_state();
-        assert_eq!(named.len(), self.values.len(), "the average belongs to another model");
+        assert!(
+            named.len() == self.values.len(),
+            "the average belongs to a model with other parameters"
+        );
         let tensor = |((name, param), own): ((String, &crate::Param<T>), &Vec<T>)| {
             (name, Tensor::new(param.shape(), own.clone()))
         };

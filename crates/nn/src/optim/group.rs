@@ -9,9 +9,9 @@ use crate::{Module, Param, Path};
 ///
 /// ```
 /// use wengert_nn::optim::group;
-/// use wengert_nn::{Linear, random::MatlabRng};
+/// use wengert_nn::{Linear, random::seeded};
 ///
-/// let rng = &mut MatlabRng::new(1);
+/// let rng = &mut seeded(1);
 /// let mut net = vec![Linear::<f64>::new(2, 3, rng), Linear::new(3, 1, rng)];
 /// for bias in group(&mut net, "*.bias") {
 ///     bias.set_rate(2.0);

@@ -6,6 +6,8 @@ use wengert_core::{Gradients, Plain, Real, Tensor, Var, View};
 
 use super::Rule;
 use super::clip::Clip;
+use super::number::{not_negative, positive};
+use super::refusal::StepError;
 use crate::state::StateError;
 use crate::{Module, Param, Path};
 
@@ -20,6 +22,8 @@ pub struct Optimiser<T: Real, R> {
     rule: R,
     rate: f64,
     clip: Option<Clip>,
+    /// Whether a step is taken on gradients that are not finite.
+    lenient: bool,
     /// Steps taken.
     steps: u64,
     /// The states of each parameter, by its key.
@@ -32,19 +36,53 @@ pub struct Optimiser<T: Real, R> {
 pub(crate) type States<T> = SmallVec<[Vec<T>; 2]>;
 
 impl<T: Real, R: Rule> Optimiser<T, R> {
-    /// An optimiser with a rule, which may be one's own, and a learning rate.
+    /// An optimiser with a rule, which may be the user's, and a learning rate.
+    ///
+    /// # Panics
+    /// If the rate is negative or not finite.
+    #[track_caller]
     pub fn with_rule(rule: R, rate: f64) -> Self {
-        Self { rule, rate, clip: None, steps: 0, memory: IndexMap::new(), packed: Vec::new() }
+        Self {
+            rule,
+            rate: not_negative("the learning rate", rate),
+            clip: None,
+            lenient: false,
+            steps: 0,
+            memory: IndexMap::new(),
+            packed: Vec::new(),
+        }
+    }
+
+    /// With steps on whatever gradient there is, NaN and infinities included, which then stand in
+    /// the parameters. By default, such a step is [refused](Self::step).
+    ///
+    /// ```
+    /// use wengert_core::Tape;
+    /// use wengert_nn::{Param, Sgd};
+    ///
+    /// let mut weight = Param::new(0.0);
+    /// let tape = Tape::new();
+    /// let cost = weight.on(&tape).sqrt(); // its derivative is infinite at 0
+    /// Sgd::new(0.1).allow_non_finite().step(&mut weight, &cost.backward());
+    /// assert_eq!(weight.value().item(), f64::NEG_INFINITY);
+    /// ```
+    #[must_use]
+    pub fn allow_non_finite(self) -> Self {
+        Self { lenient: true, ..self }
+    }
+
+    pub(crate) fn is_lenient(&self) -> bool {
+        self.lenient
     }
 
     /// With every element of a gradient cut off at this size before the step.
     ///
     /// # Panics
-    /// If the size is not positive.
+    /// If the size is not positive or not finite.
     #[must_use]
     #[track_caller]
     pub fn clip_value(self, size: f64) -> Self {
-        assert!(size > 0.0, "gradients are clipped to a positive size, not to {size}");
+        let size = positive("the size to clip gradients at", size);
         Self { clip: Some(Clip::Value(size)), ..self }
     }
 
@@ -64,11 +102,11 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
     /// ```
     ///
     /// # Panics
-    /// If the size is not positive.
+    /// If the size is not positive or not finite.
     #[must_use]
     #[track_caller]
     pub fn clip_norm(self, size: f64) -> Self {
-        assert!(size > 0.0, "gradients are clipped to a positive norm, not to {size}");
+        let size = positive("the norm to clip gradients at", size);
         Self { clip: Some(Clip::Norm(size)), ..self }
     }
 
@@ -91,8 +129,12 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
     }
 
     /// Sets the learning rate of the steps to come.
+    ///
+    /// # Panics
+    /// If the rate is negative or not finite.
+    #[track_caller]
     pub fn set_rate(&mut self, rate: f64) {
-        self.rate = rate;
+        self.rate = not_negative("the learning rate", rate);
     }
 
     /// The number of steps taken.
@@ -110,8 +152,46 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
     /// All gradients are known before the first parameter changes, and the tape
     /// keeps the earlier values. Once each parameter has been seen, a step
     /// allocates nothing but, if it clips, a list of the gradients.
+    ///
+    /// # Panics
+    /// If a gradient is not finite, unless [allowed](Self::allow_non_finite), or if no parameter
+    /// of the model would move: see [`StepError`]. The model stays as it was.
+    #[track_caller]
+    #[inline]
     pub fn step<M: Module<T> + ?Sized>(&mut self, net: &mut M, gradients: &Gradients<'_, T>) {
+        if let Err(error) = self.try_step(net, gradients) {
+            panic!("{error}");
+        }
+    }
+
+    /// As [`step`](Self::step), for training that goes on after a step that is refused.
+    ///
+    /// ```
+    /// use wengert_core::Tape;
+    /// use wengert_nn::optim::StepError;
+    /// use wengert_nn::{Param, Sgd};
+    ///
+    /// let mut weight = Param::new(0.0);
+    /// let tape = Tape::new();
+    /// let cost = weight.on(&tape).sqrt(); // its derivative is infinite at 0
+    /// let error = Sgd::new(0.1).try_step(&mut weight, &cost.backward()).unwrap_err();
+    /// assert!(matches!(error, StepError::NotFinite { .. }));
+    /// assert_eq!(weight.value().item(), 0.0);
+    /// ```
+    ///
+    /// # Errors
+    /// Where [`step`](Self::step) panics.
+    pub fn try_step<M: Module<T> + ?Sized>(
+        &mut self,
+        net: &mut M,
+        gradients: &Gradients<'_, T>,
+    ) -> Result<(), StepError> {
+        // Those of other models on the tape are looked at along with them, and do not count.
+        if !self.lenient && !gradients.are_finite() {
+            StepError::not_finite(net, gradients)?;
+        }
         self.steps += 1;
+        let mut moves = false;
         let mut clipped = self.clipped(net, gradients).into_iter();
         let mut position = 0;
         net.visit_mut(&Path::root(), &mut |_, param| {
@@ -122,14 +202,17 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
                     && let Some(gradient) = clipped.next()
                 {
                     gradient.with_value(|gradient| self.update(position, param, gradient));
+                    moves = true;
                 }
             } else if param.is_trainable() {
                 gradients.with_parameter(param.key(), |gradient| {
                     self.update(position, param, gradient);
+                    moves = true;
                 });
             }
             position += 1;
         });
+        if moves { Ok(()) } else { StepError::unrelated(net, gradients) }
     }
 
     /// The clipped gradients of the trainable parameters that have one, if there is clipping.

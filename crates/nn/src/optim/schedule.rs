@@ -10,6 +10,8 @@
 
 use std::f64::consts::PI;
 
+use super::number::{not_negative, positive, share};
+
 /// A learning rate as a function of time, from 0 on; after its end it keeps the last value.
 ///
 /// ```
@@ -61,6 +63,10 @@ impl Piece {
 
 impl Schedule {
     /// One rate at all times.
+    ///
+    /// # Panics
+    /// If a rate is negative or not finite, as for all pieces.
+    #[track_caller]
     pub fn constant(rate: f64) -> Self {
         Self::linear(rate, rate, 0.0)
     }
@@ -68,7 +74,7 @@ impl Schedule {
     /// A straight line from one rate to another: a warm-up, or a decay.
     ///
     /// # Panics
-    /// If the length is negative or no number, as for all pieces.
+    /// If a rate or the length is negative or not finite, as for all pieces.
     #[track_caller]
     pub fn linear(from: f64, to: f64, length: f64) -> Self {
         Self::piece(from, to, length, Shape::Linear)
@@ -83,13 +89,15 @@ impl Schedule {
     /// A constant factor a unit of time. Both rates are positive.
     #[track_caller]
     pub fn exponential(from: f64, to: f64, length: f64) -> Self {
-        assert!(from > 0.0 && to > 0.0, "positive rates are wanted, not {from} and {to}");
-        Self::piece(from, to, length, Shape::Exponential)
+        let what = "a rate of an exponential schedule";
+        Self::piece(positive(what, from), positive(what, to), length, Shape::Exponential)
     }
 
     #[track_caller]
     fn piece(from: f64, to: f64, length: f64, shape: Shape) -> Self {
-        assert!(length >= 0.0, "a schedule of length {length}: 0 or more is wanted");
+        let from = not_negative("a rate of a schedule", from);
+        let to = not_negative("a rate of a schedule", to);
+        let length = not_negative("the length of a schedule", length);
         Self { pieces: vec![Piece { length, from, to, shape }] }
     }
 
@@ -99,14 +107,21 @@ impl Schedule {
     /// If there is none.
     #[track_caller]
     pub fn steps(steps: &[(f64, f64)]) -> Self {
-        let steps = steps.iter().map(|&(length, rate)| Self::linear(rate, rate, length));
-        steps.reduce(Self::then).expect("a schedule has a step or more")
+        assert!(!steps.is_empty(), "a schedule has at least one step");
+        let mut pieces = Vec::new();
+        // A loop and no closure, which would not know the caller's line.
+        for &(length, rate) in steps {
+            pieces.extend(Self::linear(rate, rate, length).pieces);
+        }
+        Self { pieces }
     }
 
     /// One cycle (Smith & Topin, 2018): by cosines from a 25th of the peak up to it in the
     /// first 30 hundredths of the time, then down to a 250,000th: PyTorch's defaults.
     #[track_caller]
     pub fn one_cycle(peak: f64, length: f64) -> Self {
+        let peak = not_negative("a rate of a schedule", peak);
+        let length = not_negative("the length of a schedule", length);
         let start = peak / 25.0;
         let rise = Self::cosine(start, peak, 0.3 * length);
         rise.then(Self::cosine(peak, start * 1e-4, 0.7 * length))
@@ -200,14 +215,24 @@ pub struct PlateauState {
 impl Plateau {
     /// Begins with a rate; a tenth of it after more than ten observations without a cost
     /// that is smaller than the best by a ten-thousandth, unless set otherwise.
+    ///
+    /// # Panics
+    /// If the rate is negative or not finite.
+    #[track_caller]
     pub fn new(rate: f64) -> Self {
+        let rate = not_negative("the learning rate", rate);
         let state = PlateauState { rate, best: f64::INFINITY, waited: 0 };
         Self { factor: 0.1, patience: 10, threshold: 1e-4, least: 0.0, state }
     }
 
     /// With another factor by which the rate falls.
+    ///
+    /// # Panics
+    /// If it is not in [0, 1).
     #[must_use]
+    #[track_caller]
     pub fn factor(self, factor: f64) -> Self {
+        let factor = share("the factor of a plateau", factor);
         Self { factor, ..self }
     }
 
@@ -218,14 +243,24 @@ impl Plateau {
     }
 
     /// With another share of the best cost by which a better one is smaller.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
     #[must_use]
+    #[track_caller]
     pub fn threshold(self, threshold: f64) -> Self {
+        let threshold = not_negative("the threshold of a plateau", threshold);
         Self { threshold, ..self }
     }
 
     /// With a rate below which it never falls, 0 unless set.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
     #[must_use]
+    #[track_caller]
     pub fn least(self, least: f64) -> Self {
+        let least = not_negative("the least rate of a plateau", least);
         Self { least, ..self }
     }
 

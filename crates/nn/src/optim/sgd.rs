@@ -6,6 +6,7 @@
 
 use wengert_core::{Number, Real};
 
+use super::number::{not_negative, share};
 use super::{Optimiser, Rule};
 
 /// Stochastic gradient: `w <- w - rate * g`, the paper's (15)-(17), and its
@@ -61,15 +62,23 @@ pub struct Momentum {
 
 impl<T: Real> Sgd<T> {
     /// Plain steps of a learning rate, the paper's `eta`.
+    ///
+    /// # Panics
+    /// If the rate is negative or not finite.
+    #[track_caller]
     pub fn new(rate: f64) -> Self {
         Self::with_rule(Momentum::default(), rate)
     }
 
     /// With momentum: the share of the velocity that a step keeps, 0.9 in the
     /// paper's section 7.
+    ///
+    /// # Panics
+    /// If it is not in [0, 1).
     #[must_use]
+    #[track_caller]
     pub fn momentum(mut self, momentum: f64) -> Self {
-        self.rule_mut().momentum = momentum;
+        self.rule_mut().momentum = share("momentum", momentum);
         self
     }
 
@@ -91,9 +100,13 @@ impl<T: Real> Sgd<T> {
     /// With weight decay: this multiple of the parameter is added to its gradient.
     /// The penalty `lambda/N sum ||W||^2` of the paper's (33) is a decay of
     /// `2 lambda/N`, with a decay multiplier of 0 for biases.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
     #[must_use]
+    #[track_caller]
     pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.rule_mut().weight_decay = weight_decay;
+        self.rule_mut().weight_decay = not_negative("the weight decay", weight_decay);
         self
     }
 }

@@ -12,6 +12,22 @@ pub use matlab::MatlabRng;
 pub use wengert_core::random::{normal, uniform};
 
 use rand::Rng;
+use wengert_core::random::{SeedableRng, Xoshiro256PlusPlus};
+
+/// A generator with a seed: what models and data are drawn from, unless a run of the paper is to be
+/// repeated, which [`MatlabRng`] is for. The same seed gives the same numbers in every version of
+/// this crate.
+///
+/// ```
+/// use wengert_nn::Linear;
+/// use wengert_nn::random::seeded;
+///
+/// let rng = &mut seeded(1);
+/// let (hidden, out) = (Linear::<f32>::new(4, 16, rng), Linear::<f32>::new(16, 3, rng));
+/// ```
+pub fn seeded(seed: u64) -> Xoshiro256PlusPlus {
+    Xoshiro256PlusPlus::seed_from_u64(seed)
+}
 
 /// A uniform index in `0..count`, as `floor(count * uniform)`: MATLAB's
 /// `randi(count)`, counted from 0. For a `count` that is no power of 2 some

@@ -9,6 +9,7 @@ use wengert_core::{Real, Tensor};
 
 use super::{History, TrainError};
 use crate::file::Source;
+use crate::optim::number::is_not_negative;
 use crate::optim::{Optimiser, Rule};
 use crate::weights::{Array, read_safetensors, write_safetensors};
 use crate::{FileError, Module, Path as Place};
@@ -96,6 +97,9 @@ impl<T: Real> Checkpoint<T> {
     }
 
     /// Gives model and optimiser their state back, and the parameters their multipliers.
+    ///
+    /// # Panics
+    /// If a rate or a multiplier is negative or not finite, which none in a file is.
     ///
     /// # Errors
     /// If they are others than those of the checkpoint. What is wrong with the model leaves
@@ -203,13 +207,14 @@ impl<T: Real> Checkpoint<T> {
         let options: Option<IndexMap<String, String>> =
             options.chunks(2).map(|pair| Some((pair[0].clone(), pair.get(1)?.clone()))).collect();
         let best = of(BEST);
+        let rate = || refused("rate", "a finite number of at least 0");
         Ok(Self {
             model: of(MODEL),
             optimiser: of(OPTIMISER),
             multipliers: saved_multipliers(&arrays)
-                .ok_or_else(|| refused("multipliers", "three numbers each"))?,
+                .ok_or_else(|| refused("multipliers", "three numbers each, of at least 0"))?,
             steps: number("steps")?,
-            rate: text("rate").parse().map_err(|_| refused("rate", "a number"))?,
+            rate: text("rate").parse().ok().filter(is_not_negative).ok_or_else(rate)?,
             best: (!best.is_empty()).then_some(best),
             epochs: number("epochs")? as usize,
             options: options.ok_or_else(|| refused("options", "names and values"))?,
@@ -254,6 +259,9 @@ fn saved_multipliers(arrays: &IndexMap<String, Array>) -> Option<IndexMap<String
             let &[rate, decay, trainable] = &array.tensor::<f64>().to_vec()[..] else {
                 return None;
             };
+            if !is_not_negative(&rate) || !is_not_negative(&decay) {
+                return None;
+            }
             Some((name.to_owned(), Multipliers { rate, decay, trainable: trainable != 0.0 }))
         })
         .collect()

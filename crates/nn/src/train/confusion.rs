@@ -46,7 +46,10 @@ impl Confusion {
     pub fn add<T: Real>(&mut self, outputs: &Tensor<T>, labels: &[usize]) {
         let scores = scores_of(outputs, labels);
         let (classes, shape) = (self.classes, outputs.shape());
-        assert_eq!(shape[1], classes, "outputs of shape {shape} for a matrix of {classes} classes");
+        assert!(
+            shape[1] == classes,
+            "expected outputs for the {classes} classes of the matrix, got the shape {shape}"
+        );
         for (scores, &label) in scores.chunks_exact(self.classes.max(1)).zip(labels) {
             let answer = (1..scores.len())
                 .fold(0, |best, i| if scores[i] > scores[best] { i } else { best });
@@ -61,7 +64,8 @@ impl Confusion {
     #[track_caller]
     pub fn add_answers(&mut self, answers: &[usize], labels: &[usize]) {
         let classes = self.classes;
-        assert_eq!(answers.len(), labels.len(), "an answer for each label");
+        let [given, due] = [answers.len(), labels.len()];
+        assert!(given == due, "expected an answer for each of the {due} labels, got {given}");
         for (&answer, &label) in answers.iter().zip(labels) {
             let largest = label.max(answer);
             assert!(largest < classes, "class {largest} in a matrix of {classes} classes");
@@ -75,7 +79,12 @@ impl Confusion {
     /// If it has another number of classes.
     #[track_caller]
     pub fn merge(&mut self, other: &Self) {
-        assert_eq!(self.classes, other.classes, "matrices of different classes");
+        assert!(
+            self.classes == other.classes,
+            "matrices of different classes: {} and {}",
+            self.classes,
+            other.classes
+        );
         for (count, other) in self.counts.iter_mut().zip(&other.counts) {
             *count += other;
         }

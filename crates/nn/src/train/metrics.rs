@@ -190,7 +190,8 @@ pub(super) fn scores_of<'a, T: Real>(outputs: &'a Tensor<T>, labels: &[usize]) -
     let [samples, classes] = shape[..] else {
         panic!("outputs of classes have shape [N, classes], not {shape}");
     };
-    assert_eq!(samples, labels.len(), "{samples} samples have {} labels", labels.len());
+    let given = labels.len();
+    assert!(samples == given, "expected a label for each of the {samples} samples, got {given}");
     if let Some((i, label)) = labels.iter().enumerate().find(|&(_, &label)| label >= classes) {
         panic!("label {label} of sample {i} is none of 0..{classes}");
     }
@@ -233,12 +234,17 @@ impl RSquared {
     #[track_caller]
     pub fn add<T: Real>(&mut self, outputs: &Tensor<T>, targets: &Tensor<T>) {
         let shape = outputs.shape();
-        assert_eq!(shape, targets.shape(), "predictions and targets have one shape");
+        assert!(
+            shape == targets.shape(),
+            "expected targets of the predictions' shape {shape}, got {}",
+            targets.shape()
+        );
         let width: usize = shape.iter().skip(1).product();
         if self.targets.is_empty() {
             self.targets = vec![Target::default(); width];
         }
-        assert_eq!(width, self.targets.len(), "the number of targets stays the same");
+        let due = self.targets.len();
+        assert!(width == due, "expected {due} targets for each sample as before, got {width}");
         let (outputs, targets) = (outputs.to_vec(), targets.to_vec());
         let size = width.max(1);
         for (outputs, targets) in outputs.chunks_exact(size).zip(targets.chunks_exact(size)) {

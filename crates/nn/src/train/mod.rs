@@ -6,12 +6,12 @@
 //! use wengert_core::{Tape, Tensor};
 //! use wengert_nn::data::DataLoader;
 //! use wengert_nn::loss::cross_entropy;
-//! use wengert_nn::random::{MatlabRng, derived_seed};
+//! use wengert_nn::random::{derived_seed, seeded};
 //! use wengert_nn::{Adam, Layer, Linear};
 //!
 //! let (x, labels) = (Tensor::from([[0.0_f32], [1.0], [2.0], [3.0]]), vec![0, 0, 1, 1]);
 //! let loader = DataLoader::new((x, labels), 2).shuffled(1);
-//! let mut net = Linear::new(1, 2, &mut MatlabRng::new(1));
+//! let mut net = Linear::new(1, 2, &mut seeded(1));
 //! let (mut adam, mut tape) = (Adam::new(0.1), Tape::new());
 //! for epoch in 0..10 {
 //!     tape.train(derived_seed(1, epoch));

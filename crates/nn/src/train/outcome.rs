@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::{History, Metrics};
+use crate::optim::StepError;
 use crate::{FileError, StateError};
 
 /// How a run has ended.
@@ -56,6 +57,27 @@ pub enum TrainError {
         expected: String,
         /// What the run of the checkpoint had.
         found: String,
+    },
+    /// A loader has no batch: its dataset is empty, or smaller than the one batch that
+    /// [`drop_last`](crate::data::DataLoader::drop_last) keeps.
+    #[error("the loader of {phase} has no batch: {samples} samples in batches of {batch_size}")]
+    NoBatch {
+        /// `training` or `validation`.
+        phase: &'static str,
+        /// The samples that it has.
+        samples: usize,
+        /// The samples of a batch.
+        batch_size: usize,
+    },
+    /// The optimiser has refused a step. The message counts from 1.
+    #[error("epoch {}, batch {}: {error}", .epoch + 1, .batch + 1)]
+    Step {
+        /// The epoch, from 0.
+        epoch: usize,
+        /// The batch, from 0.
+        batch: usize,
+        /// Why.
+        error: StepError,
     },
     /// The loss is no finite number. The message counts from 1, as progress bars and histories do.
     #[error("epoch {}, batch {}: the loss is {loss}{}", .epoch + 1, .batch + 1, first(.cause))]

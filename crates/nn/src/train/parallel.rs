@@ -19,6 +19,7 @@ use wengert_core::random::{SeedableRng, Xoshiro256PlusPlus};
 use wengert_core::{Gradients, Real, Tape, Tensor, Var, threads};
 
 use super::Metrics;
+use super::steps::Failure;
 use crate::data::Dataset;
 use crate::optim::{Optimiser, Rule};
 use crate::random::derived_seed;
@@ -33,11 +34,11 @@ use crate::{FileError, Module, Path};
 /// ```
 /// use wengert_core::Tensor;
 /// use wengert_nn::loss::mse;
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 /// use wengert_nn::train::DataParallel;
 /// use wengert_nn::{Adam, Layer, Linear};
 ///
-/// let mut net = Linear::<f64>::new(1, 1, &mut MatlabRng::new(1));
+/// let mut net = Linear::<f64>::new(1, 1, &mut seeded(1));
 /// let mut adam = Adam::new(0.1);
 /// let x = Tensor::from_fn([8, 1], |i| i as f64);
 /// let batch = (x.clone(), x.map(|x| 3.0 * x - 1.0));
@@ -78,7 +79,7 @@ struct Outcome<T: Real> {
     /// assigned to it, if anything.
     tensors: Vec<Option<Tensor<T>>>,
     metrics: Metrics,
-    /// If the loss is not finite, the first value that is not.
+    /// If the loss or a gradient is not finite, the first value that is not.
     cause: Option<String>,
 }
 
@@ -124,7 +125,7 @@ impl<T: Real> DataParallel<T> {
     /// If a part of the batch cannot be had, which is not so of tensors and lists.
     ///
     /// # Panics
-    /// If the batch is empty, or the loss panics.
+    /// If the batch is empty, the loss panics, or the optimiser [refuses](Optimiser::step) the step.
     #[track_caller]
     pub fn step<M, R, B>(
         &mut self,
@@ -133,6 +134,27 @@ impl<T: Real> DataParallel<T> {
         batch: &B,
         loss: impl for<'t> Fn(&M, &'t Tape<T>, &B, &mut Metrics) -> Var<'t, T> + Sync,
     ) -> Result<f64, FileError>
+    where
+        M: Module<T> + Sync,
+        R: Rule,
+        B: Dataset<Batch = B>,
+    {
+        match self.try_step(net, optimiser, batch, loss) {
+            Ok(loss) => Ok(loss),
+            Err(Failure::File(error)) => Err(error),
+            Err(Failure::Step(error)) => panic!("{error}"),
+        }
+    }
+
+    /// As [`step`](Self::step), with a step that is refused as an error.
+    #[track_caller]
+    pub(super) fn try_step<M, R, B>(
+        &mut self,
+        net: &mut M,
+        optimiser: &mut Optimiser<T, R>,
+        batch: &B,
+        loss: impl for<'t> Fn(&M, &'t Tape<T>, &B, &mut Metrics) -> Var<'t, T> + Sync,
+    ) -> Result<f64, Failure>
     where
         M: Module<T> + Sync,
         R: Rule,
@@ -154,7 +176,8 @@ impl<T: Real> DataParallel<T> {
         if loss.is_finite()
             && let Some(gradients) = record_sum(&self.sum, net, &outcomes)
         {
-            optimiser.step(net, &gradients);
+            // Here gradients are constants; what made them stands on the tapes of the shards.
+            optimiser.try_step(net, &gradients).map_err(|error| error.because(&self.cause))?;
         }
         Ok(loss)
     }
@@ -164,7 +187,7 @@ impl<T: Real> DataParallel<T> {
         &self.metrics
     }
 
-    /// If the last step's loss was not finite, the first value that was not: see
+    /// If the last step's loss or a gradient was not finite, the first value that was not: see
     /// [`Tape::first_non_finite`].
     pub fn first_non_finite(&self) -> Option<String> {
         self.cause.clone()
@@ -206,8 +229,9 @@ fn run<T: Real, M: Module<T>, B: Dataset<Batch = B>>(
     let mut metrics = Metrics::default();
     let value = loss(net, tape, &part, &mut metrics);
     let loss = value.item().as_f64();
-    let cause = if loss.is_finite() { None } else { tape.first_non_finite() };
     let gradients = value.backward();
+    let is_finite = loss.is_finite() && gradients.are_finite();
+    let cause = if is_finite { None } else { tape.first_non_finite() };
     let mut tensors = Vec::new();
     net.visit(&Path::root(), &mut |_, param| {
         tensors.push(if param.is_buffer() {

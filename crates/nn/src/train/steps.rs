@@ -5,8 +5,28 @@ use wengert_core::{Real, Tape, Var};
 
 use super::{DataParallel, Metrics};
 use crate::data::Dataset;
-use crate::optim::{Optimiser, Rule};
+use crate::optim::{Optimiser, Rule, StepError};
 use crate::{FileError, Module};
+
+/// Why there was no step.
+pub(super) enum Failure {
+    /// A part of the batch could not be read.
+    File(FileError),
+    /// The optimiser has refused it.
+    Step(StepError),
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        Self::File(error)
+    }
+}
+
+impl From<StepError> for Failure {
+    fn from(error: StepError) -> Self {
+        Self::Step(error)
+    }
+}
 
 /// A way to take steps.
 pub(super) trait Steps<T: Real, M, B> {
@@ -23,7 +43,7 @@ pub(super) trait Steps<T: Real, M, B> {
         optimiser: &mut Optimiser<T, R>,
         batch: &B,
         metrics: &mut Metrics,
-    ) -> Result<f64, FileError>;
+    ) -> Result<f64, Failure>;
 
     /// The first value of the last step that is not finite.
     fn first_non_finite(&self) -> Option<String>;
@@ -61,12 +81,12 @@ where
         optimiser: &mut Optimiser<T, R>,
         batch: &B,
         metrics: &mut Metrics,
-    ) -> Result<f64, FileError> {
+    ) -> Result<f64, Failure> {
         self.tape.reset();
         let loss = (self.loss)(net, &self.tape, batch, metrics);
         let value = loss.item().as_f64();
         if value.is_finite() {
-            optimiser.step(net, &loss.backward());
+            optimiser.try_step(net, &loss.backward())?;
         }
         Ok(value)
     }
@@ -110,8 +130,8 @@ where
         optimiser: &mut Optimiser<T, R>,
         batch: &B,
         metrics: &mut Metrics,
-    ) -> Result<f64, FileError> {
-        let loss = self.parallel.step(net, optimiser, batch, self.loss)?;
+    ) -> Result<f64, Failure> {
+        let loss = self.parallel.try_step(net, optimiser, batch, self.loss)?;
         metrics.merge(self.parallel.metrics());
         Ok(loss)
     }

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use indicatif::{ProgressBar, ProgressStyle};
 use wengert_core::{Real, Tape, Var};
 
-use super::steps::{OneTape, Shards, Steps};
+use super::steps::{Failure, OneTape, Shards, Steps};
 use super::{Best, Checkpoint, History, Loaders, Metrics, Report, StopReason, TrainError};
 use crate::data::{DataLoader, Dataset};
 use crate::file::Lock;
@@ -26,13 +26,13 @@ use crate::{FileError, Module};
 /// use wengert_core::Tensor;
 /// use wengert_nn::data::{DataLoader, Dataset};
 /// use wengert_nn::loss::cross_entropy;
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 /// use wengert_nn::train::{Best, Trainer};
 /// use wengert_nn::{Adam, Layer, Linear};
 ///
 /// let x = Tensor::from_fn([40, 1], |i| i as f32 / 40.0);
 /// let labels: Vec<usize> = (0..40).map(|i| usize::from(i >= 20)).collect();
-/// let rng = &mut MatlabRng::new(1);
+/// let rng = &mut seeded(1);
 /// let (train, validation) = (x, labels).random_split(32, rng);
 /// let train = DataLoader::new(train, 8).shuffled(1);
 /// let validation = DataLoader::new(validation, 8);
@@ -195,12 +195,13 @@ impl<'a, M> Trainer<'a, M> {
     /// measure.
     ///
     /// # Errors
-    /// If data cannot be read, a checkpoint cannot be read or written or is of another
-    /// run, or a loss is not finite.
+    /// If data cannot be read or there is none, a checkpoint cannot be read or written or is of
+    /// another run, a loss is not finite, or the optimiser [refuses](Optimiser::step) a step.
     ///
     /// # Panics
     /// If a loss has more than one element or depends on no trainable parameter, or the
     /// history has no column by which the best epoch is to be told.
+    #[track_caller]
     pub fn fit<T: Real, R: Rule, L: Loaders>(
         &mut self,
         net: &mut M,
@@ -223,6 +224,7 @@ impl<'a, M> Trainer<'a, M> {
     ///
     /// # Panics
     /// As [`fit`](Self::fit), and if there are no shards.
+    #[track_caller]
     pub fn fit_parallel<T: Real, R: Rule, L: Loaders>(
         &mut self,
         shards: usize,
@@ -239,6 +241,7 @@ impl<'a, M> Trainer<'a, M> {
         self.run(net, optimiser, &loaders, &loss, steps)
     }
 
+    #[track_caller]
     fn run<T: Real, R: Rule, L: Loaders>(
         &mut self,
         net: &mut M,
@@ -253,6 +256,8 @@ impl<'a, M> Trainer<'a, M> {
         // Two runs would write over each other.
         let _lock = self.checkpoint.as_deref().map(Lock::of).transpose()?;
         let (training, validation) = (loaders.training(), loaders.validation());
+        not_empty("training", training)?;
+        validation.map_or(Ok(()), |loader| not_empty("validation", loader))?;
         let options = self.options(loaders, optimiser, steps.shards());
         let mut history = History::default();
         let mut best_state = None;
@@ -296,7 +301,13 @@ impl<'a, M> Trainer<'a, M> {
                 if let Some(schedule) = &mut self.schedule {
                     optimiser.set_rate(schedule(&progress));
                 }
-                let loss = steps.step(net, optimiser, &content, &mut metrics)?;
+                let loss = match steps.step(net, optimiser, &content, &mut metrics) {
+                    Ok(loss) => loss,
+                    Err(Failure::File(error)) => return Err(error.into()),
+                    Err(Failure::Step(error)) => {
+                        return Err(TrainError::Step { epoch, batch, error });
+                    }
+                };
                 if !loss.is_finite() {
                     let cause = steps.first_non_finite();
                     return Err(TrainError::NotFinite { epoch, batch, loss, cause });
@@ -393,6 +404,12 @@ impl<'a, M> Trainer<'a, M> {
         let values: Vec<String> = values.collect();
         bar.set_message(format!("epoch {}: {}", history.epochs(), values.join(", ")));
     }
+}
+
+/// That there is something to train or to validate on.
+fn not_empty<D: Dataset>(phase: &'static str, loader: &DataLoader<D>) -> Result<(), TrainError> {
+    let (samples, batch_size) = (loader.dataset().len(), loader.batch_size());
+    if loader.is_empty() { Err(TrainError::NoBatch { phase, samples, batch_size }) } else { Ok(()) }
 }
 
 /// The value of an option that there is not.

@@ -6,10 +6,10 @@
 //!
 //! ```
 //! # let path = std::env::temp_dir().join("wengert-doc-weights.safetensors");
-//! use wengert_nn::random::MatlabRng;
+//! use wengert_nn::random::seeded;
 //! use wengert_nn::{Linear, Module, weights};
 //!
-//! let mut rng = MatlabRng::new(1);
+//! let mut rng = seeded(1);
 //! let trained = Linear::<f32>::new(2, 3, &mut rng);
 //! weights::save(&path, &trained.state_dict())?;
 //!

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use wengert_core::{Real, Tensor};
+use wengert_core::{Real, Tape, Tensor, Var};
 use wengert_nn::random::MatlabRng;
 use wengert_nn::{Linear, Module, Param, Path, Relu, Sequential, sequential};
 
@@ -99,7 +99,7 @@ fn tuples_units_and_enums_are_modules() {
 
 mod renamed {
     pub(crate) mod my_nn {
-        pub(crate) use wengert_nn::{__Real, Module, Param, Path};
+        pub(crate) use wengert_nn::{__Real, __field, Module, Param, Path};
     }
 
     #[derive(wengert_nn::Module)]
@@ -107,6 +107,21 @@ mod renamed {
     pub(crate) struct Net {
         pub(crate) weight: my_nn::Param<f32>,
     }
+}
+
+/// A function has no parameters, whatever it takes.
+#[derive(Module)]
+struct Activated {
+    weight: Param<f64>,
+    activation: for<'t> fn(Var<'t, f64>) -> Var<'t, f64>,
+    plain: fn(f64) -> f64,
+}
+
+#[test]
+fn function_pointers_are_settings() {
+    let net = Activated { weight: param(2.0), activation: |x| x.square(), plain: |x| 2.0 * x };
+    let value = (net.activation)(net.weight.on(&Tape::new())).item();
+    assert_eq!((names(&net), (net.plain)(value)), (vec!["weight".to_owned()], 8.0));
 }
 
 #[test]

@@ -4,14 +4,14 @@ use wengert_core::{Tape, Tensor, Var};
 use wengert_nn::random::MatlabRng;
 use wengert_nn::*;
 
-use crate::agreement::{agrees, exported, golden_names, input_value};
+use crate::agreement::{agrees, exported, golden_names};
 
 /// A layer of one input.
-fn layer<L: Layer<f64>>(name: &str, layer: L) {
+pub(crate) fn layer<L: Layer<f64>>(name: &str, layer: L) {
     agrees(name, layer, |layer, _, x| layer.forward(x[0]));
 }
 
-fn rng() -> MatlabRng {
+pub(crate) fn rng() -> MatlabRng {
     MatlabRng::new(1)
 }
 
@@ -237,98 +237,6 @@ fn recurrent_networks() {
     });
 }
 
-/// Keys that are not seen, of two sequences.
-fn filled_up(tape: &Tape<f64>) -> AttentionMask<'_, f64> {
-    let mask = [[0.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0, 1.0]];
-    AttentionMask::Keys(tape.constant(mask))
-}
-
-/// Pairs of three queries and five keys that do not see one another.
-fn pairs(tape: &Tape<f64>) -> AttentionMask<'_, f64> {
-    let unseen = |k: usize| f64::from(u8::from((k / 5 * (k % 5) + k / 5) % 3 == 1));
-    AttentionMask::Pairs(tape.constant(Tensor::from_fn([3, 5], unseen)))
-}
-
-#[test]
-#[should_panic(expected = "a mask broadcasts to [1, 2, 3, 3]")]
-fn a_mask_belongs_to_the_scores() {
-    let (tape, attention) = (Tape::<f64>::new(), MultiHeadAttention::new(4, 2, &mut rng()));
-    let mask = AttentionMask::Added(tape.constant(Tensor::zeros([2, 2, 3, 3])));
-    attention.attend_self(tape.constant(Tensor::zeros([1, 3, 4])), &[mask]);
-}
-
-#[test]
-fn attention() {
-    let rng = &mut rng();
-    layer("MultiHeadAttention", MultiHeadAttention::new(4, 2, rng));
-    layer("MultiHeadAttention/causal", MultiHeadAttention::new(4, 2, rng).causal());
-    agrees("MultiHeadAttention/keys", MultiHeadAttention::new(4, 2, rng), |net, tape, x| {
-        net.attend(x[0], x[1], x[2], &[filled_up(tape)])
-    });
-    agrees("MultiHeadAttention/pairs", MultiHeadAttention::new(4, 2, rng), |net, tape, x| {
-        net.attend(x[0], x[1], x[2], &[pairs(tape)])
-    });
-    agrees("MultiHeadAttention/added", MultiHeadAttention::new(4, 2, rng), |net, tape, x| {
-        let added = AttentionMask::Added(tape.constant(input_value([2, 2, 3, 5].into(), 7)));
-        net.attend(x[0], x[1], x[2], &[added, filled_up(tape)])
-    });
-    agrees(
-        "MultiHeadAttention/widths",
-        MultiHeadAttention::with_widths(4, 3, 5, 2, rng),
-        |net, _, x| net.attend(x[0], x[1], x[2], &[]),
-    );
-}
-
-#[test]
-fn attention_to_oneself_leaves_out_masked_places() {
-    let attention = MultiHeadAttention::new(4, 2, &mut rng());
-    let tape = Tape::new();
-    let x = tape.variable(Tensor::from_fn([2, 3, 4], |i| (i as f64).sin()));
-    let mask = &[AttentionMask::Keys(tape.constant([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]))];
-    let (own, of_others) = (attention.attend_self(x, mask), attention.attend(x, x, x, mask));
-    assert!((own - of_others).abs().max_over(..).item() < 1e-14);
-    let block = TransformerEncoderLayer::new(4, 2, 6, &mut rng());
-    for y in [own, block.forward_masked(x, mask)] {
-        // The first two places of the first sequence see one another and not the third.
-        let gradient = y.slice(0, ..1).slice(1, ..2).square().sum().backward().wrt(x);
-        assert!(gradient.slice(0, 0, 1, 1).slice(1, 0, 2, 1).iter().all(|g| g != 0.0));
-        assert!(gradient.slice(0, 0, 1, 1).slice(1, 2, 1, 1).iter().all(|g| g == 0.0));
-    }
-}
-
-#[test]
-fn transformers() {
-    let rng = &mut rng();
-    layer("TransformerEncoderLayer", TransformerEncoderLayer::new(4, 2, 6, rng));
-    let first = TransformerEncoderLayer::new(4, 2, 6, rng).norm_first().gelu().causal();
-    layer("TransformerEncoderLayer/first", first);
-    let decoder = TransformerDecoderLayer::new(4, 2, 6, rng);
-    agrees("TransformerDecoderLayer", decoder.clone(), |net, _, x| net.forward(x[0], x[1]));
-    agrees("TransformerDecoderLayer/masks", decoder, |net, tape, x| {
-        net.forward_masked(x[0], x[1], &[], &[pairs(tape), filled_up(tape)])
-    });
-}
-
-#[test]
-fn the_epsilon_of_a_transformer_is_that_of_each_normalisation() {
-    let (tape, rng) = (Tape::<f64>::new(), &mut rng());
-    let x = tape.constant(Tensor::from_fn([1, 2, 4], |i| (i as f64).sin() / 8.0));
-    let plain = TransformerEncoderLayer::new(4, 2, 6, rng);
-    let mut by_hand = plain.clone();
-    by_hand.norm1 = by_hand.norm1.epsilon(0.5);
-    assert_ne!(by_hand.forward(x).value(), plain.clone().epsilon(0.5).forward(x).value());
-    by_hand.norm2 = by_hand.norm2.epsilon(0.5);
-    assert_eq!(by_hand.forward(x).value(), plain.epsilon(0.5).forward(x).value());
-
-    let plain = TransformerDecoderLayer::new(4, 2, 6, rng);
-    let mut by_hand = plain.clone();
-    by_hand.norm1 = by_hand.norm1.epsilon(0.5);
-    by_hand.norm2 = by_hand.norm2.epsilon(0.5);
-    assert_ne!(by_hand.forward(x, x).value(), plain.clone().epsilon(0.5).forward(x, x).value());
-    by_hand.norm3 = by_hand.norm3.epsilon(0.5);
-    assert_eq!(by_hand.forward(x, x).value(), plain.epsilon(0.5).forward(x, x).value());
-}
-
 #[test]
 fn layers_that_rearrange() {
     layer("Flatten", Flatten);
@@ -480,7 +388,7 @@ fn dropout_in_transformers() {
 
 #[test]
 fn no_layer_is_without_a_case_and_no_case_without_a_layer() {
-    let others = ["Dropout", "ChannelDropout"];
+    let others = ["Dropout", "ChannelDropout", "attention"];
     // What others are made of.
     let parts = [
         "AttentionMask",
@@ -497,7 +405,7 @@ fn no_layer_is_without_a_case_and_no_case_without_a_layer() {
     let mut exported = exported(include_str!("../../src/layer/mod.rs"));
     exported.retain(|name| !parts.contains(name) && !pools.contains(name));
     assert!(exported.len() > 60, "{exported:?}");
-    let source = include_str!("layers.rs");
+    let source = concat!(include_str!("layers.rs"), include_str!("attention.rs"));
     let page = include_str!("../../../../docs/layers.md");
     for name in &exported {
         assert!(page.contains(&format!("`{name}`")), "docs/layers.md does not list {name}");

@@ -2,6 +2,7 @@
 //! that several take.
 
 mod agreement;
+mod attention;
 mod check;
 mod compile_fail;
 mod data;
@@ -13,10 +14,15 @@ mod layers;
 mod least_squares;
 mod limits;
 mod losses;
+mod metrics;
+mod mistakes;
 mod module;
 mod nist;
+mod numbers;
 mod optim;
 mod orders;
+mod param;
+mod places;
 mod readers;
 mod replacing;
 mod rules;

@@ -115,7 +115,7 @@ fn frozen_parameters_stay_and_cost_no_sweep() {
 }
 
 #[test]
-#[should_panic(expected = "the parameters are 23 numbers")]
+#[should_panic(expected = "expected the 23 numbers of all parameters")]
 fn a_vector_of_another_length_is_refused() {
     net(1).set_parameter_vector(&[0.0; 22]);
 }

@@ -1,4 +1,4 @@
-//! The trainer beside a plain loop, interruptions, shards, metrics.
+//! The trainer beside a plain loop, interruptions, shards.
 
 use std::env;
 use std::fs;
@@ -11,12 +11,11 @@ use indexmap::IndexMap;
 use wengert_core::random::Distribution::Dropout;
 use wengert_core::random::{SeedableRng, Xoshiro256PlusPlus, normals};
 use wengert_core::{Tape, Tensor, Var};
-use wengert_nn::data::{DataLoader, Dataset, Table};
+use wengert_nn::data::{DataLoader, Dataset};
 use wengert_nn::loss::cross_entropy;
 use wengert_nn::random::{MatlabRng, derived_seed};
 use wengert_nn::train::{
-    Best, Checkpoint, Confusion, DataParallel, History, Metrics, RSquared, StopReason, TrainError,
-    Trainer, in_top, measure,
+    Best, Checkpoint, DataParallel, History, Metrics, StopReason, TrainError, Trainer, measure,
 };
 use wengert_nn::{Adam, Layer, Linear, Module, Param, Sgd};
 
@@ -296,18 +295,6 @@ fn the_best_epoch_is_kept_and_patience_ends() {
     assert_eq!((resumed, again.reason, again.epoch), (state, report.reason, report.epoch));
 }
 
-#[test]
-fn names_of_metrics_may_have_commas() {
-    let mut history = History::default();
-    let names = ["hits, at 5", "the \"best\"", "two\nlines", "plain"];
-    history.push(names.iter().copied().zip([1.0, 2.0, 3.0, 4.5]));
-    let path = place("commas.csv");
-    history.save(&path).unwrap();
-    let table = Table::read(&path).unwrap();
-    assert_eq!(table.columns()[1..], names);
-    assert_eq!(table.numbers::<f64>(&names).unwrap().to_vec(), [1.0, 2.0, 3.0, 4.5]);
-}
-
 /// A loss that is NaN wherever the model is.
 fn broken<'t>(
     net: &Net,
@@ -502,92 +489,4 @@ fn a_trainer_with_one_shard_is_a_trainer() {
     let (expected, _, history) = trained(2);
     assert_eq!(bits(net.state_dict()), bits(expected.state_dict()));
     assert_eq!(report.history.to_csv(), history.to_csv());
-}
-
-#[test]
-fn metrics_are_plain_counts() {
-    let outputs =
-        Tensor::from([[0.5, 0.2, 0.2], [0.1, 0.8, 0.9], [0.3, 0.3, 0.3], [0.0, 1.0, f64::NAN]]);
-    let labels = [0, 1, 2, 2];
-    let right = [1, 2, 3].map(|k| in_top(k, &outputs, &labels));
-    assert_eq!(right, [1, 2, 3]);
-
-    let mut confusion = Confusion::new(3);
-    confusion.add(&outputs, &labels);
-    let counts = [[1, 0, 0], [0, 0, 1], [1, 1, 0]];
-    for (class, row) in counts.iter().enumerate() {
-        assert!((0..3).all(|answer| confusion.count(class, answer) == row[answer]));
-    }
-    assert_eq!(
-        (confusion.accuracy(), confusion.precision(0), confusion.recall(2)),
-        (0.25, 0.5, 0.0)
-    );
-    assert_eq!([0, 1, 2].map(|class| confusion.f1(class)), [2.0 / 3.0, 0.0, 0.0]);
-    assert_eq!(confusion.macro_f1(), 2.0 / 9.0);
-    let mut unused = Confusion::new(4);
-    unused.add(&Tensor::from([[1.0, 0.0, 0.0, 0.0]]), &[0]);
-    assert_eq!(unused.macro_f1(), 1.0);
-
-    // Far from 0, where sums of squares would lose all digits.
-    let targets = Tensor::from_fn([40, 2], |i| 1e8 + (i as f64).sin());
-    let outputs = Tensor::from_fn([40, 2], |i| 1e8 + (i as f64).sin() * 0.75);
-    let mut r_squared = RSquared::default();
-    r_squared.add(&outputs, &targets);
-    let each = |column: usize| {
-        let y: Vec<f64> = (0..40).map(|i| targets.at(&[i, column]) - 1e8).collect();
-        let mean = y.iter().sum::<f64>() / 40.0;
-        let errors: f64 =
-            (0..40).map(|i| (targets.at(&[i, column]) - outputs.at(&[i, column])).powi(2)).sum();
-        1.0 - errors / y.iter().map(|y| (y - mean).powi(2)).sum::<f64>()
-    };
-    assert!((r_squared.value() - (each(0) + each(1)) / 2.0).abs() < 1e-9);
-}
-
-#[test]
-#[should_panic(expected = "outputs of shape [1, 4] for a matrix of 2 classes")]
-fn outputs_of_other_classes_are_not_counted() {
-    Confusion::new(2).add(&Tensor::from([[1.0, 0.0, 0.0, 0.0]]), &[0]);
-}
-
-#[test]
-fn metrics_of_parts_are_those_of_the_whole() {
-    let (tape, targets) = (Tape::new(), Tensor::from_fn([12, 1], |i| (i * i % 7) as f64));
-    let outputs = targets.map(|y| 0.5 * y + 1.0);
-    let labels: Vec<usize> = (0..12).map(|i| i % 2).collect();
-    let scores = Tensor::from_fn([12, 2], |i| (i % 5) as f64);
-    let measured = |range: std::ops::Range<usize>| {
-        let part = |tensor: &Tensor<f64>| tensor.slice(0, range.start, range.len(), 1).contiguous();
-        let mut metrics = Metrics::default();
-        metrics.r_squared(tape.constant(part(&outputs)), &part(&targets));
-        metrics.confusion(tape.constant(part(&scores)), &labels[range.clone()]);
-        metrics.top_k(2, tape.constant(part(&scores)), &labels[range.clone()]);
-        metrics
-    };
-    let (mut parts, whole) = (Metrics::default(), measured(0..12));
-    [0..5, 5..6, 6..12].into_iter().for_each(|range| parts.merge(&measured(range)));
-    for (name, value) in whole.values() {
-        assert!((parts.value(name).unwrap() - value).abs() < 1e-14, "{name}");
-    }
-    assert_eq!(parts.matrix(), whole.matrix());
-}
-
-#[test]
-fn a_history_is_a_table_and_a_picture() {
-    let mut history = History::default();
-    history.push([("rate", 0.1), ("train loss", 2.0)]);
-    history.push([("train loss", 1.0 / 3.0), ("validation F1 <of 2>", 0.5)]);
-    assert_eq!(
-        history.to_csv(),
-        "epoch,rate,train loss,validation F1 <of 2>\n1,0.1,2,NaN\n2,NaN,0.3333333333333333,0.5\n"
-    );
-    let svg = history.to_svg();
-    assert_eq!(svg.matches("<polyline").count(), 2);
-    assert!(svg.contains(">F1 &lt;of 2></text>"), "{svg}");
-    // A panel for each, and a curve from the upper left to the lower right.
-    assert!(svg.contains("width=\"1008\""), "{svg}");
-    assert!(svg.contains("points=\"0.0,11.8 420.0,248.2\""), "{svg}");
-    // What has no number draws nothing, and does not fail.
-    history.push([("train loss", f64::NAN)]);
-    assert!(!history.to_svg().contains("NaN"));
-    assert!(History::default().to_svg().ends_with("</svg>\n"));
 }

@@ -8,7 +8,7 @@ use wengert_core::{Real, Var};
 ///
 /// ```
 /// use wengert_core::{Real, Tape, Tensor, Var};
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 /// use wengert_nn::{Cell, Layer, Recurrent};
 ///
 /// /// A state that forgets slowly.
@@ -23,7 +23,7 @@ use wengert_core::{Real, Var};
 ///     }
 /// }
 ///
-/// let net: Recurrent<f64, Leaky, 1> = Recurrent::new(2, 4, &mut MatlabRng::new(1));
+/// let net: Recurrent<f64, Leaky, 1> = Recurrent::new(2, 4, &mut seeded(1));
 /// let tape = Tape::new();
 /// let y = net.forward(tape.constant(Tensor::zeros([1, 3, 2])));
 /// assert_eq!(y.shape()[..], [1, 3, 4]);

@@ -9,11 +9,12 @@ mod cell;
 pub use cell::{Cell, GruCell, LstmCell, ReluCell, RnnCell};
 
 use std::array;
+use std::panic::Location;
 
 use rand::Rng;
 use wengert_core::{Real, Var, concat, stack};
 
-use super::{Dropout, Layer};
+use super::{Dropout, Layer, not_empty};
 use crate::{Module, Param, Path, init};
 
 /// A plain recurrent network: `h = tanh(W x + b + V h + c)`.
@@ -43,10 +44,10 @@ pub type Gru<T> = Recurrent<T, GruCell, 1>;
 ///
 /// ```
 /// use wengert_core::{Tape, Tensor};
-/// use wengert_nn::random::MatlabRng;
+/// use wengert_nn::random::seeded;
 /// use wengert_nn::{Layer, Lstm, Module};
 ///
-/// let lstm = Lstm::<f64>::new(3, 5, &mut MatlabRng::new(1));
+/// let lstm = Lstm::<f64>::new(3, 5, &mut seeded(1));
 /// let tape = Tape::new();
 /// let x = tape.constant(Tensor::zeros([2, 7, 3]));
 /// assert_eq!(lstm.forward(x).shape()[..], [2, 7, 5]);
@@ -83,6 +84,7 @@ struct Direction<T: Real> {
 const NAMES: [&str; 5] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"];
 
 impl<T: Real> Direction<T> {
+    #[track_caller]
     fn new<R: Rng + ?Sized>(
         suffix: &str,
         [inputs, units, outputs]: [usize; 3],
@@ -91,14 +93,23 @@ impl<T: Real> Direction<T> {
     ) -> Self {
         let bound = 1.0 / (units as f64).sqrt();
         let rows = gates * units;
-        let mut uniform = |shape: &[usize]| Param::new(init::uniform(shape, -bound, bound, rng));
-        let parameters =
-            [&[rows, inputs][..], &[rows, outputs], &[rows], &[rows]].map(&mut uniform);
-        let projection = (outputs != units).then(|| uniform(&[outputs, units]));
+        let made = Location::caller();
+        let mut uniform = |name: &'static str, shape: &[usize]| {
+            Param::named(name, init::uniform(shape, -bound, bound, rng)).made_at(made)
+        };
+        let [of_input, of_state, bias, second_bias, of_output] = NAMES;
+        let parameters = [
+            uniform(of_input, &[rows, inputs]),
+            uniform(of_state, &[rows, outputs]),
+            uniform(bias, &[rows]),
+            uniform(second_bias, &[rows]),
+        ];
+        let projection = (outputs != units).then(|| uniform(of_output, &[outputs, units]));
         Self { parameters, projection, names: NAMES.map(|name| format!("{name}_{suffix}")) }
     }
 
     /// Those of so many layers.
+    #[track_caller]
     fn stacked<R: Rng + ?Sized>(
         [inputs, units, outputs]: [usize; 3],
         gates: usize,
@@ -106,21 +117,27 @@ impl<T: Real> Direction<T> {
         both_ways: bool,
         rng: &mut R,
     ) -> Vec<Self> {
+        not_empty("a recurrent layer", &[("inputs", inputs), ("units", units)]);
         let ways = if both_ways { 2 } else { 1 };
-        (0..layers * ways)
-            .map(|i| {
-                let inputs = if i < ways { inputs } else { ways * outputs };
-                let reverse = if i % ways == 1 { "_reverse" } else { "" };
-                let suffix = format!("l{}{reverse}", i / ways);
-                Self::new(&suffix, [inputs, units, outputs], gates, rng)
-            })
-            .collect()
+        let mut directions = Vec::new();
+        // A loop and no closure, which would not know the caller's line.
+        for i in 0..layers * ways {
+            let inputs = if i < ways { inputs } else { ways * outputs };
+            let reverse = if i % ways == 1 { "_reverse" } else { "" };
+            let suffix = format!("l{}{reverse}", i / ways);
+            directions.push(Self::new(&suffix, [inputs, units, outputs], gates, rng));
+        }
+        directions
     }
 }
 
 impl<T: Real, C: Cell<S> + Default, const S: usize> Recurrent<T, C, S> {
     /// One layer, forwards. All parameters are uniform within `1 / sqrt(units)` of 0, as
     /// in PyTorch.
+    ///
+    /// # Panics
+    /// If there are no inputs or no units.
+    #[track_caller]
     pub fn new<R: Rng + ?Sized>(inputs: usize, units: usize, rng: &mut R) -> Self {
         Self::stacked(inputs, units, 1, rng)
     }
@@ -186,9 +203,9 @@ impl<T: Real> Lstm<T> {
     /// ```
     /// use wengert_core::{Tape, Tensor};
     /// use wengert_nn::Lstm;
-    /// use wengert_nn::random::MatlabRng;
+    /// use wengert_nn::random::seeded;
     ///
-    /// let rng = &mut MatlabRng::new(1);
+    /// let rng = &mut seeded(1);
     /// let lstm = Lstm::<f64>::stacked(3, 8, 2, rng).projected(5, rng);
     /// let tape = Tape::new();
     /// let (outputs, [h, c]) = lstm.run(tape.constant(Tensor::zeros([2, 7, 3])), None);
