@@ -19,6 +19,11 @@ use crate::tensor::Shape;
 /// assert_eq!(x.sum_over([0, 1]).value().item(), 10.0);
 /// assert_eq!(x.sum_over(..).value().item(), 10.0);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` names no axes",
+    label = "neither an `isize`, nor several, nor `..`",
+    note = "axes are `isize` (negative ones count from the end): `0`, `-1`, `[0, 2]`, `..` for all; a `usize` becomes one by `as isize`"
+)]
 pub trait Axes {
     /// The axes counted from the first one, in ascending order.
     ///

@@ -75,6 +75,11 @@ pub fn hessian<T: Real, I: Blocks<T>>(f: impl for<'t> Function<'t, T, I>, x: I) 
 }
 
 /// Inputs for which a matrix of blocks has a natural arrangement.
+#[diagnostic::on_unimplemented(
+    message = "a Hessian is not arranged by `{Self}`",
+    label = "neither a tensor by reference nor an array of such",
+    note = "give `&x` for one block, or `[&x, &y]` for rows of blocks"
+)]
 pub trait Blocks<T: Real>: Inputs<T> {
     /// The blocks, row by row.
     type Blocks;
