@@ -4,7 +4,7 @@
 
 use std::f64::consts::PI;
 
-use wengert::nn::random::MatlabRng;
+use wengert::nn::random::seeded;
 use wengert::prelude::*;
 
 /// The network, between what holds at the beginning and at the ends.
@@ -14,7 +14,7 @@ fn heat<'t>(net: &Sequential<f64>, x: Var<'t, f64>, t: Var<'t, f64>) -> Var<'t, 
 
 #[test]
 fn a_network_cools_as_the_rod_does() -> Result<(), Box<dyn std::error::Error>> {
-    let rng = &mut MatlabRng::new(1);
+    let rng = &mut seeded(1);
     let (first, second) = (Linear::new(2, 16, rng), Linear::new(16, 16, rng));
     let mut net = sequential![first, Tanh, second, Tanh, Linear::new(16, 1, rng)];
     let mut adam = Adam::new(0.01);

@@ -4,7 +4,7 @@
 
 use wengert::checkpoint::Steps;
 use wengert::nn::init::uniform;
-use wengert::nn::random::MatlabRng;
+use wengert::nn::random::seeded;
 use wengert::prelude::*;
 
 fn field<'t>(z: Var<'t, f64>, [w, b, v, c]: [Var<'t, f64>; 4]) -> Var<'t, f64> {
@@ -22,7 +22,7 @@ fn step<'t>(z: Var<'t, f64>, weights: [Var<'t, f64>; 4], h: f64) -> Var<'t, f64>
 
 #[test]
 fn a_network_learns_to_turn() {
-    let rng = &mut MatlabRng::new(1);
+    let rng = &mut seeded(1);
     let shapes = [[2, 16], [1, 16], [16, 2], [1, 2]];
     let mut net = shapes.map(|shape| Param::new(uniform(shape, -0.5, 0.5, rng)));
     let steps = Steps::new(|_, [z], weights| [step(z, weights, 0.1)]).keep(3);

@@ -1,12 +1,12 @@
 //! A physics-informed network: a function with `u'' + u = 0`, `u(0) = 0` and `u'(0) = 1`, which is the
 //! sine. Second derivatives in a loss are two calls of `grad`.
 
-use wengert::nn::random::MatlabRng;
+use wengert::nn::random::seeded;
 use wengert::prelude::*;
 
 #[test]
 fn a_network_becomes_the_sine() -> Result<(), Box<dyn std::error::Error>> {
-    let rng = &mut MatlabRng::new(1);
+    let rng = &mut seeded(1);
     let (first, second) = (Linear::new(1, 16, rng), Linear::new(16, 16, rng));
     let mut net = sequential![first, Tanh, second, Tanh, Linear::new(16, 1, rng)];
     let mut adam = Adam::new(0.01);
