@@ -15,8 +15,10 @@ const INPUT: u64 = u64::MAX;
 ///
 /// Each has random directions of its own, so that a mistake in a small parameter shows beside large
 /// ones, and the cost does not depend on the number of elements. If a rule is wrong, the report names
-/// the operation with its line and the parameters between whose uses it stands. A model that
-/// draws samples must draw the same at every call, or the report says that it does not.
+/// the operation with its line and the parameters between whose uses it stands.
+///
+/// The model is recorded for evaluation, as the report says. [`Options::training`] has it recorded in
+/// training, with the samples of a seed: dropout, batch statistics and the like are checked there.
 ///
 /// ```
 /// use wengert_core::Tensor;
@@ -30,7 +32,7 @@ const INPUT: u64 = u64::MAX;
 ///     mse(net.forward(x), x.tape().constant([[1.0], [0.0]]))
 /// });
 /// assert!(report.is_right(), "{report}");
-/// assert_eq!(report.parameters()[1].name, "0.weight");
+/// assert_eq!(report.parameters()[0].name, "0.weight");
 /// ```
 pub fn module<T: Real, M: Module<T> + ?Sized>(
     net: &M,
@@ -40,7 +42,7 @@ pub fn module<T: Real, M: Module<T> + ?Sized>(
     module_with(Options::default(), net, input, loss)
 }
 
-/// As [`module`], with options: every entry by itself, with a callback for progress, for instance.
+/// As [`module`], with options: in training, or every entry by itself with a callback for progress.
 ///
 /// ```
 /// use wengert_core::{Tensor, check::Options};
@@ -51,6 +53,9 @@ pub fn module<T: Real, M: Module<T> + ?Sized>(
 /// let options = Options::default().full().progress(&progress);
 /// let x = Tensor::from([1.0, -1.0]);
 /// check::module_with(options, &net, &x, |net, x| net.forward(x).exp().sum()).assert();
+/// let options = Options::default().training(7);
+/// let report = check::module_with(options, &net, &x, |net, x| net.forward(x).exp().sum());
+/// assert!(report.to_string().contains("in f64, training mode, samples of seed 7"));
 /// ```
 pub fn module_with<T: Real, M: Module<T> + ?Sized>(
     options: Options<'_>,
@@ -58,10 +63,10 @@ pub fn module_with<T: Real, M: Module<T> + ?Sized>(
     input: &Tensor<T>,
     loss: impl for<'t> Fn(&M, Var<'t, T>) -> Var<'t, T>,
 ) -> ParametersReport {
-    let parameters = net.named_parameters();
-    let mut named = vec![("input".to_owned(), INPUT, input.clone())];
-    named.extend(parameters.into_iter().map(|(name, p)| (name, p.key(), p.value().clone())));
-    options.parameters(&named, on_tape(|tape| loss(net, tape.parameter(INPUT, input))))
+    let inputs = [("input".to_owned(), INPUT, input.clone())];
+    let parameters = net.named_parameters().into_iter();
+    let named: Vec<_> = parameters.map(|(name, p)| (name, p.key(), p.value().clone())).collect();
+    options.model(&inputs, &named, on_tape(|tape| loss(net, tape.parameter(INPUT, input))))
 }
 
 /// What is unhealthy about a recording of a model that ends in a cost, as

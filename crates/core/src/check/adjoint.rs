@@ -4,7 +4,7 @@
 //! agree to rounding. No difference quotient is involved, hence no step size:
 //! this is the sharpest test there is of one mode against the other, and blind
 //! only to an error that both modes share. The rate of the remainder, in
-//! [`taylor`](super::taylor), sees those.
+//! [`rate`](super::rate), sees those.
 
 use crate::Real;
 

@@ -4,15 +4,26 @@
 //! direction, perhaps after contraction with a cotangent. So the question is always the same, and what differs
 //! is where the claim comes from and how single entries are compared once it is found wrong.
 
+use std::iter::once;
 use std::slice::from_ref;
 
 use super::adjoint::Identity;
-use super::diagnosis::{Cause, Comparison};
 use super::options::Options;
-use super::problem::{Draw, Evaluate, first_difference, inner};
+use super::problem::{Draw, Evaluate, companions, first_difference, inner};
+use super::rate::Rate;
+use super::rate::line::{Candidate, Line, Walk};
+use super::report::diagnosis::{Cause, Comparison};
 use super::report::{Report, Verdict};
-use super::taylor::{Candidate, Rate, Walk};
 use crate::{Real, Shape, Tensor};
+
+/// Directions that a check looks along, beside each other: in single precision, steps resolve so
+/// little that errors of several entries may cancel down to that along some of them.
+const SINGLE: usize = 8;
+const DOUBLE: usize = 2;
+
+/// The two products with a Jacobian.
+const VJP: &str = "J' w (vjp, reverse mode)";
+const JVP: &str = "J v (jvp, forward mode)";
 
 /// A claim of the adjoint `J' w`, one tensor for each input.
 pub(super) type Adjoint<'a, T> = &'a dyn Fn(&Tensor<T>) -> Vec<Tensor<T>>;
@@ -46,6 +57,14 @@ pub(super) struct Question<'a, T: Real> {
     pub(super) trusted: &'static str,
 }
 
+/// The direction of which a report tells.
+struct Told<T> {
+    w: Tensor<T>,
+    v: Vec<Tensor<T>>,
+    /// The largest step that was taken along it.
+    largest: f64,
+}
+
 /// What directions found beside the report, for those who ask on.
 pub(super) struct Found<T> {
     pub(super) report: Report,
@@ -66,9 +85,10 @@ impl<T: Real> Question<'_, T> {
         let to = if self.y.len() == 1 { "a number".to_owned() } else { self.y.shape().to_string() };
         Report {
             subject: format!(
-                "{} of a function from {shapes} to {to}, in {}",
+                "{} of a function from {shapes} to {to}, in {}{}",
                 self.subject,
-                T::NAME
+                T::NAME,
+                options.mode()
             ),
             suspect: self.suspect,
             trusted: self.trusted,
@@ -82,6 +102,7 @@ impl<T: Real> Question<'_, T> {
             cause: None,
             culprit: None,
             note: None,
+            is_beside: false,
             entries: self.x.iter().map(Tensor::len).sum(),
             directions: options.directions,
             seed: options.seed,
@@ -92,7 +113,7 @@ impl<T: Real> Question<'_, T> {
     pub(super) fn examine(&self, options: &Options<'_>) -> Found<T> {
         let mut draw = Draw::new(options.seed);
         let mut report = self.report(options);
-        let mut found = Tensor::ones(self.y.shape());
+        let found = Tensor::ones(self.y.shape());
         if let Some(note) = self.function.unrepeated(self.x, self.y) {
             report.verdict = Verdict::NotRepeatable;
             report.note = Some(note);
@@ -102,98 +123,188 @@ impl<T: Real> Question<'_, T> {
             report.note = Some(format!("the function's value is {y}"));
             return Found { report, w: found };
         }
-        let mut largest = f64::INFINITY;
+        if report.entries == 0 || self.y.is_empty() {
+            report.verdict = Verdict::Unresolved;
+            report.note = Some("there are no entries".to_owned());
+            return Found { report, w: found };
+        }
+        let mut told: Option<Told<T>> = None;
+        let mut hidden = f64::INFINITY;
+        report.directions = 0;
         for direction in 0..options.directions {
             let v = draw.direction(self.x);
             let w = draw.cotangent(self.y.shape());
             let adjoint = self.adjoint.map(|adjoint| adjoint(&w));
-            let tangent = self.tangent.map(|tangent| tangent(&v));
-            if direction == 0
-                && let Some(note) =
-                    self.unusable(&report, adjoint.as_deref(), tangent.as_ref(), (&w, &v))
-            {
-                (report.verdict, report.note) = note;
-                return Found { report, w };
-            }
-            let size = inner(from_ref(&w), from_ref(self.y)).1;
-            let across = tangent.map(|t| inner(from_ref(&w), &[t]));
-            if let (Some(across), Some(adjoint)) = (across, &adjoint) {
-                let back = inner(adjoint, &v);
-                // Steps are relative to the size of x, so a value, its slope and its
-                // curvature are numbers of one kind, and what rounding leaves of the larger
-                // is no error of the smaller.
-                let identity = Identity::new::<T>(
-                    ("<w, J v> forward ", across.0),
-                    ("<J' w, v> reverse", back.0),
-                    across.1 + back.1 + size,
-                );
-                let holds = identity.error() <= identity.tolerance.max(options.tolerance);
-                if direction == 0 || !holds {
-                    report.identities = vec![identity];
-                }
-                if !holds {
-                    report.cause = Some(Cause::Modes);
+            if direction == 0 {
+                let tangent = self.tangent.map(|tangent| tangent(&v));
+                let claims = (adjoint.as_deref(), tangent.as_ref());
+                if let Some(note) = self.unusable(&report, claims.0, claims.1, (&w, &v)) {
+                    (report.verdict, report.note) = note;
+                    return Found { report, w };
                 }
             }
-            let tape = self.tape.map(|tape| tape(&w));
+            let claim = (&w, adjoint.as_deref());
+            hidden = hidden.min(self.look_along(&v, claim, options, &mut report, &mut told));
+            let tolerance = options.tolerance.max(T::epsilon().as_f64().sqrt());
+            report.first.iter_mut().for_each(|first| first.among(hidden, tolerance));
+        }
+        let Some(told) = told else { return Found { report, w: found } };
+        self.conclude(&mut report, &told, options);
+        Found { report, w: told.w }
+    }
+
+    /// Looks along a direction and its companions, and keeps what is worse than before. Returns
+    /// what may hide an error along all of them.
+    fn look_along(
+        &self,
+        v: &[Tensor<T>],
+        (w, adjoint): (&Tensor<T>, Option<&[Tensor<T>]>),
+        options: &Options<'_>,
+        report: &mut Report,
+        told: &mut Option<Told<T>>,
+    ) -> f64 {
+        let tape = self.tape.map(|tape| tape(w));
+        let others = companions(v, if T::NAME == "f32" { SINGLE } else { DOUBLE });
+        let mut first: Option<Line> = None;
+        let mut errors = [Vec::new(), Vec::new()];
+        for v in once(v).chain(others.iter().map(Vec::as_slice)) {
+            let tangent = self.tangent.map(|tangent| tangent(v));
+            if let (Some(tangent), Some(adjoint)) = (&tangent, adjoint) {
+                self.compare_modes(report, options, (tangent, adjoint), (w, v));
+            }
             let mut candidates = Vec::new();
-            candidates.extend(adjoint.as_deref().map(Candidate::Gradient));
-            candidates.extend(across.map(|across| Candidate::Slope(across.0)));
+            candidates.extend(adjoint.map(Candidate::Gradient));
+            candidates.extend(tangent.as_ref().map(|tangent| Candidate::tangent(tangent, w)));
             let own = candidates.len();
             candidates.extend(tape.as_deref().map(Candidate::Gradient));
             let walk = Walk {
                 function: self.function,
                 x: self.x,
                 y: self.y,
-                v: &v,
-                w: &w,
+                v,
+                w,
                 candidates: &candidates,
                 tolerance: options.tolerance,
-                whole: true,
+                whole: first.is_none(),
             };
+            if let Some(brief) = first.as_ref().and_then(|line| walk.brief_errors(own, line)) {
+                report.directions += 1;
+                errors.iter_mut().zip(brief).for_each(|(errors, error)| errors.push(error));
+                continue;
+            }
             let line = walk.descend();
-            let rates: Vec<Rate> =
-                (0..own).map(|candidate| line.rate::<T>(candidate, None)).collect();
-            let is_wrong = |rate: &Rate| rate.verdict == Verdict::Wrong;
-            let is_bent = (!self.function.tells_kinks() || rates.iter().any(is_wrong))
-                && !line.is_blocked
-                && walk.is_bent(&line);
-            // What is worse of the claims' rates and of the directions'.
-            for mut rate in rates {
-                if is_bent {
-                    rate.verdict = Verdict::Kink;
-                    report.note =
-                        Some("the function has another slope on each side of the point".to_owned());
-                } else if rate.verdict == Verdict::Kink {
-                    report.note.clone_from(&line.obstacle);
-                }
-                if report.first.as_ref().is_none_or(|first| severity(&rate) > severity(first)) {
+            // Of what lies beside the point, the first direction has told.
+            if first.is_some() && line.is_blocked {
+                continue;
+            }
+            report.directions += 1;
+            for (errors, (rate, note)) in errors.iter_mut().zip(self.judge(&line, own)) {
+                errors.push(rate.error * rate.natural);
+                let before = report.first.as_ref();
+                if before.is_none_or(|first| severity(&rate) > severity(first)) {
+                    report.note = note;
                     report.first = Some(rate);
-                    found.clone_from(&w);
-                    largest = line.largest;
-                    report.tape = tape.as_ref().map(|_| line.rate::<T>(own, None));
+                    report.tape = self.tape.map(|_| line.rate::<T>(own, None));
+                    let largest = line.largest;
+                    *told = Some(Told { w: w.clone(), v: v.to_vec(), largest });
                 }
             }
+            first.get_or_insert(line);
+            if report.first.as_ref().is_some_and(|first| severity(first).0 > 2) {
+                break;
+            }
         }
-        let Some(first) = &report.first else { return Found { report, w: found } };
+        let Some(line) = first else { return f64::INFINITY };
+        let seen = errors.iter().enumerate().filter(|(_, errors)| !errors.is_empty());
+        seen.map(|(own, errors)| line.hidden(own, errors)).fold(0.0, f64::max)
+    }
+
+    /// The verdict that follows, after a comparison of single entries where that is called for.
+    fn conclude(&self, report: &mut Report, told: &Told<T>, options: &Options<'_>) {
+        let Some(first) = &report.first else { return };
+        let is_judged = !matches!(first.verdict, Verdict::Kink | Verdict::NotFinite);
         report.verdict = match first.verdict {
-            Verdict::Right | Verdict::RoundingFloor if report.cause.is_some() => Verdict::Wrong,
+            _ if is_judged && report.cause.is_some() => Verdict::Wrong,
             verdict => verdict,
         };
-        let is_judged = !matches!(first.verdict, Verdict::Kink | Verdict::NotFinite);
-        if is_judged && (self.always_compares || options.full || report.verdict == Verdict::Wrong) {
-            let v = Draw::new(options.seed).direction(self.x);
-            let comparison = (self.compare)(largest, &found, &v);
-            let trusts = report.tape.as_ref().is_none_or(|tape| tape.verdict != Verdict::Wrong);
-            if comparison.differing > 0 && trusts {
-                report.verdict = Verdict::Wrong;
-            }
-            if report.verdict == Verdict::Wrong && comparison.cause.is_some() {
-                report.cause.clone_from(&comparison.cause);
-            }
-            report.comparison = Some(comparison);
+        let compares = self.always_compares || options.full || report.verdict == Verdict::Wrong;
+        if !is_judged || !compares {
+            return;
         }
-        Found { report, w: found }
+        let comparison = (self.compare)(told.largest, &told.w, &told.v);
+        let trusts = report.tape.as_ref().is_none_or(|tape| tape.verdict != Verdict::Wrong);
+        if comparison.differing > 0 && trusts {
+            report.verdict = Verdict::Wrong;
+        }
+        if report.verdict == Verdict::Wrong && comparison.cause.is_some() {
+            report.cause.clone_from(&comparison.cause);
+        }
+        // What differences could not tell, exact numbers for every entry do.
+        let is_told = self.always_compares && comparison.compared == comparison.entries;
+        if report.verdict == Verdict::Unresolved && is_told {
+            report.verdict = Verdict::RoundingFloor;
+            let resolution = comparison.tolerance;
+            report.first.iter_mut().for_each(|first| first.resolution = resolution);
+        }
+        report.comparison = Some(comparison);
+    }
+
+    /// Forward and reverse mode must give the same number.
+    fn compare_modes(
+        &self,
+        report: &mut Report,
+        options: &Options<'_>,
+        (tangent, adjoint): (&Tensor<T>, &[Tensor<T>]),
+        (w, v): (&Tensor<T>, &[Tensor<T>]),
+    ) {
+        // Steps are relative to the size of x, so a value, its slope and its
+        // curvature are numbers of one kind, and what rounding leaves of the larger
+        // is no error of the smaller.
+        let size = inner(from_ref(w), from_ref(self.y)).1;
+        let (across, back) = (inner(from_ref(w), from_ref(tangent)), inner(adjoint, v));
+        let identity = Identity::new::<T>(
+            ("<w, J v> forward ", across.0),
+            ("<J' w, v> reverse", back.0),
+            across.1 + back.1 + size,
+        );
+        let holds = identity.error() <= identity.tolerance.max(options.tolerance);
+        if report.identities.is_empty() || !holds {
+            report.identities = vec![identity];
+        }
+        if !holds {
+            report.cause = Some(Cause::Modes);
+        }
+    }
+
+    /// Judges the first `own` candidates of a line, each with what is to be said of it.
+    fn judge(&self, line: &Line, own: usize) -> Vec<(Rate, Option<String>)> {
+        let is_bent = !line.is_blocked && line.is_bent();
+        let rates: Vec<Rate> = (0..own).map(|candidate| line.rate::<T>(candidate, None)).collect();
+        let is_wrong: Vec<bool> = rates.iter().map(|rate| rate.verdict == Verdict::Wrong).collect();
+        let quantised = || {
+            let quantum = line.quantum?;
+            Some(format!(
+                "quantised: the value moves in steps of {quantum:.0e}, which hide what is smaller"
+            ))
+        };
+        let judged = rates.into_iter().map(|mut rate| {
+            let note = match rate.verdict {
+                _ if is_bent => {
+                    rate.verdict = Verdict::Kink;
+                    Some("the function has another slope on each side of the point".to_owned())
+                }
+                Verdict::Kink => line.obstacle.clone(),
+                Verdict::Wrong if is_wrong == [true, false] => {
+                    Some(format!("{VJP} is contradicted by the function, and {JVP} is not"))
+                }
+                Verdict::Wrong if is_wrong == [false, true] => {
+                    Some(format!("{JVP} is contradicted by the function, and {VJP} is not"))
+                }
+                _ => quantised(),
+            };
+            (rate, note)
+        });
+        judged.collect()
     }
 
     /// Why there is nothing to judge: a claim that is not finite, or not the same when it is
@@ -209,7 +320,7 @@ impl<T: Real> Question<'_, T> {
             tensors.iter().enumerate().find_map(|(i, tensor)| {
                 let at = tensor.iter().position(|x| !x.is_finite())?;
                 let value = tensor.iter().nth(at)?;
-                let index = super::diagnosis::index_of(at, tensor.shape());
+                let index = super::report::diagnosis::index_of(at, tensor.shape());
                 let note = format!("the derivative at {} {index:?} is {value}", what(i));
                 // Of what has no derivative at the point, that is the right answer.
                 let kink = self.function.kink().filter(|_| value.is_nan());
@@ -256,8 +367,9 @@ fn severity(rate: &Rate) -> (u8, f64) {
     let rank = match rate.verdict {
         Verdict::Right => 1,
         Verdict::RoundingFloor => 0,
-        Verdict::Kink | Verdict::NotFinite | Verdict::NotRepeatable => 2,
-        Verdict::Wrong => 3,
+        Verdict::Unresolved => 2,
+        Verdict::Kink | Verdict::NotFinite | Verdict::NotRepeatable => 3,
+        Verdict::Wrong => 4,
     };
     (rank, if rate.verdict == Verdict::Wrong { rate.error } else { 0.0 })
 }

@@ -4,14 +4,14 @@ use std::slice::from_ref;
 
 use super::adjoint::Identity;
 use super::derivatives::Derivatives;
-use super::diagnosis::{Cause, Comparison};
 use super::examine::{Adjoint, Found, Question, Tangent, against_matrix, along_matrix};
 use super::health::not_finite;
 use super::locate::culprit;
 use super::options::Options;
 use super::problem::{Draw, Problem, Recorded, inner, recorder};
+use super::rate::line::{Candidate, Walk};
+use super::report::diagnosis::{Cause, Comparison};
 use super::report::{Report, Verdict};
-use super::taylor::{Candidate, Walk};
 use crate::transform::{Function, Inputs, jacobian_of};
 use crate::{Real, Shape, Tape, Tensor, Var};
 
@@ -41,7 +41,7 @@ impl Options<'_> {
         x: I,
     ) -> Report {
         let record = of_inputs(f);
-        let problem = Problem::new(&record, values(&x));
+        let problem = Problem::new(&record, values(&x)).in_training(self.training);
         let names = (0..problem.x.len()).map(|i| self.name(i)).collect();
         self.own(&problem, names)
     }
@@ -59,9 +59,9 @@ impl Options<'_> {
         wide: J,
     ) -> Report {
         let record = of_inputs(double);
-        let problem = Problem::new(&record, values(&wide));
+        let problem = Problem::new(&record, values(&wide)).in_training(self.training);
         let narrow = of_inputs(single);
-        let narrow = Problem::new(&narrow, values(&x));
+        let narrow = Problem::new(&narrow, values(&x)).in_training(self.training);
         let (own, other) = (shapes(&narrow.x), shapes(&problem.x));
         assert!(
             own == other,
@@ -97,7 +97,7 @@ impl Options<'_> {
         x: I,
     ) -> Report {
         let record = of_inputs(f);
-        let problem = Problem::new(&record, values(&x));
+        let problem = Problem::new(&record, values(&x)).in_training(self.training);
         let adjoint = |_: &Tensor<T>| flat::<T, I>(by_hand(x));
         let tape = Tape::new();
         let (_, y) = problem.record(&tape);
@@ -122,7 +122,7 @@ impl Options<'_> {
         x: I,
     ) -> Report {
         let record = of_inputs(f);
-        let problem = Problem::new(&record, values(&x));
+        let problem = Problem::new(&record, values(&x)).in_training(self.training);
         let adjoint = |w: &Tensor<T>| flat::<T, I>(by_hand(x, w));
         let claim = Claim { adjoint: Some(&adjoint), ..Claim::by_hand("hand-written vjp") };
         self.examine(&problem, claim)
@@ -140,7 +140,7 @@ impl Options<'_> {
         x: I,
     ) -> Report {
         let record = of_inputs(f);
-        let problem = Problem::new(&record, values(&x));
+        let problem = Problem::new(&record, values(&x)).in_training(self.training);
         let tangent = |v: &[Tensor<T>]| by_hand(x, &x.collect(&mut v.iter().cloned()));
         let claim = Claim { tangent: Some(&tangent), ..Claim::by_hand("hand-written jvp") };
         self.examine(&problem, claim)
@@ -158,7 +158,7 @@ impl Options<'_> {
         x: I,
     ) -> Report {
         let record = of_inputs(f);
-        let problem = Problem::new(&record, values(&x));
+        let problem = Problem::new(&record, values(&x)).in_training(self.training);
         self.matrices("hand-written Jacobian", &problem, &|| flat::<T, I>(by_hand(x)))
     }
 
@@ -178,7 +178,7 @@ impl Options<'_> {
             let [gradient] = f(vars[0]).grad([vars[0]]);
             gradient
         });
-        let problem = Problem::new(&record, vec![x.clone()]);
+        let problem = Problem::new(&record, vec![x.clone()]).in_training(self.training);
         self.matrices("hand-written Hessian", &problem, &|| vec![by_hand(x)])
     }
 
@@ -328,13 +328,11 @@ impl Options<'_> {
             }
             Claim { tangent: Some(by_hand), .. } => {
                 Comparison::of(&[by_hand(v)], &[tangent(output, &vars, v)], None, tolerance)
+                    .named("J v")
             }
             _ => unreachable!("something is claimed"),
         };
-        let names = match claim.adjoint {
-            Some(_) => (0..x.len()).map(|i| self.name(i)).collect(),
-            None => vec!["tangent".to_owned()],
-        };
+        let names = (0..x.len()).map(|i| self.name(i)).collect();
         let question = Question {
             function,
             x,

@@ -41,6 +41,7 @@ pub struct Symptom {
 
 /// What is unhealthy about a recording: see [`diagnose`].
 #[derive(Clone, Debug, PartialEq)]
+#[must_use = "a diagnosis does nothing by itself: print it, or ask `is_healthy`"]
 pub struct Diagnosis {
     /// The findings: numbers that are not finite first.
     pub symptoms: Vec<Symptom>,

@@ -16,6 +16,7 @@
 //!   networks)
 //! - [`op`] and [`ops`]: an op of one's own on all of its samples, or all of the
 //!   [registry](crate::op::registry)
+//! - [`program`]: whether a compiled program gives the bits of its recording
 //! - [`diagnose`]: what is unhealthy about a recording, whether its derivatives are right or not
 //!
 //! Of a function of slices, which knows no tape: [`plain`]. References to compare with:
@@ -36,45 +37,37 @@
 //! evaluates elsewhere. It knows no op by name.
 
 mod adjoint;
-mod case;
-mod cause;
-mod compiled;
 mod complex;
-mod conditions;
 mod derivatives;
-mod diagnosis;
 mod differences;
 mod examine;
 mod function;
 mod harness;
 mod health;
-mod json;
-mod layouts;
 mod locate;
-mod nested;
 mod options;
 mod parameters;
-mod picture;
 pub mod plain;
 mod problem;
+mod program;
+mod rate;
 pub mod reference;
 mod report;
-mod selection;
-mod stacked;
-mod taylor;
 
 use crate::op::{Operation, SampleSet};
 use crate::transform::{Function, Inputs};
 use crate::{Real, Tape, Tensor, Var};
 
 pub use adjoint::Identity;
-pub use diagnosis::{Cause, Comparison, Entry, Part};
 pub use harness::{Finding, OpReport};
 pub use health::{Diagnosis, Symptom, SymptomKind, diagnose};
 pub use options::Options;
 pub use parameters::{ParameterReport, ParametersReport};
+pub(crate) use program::program_difference;
+pub use program::{ProgramReport, program};
+pub use rate::{Rate, Rung};
+pub use report::diagnosis::{Cause, Comparison, Entry, Part};
 pub use report::{Report, Verdict};
-pub use taylor::{Rate, Rung};
 
 /// Checks the tape's derivatives of a function at `x`: the gradient by its rate,
 /// forward against reverse mode, and the second derivative.

@@ -21,6 +21,7 @@ pub struct Options<'a> {
     pub(super) directions: usize,
     pub(super) full: bool,
     pub(super) tolerance: f64,
+    pub(super) training: Option<u64>,
     pub(super) names: &'a [&'a str],
     pub(super) progress: Option<&'a dyn Fn(usize, usize)>,
 }
@@ -33,6 +34,7 @@ impl Default for Options<'_> {
             directions: 1,
             full: false,
             tolerance: 0.0,
+            training: None,
             names: &[],
             progress: None,
         }
@@ -52,8 +54,9 @@ impl<'a> Options<'a> {
         Self { second_order: false, ..self }
     }
 
-    /// The number of random directions, 1 unless set. No entry of a direction is small, so one shows
-    /// every error that is large beside what rounding leaves of the sum over all entries.
+    /// The number of random directions that are drawn, 1 unless set. Beside each of them the check
+    /// looks along others with the same numbers and other signs: one in `f64`, and in `f32`, where little
+    /// stands out from rounding, seven. No entry of a direction is small.
     ///
     /// # Panics
     /// If it is 0.
@@ -78,6 +81,32 @@ impl<'a> Options<'a> {
     #[must_use]
     pub fn tolerance(self, relative: f64) -> Self {
         Self { tolerance: relative, ..self }
+    }
+
+    /// Records in [training](crate::Tape::train): dropout, batch normalisation and whatever draws
+    /// samples do what they do there, with the samples of this seed in every recording. Without this
+    /// functions and models are recorded for evaluation.
+    ///
+    /// ```
+    /// use wengert_core::random::Distribution::Dropout;
+    /// use wengert_core::{Tensor, check};
+    ///
+    /// let x = Tensor::from([0.5, -1.0, 2.0, 1.5]);
+    /// let options = check::Options::default().training(7);
+    /// let report = options.gradient(|x| x.tape().sample(Dropout(0.5), x.shape()) * x.sin(), &x);
+    /// report.assert();
+    /// assert!(report.to_string().contains("in training"));
+    /// ```
+    #[must_use]
+    pub fn training(self, seed: u64) -> Self {
+        Self { training: Some(seed), ..self }
+    }
+
+    /// In which mode functions are recorded, in words.
+    pub(super) fn mode(&self) -> String {
+        self.training.map_or_else(String::new, |seed| {
+            format!(", recorded in training with the samples of seed {seed}")
+        })
     }
 
     /// Names for the inputs, in their order, in place of `input 1` and so on.
@@ -106,13 +135,14 @@ impl<'a> Options<'a> {
 
 impl fmt::Debug for Options<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, second_order, directions, full, tolerance, names, .. } = self;
+        let Self { seed, second_order, directions, full, tolerance, training, names, .. } = self;
         f.debug_struct("Options")
             .field("seed", seed)
             .field("second_order", second_order)
             .field("directions", directions)
             .field("full", full)
             .field("tolerance", tolerance)
+            .field("training", training)
             .field("names", names)
             .finish_non_exhaustive()
     }

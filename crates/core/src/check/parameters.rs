@@ -7,14 +7,14 @@
 
 use std::fmt;
 
-use super::json::Json;
 use super::locate::culprit_node;
 use super::options::Options;
 use super::problem::{Draw, Problem, recorder};
+use super::report::json::Json;
 use super::report::{Report, Verdict};
 use crate::{Real, Shape, Tape, Tensor, Var};
 
-/// What a check found of one parameter.
+/// What a check found of one parameter, or of an input of a model.
 #[derive(Clone, Debug)]
 pub struct ParameterReport {
     /// Its name.
@@ -28,9 +28,13 @@ pub struct ParameterReport {
 
 /// What a check of a model found.
 #[derive(Clone, Debug)]
+#[must_use = "a report says whether derivatives are right: `assert` it, or ask `is_right`"]
 pub struct ParametersReport {
     verdict: Verdict,
     precision: &'static str,
+    /// In which mode the model was recorded, in words.
+    mode: String,
+    inputs: Vec<ParameterReport>,
     parameters: Vec<ParameterReport>,
     /// The report on all parameters together, which has the second derivative.
     together: Report,
@@ -45,18 +49,52 @@ impl Options<'_> {
         named: &[(String, u64, Tensor<T>)],
         loss: impl for<'t> Fn(&'t Tape<T>) -> Var<'t, T>,
     ) -> ParametersReport {
-        self.parameters_of(named, &loss)
+        self.parameters_of(named, 0, &loss)
+    }
+
+    /// As [`check::parameters`](super::parameters), of a model whose inputs are taken in under keys
+    /// as well. They are checked like parameters, and do not count as any.
+    ///
+    /// ```
+    /// use wengert_core::{Tensor, check::Options};
+    ///
+    /// let (w, x) = (Tensor::from([1.0, 2.0]), Tensor::from([0.5, -1.0]));
+    /// let report = Options::default().model(
+    ///     &[("input".to_owned(), 1, x.clone())],
+    ///     &[("weight".to_owned(), 2, w.clone())],
+    ///     |tape| (tape.parameter(2, &w) * tape.parameter(1, &x)).sum().exp(),
+    /// );
+    /// assert!(report.is_right(), "{report}");
+    /// assert_eq!((report.parameters().len(), report.inputs().len()), (1, 1));
+    /// ```
+    pub fn model<T: Real>(
+        self,
+        inputs: &[(String, u64, Tensor<T>)],
+        named: &[(String, u64, Tensor<T>)],
+        loss: impl for<'t> Fn(&'t Tape<T>) -> Var<'t, T>,
+    ) -> ParametersReport {
+        self.parameters_of(&[inputs, named].concat(), inputs.len(), &loss)
     }
 
     /// What does not depend on the closure's type, of which every model brings one.
     fn parameters_of<T: Real>(
         self,
         named: &[(String, u64, Tensor<T>)],
+        inputs: usize,
         loss: &dyn for<'t> Fn(&'t Tape<T>) -> Var<'t, T>,
     ) -> ParametersReport {
         let names = |chosen: &[usize]| chosen.iter().map(|&i| named[i].0.clone()).collect();
         let tape = Tape::new();
+        if let Some(seed) = self.training {
+            tape.train(seed);
+        }
         let y = loss(&tape);
+        let mode = match self.training {
+            Some(seed) => format!("training mode, samples of seed {seed}"),
+            // The model may have said so itself.
+            None if tape.is_training() => "training mode".to_owned(),
+            None => "evaluation mode".to_owned(),
+        };
         let places: Vec<Option<usize>> = named
             .iter()
             .map(|(_, key, _)| {
@@ -75,15 +113,20 @@ impl Options<'_> {
                 loss(tape)
             });
             let x = chosen.iter().map(|&i| named[i].2.clone()).collect();
-            options.own(&Problem::new(&record, x), names(chosen))
+            let problem = Problem::new(&record, x).in_training(self.training);
+            options.own(&problem, names(chosen))
         };
         // Entries are compared parameter by parameter.
         let together = check(&used, Self { full: false, ..self });
         let is_judged = !matches!(together.verdict, Verdict::NotFinite | Verdict::NotRepeatable);
-        let parameters: Vec<ParameterReport> = (0..named.len())
+        let mut parameters: Vec<ParameterReport> = (0..named.len())
             .map(|i| {
                 let is_used = used.contains(&i) && is_judged;
-                let report = is_used.then(|| check(&[i], self.first_order()));
+                let report = is_used.then(|| {
+                    let mut report = check(&[i], self.first_order());
+                    report.beside(&together);
+                    report
+                });
                 ParameterReport {
                     name: named[i].0.clone(),
                     shape: named[i].2.shape().clone(),
@@ -95,10 +138,11 @@ impl Options<'_> {
         let worst = |verdict: Verdict| match verdict {
             Verdict::RoundingFloor => 0,
             Verdict::Right => 1,
-            Verdict::Kink => 2,
-            Verdict::NotFinite => 3,
-            Verdict::NotRepeatable => 4,
-            Verdict::Wrong => 5,
+            Verdict::Unresolved => 2,
+            Verdict::Kink => 3,
+            Verdict::NotFinite => 4,
+            Verdict::NotRepeatable => 5,
+            Verdict::Wrong => 6,
         };
         let verdict = verdicts.chain([together.verdict]).max_by_key(|&verdict| worst(verdict));
         let verdict = verdict.unwrap_or(together.verdict);
@@ -138,7 +182,17 @@ impl Options<'_> {
                 unchecked.push(format!("{}, which is frozen or not used", parameter.name));
             }
         }
-        ParametersReport { verdict, precision: T::NAME, parameters, together, culprit, unchecked }
+        let own = parameters.split_off(inputs);
+        ParametersReport {
+            verdict,
+            precision: T::NAME,
+            mode,
+            inputs: parameters,
+            parameters: own,
+            together,
+            culprit,
+            unchecked,
+        }
     }
 }
 
@@ -156,6 +210,16 @@ impl ParametersReport {
     /// What was found of each parameter.
     pub fn parameters(&self) -> &[ParameterReport] {
         &self.parameters
+    }
+
+    /// What was found of each input of the [model](Options::model).
+    pub fn inputs(&self) -> &[ParameterReport] {
+        &self.inputs
+    }
+
+    /// Inputs and parameters.
+    fn all(&self) -> impl Iterator<Item = &ParameterReport> {
+        self.inputs.iter().chain(&self.parameters)
     }
 
     /// What was found of all of them together.
@@ -176,7 +240,7 @@ impl ParametersReport {
 
     /// The names of the parameters of which a report says something.
     fn named(&self, holds: impl Fn(&Report) -> bool) -> Vec<&str> {
-        let named = self.parameters.iter().filter(|p| p.report.as_ref().is_some_and(&holds));
+        let named = self.all().filter(|p| p.report.as_ref().is_some_and(&holds));
         named.map(|p| p.name.as_str()).collect()
     }
 
@@ -201,6 +265,8 @@ impl ParametersReport {
         Json::Object(vec![
             ("verdict", Json::text(self.verdict.headline())),
             ("culprit", Json::option(self.culprit.as_ref(), Json::text)),
+            ("mode", Json::text(&self.mode)),
+            ("inputs", Json::list(&self.inputs, parameter)),
             ("parameters", Json::list(&self.parameters, parameter)),
             ("together", self.together.json()),
             ("not_checked", Json::list(&self.unchecked, Json::text)),
@@ -211,13 +277,18 @@ impl ParametersReport {
 
 impl fmt::Display for ParametersReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { verdict, precision, parameters, together, .. } = self;
+        let Self { verdict, precision, mode, inputs, parameters, together, .. } = self;
         let elements: usize = parameters.iter().map(|p| p.shape.elements()).sum();
         write!(
             f,
-            "{}: derivatives of a model of {} parameters, {elements} elements, in {precision}",
+            "{}: derivatives of a model of {} parameters, {elements} elements{}, in {precision}, {mode}",
             verdict.headline(),
-            parameters.len()
+            parameters.len(),
+            match inputs.len() {
+                0 => String::new(),
+                1 => ", and its input".to_owned(),
+                count => format!(", and its {count} inputs"),
+            }
         )?;
         if let Some(note) = together.note.as_ref().filter(|_| !verdict.is_right()) {
             write!(f, "\n  {note}")?;
@@ -232,8 +303,8 @@ impl fmt::Display for ParametersReport {
         } else if let Some(cause) = &together.cause {
             write!(f, "\n  likely cause: {cause}")?;
         }
-        let rows: Vec<[String; 5]> = parameters
-            .iter()
+        let rows: Vec<[String; 5]> = self
+            .all()
             .map(|p| {
                 let (verdict, rate, error) = match &p.report {
                     None => ("not checked", String::new(), String::new()),
@@ -243,11 +314,15 @@ impl fmt::Display for ParametersReport {
                         let verdict = match report.verdict {
                             Verdict::RoundingFloor => "right, to rounding",
                             Verdict::Kink => "kink",
+                            Verdict::Unresolved => "not judged",
                             verdict => verdict.headline(),
                         };
                         let error = rate.map_or_else(String::new, |rate| match report.verdict {
-                            Verdict::Wrong => format!("{:.1e}", rate.error),
-                            _ if report.is_right() => format!("below {:.0e}", rate.resolution),
+                            Verdict::Wrong => format!("{:.1e}", report.error(rate)),
+                            _ if report.is_right() => {
+                                let of = if report.is_beside { " of all" } else { "" };
+                                format!("below {:.0e}{of}", rate.resolution)
+                            }
                             _ => String::new(),
                         });
                         (verdict, slope.map_or_else(String::new, |s| format!("{s:.2}")), error)
@@ -270,7 +345,7 @@ impl fmt::Display for ParametersReport {
                 .collect();
             write!(f, "\n  {}", cells.join("  ").trim_end())?;
         }
-        for parameter in parameters {
+        for parameter in self.all() {
             if let Some(report) = parameter.report.as_ref().filter(|r| r.verdict == Verdict::Wrong)
             {
                 write!(f, "\n\n{}: {}", parameter.name, report)?;

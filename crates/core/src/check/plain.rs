@@ -19,13 +19,13 @@
 
 use std::cell::RefCell;
 
-use super::diagnosis::{Comparison, ENTRIES, room};
 use super::differences;
 use super::examine::{Question, against_matrix, along_matrix};
 use super::options::Options;
 use super::problem::Evaluate;
 use super::reference::{Complex, complex_step};
 use super::report::Report;
+use super::report::diagnosis::{Comparison, ENTRIES, room};
 use crate::{Real, Shape, Tensor};
 
 /// Checks a gradient of a function of a slice: by its rate, and, if that is wrong, entry by entry
@@ -167,7 +167,11 @@ impl<T: Real, F: FnMut(&[T]) -> Vec<T>> Evaluate<T> for Slices<F> {
     fn value(&self, x: &[Tensor<T>]) -> Tensor<T> {
         let y = (self.f.borrow_mut())(&joined(x));
         let length = self.shape.elements();
-        assert!(y.len() == length, "the function gave {} numbers, and then {}", length, y.len());
+        assert!(
+            y.len() == length,
+            "the function returned {} numbers, and {length} when it was called first",
+            y.len()
+        );
         Tensor::new(&self.shape, y)
     }
 }
@@ -193,6 +197,11 @@ struct Claim<'a, T: Real> {
 }
 
 impl<T: Real> Claim<'_, T> {
+    /// What a matrix is called.
+    fn noun(&self) -> &'static str {
+        if self.subject.ends_with("Hessian") { "Hessian" } else { "Jacobian" }
+    }
+
     /// A claim of which nothing is said yet but what it is.
     fn by_hand(subject: &'static str) -> Self {
         Self { subject, jvp: None, vjp: None, matrix: None, exact: None }
@@ -309,7 +318,7 @@ impl<'a> Plain<'a> {
         let length = (matrix.borrow_mut())(x).len();
         assert!(
             length == rows * x.len(),
-            "the {subject} has {length} entries, and {rows} rows of {} were expected",
+            "the {subject} has the wrong length: got {length} entries, expected {rows} rows of {}",
             x.len()
         );
         let at = |x: &[T]| Tensor::new([rows, x.len()], (matrix.borrow_mut())(x));
@@ -403,7 +412,10 @@ impl<'a> Plain<'a> {
         let product = |product: Product<'_, T>, v: &[T], length: usize| {
             let result = (product.borrow_mut())(&joined(x), v);
             let found = result.len();
-            assert!(found == length, "the {subject} gave {found} numbers, and {length} are due");
+            assert!(
+                found == length,
+                "the {subject} has the wrong length: got {found} numbers, expected {length}"
+            );
             result
         };
         let count: usize = x.iter().map(Tensor::len).sum();
@@ -418,11 +430,13 @@ impl<'a> Plain<'a> {
                 let elements = (matrix.borrow_mut())(&joined(x));
                 let claimed = Tensor::new([shape.elements(), count], elements);
                 let right = differences::columns(function, x, shape.elements(), largest, &options);
-                return Comparison::of(&[claimed], &[right], None, room(y, x, largest, &options));
+                let room = room(y, x, largest, &options);
+                return Comparison::of(&[claimed], &[right], None, room).named(claim.noun());
             }
             let along = |tangent: &dyn Fn(&[Tensor<T>]) -> Tensor<T>| {
                 let right = differences::along(function, x, v, largest);
-                Comparison::of(&[tangent(v)], &[right], None, room(y, x, largest, &options))
+                let room = room(y, x, largest, &options);
+                Comparison::of(&[tangent(v)], &[right], None, room).named("J v")
             };
             let Some(adjoint) = &adjoint else {
                 return along(tangent.as_ref().expect("something is claimed"));
@@ -449,11 +463,7 @@ impl<'a> Plain<'a> {
             tape: None,
             compare: &compare,
             always_compares: claim.exact.is_some(),
-            names: match (&claim.matrix, &claim.vjp) {
-                (Some(_), _) => vec!["row, column".to_owned()],
-                (None, None) => vec!["tangent".to_owned()],
-                _ => names,
-            },
+            names,
             subject,
             suspect: "hand-written",
             trusted: claim.exact.map_or("difference quotient", |(name, _)| name),

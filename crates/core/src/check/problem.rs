@@ -19,11 +19,18 @@ pub(super) type Record<'f, T> = dyn for<'t> Fn(&'t Tape<T>, &[Var<'t, T>]) -> Va
 pub(super) struct Problem<'f, T: Real> {
     record: &'f Record<'f, T>,
     pub(super) x: Vec<Tensor<T>>,
+    /// The seed of the samples, where training is recorded.
+    training: Option<u64>,
 }
 
 impl<'f, T: Real> Problem<'f, T> {
     pub(super) fn new(record: &'f Record<'f, T>, x: Vec<Tensor<T>>) -> Self {
-        Self { record, x }
+        Self { record, x, training: None }
+    }
+
+    /// The same, recorded in training with the samples of a seed.
+    pub(super) fn in_training(self, training: Option<u64>) -> Self {
+        Self { training, ..self }
     }
 
     /// Records the function at the point in question.
@@ -37,6 +44,9 @@ impl<'f, T: Real> Problem<'f, T> {
         tape: &'t Tape<T>,
         x: &[Tensor<T>],
     ) -> (Vec<Var<'t, T>>, Var<'t, T>) {
+        if let Some(seed) = self.training {
+            tape.train(seed);
+        }
         let vars: Vec<_> = x.iter().map(|x| tape.variable(x)).collect();
         let y = (self.record)(tape, &vars);
         (vars, y)
@@ -52,11 +62,6 @@ pub(super) trait Evaluate<T: Real> {
     /// a kink, or another course of the program.
     fn at(&self, x: &[Tensor<T>]) -> (Tensor<T>, Option<String>) {
         (self.value(x), None)
-    }
-
-    /// Whether [`at`](Self::at) tells of every kink.
-    fn tells_kinks(&self) -> bool {
-        false
     }
 
     /// A kink at the very point.
@@ -94,10 +99,6 @@ impl<T: Real> Evaluate<T> for Recorded<'_, '_, T> {
         let tape = Tape::new();
         let (_, y) = self.problem.record_at(&tape, x);
         (y.value(), self.kinks.between(self.y.tape(), y))
-    }
-
-    fn tells_kinks(&self) -> bool {
-        true
     }
 
     fn kink(&self) -> Option<String> {
@@ -275,6 +276,30 @@ impl Draw {
     pub(super) fn direction<T: Real>(&mut self, x: &[Tensor<T>]) -> Vec<Tensor<T>> {
         x.iter().map(|x| self.signed(x.shape(), scale_of(x))).collect()
     }
+}
+
+/// Directions that are as large as another one in every entry and have other signs: those of a
+/// Hadamard matrix, whose order is a power of two. An error in no more entries than the order, whose
+/// parts cancel along some of the directions, shows along others.
+pub(super) fn companions<T: Real>(v: &[Tensor<T>], order: usize) -> Vec<Vec<Tensor<T>>> {
+    let entries: usize = v.iter().map(Tensor::len).sum();
+    // Rows in another order with every round, so that none holds a part that errors may, such as
+    // every other entry.
+    let row = |i: usize| (i + 3 * (i / order) + 5 * (i / order / order)) % order;
+    let turned = |k: usize| {
+        let mut before = 0;
+        let mut turn = |v: &Tensor<T>| {
+            let numbers = v.to_vec();
+            let turned = Tensor::from_fn(v.shape(), |i| {
+                let is_turned = (k & row(before + i)).count_ones() % 2 == 1;
+                if is_turned { -numbers[i] } else { numbers[i] }
+            });
+            before += numbers.len();
+            turned
+        };
+        v.iter().map(&mut turn).collect()
+    };
+    (1..order.min(entries.next_power_of_two())).map(turned).collect()
 }
 
 /// `x + hv`.

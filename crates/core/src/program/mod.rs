@@ -21,6 +21,7 @@ mod factors;
 mod fuse;
 mod graph;
 mod lower;
+mod recording;
 mod run;
 
 use std::panic::Location;
@@ -35,6 +36,7 @@ use crate::tuned::Size;
 use crate::{Real, Tape, Var};
 use display::Report;
 use graph::{Graph, ValueId};
+use recording::Recording;
 use run::{Argument, Instruction, Memory, Place};
 
 tuned! {
@@ -93,6 +95,8 @@ pub struct Program<T: Real> {
     outputs: Vec<Argument>,
     /// Inputs that take over a computed value at the end of each run.
     updates: Vec<Update>,
+    /// What it was compiled from.
+    recording: Recording<T>,
     report: Report,
 }
 
@@ -284,7 +288,8 @@ impl<T: Real> Tape<T> {
         let mut graph = Graph::new(self, &inputs, &results)?;
         graph.separate(outputs.len(), &updated);
         graph.lay_out_factors();
-        let mut program = Program::new(&graph, outputs.len(), &updated);
+        let recording = Recording::new(self, &inputs, &results, updated.clone());
+        let mut program = Program::new(&graph, outputs.len(), &updated, recording);
         for (index, input) in inputs.iter().enumerate() {
             program.set_input(index, input.value());
         }
@@ -297,7 +302,7 @@ impl<T: Real> Tape<T> {
 }
 
 impl<T: Real> Program<T> {
-    fn new(graph: &Graph<T>, outputs: usize, updated: &[usize]) -> Self {
+    fn new(graph: &Graph<T>, outputs: usize, updated: &[usize], recording: Recording<T>) -> Self {
         let operands = graph::operands(graph);
         let units = fuse::units(graph, &operands);
         let states: Vec<(ValueId, ValueId)> = updated
@@ -329,6 +334,7 @@ impl<T: Real> Program<T> {
             memory: lowered.memory,
             samples: Vec::new(),
             rng: seeded(0),
+            recording,
             report,
         }
     }

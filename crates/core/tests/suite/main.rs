@@ -39,6 +39,8 @@ mod properties;
 mod random;
 mod random_tapes;
 mod recordings;
+mod reports;
+mod resolution;
 mod scales;
 mod selection;
 mod shared;

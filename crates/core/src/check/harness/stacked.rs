@@ -2,7 +2,7 @@
 
 use super::case::{Case, close, numbers};
 use super::conditions::ROUNDING;
-use super::problem::{Draw, record_op};
+use crate::check::problem::{Draw, record_op};
 use crate::{Tape, Tensor, stack};
 
 /// How many operands at once.

@@ -6,15 +6,16 @@
 //! a sign, a factor, a transpose, or nothing where something should be.
 
 use super::cause::{Pairs, Wrong, cause};
-use super::differences;
-use super::options::Options;
-use super::problem::{Evaluate, scale_of};
+use crate::check::differences;
+use crate::check::options::Options;
+use crate::check::problem::{Evaluate, scale_of};
+use crate::trace::number;
 use crate::{Real, Shape, Tensor};
 
 pub use super::cause::Cause;
 
 /// Entries for which difference quotients are taken, at most.
-pub(super) const ENTRIES: usize = 600;
+pub(in crate::check) const ENTRIES: usize = 600;
 /// Entries that a report shows.
 const SHOWN: usize = 5;
 
@@ -53,6 +54,13 @@ pub struct Comparison {
     pub compared: usize,
     /// How many there are.
     pub entries: usize,
+    /// `|g - g*| / |g*|` over the entries that were compared: the relative error of what is in
+    /// question. Infinite if all of `g*` is 0.
+    pub error: f64,
+    /// The relative error that two numbers may have and do not differ.
+    pub tolerance: f64,
+    /// What the entries are of, if not of the inputs' gradients: a product with the Jacobian.
+    pub of: Option<&'static str>,
     /// The same, input by input.
     pub parts: Vec<Part>,
     /// What the differences look like.
@@ -98,8 +106,15 @@ impl Comparison {
             suspect,
             trusted,
         });
+        let squares = |f: fn(f64, f64) -> f64| -> f64 {
+            pairs.iter().flatten().map(|&(_, a, b)| f(a, b).powi(2)).sum()
+        };
+        let (off, size) = (squares(|a, b| a - b), squares(|_, b| b));
         Self {
             worst: worst.collect(),
+            error: if off == 0.0 { 0.0 } else { (off / size).sqrt() },
+            tolerance,
+            of: None,
             differing: wrong.len(),
             compared: parts.iter().map(|part| part.compared).sum(),
             entries: parts.iter().map(|part| part.entries).sum(),
@@ -108,9 +123,41 @@ impl Comparison {
         }
     }
 
+    /// Which inputs are wrong, which right, and the worst entry, with names for the inputs.
+    pub(in crate::check) fn whereabouts(&self, name: impl Fn(usize) -> String) -> Option<String> {
+        let Entry { input, index, suspect, trusted } = self.worst.first()?;
+        let parts = || self.parts.iter().enumerate();
+        let wrong = parts().filter(|(_, part)| part.differing > 0).map(|(input, part)| {
+            match part.differing == part.compared {
+                true => format!("all of {}", name(input)),
+                false => format!("{} of {} in {}", part.differing, part.compared, name(input)),
+            }
+        });
+        let right = parts().filter(|(_, part)| part.differing == 0 && part.compared > 0);
+        let right: Vec<_> = right.map(|(input, _)| name(input)).collect();
+        let right = match right.is_empty() {
+            true => String::new(),
+            false => format!("; right: {}", right.join(", ")),
+        };
+        // As many digits as show that they differ.
+        let digits = if number(*suspect, 6) == number(*trusted, 6) { 15 } else { 6 };
+        Some(format!(
+            "{}, worst {} {index:?}: got {}, expected {}{right}",
+            wrong.collect::<Vec<_>>().join(", "),
+            name(*input),
+            number(*suspect, digits),
+            number(*trusted, digits)
+        ))
+    }
+
+    /// The same, of what is no gradient of the inputs.
+    pub(in crate::check) fn named(self, of: &'static str) -> Self {
+        Self { of: Some(of), ..self }
+    }
+
     /// Compares a gradient with another one, entry by entry, up to a relative and an absolute
     /// error. `x` is where it was taken.
-    pub(super) fn of<T: Real>(
+    pub(in crate::check) fn of<T: Real>(
         suspect: &[Tensor<T>],
         trusted: &[Tensor<T>],
         x: Option<&[Tensor<T>]>,
@@ -129,7 +176,7 @@ impl Comparison {
 
     /// Compares the gradient of `<w, f>` at `x`, where `f` is `y`, with central difference
     /// quotients, of steps no larger than `largest`.
-    pub(super) fn with_differences<T: Real>(
+    pub(in crate::check) fn with_differences<T: Real>(
         function: &dyn Evaluate<T>,
         x: &[Tensor<T>],
         y: &Tensor<T>,
@@ -182,7 +229,7 @@ impl Comparison {
 
 /// The relative error that truncation leaves of central difference quotients, and the absolute
 /// one that rounding of the value does.
-pub(super) fn room<T: Real>(
+pub(in crate::check) fn room<T: Real>(
     y: &Tensor<T>,
     x: &[Tensor<T>],
     largest: f64,
@@ -200,7 +247,7 @@ fn wide<T: Real>(x: &[Tensor<T>]) -> Vec<Vec<f64>> {
 }
 
 /// The index of an element, from its place in row-major order.
-pub(super) fn index_of(mut position: usize, shape: &Shape) -> Vec<usize> {
+pub(in crate::check) fn index_of(mut position: usize, shape: &Shape) -> Vec<usize> {
     let mut index = vec![0; shape.rank()];
     for (i, &extent) in index.iter_mut().zip(shape.iter()).rev() {
         *i = position % extent;

@@ -2,17 +2,19 @@
 
 use std::slice::from_ref;
 
-use super::Identity;
 use super::case::{Case, Sweeps, close, same};
 use super::compiled::compiled_is_recorded;
-use super::derivatives::Derivatives;
 use super::layouts::views;
 use super::nested::{checkpointed, derivatives_at_once};
-use super::problem::{Draw, Problem, Recorded, inner, record_op, recorder};
-use super::report::Verdict;
 use super::selection::selection;
 use super::stacked::many_at_once;
-use super::taylor::{Candidate, Walk};
+use crate::check::Verdict;
+use crate::check::derivatives::Derivatives;
+use crate::check::differences;
+use crate::check::problem::{Draw, Problem, Recorded, inner, record_op, recorder};
+use crate::check::rate::line::{Candidate, Walk};
+use crate::check::report::diagnosis::{Comparison, room};
+use crate::check::{Identity, Options, Rate};
 use crate::op::samples::Sample;
 use crate::trace::number;
 use crate::transform::sparse::domains::{IndexSets, index_domains};
@@ -172,7 +174,7 @@ fn first_order(case: &Case<f64>) -> Result<(), String> {
     if !case.is_finite() {
         return Ok(());
     }
-    let candidates = [Candidate::Gradient(&gradient), Candidate::Slope(across.0)];
+    let candidates = [Candidate::Gradient(&gradient), Candidate::tangent(&tangent, &case.w)];
     let (function, y) = (&Recorded::new(&problem, y), &y.value());
     let line = Walk {
         function,
@@ -185,21 +187,41 @@ fn first_order(case: &Case<f64>) -> Result<(), String> {
         whole: false,
     }
     .descend();
-    for (candidate, mode) in ["vjp", "jvp"].into_iter().enumerate() {
-        judged(mode, &line.rate::<f64>(candidate, None))?;
-    }
-    Ok(())
+    let (options, largest) = (Options::default(), line.largest);
+    let by_vjp = || {
+        Comparison::with_differences(function, &problem.x, y, &case.w, &gradient, largest, &options)
+    };
+    let by_jvp = || {
+        let right = differences::along(function, &problem.x, &case.v, largest);
+        let room = room(y, &problem.x, largest, &options);
+        Comparison::of(from_ref(&tangent), &[right], None, room).named("J v")
+    };
+    judged("vjp", &line.rate::<f64>(0, None), &by_vjp)?;
+    judged("jvp", &line.rate::<f64>(1, None), &by_jvp)
 }
 
-fn judged(what: &str, rate: &super::Rate) -> Result<(), String> {
+fn judged(what: &str, rate: &Rate, compare: &dyn Fn() -> Comparison) -> Result<(), String> {
     match rate.verdict {
-        Verdict::Right | Verdict::RoundingFloor => Ok(()),
-        Verdict::Wrong => Err(format!(
-            "{what}: the remainder falls as h^{:.2} and not as h^{}, a relative error of {:.1e}",
-            rate.slope.unwrap_or(f64::NAN),
-            rate.order,
-            rate.error
-        )),
+        Verdict::Right | Verdict::RoundingFloor | Verdict::Unresolved => Ok(()),
+        Verdict::Wrong => {
+            let comparison = compare();
+            let name = |operand| {
+                let operand = || format!("operand {}", operand + 1);
+                comparison.of.map_or_else(operand, ToOwned::to_owned)
+            };
+            let cause = comparison.cause.as_ref().map(|cause| cause.describe("gradient", name));
+            let entries: Vec<String> =
+                cause.into_iter().chain(comparison.whereabouts(name)).collect();
+            Err(format!(
+                "{what}: the remainder falls as h^{:.2} and not as h^{}: {}",
+                rate.slope.unwrap_or(f64::NAN),
+                rate.order,
+                match entries.is_empty() {
+                    true => format!("off by {:.1e} along one direction", rate.error),
+                    false => entries.join("; "),
+                }
+            ))
+        }
         verdict => Err(format!("{what}: {verdict:?} at operands that keep away from kinks")),
     }
 }
@@ -236,8 +258,14 @@ fn second_order(case: &Case<f64>) -> Result<(), String> {
         whole: false,
     }
     .descend();
-    judged("gradient of <w, y> + |y|^2 / 2", &line.rate::<f64>(0, None))?;
-    judged("Hessian", &line.rate::<f64>(0, Some((bend.along, bend.scale))))
+    let compare = || {
+        let options = Options::default();
+        let largest = line.largest;
+        Comparison::with_differences(function, &problem.x, y, &one, &gradient, largest, &options)
+    };
+    judged("gradient of <w, y> + |y|^2 / 2", &line.rate::<f64>(0, None), &compare)?;
+    // Its entries are right if the gradient is.
+    judged("Hessian", &line.rate::<f64>(0, Some((bend.along, bend.scale))), &compare)
 }
 
 /// The tangent is a recorded function of the direction, and the adjoint of the cotangent: linear

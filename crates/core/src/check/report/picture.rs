@@ -6,8 +6,8 @@
 
 use std::fmt::Write;
 
-use super::report::Verdict;
-use super::taylor::{Rate, Rung};
+use super::Verdict;
+use crate::check::rate::{Rate, Rung};
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 420.0;
@@ -56,7 +56,7 @@ impl Plane {
 }
 
 /// The image of a rate, or `None` if no step could be taken.
-pub(super) fn draw(rate: &Rate, verdict: Verdict, subject: &str) -> Option<String> {
+pub(in crate::check) fn draw(rate: &Rate, verdict: Verdict, subject: &str) -> Option<String> {
     let order = rate.order as i32;
     let error = |rung: &Rung| rung.remainder / rung.h.powi(order - 1) / rate.natural;
     let rungs = || rate.rungs.iter().chain(&rate.tail);

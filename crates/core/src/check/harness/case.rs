@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::problem::{Draw, record_op};
+use crate::check::problem::{Draw, record_op};
 use crate::op::samples::Sample;
 use crate::op::{Domain, DynOp};
 use crate::trace::number;

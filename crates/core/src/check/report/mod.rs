@@ -6,13 +6,18 @@
 
 use std::fmt;
 
-use super::adjoint::Identity;
-use super::diagnosis::{Cause, Comparison, Entry, Part};
-use super::json::Json;
-use super::taylor::{Rate, Rung};
-use crate::trace::number;
+mod cause;
+pub(super) mod diagnosis;
+pub(super) mod json;
+mod picture;
 
-/// What a check concludes: one of four verdicts, or why there is none.
+use super::adjoint::Identity;
+use super::rate::{Rate, Rung};
+use crate::trace::number;
+use diagnosis::{Cause, Comparison, Entry, Part};
+use json::Json;
+
+/// What a check concludes: right, wrong, or why there is no verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The remainder falls as fast as it should.
@@ -22,7 +27,10 @@ pub enum Verdict {
     /// The remainder is nothing but rounding, as it is for linear functions: right
     /// as far as rounding can tell.
     RoundingFloor,
-    /// A kink or a branch lies so close that no step stays on this side of it.
+    /// No verdict: rounding of the value hides errors of more than a tenth of the derivative, or
+    /// there are no entries. Nothing could be told.
+    Unresolved,
+    /// No verdict: a kink or a branch lies so close that no step stays on this side of it.
     Kink,
     /// No verdict: a value or derivative is infinite or not a number.
     NotFinite,
@@ -42,6 +50,7 @@ impl Verdict {
             Self::Right => "right",
             Self::RoundingFloor => "right, as far as rounding can tell",
             Self::Wrong => "WRONG",
+            Self::Unresolved => "not judged, since nothing could be told",
             Self::Kink => "not judged, since there is a kink",
             Self::NotFinite => "not judged, since it is not finite",
             Self::NotRepeatable => "not judged, since it does not repeat",
@@ -49,12 +58,16 @@ impl Verdict {
     }
 }
 
+/// The resolution that a part of a gradient must have beside the whole.
+const BESIDE: f64 = 1e-2;
+
 /// What a check of a derivative found.
 ///
 /// `Display` is meant to be read, [`to_json`](Self::to_json) for machines, and
 /// [`to_svg`](Self::to_svg) draws the error against the size of the step;
 /// [`assert`](Self::assert) panics with what `Display` says.
 #[derive(Clone, Debug)]
+#[must_use = "a report says whether the derivative is right: `assert` it, or ask `is_right`"]
 pub struct Report {
     pub(super) subject: String,
     /// Whose derivative is in question: "tape", "hand-written" or "in f32".
@@ -74,6 +87,8 @@ pub struct Report {
     /// The operation whose rule is wrong.
     pub(super) culprit: Option<String>,
     pub(super) note: Option<String>,
+    /// Whether errors are relative to the gradient of more than this function's inputs.
+    pub(super) is_beside: bool,
     /// The number of elements of all inputs.
     pub(super) entries: usize,
     pub(super) directions: usize,
@@ -135,7 +150,7 @@ impl Report {
     /// closer to the derivative in question as its step gets smaller, until rounding takes over.
     /// Of a wrong derivative it keeps a distance. `None` if no step could be taken.
     pub fn to_svg(&self) -> Option<String> {
-        super::picture::draw(self.first.as_ref()?, self.verdict, &self.subject)
+        picture::draw(self.first.as_ref()?, self.verdict, &self.subject)
     }
 
     /// The report as a line of JSON.
@@ -147,6 +162,25 @@ impl Report {
     /// ```
     pub fn to_json(&self) -> String {
         self.json().write()
+    }
+
+    /// The error of the gradient, `|g - g*| / |g*|`, once entries are known, and else what shows
+    /// along a direction.
+    pub(super) fn error(&self, rate: &Rate) -> f64 {
+        self.comparison.as_ref().map_or(rate.error, |comparison| comparison.error)
+    }
+
+    /// A gradient that is too small to be judged by itself is judged beside another one, of which it
+    /// is a part: one that is 0 but for rounding, as that of a bias before a normalisation.
+    pub(super) fn beside(&mut self, whole: &Report) {
+        let (Some(own), Some(whole)) = (&mut self.first, &whole.first) else { return };
+        let resolution = own.resolution * own.natural / whole.natural;
+        if self.verdict == Verdict::Unresolved && resolution <= BESIDE {
+            (own.resolution, own.natural) = (resolution, whole.natural);
+            own.verdict = Verdict::RoundingFloor;
+            self.verdict = Verdict::RoundingFloor;
+            self.is_beside = true;
+        }
     }
 
     pub(super) fn json(&self) -> Json {
@@ -198,6 +232,7 @@ impl Report {
                 ("entries", Json::Count(comparison.entries)),
                 ("compared", Json::Count(comparison.compared)),
                 ("differing", Json::Count(comparison.differing)),
+                ("relative_error", Json::Number(comparison.error)),
                 ("inputs", Json::list(comparison.parts.iter().enumerate(), part)),
                 ("worst", Json::list(&comparison.worst, entry)),
             ])
@@ -223,12 +258,17 @@ impl Report {
     }
 
     pub(super) fn name(&self, input: usize) -> String {
+        if let Some(of) = self.comparison.as_ref().and_then(|comparison| comparison.of) {
+            return of.to_owned();
+        }
         self.names.get(input).cloned().unwrap_or_else(|| format!("input {}", input + 1))
     }
 
     pub(super) fn described_cause(&self) -> Option<String> {
         let cause = self.cause.as_ref()?;
-        Some(cause.describe(|input| self.name(input)) + &self.extent(cause))
+        let what = self.comparison.as_ref().and_then(|comparison| comparison.of);
+        let text = cause.describe(what.unwrap_or("gradient"), |input| self.name(input));
+        Some(text + &self.extent(cause))
     }
 
     /// Which inputs share a term that is wrong, where that says where to look.
@@ -267,39 +307,6 @@ impl Report {
         }
         list
     }
-
-    /// Which inputs are wrong, which right, and the worst entry.
-    fn whereabouts(&self) -> Option<String> {
-        let comparison = self.comparison.as_ref()?;
-        let worst = comparison.worst.first()?;
-        let parts = || comparison.parts.iter().enumerate();
-        let wrong = parts().filter(|(_, part)| part.differing > 0).map(|(input, part)| {
-            let name = self.name(input);
-            match part.differing == part.compared {
-                true => format!("all of {name}"),
-                false => format!("{} of {} in {name}", part.differing, part.compared),
-            }
-        });
-        let wrong: Vec<_> = wrong.collect();
-        let right: Vec<_> = parts()
-            .filter(|(_, part)| part.differing == 0 && part.compared > 0)
-            .map(|(input, _)| self.name(input))
-            .collect();
-        let right = match right.is_empty() {
-            true => String::new(),
-            false => format!("; right: {}", right.join(", ")),
-        };
-        let Entry { input, index, suspect, trusted } = worst;
-        // As many digits as show that they differ.
-        let digits = if number(*suspect, 6) == number(*trusted, 6) { 15 } else { 6 };
-        Some(format!(
-            "{}, worst {} {index:?}: {} and not {}{right}",
-            wrong.join(", "),
-            self.name(*input),
-            number(*suspect, digits),
-            number(*trusted, digits)
-        ))
-    }
 }
 
 impl fmt::Display for Report {
@@ -314,7 +321,9 @@ impl fmt::Display for Report {
         if let Some(culprit) = &self.culprit {
             write!(f, "\n  wrong rule: {culprit}")?;
         }
-        if let Some(whereabouts) = self.whereabouts() {
+        let comparison = self.comparison.as_ref();
+        let whereabouts = comparison.and_then(|c| c.whereabouts(|input| self.name(input)));
+        if let Some(whereabouts) = whereabouts {
             write!(f, "\n  where: {whereabouts}")?;
         }
         if let Some(comparison) = &self.comparison {
@@ -322,13 +331,13 @@ impl fmt::Display for Report {
         }
         if let Some(rate) = &self.first {
             let of = format!("|f(x + hv) - f(x) - h <g, v>|, g: {}", self.suspect);
-            ladder(f, &of, rate)?;
+            ladder(f, &of, rate, self.comparison.is_none())?;
         }
         if let Some(rate) = &self.tape {
-            write!(f, "\n\n  the tape's own gradient: {}", Summary(rate))?;
+            write!(f, "\n\n  the tape's own gradient: {}", Summary(rate, true))?;
         }
         if let Some(rate) = &self.second {
-            ladder(f, "the same, less h^2/2 <v, H v>", rate)?;
+            ladder(f, "the same, less h^2/2 <v, H v>", rate, true)?;
         }
         for identity in &self.identities {
             let Identity { left_name, left, right_name, right, .. } = identity;
@@ -357,9 +366,20 @@ impl fmt::Display for Report {
 /// The entries that differ most.
 fn entries(f: &mut fmt::Formatter<'_>, comparison: &Comparison, report: &Report) -> fmt::Result {
     let Comparison { worst, differing, compared, entries, .. } = comparison;
+    if *differing == 0 && report.verdict == Verdict::Wrong {
+        return write!(
+            f,
+            "\n\n  no entry differs by more than {:.0e} of itself, which is all that differences \
+             of one entry show",
+            comparison.tolerance
+        );
+    }
     write!(f, "\n\n  {differing} of {compared} entries differ")?;
     if compared < entries {
         write!(f, " (of {entries}, evenly picked)")?;
+    }
+    if *differing > 0 {
+        write!(f, "; |g - g*| / |g*| = {:.1e}", comparison.error)?;
     }
     if worst.is_empty() {
         return Ok(());
@@ -379,8 +399,8 @@ fn entries(f: &mut fmt::Formatter<'_>, comparison: &Comparison, report: &Report)
 }
 
 /// The remainders, and the rate from each step to the next.
-fn ladder(f: &mut fmt::Formatter<'_>, of: &str, rate: &Rate) -> fmt::Result {
-    write!(f, "\n\n  {of}\n  {}", Summary(rate))?;
+fn ladder(f: &mut fmt::Formatter<'_>, of: &str, rate: &Rate, alone: bool) -> fmt::Result {
+    write!(f, "\n\n  {of}\n  {}", Summary(rate, alone))?;
     if rate.rungs.is_empty() {
         return Ok(());
     }
@@ -400,26 +420,49 @@ fn ladder(f: &mut fmt::Formatter<'_>, of: &str, rate: &Rate) -> fmt::Result {
     Ok(())
 }
 
-/// A rate in one sentence.
-struct Summary<'a>(&'a Rate);
+/// A rate in one sentence, and the error that it shows, unless a comparison tells a better one.
+struct Summary<'a>(&'a Rate, bool);
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rate { order, slope, verdict, error, resolution, .. } = self.0;
+        let &Self(Rate { order, slope, verdict, error, resolution, is_level, .. }, alone) = self;
+        let what = if *order == 2 { "gradient" } else { "Hessian" };
         match (verdict, slope) {
-            (Verdict::Kink | Verdict::NotFinite, _) => f.write_str("no step could be taken"),
+            (Verdict::Kink | Verdict::NotFinite, _) => {
+                return f.write_str("no step could be judged");
+            }
             (Verdict::Right, Some(slope)) => {
-                write!(f, "falls as h^{slope:.2}, as it should (h^{order})")
+                write!(f, "falls as h^{slope:.2}, as it should (h^{order})")?;
             }
-            (Verdict::Wrong, Some(slope)) => write!(
-                f,
-                "falls as h^{slope:.2} and not as h^{order}: a relative error of {error:.1e}"
-            ),
-            (Verdict::Wrong, None) => write!(f, "shows a relative error of {error:.1e}"),
-            _ if *resolution < 0.1 => {
-                write!(f, "is rounding; a relative error above {resolution:.0e} would have shown")
+            (Verdict::Wrong, Some(slope)) => {
+                write!(f, "falls as h^{slope:.2} and not as h^{order}")?;
             }
-            _ => f.write_str("is rounding throughout"),
+            (_, Some(slope)) if *slope > 0.5 => {
+                write!(
+                    f,
+                    "falls as h^{slope:.2} where rounding begins: off by {error:.0e} of the {what} \
+                     along this direction"
+                )?;
+            }
+            _ => f.write_str("is rounding")?,
         }
+        match verdict {
+            Verdict::Wrong if alone => {
+                write!(f, ": off by {error:.1e} of the {what} along this direction")?;
+            }
+            Verdict::Wrong => {}
+            Verdict::Unresolved if *resolution < 10.0 => {
+                write!(f, ": an error of the {what} by {:.0} % would not show", 100.0 * resolution)?
+            }
+            Verdict::Unresolved => write!(f, ", which hides the {what} altogether")?,
+            _ => write!(
+                f,
+                "; a relative error of the {what} above {resolution:.0e} would have shown"
+            )?,
+        }
+        if *is_level {
+            f.write_str(" (relative to the slope at the largest step: here it is nearly 0)")?;
+        }
+        Ok(())
     }
 }

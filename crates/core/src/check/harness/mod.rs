@@ -5,15 +5,23 @@
 //! any other. A test of the harness itself breaks rules on purpose and counts what
 //! escapes.
 
+mod case;
+mod compiled;
+mod conditions;
+mod layouts;
+mod nested;
+mod selection;
+mod stacked;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::case::Case;
-use super::conditions::{CHECKS, single_precision};
 use super::problem::Draw;
 use crate::op::samples::SampleSet;
 use crate::op::{DynOp, ShapeClass};
 use crate::{Real, Shape};
+use case::Case;
+use conditions::{CHECKS, single_precision};
 
 /// Something that does not hold.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +42,7 @@ impl fmt::Display for Finding {
 
 /// What the harness found about one op.
 #[derive(Clone, Debug)]
+#[must_use = "a report says whether the op is right: `assert` it, or ask `is_right`"]
 pub struct OpReport {
     /// The op's name.
     pub name: &'static str,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// A value to write.
-pub(super) enum Json {
+pub(in crate::check) enum Json {
     Null,
     Bool(bool),
     Count(usize),
@@ -14,20 +14,23 @@ pub(super) enum Json {
 }
 
 impl Json {
-    pub(super) fn text(text: impl Into<String>) -> Self {
+    pub(in crate::check) fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
 
-    pub(super) fn list<X>(items: impl IntoIterator<Item = X>, f: impl Fn(X) -> Json) -> Self {
+    pub(in crate::check) fn list<X>(
+        items: impl IntoIterator<Item = X>,
+        f: impl Fn(X) -> Json,
+    ) -> Self {
         Self::List(items.into_iter().map(f).collect())
     }
 
     /// The value, or null for none.
-    pub(super) fn option<X>(item: Option<X>, f: impl FnOnce(X) -> Json) -> Self {
+    pub(in crate::check) fn option<X>(item: Option<X>, f: impl FnOnce(X) -> Json) -> Self {
         item.map_or(Self::Null, f)
     }
 
-    pub(super) fn write(&self) -> String {
+    pub(in crate::check) fn write(&self) -> String {
         let mut text = String::new();
         self.append(&mut text);
         text

@@ -1,7 +1,7 @@
 //! A program of an op, its tangent and its adjoints gives what the tape gives, to the bit.
 
 use super::case::{Case, numbers, same};
-use super::problem::{Draw, record_op};
+use crate::check::problem::{Draw, record_op};
 use crate::{CompileError, Tape, Tensor, Var};
 
 pub(super) fn compiled_is_recorded(case: &Case<f64>) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 use super::case::{Case, close, numbers};
 use super::conditions::{ROUNDING, curved};
-use super::problem::{Draw, record_op};
+use crate::check::problem::{Draw, record_op};
 use crate::transform::checkpoint::checkpoint;
 use crate::transform::checkpoint::segment::divided;
 use crate::{Shape, Tape, Tensor, Var, stack};

@@ -1,0 +1,141 @@
+//! What a program was compiled from, kept to be computed again one operation after the other.
+//!
+//! A program shares, folds, fuses and places values; its recording does none of that. So the two
+//! are independent ways to the same bits, and [`check::program`](crate::check::program) compares
+//! them on whatever numbers are given. Constants share their memory with the tape that was recorded.
+
+use std::panic::Location;
+
+use super::Program;
+use crate::check::{ProgramReport, program_difference};
+use crate::tape::{Args, NodeId, OpHandle};
+use crate::tensor::{Shape, Tensor, View};
+use crate::{Real, Tape, Var};
+
+/// Where a value comes from.
+enum Source<T: Real> {
+    /// One of the inputs.
+    Input(usize),
+    Constant(Tensor<T>),
+    Op(OpHandle<T>, Args<usize>),
+}
+
+struct Node<T: Real> {
+    source: Source<T>,
+    shape: Shape,
+    location: &'static Location<'static>,
+}
+
+/// The operations of a tape that some results need.
+pub(super) struct Recording<T: Real> {
+    nodes: Vec<Node<T>>,
+    /// The results of a run, and behind them the states after it.
+    results: Vec<usize>,
+    /// The inputs that are states.
+    states: Vec<usize>,
+}
+
+impl<T: Real> Recording<T> {
+    pub(super) fn new(
+        tape: &Tape<T>,
+        inputs: &[Var<'_, T>],
+        results: &[Var<'_, T>],
+        states: Vec<usize>,
+    ) -> Self {
+        let needed = tape.needed_for(results);
+        let mut places = vec![0; needed.len()];
+        let mut nodes = Vec::new();
+        for index in (0..needed.len()).filter(|&index| needed[index]) {
+            let id = NodeId::new(index);
+            let input = inputs.iter().position(|input| input.id() == id);
+            let source = match (input, tape.call(id)) {
+                (Some(input), _) => Source::Input(input),
+                (None, None) => Source::Constant(tape.value_of(id)),
+                (None, Some((op, args))) => {
+                    Source::Op(op, args.iter().map(|arg| places[arg.id().index()]).collect())
+                }
+            };
+            places[index] = nodes.len();
+            let (shape, location) = (tape.shape_of(id), tape.location_of(id));
+            nodes.push(Node { source, shape, location });
+        }
+        let results = results.iter().map(|result| places[result.id().index()]).collect();
+        Self { nodes, results, states }
+    }
+
+    /// The results for given inputs.
+    fn replay(&self, inputs: &[Tensor<T>]) -> Vec<Tensor<T>> {
+        let mut values: Vec<Tensor<T>> = Vec::with_capacity(self.nodes.len());
+        for Node { source, shape, .. } in &self.nodes {
+            let value = match source {
+                Source::Input(input) => inputs[*input].contiguous(),
+                Source::Constant(value) => value.clone(),
+                Source::Op(op, args) => self.computed(op, args, shape, &values),
+            };
+            values.push(value);
+        }
+        self.results.iter().map(|&result| values[result].clone()).collect()
+    }
+
+    /// The value of an op, or the view that it takes of another value.
+    fn computed(
+        &self,
+        op: &OpHandle<T>,
+        args: &[usize],
+        shape: &Shape,
+        values: &[Tensor<T>],
+    ) -> Tensor<T> {
+        if let &[arg] = args {
+            let (buffer, offset, layout) = values[arg].parts();
+            if let Some((layout, moved)) = op.get().view(layout) {
+                let offset = (offset as isize + moved) as usize;
+                return Tensor::from_parts(buffer.clone(), offset, layout);
+            }
+        }
+        let views: Vec<View<'_, T>> = args.iter().map(|&arg| values[arg].view()).collect();
+        let mut elements = vec![T::zero(); shape.elements()];
+        op.get().eval(&views, shape, &mut elements);
+        Tensor::new(shape.clone(), elements)
+    }
+
+    /// What gives a result, with the line that recorded it.
+    fn describe(&self, result: usize) -> String {
+        let Node { source, shape, location } = &self.nodes[self.results[result]];
+        let what = match source {
+            Source::Input(input) => format!("input {input}"),
+            Source::Constant(_) => "a constant".to_owned(),
+            Source::Op(op, _) => op.get().name().to_owned(),
+        };
+        format!("{what}, shape {shape}, at {location}")
+    }
+}
+
+impl<T: Real> Program<T> {
+    /// Runs at each of some points, and compares with what the recording gives there. Inputs, states
+    /// and the generator are as before when it returns.
+    #[track_caller]
+    pub(crate) fn compare_with_recording(&mut self, points: &[Vec<Tensor<T>>]) -> ProgramReport {
+        let given = self.given();
+        let before: Vec<Tensor<T>> = (0..given).map(|input| self.input(input)).collect();
+        let rng = self.rng.clone();
+        let mut difference = None;
+        for point in points {
+            let count = point.len();
+            assert!(count == given, "the program has {given} inputs, and {count} were given");
+            point.iter().enumerate().for_each(|(input, value)| self.set_input(input, value));
+            self.execute();
+            let drawn = (given..self.inputs.len()).map(|input| self.input(input));
+            let inputs: Vec<Tensor<T>> = point.iter().cloned().chain(drawn).collect();
+            let outputs = (0..self.outputs()).map(|output| self.output(output));
+            let states = self.recording.states.iter().map(|&state| self.input(state));
+            let found: Vec<Tensor<T>> = outputs.chain(states).collect();
+            let expected = self.recording.replay(&inputs);
+            let describe = |result| self.recording.describe(result);
+            difference = difference.or_else(|| program_difference(&found, &expected, describe));
+        }
+        before.iter().enumerate().for_each(|(input, value)| self.set_input(input, value));
+        self.rng = rng;
+        let results = self.recording.results.len();
+        ProgramReport { results, points: points.len(), difference }
+    }
+}
