@@ -1,10 +1,11 @@
-//! Is my gradient right? Three checks of derivatives that Wengert has not computed, or not alone.
+//! Is my gradient right? Four checks of derivatives that Wengert has not computed, or not alone.
 //!
 //! 1. Back propagation by hand: the paper's Lemma 1 over plain slices, with a mistake of your
 //!    choice, and what the report says of it.
-//! 2. A function of C's mathematical library, called through its C interface, with a derivative by
+//! 2. Eighteen mistakes in other derivatives, from logistic regression to what solvers ask for.
+//! 3. A function of C's mathematical library, called through its C interface, with a derivative by
 //!    hand. Any C function that takes numbers and gives numbers is checked in this way.
-//! 3. A model with a layer of one's own, parameter by parameter, with the layer right and wrong.
+//! 4. A model with a layer of one's own, parameter by parameter, with the layer right and wrong.
 //!
 //! ```text
 //! cargo run --release --example verify_mine
@@ -24,6 +25,7 @@ use wengert::custom_vjp;
 use wengert::nn::random::MatlabRng;
 use wengert::prelude::*;
 
+use mistakes::formulas::{PLANTED, Planted};
 use mistakes::{Mistake, Problem};
 
 /// Checks derivatives that were written by hand.
@@ -132,6 +134,11 @@ fn main() -> std::io::Result<()> {
         if matches!(mistake, Mistake::None | Mistake::HiddenSlope) {
             write(&report, value.get_name(), &out)?;
         }
+    }
+
+    println!("Other derivatives by hand\n");
+    for Planted { what, report, .. } in PLANTED {
+        println!("  {what}\n{}", beginning(&report()));
     }
 
     println!("A function in C, with a derivative by hand\n");

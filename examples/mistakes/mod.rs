@@ -4,6 +4,8 @@
 //! No tape here: the cost and its gradient are functions of 23 numbers, W2, W3, W4, b2, b3 and b4 one
 //! after another, matrices by rows. What stands below in comments is the paper's numbering.
 
+pub mod formulas;
+
 use std::cell::RefCell;
 
 use clap::ValueEnum;
