@@ -65,7 +65,7 @@ impl fmt::Display for ProgramReport {
 /// use wengert_core::{Tensor, check, compile};
 ///
 /// let x = Tensor::from([1.0, 2.0]);
-/// let mut program = compile(|x| [(x.sin() * x).sum()], &x)?;
+/// let mut program = compile(|x| (x.sin() * x).sum(), &x)?;
 /// check::program(&mut program, &Tensor::from([0.5, -3.0])).assert();
 /// # Ok::<(), wengert_core::CompileError>(())
 /// ```

@@ -8,7 +8,7 @@ use wengert_core::check::{self, Cause, Options, Report, Verdict, plain};
 use wengert_core::checkpoint::checkpoint;
 use wengert_core::op::{Domain, Elementwise, Samples};
 use wengert_core::random::Distribution::Dropout;
-use wengert_core::{Number, Plain, Real, Tape, Tensor, Var, compile, func};
+use wengert_core::{Number, Plain, Real, Tape, Tensor, Var, compile_n, func};
 
 fn cubes(x: &[f64]) -> f64 {
     x.iter().map(|x| x.powi(3)).sum()
@@ -274,7 +274,7 @@ fn training_draws_the_same_in_every_recording() {
 fn programs_are_compared_with_their_recordings() {
     let (w, x) =
         (Tensor::from_fn([70, 30], |i| (i as f64).sin()), Tensor::from_fn([30], |i| i as f64));
-    let mut program = compile(
+    let mut program = compile_n(
         |[w, x]| {
             let y = w.matmul(x.sin()).tanh().square().sum();
             let [dw, dx] = y.grad([w, x]);
@@ -341,7 +341,7 @@ impl Elementwise<1> for Counting {
 #[test]
 fn a_program_that_differs_is_told_with_the_line() {
     let x = Tensor::from([1.0, 2.0]);
-    let mut program = compile(|x| [x.sin(), x.apply(Counting)], &x).expect("nothing is read");
+    let mut program = compile_n(|x| [x.sin(), x.apply(Counting)], &x).expect("nothing is read");
     let report = check::program(&mut program, &x);
     assert!(!report.is_right());
     let text = report.to_string();
