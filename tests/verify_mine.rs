@@ -20,7 +20,9 @@ fn leads(mistake: Mistake) -> &'static [&'static str] {
         Mistake::Missing => &["WRONG", "missing term: the gradient is 0", "all of b3", "right: W2"],
         Mistake::Exchange => &["WRONG", "exchange: b2 has the gradient of b4", "right: W2, W3, W4"],
         Mistake::LastSlope => &["WRONG", "what all inputs share", "all of W2", "all of b4"],
-        Mistake::HiddenSlope => &["WRONG", "those below share", "all of W2", "right: W4, b4"],
+        Mistake::HiddenSlope => {
+            &["WRONG", "what the wrong inputs share", "all of W2", "right: W4, b4"]
+        }
         Mistake::Entry => &["WRONG", "1 of 6 in W3, worst W3 [2, 1]", "right: W2, W4, b2, b3, b4"],
         Mistake::Penalty => &["WRONG", "missing term: 0.0200 x the input", "right: b2, b3, b4"],
         Mistake::Single => &["WRONG", "precision: errors of", "fewer digits"],

@@ -76,7 +76,7 @@ impl<T: Real> Question<'_, T> {
         let shapes: Vec<_> = self.x.iter().map(|x| x.shape().to_string()).collect();
         let shapes = match &shapes[..] {
             [.., _, _, _, _] => format!(
-                "{} tensors of {} elements",
+                "{} tensors, {} elements in all,",
                 shapes.len(),
                 self.x.iter().map(Tensor::len).sum::<usize>()
             ),

@@ -281,10 +281,11 @@ impl Report {
         match parts().count() {
             0 | 1 => String::new(),
             count if wrong == count => {
-                ", in what all inputs share: the end of the function, where its derivative begins"
+                "; it lies in what all inputs share: the end of the function, where its derivative \
+                 begins"
                     .to_owned()
             }
-            _ if wrong > 1 => ", in what those below share and the others do not".to_owned(),
+            _ if wrong > 1 => "; it lies in what the wrong inputs share".to_owned(),
             _ => String::new(),
         }
     }

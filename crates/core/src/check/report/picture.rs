@@ -144,7 +144,7 @@ text {{ font: 12px sans-serif; fill: #333 }}
     }
     if is_wrong {
         plane.line(&mut out, "wrong", (1.0, rate.error), 0.0);
-        let label = format!("the derivative is off by {:.1e}", rate.error);
+        let label = format!("the derivative is off by {:.1e} along v", rate.error);
         text(&mut out, right - 10.0, plane.y(rate.error) + 20.0, "end", "", &label);
     }
     let noise = rate.noise / rate.natural;
