@@ -368,6 +368,17 @@ fn moments<T: Real>(samples: &Tensor<T>) -> (Tensor<f64>, Tensor<f64>) {
         }
     }
     mean.iter_mut().for_each(|sum| *sum /= count);
+    // A feature that never changes has no deviation, not one of rounding errors.
+    let first = rows(&elements, shape).next().map(<[T]>::to_vec).unwrap_or_default();
+    let mut constant = vec![true; size];
+    for row in rows(&elements, shape) {
+        for ((constant, x), first) in constant.iter_mut().zip(row).zip(&first) {
+            *constant &= x == first;
+        }
+    }
+    for ((mean, first), _) in mean.iter_mut().zip(&first).zip(&constant).filter(|(_, c)| **c) {
+        *mean = first.as_f64();
+    }
     let mut deviation = vec![0.0; size];
     for row in rows(&elements, shape) {
         for ((sum, x), mean) in deviation.iter_mut().zip(row).zip(&mean) {

@@ -104,7 +104,12 @@ impl<T: Real> Layer<T> for BatchNorm<T> {
             return x * scale + (on(&self.bias) - on(&self.running_mean) * scale);
         }
         let count = shape.elements() / channels.max(1);
-        assert!(count > 1, "training wants two elements of each channel, not {}", x.describe());
+        assert!(
+            count > 1,
+            "training wants two elements of each channel, not {}: the last batch of an epoch may have one sample \
+             (`DataLoader::drop_last` leaves it out), and so may a shard",
+            x.describe()
+        );
         // A channel is a row, so the core's normalisation of rows does it.
         let channel_first = x.move_axis(1, 0);
         let rows = channel_first.reshape([channels, count]);

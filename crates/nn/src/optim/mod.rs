@@ -35,6 +35,7 @@ pub use group::group;
 pub use optimiser::Optimiser;
 pub(crate) use optimiser::States;
 pub use refusal::StepError;
+pub(crate) use refusal::called;
 pub use rule::{Rule, Settings};
 pub use schedule::{Plateau, PlateauState, Schedule};
 pub use sgd::{Momentum, Sgd};

@@ -7,12 +7,12 @@ use flate2::Crc;
 use indexmap::IndexMap;
 use wengert_core::{Real, Tensor};
 
-use super::{History, TrainError};
+use super::History;
 use crate::file::Source;
 use crate::optim::number::is_not_negative;
 use crate::optim::{Optimiser, Rule};
 use crate::weights::{Array, read_safetensors, write_safetensors};
-use crate::{FileError, Module, Path as Place};
+use crate::{FileError, Module, Path as Place, StateError};
 
 /// The note under which a file says what is no tensor.
 const NOTE: &str = "wengert checkpoint";
@@ -108,7 +108,7 @@ impl<T: Real> Checkpoint<T> {
         &self,
         net: &mut M,
         optimiser: &mut Optimiser<T, R>,
-    ) -> Result<(), TrainError> {
+    ) -> Result<(), StateError> {
         net.load_state_dict(&self.model)?;
         optimiser.load_state_dict(net, &self.optimiser, self.steps)?;
         optimiser.set_rate(self.rate);

@@ -22,6 +22,8 @@ use super::metrics::scores_of;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
     classes: usize,
+    /// What the classes are called in print; their numbers if there are none.
+    names: Vec<String>,
     /// By class and by what it was taken for.
     counts: Vec<u64>,
 }
@@ -29,7 +31,32 @@ pub struct Confusion {
 impl Confusion {
     /// An empty matrix of so many classes.
     pub fn new(classes: usize) -> Self {
-        Self { classes, counts: vec![0; classes * classes] }
+        Self { classes, names: Vec::new(), counts: vec![0; classes * classes] }
+    }
+
+    /// With names of the classes, for printing.
+    ///
+    /// ```
+    /// use wengert_nn::train::Confusion;
+    ///
+    /// let mut confusion = Confusion::new(2).with_names(["cat", "dog"]);
+    /// confusion.add_answers(&[0, 1, 1], &[0, 1, 0]);
+    /// assert_eq!(
+    ///     confusion.to_string(),
+    ///     "  class    cat    dog recall\n    cat      1      1  50.0%\n    \
+    ///      dog      0      1 100.0%\n  prec. 100.0%  50.0%  66.7%",
+    /// );
+    /// ```
+    ///
+    /// # Panics
+    /// If there is not one name for each class.
+    #[must_use]
+    #[track_caller]
+    pub fn with_names<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Self {
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        let (classes, count) = (self.classes, names.len());
+        assert!(count == classes, "expected a name for each of {classes} classes, got {count}");
+        Self { names, ..self }
     }
 
     /// The number of classes.
@@ -161,24 +188,29 @@ impl fmt::Display for Confusion {
     /// A row for each class, with its recall; a column for each answer, with its
     /// precision; the accuracy where they meet.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |class: usize| match self.names.get(class) {
+            Some(name) => name.clone(),
+            None => class.to_string(),
+        };
+        let longest = (0..self.classes).map(|class| name(class).chars().count()).max().unwrap_or(0);
         let widest = self.counts.iter().max().map_or(1, |count| count.to_string().len());
-        let width = widest.max(6) + 1;
+        let (first, width) = (longest.max(7), widest.max(longest).max(6) + 1);
         let percent = |share: f64| {
             if share.is_nan() { "-".to_owned() } else { format!("{:.1}%", 100.0 * share) }
         };
-        write!(f, "{:>7}", "class")?;
+        write!(f, "{:>first$}", "class")?;
         for answer in 0..self.classes {
-            write!(f, "{answer:>width$}")?;
+            write!(f, "{:>width$}", name(answer))?;
         }
         writeln!(f, "{:>width$}", "recall")?;
         for class in 0..self.classes {
-            write!(f, "{class:>7}")?;
+            write!(f, "{:>first$}", name(class))?;
             for answer in 0..self.classes {
                 write!(f, "{:>width$}", self.count(class, answer))?;
             }
             writeln!(f, "{:>width$}", percent(self.recall(class)))?;
         }
-        write!(f, "{:>7}", "prec.")?;
+        write!(f, "{:>first$}", "prec.")?;
         for answer in 0..self.classes {
             write!(f, "{:>width$}", percent(self.precision(answer)))?;
         }

@@ -108,12 +108,13 @@ pub struct Best {
     column: String,
     lowest: bool,
     patience: Option<usize>,
+    min_delta: f64,
 }
 
 impl Best {
     /// The epoch with the lowest number in a column, such as `validation loss`.
     pub fn lowest(column: &str) -> Self {
-        Self { column: column.to_owned(), lowest: true, patience: None }
+        Self { column: column.to_owned(), lowest: true, patience: None, min_delta: 0.0 }
     }
 
     /// The epoch with the highest number in a column, such as `validation accuracy`.
@@ -127,7 +128,18 @@ impl Best {
         Self { patience: Some(epochs), ..self }
     }
 
-    /// The best epoch so far, counted from 0: of equal ones the first. NaN is never best.
+    /// Takes an epoch for better only if it is so by more than this.
+    ///
+    /// # Panics
+    /// If it is negative or NaN.
+    #[must_use]
+    #[track_caller]
+    pub fn min_delta(self, delta: f64) -> Self {
+        assert!(delta >= 0.0, "expected a least improvement of 0 or more, got {delta}");
+        Self { min_delta: delta, ..self }
+    }
+
+    /// The best epoch, counted from 0: of equal ones the first. NaN is never best.
     ///
     /// # Panics
     /// If the history has columns, but not this one.
@@ -138,7 +150,11 @@ impl Best {
             let names: Vec<&str> = history.columns().map(|(name, _)| name).collect();
             panic!("there is no `{}` in the history, which has {}", self.column, names.join(", "));
         }
-        let better = |x: f64, y: f64| if self.lowest { x < y } else { x > y };
+        let better = |x: f64, y: f64| {
+            let gain = if self.lowest { y - x } else { x - y };
+            // Of two infinities none is better.
+            gain > self.min_delta
+        };
         let values = column.unwrap_or_default().iter().copied().enumerate();
         let best = values
             .filter(|(_, x)| !x.is_nan())
@@ -148,7 +164,30 @@ impl Best {
 
     /// Which epoch is the best, in words.
     pub(super) fn criterion(&self) -> String {
-        format!("{} {}", if self.lowest { "lowest" } else { "highest" }, self.column)
+        let extreme = if self.lowest { "lowest" } else { "highest" };
+        match self.min_delta {
+            0.0 => format!("{extreme} {}", self.column),
+            delta => format!("{extreme} {} by {delta}", self.column),
+        }
+    }
+
+    /// That a run with or without validation will have the column.
+    ///
+    /// # Panics
+    /// If it will not.
+    #[track_caller]
+    pub(super) fn check(&self, validates: bool) {
+        let is_of =
+            |phase: &str| self.column.strip_prefix(phase).is_some_and(|rest| !rest.is_empty());
+        let column = &self.column;
+        assert!(
+            column == "rate" || is_of("train ") || is_of("validation "),
+            "a history has the columns `rate`, `train ...` and `validation ...`, and no `{column}`"
+        );
+        assert!(
+            validates || !is_of("validation "),
+            "the best epoch is to be told by `{column}`, and there is no loader for validation"
+        );
     }
 
     /// Whether the patience is spent.

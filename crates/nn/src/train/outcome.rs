@@ -19,7 +19,7 @@ pub struct Report {
     /// The epoch whose parameters the model has, from 0: the best one if that was asked
     /// for, else the last.
     pub epoch: Option<usize>,
-    /// The metrics of the last epoch's validation, if there was any.
+    /// The metrics of that epoch's validation, if this run has made it.
     pub validation: Option<Metrics>,
 }
 
@@ -46,6 +46,14 @@ pub enum TrainError {
     /// A checkpoint is of another model or optimiser.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The checkpoint from which a run is to go on is of another model or optimiser.
+    #[error("{}: {error}", path.display())]
+    Resume {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What does not fit.
+        error: StateError,
+    },
     /// A checkpoint is of a run with other options.
     #[error("{}: a run with other options: expected {option}: {expected}, found {found}", path.display())]
     Option {
@@ -78,6 +86,17 @@ pub enum TrainError {
         batch: usize,
         /// Why.
         error: StepError,
+    },
+    /// A parameter has become infinite or NaN, though the gradients were finite: the rate was too
+    /// large for them. No checkpoint was written. The message counts from 1.
+    #[error("epoch {}: {parameter} has an element that is {value}: a step was too long", .epoch + 1)]
+    Parameter {
+        /// The epoch, from 0.
+        epoch: usize,
+        /// The parameter: its name in the model, its shape and where it was made.
+        parameter: String,
+        /// The element.
+        value: f64,
     },
     /// The loss is no finite number. The message counts from 1, as progress bars and histories do.
     #[error("epoch {}, batch {}: the loss is {loss}{}", .epoch + 1, .batch + 1, first(.cause))]

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use indicatif::{ProgressBar, ProgressStyle};
-use wengert_core::{Real, Tape, Var};
+use wengert_core::{Real, Tape, Tensor, Var};
 
 use super::steps::{Failure, OneTape, Shards, Steps};
 use super::{Best, Checkpoint, History, Loaders, Metrics, Report, StopReason, TrainError};
 use crate::data::{DataLoader, Dataset};
 use crate::file::Lock;
-use crate::optim::{Optimiser, Rule};
+use crate::optim::{Optimiser, Rule, called};
 use crate::random::derived_seed;
-use crate::{FileError, Module};
+use crate::{FileError, Module, Path as Place};
 
 /// Trains a model for some epochs.
 ///
@@ -153,7 +153,8 @@ impl<'a, M> Trainer<'a, M> {
         Self { resumes: true, ..self }
     }
 
-    /// Without a progress bar; if standard error is no terminal, there is none anyway.
+    /// Without a progress bar. If standard error is no terminal, there is a line for each epoch
+    /// instead of a bar, and neither with this.
     #[must_use]
     pub fn quiet(self) -> Self {
         Self { quiet: true, ..self }
@@ -258,104 +259,169 @@ impl<'a, M> Trainer<'a, M> {
         let (training, validation) = (loaders.training(), loaders.validation());
         not_empty("training", training)?;
         validation.map_or(Ok(()), |loader| not_empty("validation", loader))?;
-        let options = self.options(loaders, optimiser, steps.shards());
-        let mut history = History::default();
-        let mut best_state = None;
-        if let Some(path) = self.checkpoint.as_ref().filter(|path| self.resumes && path.exists()) {
-            let checkpoint = Checkpoint::load(path)?;
-            for (option, found) in &checkpoint.options {
-                let expected = options.get(option).map_or(NONE, |value| value);
-                if expected != found {
-                    return Err(TrainError::Option {
-                        path: path.clone(),
-                        option: option.clone(),
-                        expected: expected.to_owned(),
-                        found: found.clone(),
-                    });
-                }
-            }
-            checkpoint.restore(net, optimiser)?;
-            (history, best_state) = (checkpoint.history, checkpoint.best);
-            // A loop of one's own need not have kept a history.
-            while history.epochs() < checkpoint.epochs {
-                history.push([]);
-            }
+        if let Some(best) = &self.best {
+            best.check(validation.is_some());
         }
+        let options = self.options(loaders, optimiser, steps.shards());
+        let mut state = self.resumed(net, optimiser, options)?;
+        let bar = self.bar(training.len(), state.history.epochs());
         let mut evaluation = Tape::new();
-        let mut validated = None;
-        let bar = self.bar(training.len(), history.epochs());
         let reason = loop {
-            let epoch = history.epochs();
-            if epoch >= self.epochs {
-                break StopReason::Epochs;
+            if state.history.epochs() >= self.epochs {
+                break Ok(StopReason::Epochs);
             }
-            if self.best.as_ref().is_some_and(|best| best.is_over(&history)) {
-                break StopReason::Patience;
+            if self.best.as_ref().is_some_and(|best| best.is_over(&state.history)) {
+                break Ok(StopReason::Patience);
             }
-            steps.begin(derived_seed(self.seed, epoch as u64));
-            let mut metrics = Metrics::default();
-            for (batch, content) in training.epoch(epoch as u64).enumerate() {
-                let content = content?;
-                let progress =
-                    Progress { epoch, batch, batches: training.len(), history: &history };
-                if let Some(schedule) = &mut self.schedule {
-                    optimiser.set_rate(schedule(&progress));
-                }
-                let loss = match steps.step(net, optimiser, &content, &mut metrics) {
-                    Ok(loss) => loss,
-                    Err(Failure::File(error)) => return Err(error.into()),
-                    Err(Failure::Step(error)) => {
-                        return Err(TrainError::Step { epoch, batch, error });
-                    }
-                };
-                if !loss.is_finite() {
-                    let cause = steps.first_non_finite();
-                    return Err(TrainError::NotFinite { epoch, batch, loss, cause });
-                }
-                metrics.mean(LOSS, loss, training.batch_len(batch) as f64);
-                if let Some(hook) = &mut self.on_step {
-                    hook(net, &progress, loss);
-                }
-                bar.inc(1);
-            }
-            validated = match validation {
-                None => None,
-                Some(loader) => Some(measure_on(&mut evaluation, net, loader, loss)?),
-            };
-            let rate = [("rate".to_owned(), optimiser.rate())].into_iter();
-            let columns = rate.chain(self::columns("train", &metrics));
-            let columns = columns
-                .chain(validated.iter().flat_map(|metrics| self::columns("validation", metrics)));
-            let columns: Vec<(String, f64)> = columns.collect();
-            history.push(columns.iter().map(|(name, value)| (&**name, *value)));
-            self.tell(&bar, &history);
-            if let Some(best) = &self.best
-                && best.epoch(&history) == Some(epoch)
-            {
-                best_state = Some(net.state_dict());
-            }
-            let hook = self.on_epoch.as_mut().map(|hook| hook(net, &history));
-            if let Some(path) = &self.checkpoint {
-                let checkpoint = Checkpoint {
-                    best: best_state.clone(),
-                    epochs: history.epochs(),
-                    options: options.clone(),
-                    history: history.clone(),
-                    ..Checkpoint::of(net, optimiser)
-                };
-                checkpoint.save(path)?;
-            }
-            if hook.is_some_and(|hook| hook.is_break()) {
-                break StopReason::Hook;
+            let ended = self
+                .train_epoch(net, optimiser, loaders, &mut steps, &state.history, &bar)
+                .and_then(|metrics| {
+                    let measured = validation
+                        .map(|loader| measure_on(&mut evaluation, net, loader, loss))
+                        .transpose()?;
+                    Ok((metrics, measured))
+                })
+                .and_then(|(metrics, measured)| {
+                    self.close_epoch(net, optimiser, &mut state, &metrics, measured, &bar)
+                });
+            match ended {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => break Ok(StopReason::Hook),
+                Err(error) => break Err(error),
             }
         };
         bar.finish_and_clear();
-        let mut epoch = history.epochs().checked_sub(1);
-        if let (Some(best), Some(state)) = (&self.best, &best_state) {
-            net.load_state_dict(state)?;
-            epoch = best.epoch(&history);
+        // Also where the run ends in an error, the best weights are those of the model.
+        let mut epoch = state.history.epochs().checked_sub(1);
+        if let (Some(best), Some(weights)) = (&self.best, &state.best) {
+            net.load_state_dict(weights)?;
+            epoch = best.epoch(&state.history);
         }
-        Ok(Report { history, reason, epoch, validation: validated })
+        let State { history, validation, .. } = state;
+        Ok(Report { reason: reason?, history, epoch, validation })
+    }
+
+    /// Where a run begins: at the start, or where its checkpoint left it.
+    fn resumed<T: Real, R: Rule>(
+        &self,
+        net: &mut M,
+        optimiser: &mut Optimiser<T, R>,
+        options: IndexMap<String, String>,
+    ) -> Result<State<T>, TrainError>
+    where
+        M: Module<T>,
+    {
+        let history = History::default();
+        let mut state = State { options, history, best: None, validation: None };
+        let path = self.checkpoint.as_ref().filter(|path| self.resumes && path.exists());
+        let Some(path) = path else { return Ok(state) };
+        let checkpoint = Checkpoint::load(path)?;
+        for (option, found) in &checkpoint.options {
+            let expected = state.options.get(option).map_or(NONE, |value| value);
+            if expected != found {
+                return Err(TrainError::Option {
+                    path: path.clone(),
+                    option: option.clone(),
+                    expected: expected.to_owned(),
+                    found: found.clone(),
+                });
+            }
+        }
+        let restored = checkpoint.restore(net, optimiser);
+        restored.map_err(|error| TrainError::Resume { path: path.clone(), error })?;
+        (state.history, state.best) = (checkpoint.history, checkpoint.best);
+        // A loop that is no trainer's need not have kept a history.
+        while state.history.epochs() < checkpoint.epochs {
+            state.history.push([]);
+        }
+        Ok(state)
+    }
+
+    /// Takes the steps of an epoch.
+    fn train_epoch<T: Real, R: Rule, L: Loaders>(
+        &mut self,
+        net: &mut M,
+        optimiser: &mut Optimiser<T, R>,
+        loaders: &L,
+        steps: &mut impl Steps<T, M, L::Batch>,
+        history: &History,
+        bar: &ProgressBar,
+    ) -> Result<Metrics, TrainError>
+    where
+        M: Module<T>,
+    {
+        let (training, epoch) = (loaders.training(), history.epochs());
+        steps.begin(derived_seed(self.seed, epoch as u64));
+        let mut metrics = Metrics::default();
+        for (batch, content) in training.epoch(epoch as u64).enumerate() {
+            let content = content?;
+            let progress = Progress { epoch, batch, batches: training.len(), history };
+            if let Some(schedule) = &mut self.schedule {
+                optimiser.set_rate(schedule(&progress));
+            }
+            let loss = match steps.step(net, optimiser, &content, &mut metrics) {
+                Ok(loss) => loss,
+                Err(Failure::File(error)) => return Err(error.into()),
+                Err(Failure::Step(error)) => return Err(TrainError::Step { epoch, batch, error }),
+            };
+            if !loss.is_finite() {
+                let cause = steps.first_non_finite();
+                return Err(TrainError::NotFinite { epoch, batch, loss, cause });
+            }
+            metrics.mean(LOSS, loss, training.batch_len(batch) as f64);
+            if let Some(hook) = &mut self.on_step {
+                hook(net, &progress, loss);
+            }
+            bar.inc(1);
+        }
+        finite(net, epoch)?;
+        Ok(metrics)
+    }
+
+    /// Writes down what an epoch came to: in the history, on the screen, in the checkpoint. Says
+    /// whether the run goes on.
+    fn close_epoch<T: Real, R: Rule>(
+        &mut self,
+        net: &mut M,
+        optimiser: &Optimiser<T, R>,
+        state: &mut State<T>,
+        metrics: &Metrics,
+        validation: Option<Metrics>,
+        bar: &ProgressBar,
+    ) -> Result<ControlFlow<()>, TrainError>
+    where
+        M: Module<T>,
+    {
+        let rate = [("rate".to_owned(), optimiser.rate())].into_iter();
+        let columns: Vec<(String, f64)> = rate
+            .chain(columns("train", metrics))
+            .chain(validation.iter().flat_map(|metrics| columns("validation", metrics)))
+            .collect();
+        state.history.push(columns.iter().map(|(name, value)| (&**name, *value)));
+        self.tell(bar, &state.history);
+        let epoch = state.history.epochs() - 1;
+        match &self.best {
+            None => state.validation = validation,
+            Some(best) if best.epoch(&state.history) == Some(epoch) => {
+                state.validation = validation;
+                state.best = Some(net.state_dict());
+            }
+            Some(_) => {}
+        }
+        let hook = self.on_epoch.as_mut().map(|hook| hook(net, &state.history));
+        if let Some(path) = &self.checkpoint {
+            // A hook may have moved parameters.
+            finite(net, epoch)?;
+            let checkpoint = Checkpoint {
+                best: state.best.clone(),
+                epochs: epoch + 1,
+                options: state.options.clone(),
+                history: state.history.clone(),
+                ..Checkpoint::of(net, optimiser)
+            };
+            checkpoint.save(path)?;
+        }
+        Ok(hook.unwrap_or(ControlFlow::Continue(())))
     }
 
     /// All that decides on the run, as far as it is known, by name.
@@ -397,13 +463,41 @@ impl<'a, M> Trainer<'a, M> {
         bar.with_position((done * batches) as u64)
     }
 
-    /// Shows what the last epoch came to.
+    /// Shows what the last epoch came to: in the bar, or in a line where there is no terminal.
     fn tell(&self, bar: &ProgressBar, history: &History) {
         let shown = history.columns().filter(|(name, _)| *name != "rate");
         let values = shown.map(|(name, column)| format!("{name} {:.4}", column[column.len() - 1]));
         let values: Vec<String> = values.collect();
-        bar.set_message(format!("epoch {}: {}", history.epochs(), values.join(", ")));
+        let line = format!("epoch {}: {}", history.epochs(), values.join(", "));
+        if bar.is_hidden() && !self.quiet {
+            eprintln!("{line}");
+        }
+        bar.set_message(line);
     }
+}
+
+/// What a run carries from epoch to epoch.
+struct State<T: Real> {
+    /// What decides on the run.
+    options: IndexMap<String, String>,
+    history: History,
+    /// The model's state after the best epoch, if that is kept.
+    best: Option<IndexMap<String, Tensor<T>>>,
+    /// What validation said of the epoch whose parameters the model is to have.
+    validation: Option<Metrics>,
+}
+
+/// That no parameter or buffer is infinite or NaN.
+fn finite<T: Real, M: Module<T> + ?Sized>(net: &M, epoch: usize) -> Result<(), TrainError> {
+    let mut found = Ok(());
+    net.visit(&Place::root(), &mut |path, param| {
+        let value = param.elements().iter().find(|x| !x.is_finite());
+        if let (Some(value), Ok(())) = (value, &found) {
+            let (parameter, value) = (called(path, param), value.as_f64());
+            found = Err(TrainError::Parameter { epoch, parameter, value });
+        }
+    });
+    found
 }
 
 /// That there is something to train or to validate on.

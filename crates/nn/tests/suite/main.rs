@@ -26,6 +26,7 @@ mod places;
 mod readers;
 mod replacing;
 mod rules;
+mod safe_runs;
 mod scales;
 mod schedules;
 mod shared;

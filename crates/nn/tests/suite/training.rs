@@ -367,7 +367,7 @@ fn checkpoints_of_other_runs_are_refused() {
     trainer(1).checkpoint(&path).fit(&mut net, &mut adam, &train, loss).unwrap();
     let mut other = Linear::<f64>::new(2, 3, &mut MatlabRng::new(1));
     let restored = Checkpoint::load(&path).unwrap().restore(&mut other, &mut adam);
-    assert!(matches!(restored, Err(TrainError::State(_))));
+    assert!(!restored.unwrap_err().missing.is_empty());
     assert_eq!(
         message(Checkpoint::<f32>::load(&path)),
         "at byte 0: expected precision: f32, found `f64`"
