@@ -40,7 +40,7 @@ pub mod check {
 /// Networks: modules, layers, losses, optimisers, random numbers.
 ///
 /// ```
-/// use wengert::nn::random::MatlabRng;
+/// use wengert::nn::random::seeded;
 /// use wengert::prelude::*;
 ///
 /// #[derive(Module)]
@@ -55,7 +55,7 @@ pub mod check {
 ///     }
 /// }
 ///
-/// let rng = &mut MatlabRng::new(1);
+/// let rng = &mut seeded(1);
 /// let mut net = Net { hidden: Linear::new(2, 4, rng), out: Linear::new(4, 2, rng) };
 /// let mut sgd = Sgd::new(0.1).momentum(0.9);
 /// let mut tape = Tape::new();
@@ -91,7 +91,11 @@ pub mod prelude {
     pub use crate::{Inputs, check};
 }
 
-// The snippets of the README are compiled and run with the other examples.
+// The snippets of the README and of the first hour are compiled and run with the other examples.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/first-hour.md")]
+struct FirstHour;
