@@ -25,7 +25,7 @@ use wengert::custom_vjp;
 use wengert::nn::random::MatlabRng;
 use wengert::prelude::*;
 
-use mistakes::formulas::{PLANTED, Planted};
+use mistakes::formulas::{self, PLANTED, Planted};
 use mistakes::{Mistake, Problem};
 
 /// Checks derivatives that were written by hand.
@@ -104,7 +104,13 @@ impl Net {
 
 /// The lines that a report begins with.
 fn beginning(report: &impl ToString) -> String {
-    report.to_string().lines().take(3).map(|line| format!("    {line}\n")).collect()
+    report
+        .to_string()
+        .lines()
+        .take(4)
+        .filter(|line| !line.is_empty())
+        .map(|line| format!("    {line}\n"))
+        .collect()
 }
 
 /// The picture and the JSON of a report.
@@ -137,9 +143,14 @@ fn main() -> std::io::Result<()> {
     }
 
     println!("Other derivatives by hand\n");
-    for Planted { what, report, .. } in PLANTED {
-        println!("  {what}\n{}", beginning(&report()));
+    for Planted { what, report, leads } in PLANTED {
+        println!("  {what}\n  (look for: {})\n{}", leads.join("; "), beginning(&report()));
     }
+    println!("  the same without a mistake");
+    for report in formulas::right() {
+        println!("    {}", report.verdict().headline());
+    }
+    println!();
 
     println!("A function in C, with a derivative by hand\n");
     let x = [0.3, 1.7, -2.2];

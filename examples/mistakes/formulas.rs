@@ -182,7 +182,7 @@ fn logistic_cost(w: &[f64]) -> f64 {
 
 /// The gradient, put together from that of the data and that of the penalty.
 fn logistic_gradient(w: &[f64], entry: impl Fn(f64, f64) -> f64) -> Vec<f64> {
-    let mut data = vec![0.0; 5];
+    let mut data = [0.0; 5];
     for (x, y) in samples() {
         let delta = 1.0 / (1.0 + (-dot(w, &x)).exp()) - y;
         data.iter_mut().zip(x).for_each(|(g, x)| *g += delta * x / 5.0);
