@@ -12,10 +12,12 @@
 //! Training repeats the same program. So a reset keeps the nodes, and the next
 //! recording follows them for as long as it does the same: see `recorder`.
 
+mod adjoints;
 mod dependence;
 mod layouts;
 mod leaf;
 mod memory;
+mod mode;
 mod node;
 mod parameters;
 mod places;
@@ -32,6 +34,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
 
+pub(crate) use adjoints::{Adjoint, Scratch};
 pub use leaf::Leaf;
 pub use memory::Memory;
 use node::{INLINE_ARGS, Origin};
@@ -40,7 +43,6 @@ pub use places::Scope;
 use recorder::Recorder;
 pub(crate) use sweeps::Adjoints;
 
-use crate::op::accumulate::AddWhole;
 use crate::op::{DynOp, Operation};
 use crate::tensor::{Shape, Tensor, View};
 use crate::{Real, Var};
@@ -68,54 +70,6 @@ pub struct Tape<T: Real> {
     inner: RefCell<Recorder<T>>,
 }
 
-/// Tables of the sweeps, kept so that a sweep in steady state allocates nothing.
-#[derive(Default)]
-pub(crate) struct Scratch {
-    /// Adjoints or tangents of sweeps in progress, one region after another.
-    pub(crate) adjoints: Adjoints,
-    /// For a sweep in progress: the nodes that it goes through.
-    pub(crate) marks: Vec<bool>,
-    /// For a backward sweep in progress: how many adjoints lie in each slot of a
-    /// large value.
-    readers: Vec<u32>,
-    /// The first slot that it makes.
-    first_slot: usize,
-}
-
-/// The adjoint of a node.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Adjoint {
-    pub(crate) id: NodeId,
-    /// Whether it is a sum that this sweep has made, or what one rule has computed for
-    /// one operand, so that more may be added in place. A rule may hand its cotangent on
-    /// to several operands as it is; as their adjoints it is not owned.
-    pub(crate) owned: bool,
-}
-
-impl From<NodeId> for Adjoint {
-    fn from(id: NodeId) -> Self {
-        Self { id, owned: false }
-    }
-}
-
-/// Restores the mode of a tape, even if what it is for panics.
-pub(crate) struct ModeGuard<'a, T: Real> {
-    tape: &'a Tape<T>,
-    before: bool,
-    /// The node with which the mode began.
-    start: usize,
-}
-
-impl<T: Real> Drop for ModeGuard<'_, T> {
-    fn drop(&mut self) {
-        let mut inner = self.tape.inner.borrow_mut();
-        if !inner.records_derivatives {
-            inner.detach_from(self.start);
-        }
-        inner.records_derivatives = self.before;
-    }
-}
-
 impl<T: Real> Tape<T> {
     /// An empty tape.
     #[track_caller]
@@ -141,80 +95,6 @@ impl<T: Real> Tape<T> {
     #[track_caller]
     pub fn constant(&self, value: impl Leaf<T>) -> Var<'_, T> {
         self.leaf(value, false)
-    }
-
-    /// The variable that stands for a parameter kept outside of the tape. The
-    /// first call after a reset takes the value in; later calls with the same key
-    /// return the same variable. What was taken in [without
-    /// gradients](Self::without_gradients) does not count for calls outside of it.
-    ///
-    /// ```
-    /// # use wengert_core::{Tape, Tensor};
-    /// let (tape, weight) = (Tape::new(), Tensor::from(2.0));
-    /// let monitored = tape.without_gradients(|| tape.parameter(1, &weight).square());
-    /// let cost = tape.parameter(1, &weight).square();
-    /// assert!(cost.is_active() && !monitored.is_active());
-    /// ```
-    #[track_caller]
-    pub fn parameter(&self, key: u64, value: &Tensor<T>) -> Var<'_, T> {
-        self.named_parameter(key, value, "", Location::caller())
-    }
-
-    /// As [`parameter`](Self::parameter), with what messages say of it: a name, and the line that
-    /// made it.
-    pub fn named_parameter(
-        &self,
-        key: u64,
-        value: &Tensor<T>,
-        name: &'static str,
-        made: &'static Location<'static>,
-    ) -> Var<'_, T> {
-        let mut inner = self.inner.borrow_mut();
-        let position = inner.parameters.position(key, name);
-        let known = inner.parameters.get(position);
-        if let Some(id) = known
-            && (inner.node(id).active || !inner.records_derivatives)
-        {
-            return self.var(id);
-        }
-        let id = inner.leaf(value, Origin::Parameter(key), true, made);
-        inner.parameters.set(position, id);
-        self.var(id)
-    }
-
-    /// A constant that stands for a parameter which is not trained: what asks for its gradient is
-    /// told so.
-    #[track_caller]
-    pub fn frozen(&self, value: &Tensor<T>) -> Var<'_, T> {
-        let location = Location::caller();
-        self.var(self.inner.borrow_mut().leaf(value, Origin::Frozen, false, location))
-    }
-
-    /// Whether a value is a parameter that is not trained.
-    pub(crate) fn is_frozen(&self, id: NodeId) -> bool {
-        matches!(self.inner.borrow().node(id).origin, Origin::Frozen)
-    }
-
-    /// The variable that stands for the parameter or state of a key, if the tape has
-    /// taken it in.
-    pub fn parameter_variable(&self, key: u64) -> Option<Var<'_, T>> {
-        let inner = self.inner.borrow();
-        let id = inner.parameters.get(inner.parameters.find(key)?)?;
-        Some(self.var(id))
-    }
-
-    /// The keys of the parameters that were taken in since the reset.
-    pub(crate) fn parameter_keys(&self) -> Vec<u64> {
-        self.inner.borrow().parameters.keys().collect()
-    }
-
-    /// Lets another value stand for the parameter of a key from now on.
-    #[track_caller]
-    pub(crate) fn replace_parameter(&self, key: u64, value: Var<'_, T>) {
-        self.expect_own(value);
-        let mut inner = self.inner.borrow_mut();
-        let position = inner.parameters.position(key, "");
-        inner.parameters.set(position, value.id());
     }
 
     #[track_caller]
@@ -297,51 +177,6 @@ impl<T: Real> Tape<T> {
              value across with `tape.constant(other.value())`",
             var.tape()
         );
-    }
-
-    /// Runs `body` without recording derivatives: what it computes counts as a constant in all
-    /// that is recorded afterwards. For inference, for monitoring a cost, and for targets that
-    /// are to be held fixed.
-    ///
-    /// Within `body`, derivatives are asked for as elsewhere ([`Var::grad`], [`Var::vjp`],
-    /// [`Var::jvp`], [`Var::taylor`]), and go through what `body` has computed: forces of an
-    /// energy that is only evaluated, for instance. They are computed faster than when they are
-    /// recorded, from formulas that are not kept, so a derivative *of* such a derivative is
-    /// refused: take the first one outside.
-    ///
-    /// ```
-    /// # use wengert_core::Tape;
-    /// let tape = Tape::new();
-    /// let x = tape.variable(2.0);
-    /// let (y, force) = tape.without_gradients(|| {
-    ///     let y = x * x;
-    ///     let [slope] = y.grad([x]);
-    ///     (y, -slope)
-    /// });
-    /// assert_eq!(force.item(), -4.0);
-    /// assert!(!y.is_active());
-    /// let [dx] = (y * x).grad([x]);
-    /// assert_eq!(dx.item(), 4.0); // of 4 x
-    /// ```
-    #[doc(alias = "no_grad")]
-    pub fn without_gradients<R>(&self, body: impl FnOnce() -> R) -> R {
-        let _mode = self.mode(false);
-        body()
-    }
-
-    /// Runs `body` with derivatives recorded, whatever the mode: for functions of which
-    /// derivatives of any order are asked, and for what reads the formulas of rules.
-    pub(crate) fn with_gradients<R>(&self, body: impl FnOnce() -> R) -> R {
-        let _mode = self.mode(true);
-        body()
-    }
-
-    /// Records derivatives, or does not, as long as the guard lives. Unlike a closure it leaves the
-    /// caller's line to what comes after it.
-    pub(crate) fn mode(&self, records_derivatives: bool) -> ModeGuard<'_, T> {
-        let mut inner = self.inner.borrow_mut();
-        let before = std::mem::replace(&mut inner.records_derivatives, records_derivatives);
-        ModeGuard { tape: self, before, start: inner.len() }
     }
 
     /// Forgets all nodes and keeps their memory for the next recording.
@@ -472,11 +307,6 @@ impl<T: Real> Tape<T> {
         !node.active && node.records_derivatives && feeds
     }
 
-    #[inline]
-    pub(crate) fn records_derivatives(&self) -> bool {
-        self.inner.borrow().records_derivatives
-    }
-
     /// Whether two nodes have the same shape.
     #[inline]
     pub(crate) fn same_shape(&self, a: NodeId, b: NodeId) -> bool {
@@ -559,124 +389,6 @@ impl<T: Real> Tape<T> {
     pub(crate) fn record_on_behalf(&self, id: Option<NodeId>) {
         let mut inner = self.inner.borrow_mut();
         inner.on_behalf = id.map(|id| inner.node(id).location).or(inner.places.caller);
-    }
-
-    #[inline]
-    pub(crate) fn take_scratch(&self) -> Scratch {
-        std::mem::take(&mut self.inner.borrow_mut().scratch)
-    }
-
-    #[inline]
-    pub(crate) fn return_scratch(&self, scratch: Scratch) {
-        self.inner.borrow_mut().scratch = scratch;
-    }
-
-    /// Remembers that a value was looked at: see [`fateful_read`](Self::fateful_read).
-    #[track_caller]
-    pub(crate) fn note_read(&self, id: NodeId) {
-        let mut inner = self.inner.borrow_mut();
-        let nodes = inner.len();
-        inner.reads.push((id, nodes, Location::caller()));
-    }
-
-    /// The adjoint after `term` is added to it: in place if its memory is its own.
-    pub(crate) fn accumulate<'t>(&'t self, sum: Adjoint, term: Var<'t, T>) -> Adjoint {
-        if sum.owned {
-            return self.accumulate_by(AddWhole, sum, &[term]);
-        }
-        let id = (self.var(sum.id) + term).id();
-        Adjoint { id, owned: !self.records_derivatives() }
-    }
-
-    /// The adjoint after an op has added terms to it in place. Its memory is its own.
-    pub(crate) fn accumulate_by<'t, O: DynOp<T>>(
-        &'t self,
-        op: O,
-        sum: Adjoint,
-        terms: &[Var<'t, T>],
-    ) -> Adjoint {
-        assert!(sum.owned, "what others read is not added to");
-        let args: Args<NodeId> =
-            [sum.id].into_iter().chain(terms.iter().map(|term| term.id())).collect();
-        let id = self.inner.borrow_mut().accumulate(op, &args);
-        Adjoint { id, owned: true }
-    }
-
-    /// What a rule gave, as an adjoint that is its own if the rule, whose nodes begin
-    /// at `first`, has computed it and handed it to nobody else.
-    pub(crate) fn given(&self, term: Var<'_, T>, first: usize) -> Adjoint {
-        let inner = self.inner.borrow();
-        let owned = !inner.records_derivatives
-            && term.id().index() >= first
-            && inner.owns_memory(term.id());
-        Adjoint { id: term.id(), owned }
-    }
-
-    /// Repeats a backward sweep, if the earlier recording had the same one here.
-    /// Returns its number.
-    pub(crate) fn repeat_sweep(&self, output: NodeId, seed: NodeId) -> Option<usize> {
-        self.inner.borrow_mut().repeat_sweep(output, seed)
-    }
-
-    /// Runs a backward sweep, which fills the table, and keeps it. Returns its
-    /// number.
-    pub(crate) fn keep_sweep(
-        &self,
-        output: NodeId,
-        seed: NodeId,
-        sweep: impl FnOnce(&mut Adjoints),
-    ) -> usize {
-        let (start, mut adjoints) = {
-            let mut inner = self.inner.borrow_mut();
-            (inner.len(), inner.begin_sweep())
-        };
-        sweep(&mut adjoints);
-        self.inner.borrow_mut().keep_sweep(output, seed, start, adjoints)
-    }
-
-    /// Lets `read` see the adjoint of a parameter that was recorded no later than
-    /// the output.
-    #[inline]
-    pub(crate) fn with_parameter_adjoint<R>(
-        &self,
-        sweep: usize,
-        key: u64,
-        output: NodeId,
-        read: impl FnOnce(View<'_, T>) -> R,
-    ) -> Option<R> {
-        let inner = self.inner.borrow();
-        let parameter = inner.parameters.get(inner.parameters.find(key)?)?;
-        let adjoint = inner.sweeps.adjoint(sweep, parameter).filter(|_| parameter <= output)?;
-        Some(read(inner.view(adjoint)))
-    }
-
-    /// Whether the adjoints of all parameters that were recorded no later than the output are finite.
-    pub(crate) fn parameter_adjoints_are_finite(&self, sweep: usize, output: NodeId) -> bool {
-        let inner = self.inner.borrow();
-        let adjoint = |parameter| inner.sweeps.adjoint(sweep, parameter);
-        let mut parameters = inner.parameters.nodes().filter(|&parameter| parameter <= output);
-        parameters.all(|it| adjoint(it).is_none_or(|adjoint| inner.view(adjoint).is_finite()))
-    }
-
-    /// Declares that an adjoint of the backward sweep in progress is read later on.
-    pub(crate) fn hold(&self, adjoint: NodeId) {
-        self.inner.borrow_mut().hold(adjoint);
-    }
-
-    /// Takes back one [`hold`](Self::hold). Memory that nobody holds is used again.
-    pub(crate) fn let_go(&self, adjoint: NodeId) {
-        self.inner.borrow_mut().let_go(adjoint);
-    }
-
-    /// Declares that a rule of the backward sweep in progress, whose nodes begin at
-    /// `first`, is done.
-    pub(crate) fn end_rule(&self, first: usize) {
-        self.inner.borrow_mut().end_rule(first);
-    }
-
-    /// The adjoint of a node in a backward sweep.
-    pub(crate) fn adjoint(&self, sweep: usize, id: NodeId) -> Option<NodeId> {
-        self.inner.borrow().sweeps.adjoint(sweep, id)
     }
 }
 

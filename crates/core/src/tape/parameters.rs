@@ -2,11 +2,14 @@
 
 use std::cell::Cell;
 use std::hash::BuildHasherDefault;
+use std::panic::Location;
 
 use indexmap::IndexMap;
 
+use super::Tape;
 use super::layouts::WordHasher;
-use super::node::NodeId;
+use super::node::{NodeId, Origin};
+use crate::{Real, Tensor, Var};
 
 /// The nodes of parameters, by key.
 ///
@@ -92,5 +95,81 @@ impl Parameters {
         if self.entries.len() > PLENTY {
             self.entries.clear();
         }
+    }
+}
+
+impl<T: Real> Tape<T> {
+    /// The variable that stands for a parameter kept outside of the tape. The
+    /// first call after a reset takes the value in; later calls with the same key
+    /// return the same variable. What was taken in [without
+    /// gradients](Self::without_gradients) does not count for calls outside of it.
+    ///
+    /// ```
+    /// # use wengert_core::{Tape, Tensor};
+    /// let (tape, weight) = (Tape::new(), Tensor::from(2.0));
+    /// let monitored = tape.without_gradients(|| tape.parameter(1, &weight).square());
+    /// let cost = tape.parameter(1, &weight).square();
+    /// assert!(cost.is_active() && !monitored.is_active());
+    /// ```
+    #[track_caller]
+    pub fn parameter(&self, key: u64, value: &Tensor<T>) -> Var<'_, T> {
+        self.named_parameter(key, value, "", Location::caller())
+    }
+
+    /// As [`parameter`](Self::parameter), with what messages say of it: a name, and the line that
+    /// made it.
+    pub fn named_parameter(
+        &self,
+        key: u64,
+        value: &Tensor<T>,
+        name: &'static str,
+        made: &'static Location<'static>,
+    ) -> Var<'_, T> {
+        let mut inner = self.inner.borrow_mut();
+        let position = inner.parameters.position(key, name);
+        let known = inner.parameters.get(position);
+        if let Some(id) = known
+            && (inner.node(id).active || !inner.records_derivatives)
+        {
+            return self.var(id);
+        }
+        let id = inner.leaf(value, Origin::Parameter(key), true, made);
+        inner.parameters.set(position, id);
+        self.var(id)
+    }
+
+    /// A constant that stands for a parameter which is not trained: what asks for its gradient is
+    /// told so.
+    #[track_caller]
+    pub fn frozen(&self, value: &Tensor<T>) -> Var<'_, T> {
+        let location = Location::caller();
+        self.var(self.inner.borrow_mut().leaf(value, Origin::Frozen, false, location))
+    }
+
+    /// Whether a value is a parameter that is not trained.
+    pub(crate) fn is_frozen(&self, id: NodeId) -> bool {
+        matches!(self.inner.borrow().node(id).origin, Origin::Frozen)
+    }
+
+    /// The variable that stands for the parameter or state of a key, if the tape has
+    /// taken it in.
+    pub fn parameter_variable(&self, key: u64) -> Option<Var<'_, T>> {
+        let inner = self.inner.borrow();
+        let id = inner.parameters.get(inner.parameters.find(key)?)?;
+        Some(self.var(id))
+    }
+
+    /// The keys of the parameters that were taken in since the reset.
+    pub(crate) fn parameter_keys(&self) -> Vec<u64> {
+        self.inner.borrow().parameters.keys().collect()
+    }
+
+    /// Lets another value stand for the parameter of a key from now on.
+    #[track_caller]
+    pub(crate) fn replace_parameter(&self, key: u64, value: Var<'_, T>) {
+        self.expect_own(value);
+        let mut inner = self.inner.borrow_mut();
+        let position = inner.parameters.position(key, "");
+        inner.parameters.set(position, value.id());
     }
 }

@@ -9,12 +9,12 @@ use crate::kernel::vectorised;
 
 /// Whether no number is NaN or infinite.
 ///
-/// `x - x` is 0 of a finite number and else NaN, which no sum loses: so no branch stands in the loop, and
+/// `0 x` is 0 of a finite number and else NaN, which no sum loses: so no branch stands in the loop, and
 /// sums side by side fill the vectors.
 #[inline]
 fn are_finite<T: Real>(elements: &[T]) -> bool {
     const LANES: usize = 16;
-    let plain = |sum: T, &x: &T| sum + (x - x);
+    let plain = |sum: T, &x: &T| sum + x * T::zero();
     if elements.len() < LANES {
         return elements.iter().fold(T::zero(), plain) == T::zero();
     }
@@ -27,7 +27,7 @@ fn are_finite<T: Real>(elements: &[T]) -> bool {
             let rest = chunks.remainder().iter().fold(T::zero(), plain);
             for chunk in chunks {
                 for (sum, &x) in sums.iter_mut().zip(chunk) {
-                    *sum = *sum + (x - x);
+                    *sum += x * T::zero();
                 }
             }
             sums.into_iter().fold(rest, |sum, x| sum + x) == T::zero()
