@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use mistakes::formulas::{self, PLANTED, Planted};
 use mistakes::{Mistake, Problem};
 use wengert::check::Verdict;
+use wengert::prelude::*;
 
 /// What a reader must find in the first three lines.
 fn leads(mistake: Mistake) -> &'static [&'static str] {
@@ -77,5 +78,16 @@ fn reports_are_json_and_pictures_are_well_formed() {
                 assert!(opened == closed && !picture.contains("NaN"), "{picture}");
             }
         }
+    }
+}
+
+/// This file stands beside its package, so its path goes there and back; what is printed of it does not.
+#[test]
+fn messages_name_paths_without_detours() {
+    assert!(file!().contains("/../"), "{}", file!());
+    let tape = Tape::<f64>::new();
+    let x = tape.variable([1.0, 2.0]);
+    for text in [tape.to_string(), x.describe()] {
+        assert!(text.contains("at tests/verify_mine.rs:") && !text.contains(".."), "{text}");
     }
 }

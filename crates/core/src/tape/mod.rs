@@ -402,7 +402,7 @@ impl<T: Real> Default for Tape<T> {
 impl<T: Real> fmt::Display for Tape<T> {
     /// The tape's name in messages: its number and where it was made.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tape {} (made at {})", self.number, self.made)
+        write!(f, "tape {} (made at {})", self.number, node::line(self.made))
     }
 }
 

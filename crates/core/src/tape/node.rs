@@ -228,3 +228,16 @@ impl<T: Real> Ops<T> {
         self.0.truncate(count);
     }
 }
+
+/// A source line as messages name it: without folders that its path enters only to leave them again,
+/// as those of examples do that stand beside their package.
+pub(super) fn line(location: &Location<'_>) -> String {
+    let mut folders: Vec<&str> = Vec::new();
+    for part in location.file().split('/') {
+        match folders.last() {
+            Some(&last) if part == ".." && last != ".." && !last.is_empty() => _ = folders.pop(),
+            _ => folders.push(part),
+        }
+    }
+    format!("{}:{}:{}", folders.join("/"), location.line(), location.column())
+}

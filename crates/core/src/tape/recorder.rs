@@ -21,7 +21,7 @@ use std::panic::Location;
 
 use super::layouts::{LayoutId, Layouts, SCALAR, WordHasher};
 use super::leaf::Leaf;
-use super::node::{INLINE_ARGS, Kind, Node, NodeId, OpHandle, Ops, Origin};
+use super::node::{INLINE_ARGS, Kind, Node, NodeId, OpHandle, Ops, Origin, line};
 use super::parameters::Parameters;
 use super::places::Places;
 use super::store::Store;
@@ -491,7 +491,7 @@ impl<T: Real> Recorder<T> {
     #[track_caller]
     fn reject(&self, name: &str, args: &[NodeId], reason: &str) -> ! {
         let location = self.on_behalf.unwrap_or(Location::caller());
-        let mut message = format!("{name}: {reason}\n  at {location}{}", self.places.now());
+        let mut message = format!("{name}: {reason}\n  at {}{}", line(location), self.places.now());
         for (i, &arg) in args.iter().enumerate() {
             message += &format!("\n  operand {}: {}", i + 1, self.describe(arg));
         }
@@ -693,6 +693,6 @@ impl<T: Real> Recorder<T> {
         // A parameter with a name has the line that made it.
         let at = if name.is_empty() { "at" } else { "a parameter made at" };
         let place = if name.is_empty() { place.to_string() } else { String::new() };
-        format!("v{} = {what}, shape {shape}, {at} {}{place}", id.index(), node.location)
+        format!("v{} = {what}, shape {shape}, {at} {}{place}", id.index(), line(node.location))
     }
 }
