@@ -8,7 +8,7 @@ use std::panic::Location;
 
 use super::Program;
 use crate::check::{ProgramReport, program_difference};
-use crate::tape::{Args, NodeId, OpHandle};
+use crate::tape::{Args, NodeId, OpHandle, line};
 use crate::tensor::{Shape, Tensor, View};
 use crate::{Real, Tape, Var};
 
@@ -106,7 +106,7 @@ impl<T: Real> Recording<T> {
             Source::Constant(_) => "a constant".to_owned(),
             Source::Op(op, _) => op.get().name().to_owned(),
         };
-        format!("{what}, shape {shape}, at {location}")
+        format!("{what}, shape {shape}, at {}", line(location))
     }
 }
 

@@ -18,7 +18,7 @@ use std::ops::Range;
 
 use super::node::Origin;
 use super::recorder::Recorder;
-use super::{Args, NodeId, Tape, node};
+use super::{Args, NodeId, Tape, line};
 use crate::{Real, Var};
 
 /// Dependence on some nodes, on its way along the tape.
@@ -203,7 +203,7 @@ impl<T: Real> Tape<T> {
         }
         let (id, _, location) =
             inner.reads.iter().find(|&&(id, nodes, _)| depends[id.index()] && nodes < end)?;
-        Some((inner.describe(*id), node::line(location)))
+        Some((inner.describe(*id), line(location)))
     }
 }
 

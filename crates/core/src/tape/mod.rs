@@ -38,7 +38,7 @@ pub(crate) use adjoints::{Adjoint, Scratch};
 pub use leaf::Leaf;
 pub use memory::Memory;
 use node::{INLINE_ARGS, Origin};
-pub(crate) use node::{NodeId, OpHandle};
+pub(crate) use node::{NodeId, OpHandle, line};
 pub use places::Scope;
 use recorder::Recorder;
 pub(crate) use sweeps::Adjoints;
@@ -402,7 +402,7 @@ impl<T: Real> Default for Tape<T> {
 impl<T: Real> fmt::Display for Tape<T> {
     /// The tape's name in messages: its number and where it was made.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tape {} (made at {})", self.number, node::line(self.made))
+        write!(f, "tape {} (made at {})", self.number, line(self.made))
     }
 }
 

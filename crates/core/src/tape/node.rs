@@ -231,7 +231,7 @@ impl<T: Real> Ops<T> {
 
 /// A source line as messages name it: without folders that its path enters only to leave them again,
 /// as those of examples do that stand beside their package.
-pub(super) fn line(location: &Location<'_>) -> String {
+pub(crate) fn line(location: &Location<'_>) -> String {
     let mut folders: Vec<&str> = Vec::new();
     for part in location.file().split('/') {
         match folders.last() {

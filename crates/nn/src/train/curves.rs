@@ -14,6 +14,8 @@ const LEFT: f64 = 64.0;
 const TOP: f64 = 34.0;
 const RIGHT: f64 = 20.0;
 const BOTTOM: f64 = 46.0;
+/// The width of a letter, about.
+const LETTER: f64 = 6.0;
 /// Intervals between marks on an axis, at most.
 const INTERVALS: f64 = 8.0;
 
@@ -81,17 +83,15 @@ fn draw(out: &mut String, metric: &str, epochs: usize, curves: &[(&str, &str, &[
             "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\"{style}>{text}</text>"
         );
     };
-    text(WIDTH / 2.0, -14.0, "middle", " font-size=\"14\" font-weight=\"bold\"", metric);
+    text(0.0, -14.0, "start", " font-size=\"14\" font-weight=\"bold\"", metric);
     text(WIDTH / 2.0, HEIGHT + 36.0, "middle", "", "epoch");
     x_marks.iter().for_each(|(mark, label)| text(x(*mark), HEIGHT + 18.0, "middle", "", label));
     y_marks.iter().for_each(|(mark, label)| text(-8.0, y(*mark) + 4.0, "end", "", label));
-    // Losses fall and shares rise: the legend stands where the curves end least.
-    let ends = curves.iter().filter_map(|(_, _, ys)| ys.last()).filter(|y| y.is_finite());
-    let falls = ends.copied().fold(0.0, f64::max) < (low + high) / 2.0;
-    let top = if falls { 18.0 } else { HEIGHT - 12.0 - 18.0 * (curves.len() as f64 - 1.0) };
-    for (i, (phase, colour, _)) in curves.iter().enumerate() {
-        let style = format!(" fill=\"{colour}\"");
-        text(WIDTH - 10.0, top + 18.0 * i as f64, "end", &style, phase);
+    // The legend stands above the plot, where no curve comes.
+    let mut end = WIDTH;
+    for (phase, colour, _) in curves.iter().rev() {
+        text(end, -14.0, "end", &format!(" fill=\"{colour}\""), phase);
+        end -= LETTER * phase.len() as f64 + 16.0;
     }
     for (_, colour, ys) in curves {
         let points: Vec<String> = (1..)

@@ -3,7 +3,8 @@
 use wengert_core::{Tape, Tensor, Var, stack};
 use wengert_nn::Param;
 use wengert_nn::optim::{
-    Covariance, GaussNewton, Lbfgs, LevenbergMarquardt, Robust, curve_fit, least_squares,
+    Covariance, GaussNewton, Lbfgs, LevenbergMarquardt, Robust, StopReason, curve_fit,
+    least_squares,
 };
 use wengert_nn::random::MatlabRng;
 
@@ -370,6 +371,31 @@ fn parameters_that_are_left_open_have_infinite_errors() {
     let fit = least_squares(|[a]| a - 1.0, [0.0]);
     assert_eq!(fit.standard_errors(), [f64::INFINITY]);
     assert_eq!(fit.covariance.unscaled().to_vec(), [1.0]);
+}
+
+/// A logarithm of a negative number: nothing is found, and nothing is known.
+#[test]
+fn residuals_that_are_no_numbers_say_so() {
+    let fit = least_squares(|[a, b]| a.ln() * [1.0, 2.0, 3.0] + b, [-1.0, 2.0]);
+    assert_eq!(fit.outcome.reason, StopReason::NotFinite);
+    assert_eq!(fit.parameters, [-1.0, 2.0]);
+    assert!(fit.standard_errors().iter().all(|error| error.is_nan()));
+}
+
+/// The first step goes to 0 exactly, where the root has no slope, though the cost is less: it is taken back.
+#[test]
+fn points_without_a_gradient_are_left() {
+    let fit = least_squares(|[a]| a.sqrt() * [1.0, 1.0] - 0.5, [9.0]);
+    assert!((fit.parameters[0] - 0.25).abs() < 1e-9, "{fit}");
+    let mut net = Param::<f64>::new(1.0);
+    Lbfgs::new().run(&mut net, |net, tape| 4.0 / 3.0 * (net.on(tape).sqrt() - 0.25).square());
+    assert!((net.value().item() - 0.0625).abs() < 1e-9);
+    // At a bound, a slope that leads out is no obstacle.
+    let mut net = Param::new([4.0, 1.0]);
+    let outcome = Lbfgs::new()
+        .bounds(0.0, f64::INFINITY)
+        .run(&mut net, |net, tape| net.on(tape).sqrt().sum());
+    assert_eq!(net.elements(), [0.0, 0.0], "{outcome:?}");
 }
 
 /// Of a model, those that are trained, in the order of its parameters.

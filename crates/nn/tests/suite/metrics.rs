@@ -88,6 +88,9 @@ fn a_history_is_a_table_and_a_picture() {
     // A panel for each, and a curve from the upper left to the lower right.
     assert!(svg.contains("width=\"1008\""), "{svg}");
     assert!(svg.contains("points=\"0.0,11.8 420.0,248.2\""), "{svg}");
+    // The legend stands above the plot, whose upper end is at 0.
+    let legend = "y=\"-14.0\" text-anchor=\"end\" fill=\"#1f6fb2\">train</text>";
+    assert!(svg.contains(legend), "{svg}");
     // What has no number draws nothing, and does not fail.
     history.push([("train loss", f64::NAN)]);
     assert!(!history.to_svg().contains("NaN"));

@@ -4,7 +4,7 @@ use wengert_core::{Real, Tape, Var};
 
 use super::bounds::Bounds;
 use super::evaluator::Evaluator;
-use super::{Advance, Outcome, Solver, dot, plus};
+use super::{Advance, Outcome, Solver, plus};
 use crate::Module;
 
 /// Steepest descent: `p <- p - rate * grad Cost(p)`, the paper's (12), until a
@@ -48,8 +48,8 @@ impl Descent {
         let start = evaluator.point(&evaluator.position(), &cost);
         self.drive(evaluator, &Bounds::default(), start, |evaluator, point| {
             let next = plus(&point.at, -self.method.rate, &point.gradient);
-            let promise = self.method.rate * dot(&point.gradient, &point.gradient);
-            Ok(Advance { to: evaluator.point(&next, &cost), promise })
+            // A rate that is given is no model of the cost, and promises nothing.
+            Ok(Advance { to: evaluator.point(&next, &cost), promise: 0.0 })
         })
     }
 }

@@ -104,9 +104,10 @@ impl GaussNewton {
                 let promise = linear.promise(&point.gradient, &step);
                 let cost = squares.cost_at(evaluator, &trial);
                 let most = point.cost + ACCEPTED * dot(&point.gradient, &step);
-                if cost <= most + noise::<T>(point.cost) {
-                    let to;
-                    (to, linear) = squares.linearise(evaluator, &trial);
+                if cost <= most + noise::<T>(point.cost)
+                    && let Some((to, next)) = squares.linearise_finite(evaluator, &trial)
+                {
+                    linear = next;
                     return Ok(Advance { to, promise });
                 }
                 if solver.is_settled::<T>((cost - point.cost).abs().max(promise), point.cost) {

@@ -113,14 +113,20 @@ impl Lbfgs {
         let mut memory = Memory::new(self.method.pairs);
         self.drive(evaluator, &bounds, start, |evaluator, point| {
             loop {
-                let direction = memory.direction(point, &bounds);
+                let gradient = bounds.inward(point);
+                let direction = memory.direction(&gradient, &bounds.held(point));
                 // Without curvature, the first trial is a step of length 1 at most.
                 let first = match memory.pairs.is_empty() {
                     true => (1.0 / norm(&direction)).min(1.0),
                     false => 1.0,
                 };
-                let promise = -0.5 * first * dot(&point.gradient, &direction);
-                let line = Line { start: point, direction: &direction, bounds: &bounds };
+                let promise = -0.5 * first * dot(&gradient, &direction);
+                let line = Line {
+                    start: point,
+                    gradient: &gradient,
+                    direction: &direction,
+                    bounds: &bounds,
+                };
                 let mut evaluate = |at: &[f64]| evaluator.point(at, &cost);
                 if let Some(to) = search::strong_wolfe::<T>(&line, first, &mut evaluate) {
                     memory.learn(point, &to);
@@ -165,7 +171,9 @@ impl Memory {
     /// Takes in a step, unless the gradient has fallen along it.
     fn learn(&mut self, from: &Point, to: &Point) {
         let step = difference(&to.at, &from.at);
-        let change = difference(&to.gradient, &from.gradient);
+        let mut change = difference(&to.gradient, &from.gradient);
+        // At a border, a slope may be infinite.
+        change.iter_mut().filter(|x| !x.is_finite()).for_each(|x| *x = 0.0);
         let product = dot(&step, &change);
         if !(product > 0.0 && product.is_finite()) {
             return;
@@ -181,12 +189,11 @@ impl Memory {
 
     /// `-H g` of the parameters that are free, by the two loops of N&W, algorithm 7.4: their part of the pairs is what is known
     /// of them.
-    fn direction(&self, point: &Point, bounds: &Bounds) -> Vec<f64> {
-        let mut q: Vec<f64> = bounds.inward(point).iter().map(|g| -g).collect();
-        let held = bounds.held(point);
+    fn direction(&self, gradient: &[f64], held: &[usize]) -> Vec<f64> {
+        let mut q: Vec<f64> = gradient.iter().map(|g| -g).collect();
         let parts: Vec<Pair> = match held.is_empty() {
             true => Vec::new(),
-            false => self.pairs.iter().filter_map(|pair| pair.without(&held)).collect(),
+            false => self.pairs.iter().filter_map(|pair| pair.without(held)).collect(),
         };
         let pairs: Vec<&Pair> = match held.is_empty() {
             true => self.pairs.iter().collect(),

@@ -162,16 +162,23 @@ impl LevenbergMarquardt {
                 let step = difference(&trial, &point.at);
                 let promise = linear.promise(&point.gradient, &step);
                 let cost = squares.cost_at(evaluator, &trial);
-                let gain = Gain {
+                let mut gain = Gain {
                     fall: point.cost - cost,
                     promise,
                     noise: noise::<T>(point.cost),
                     slope: dot(&point.gradient, &step),
                     is_far: 0.1 * cost.sqrt() >= point.cost.sqrt(),
                 };
-                if control.judge(&proposal, &gain) {
-                    let to;
-                    (to, linear) = squares.linearise(evaluator, &trial);
+                let mut next = None;
+                if control.accepts(&gain) {
+                    next = squares.linearise_finite(evaluator, &trial);
+                    if next.is_none() {
+                        gain.fall = f64::NEG_INFINITY;
+                    }
+                }
+                control.learn(&proposal, &gain);
+                if let Some((to, nearby)) = next {
+                    linear = nearby;
                     return Ok(Advance { to, promise: control.promised(promise) });
                 }
                 if solver.is_settled::<T>(gain.fall.abs().max(promise), point.cost) {
@@ -268,29 +275,35 @@ impl Control {
         }
     }
 
-    /// Whether a step is taken; and what follows for the next one.
-    fn judge(&mut self, proposal: &Proposal, gain: &Gain) -> bool {
+    /// Whether a step is taken.
+    fn accepts(&self, gain: &Gain) -> bool {
+        match self {
+            Self::Region { .. } => gain.ratio() > ACCEPTED,
+            Self::Factor { .. } => gain.fall > 0.0,
+        }
+    }
+
+    /// What follows from a step for the next one.
+    fn learn(&mut self, proposal: &Proposal, gain: &Gain) {
+        let is_taken = self.accepts(gain);
         match self {
             Self::Region { radius, is_first, .. } => {
-                let ratio = (gain.fall + gain.noise) / (gain.promise.max(0.0) + gain.noise);
                 if std::mem::take(is_first) {
                     *radius = radius.min(proposal.length);
                 }
+                let ratio = gain.ratio();
                 if ratio >= 0.75 || ratio > 0.25 && proposal.damping == 0.0 {
                     *radius = 2.0 * proposal.length;
                 } else if ratio.is_nan() || ratio <= 0.25 {
                     *radius = gain.shrinkage() * radius.min(10.0 * proposal.length);
                 }
-                ratio > ACCEPTED
             }
             Self::Factor { damping, factor, .. } => {
-                let is_taken = gain.fall > 0.0;
                 if is_taken {
                     *damping /= *factor
                 } else {
                     *damping *= *factor
                 }
-                is_taken
             }
         }
     }
@@ -313,6 +326,10 @@ impl Control {
 }
 
 impl Gain {
+    fn ratio(&self) -> f64 {
+        (self.fall + self.noise) / (self.promise.max(0.0) + self.noise)
+    }
+
     /// By what a region shrinks after a poor step: to the minimum of the parabola through both costs, with the slope at the
     /// first; to a tenth at least, and to a half at most.
     fn shrinkage(&self) -> f64 {

@@ -66,7 +66,7 @@ enum StepSize {
 /// A step that a method has taken.
 struct Advance {
     to: Point,
-    /// By how much the method's model of the cost said that it would fall.
+    /// By how much the method's model of the cost said that it would fall; 0 of a method without one.
     promise: f64,
 }
 

@@ -66,6 +66,19 @@ impl<F> Squares<'_, F> {
         (Point { at: evaluator.position(), cost, gradient }, linear)
     }
 
+    /// As [`linearise`](Self::linearise), if there is a gradient: where there is none, a method cannot go on.
+    pub fn linearise_finite<T: Real, M: Module<T>>(
+        &self,
+        evaluator: &mut Evaluator<'_, T, M>,
+        at: &[f64],
+    ) -> Option<(Point, Linear)>
+    where
+        F: for<'t> Fn(&M, &'t Tape<T>) -> Var<'t, T>,
+    {
+        let next = self.linearise(evaluator, at);
+        next.0.gradient.iter().all(|g| g.is_finite()).then_some(next)
+    }
+
     fn cost(&self, residuals: &[f64]) -> f64 {
         0.5 * residuals.iter().map(|&r| self.robust.count(r)).sum::<f64>()
     }

@@ -17,6 +17,8 @@ const TRIALS: usize = 40;
 /// Where a search goes: along a direction, and along the border where that leads out of bounds.
 pub(super) struct Line<'p> {
     pub start: &'p Point,
+    /// The gradient at the start, with 0 for what is held.
+    pub gradient: &'p [f64],
     pub direction: &'p [f64],
     pub bounds: &'p Bounds,
 }
@@ -37,12 +39,11 @@ impl Line<'_> {
         let straight = plus(&self.start.at, length, self.direction);
         let at = self.bounds.project(straight.clone());
         let point = evaluate(&at);
-        // Parameters at a border stand still.
+        // Parameters at a border stand still, whatever their slope is.
         let moves = self.direction.iter().zip(straight.iter().zip(&at));
-        let slopes =
-            moves.zip(&point.gradient).map(|((d, (to, at)), g)| if to == at { d * g } else { 0.0 });
-        let slope = slopes.sum();
-        let change = dot(&self.start.gradient, &difference(&at, &self.start.at));
+        let slopes = moves.zip(&point.gradient).filter(|((d, (to, at)), _)| **d != 0.0 && to == at);
+        let slope = slopes.map(|((d, _), g)| d * g).sum();
+        let change = dot(self.gradient, &difference(&at, &self.start.at));
         Trial { length, slope, change, is_bent: straight != at, point }
     }
 }
@@ -55,7 +56,7 @@ pub(super) fn strong_wolfe<T: Real>(
     evaluate: &mut impl FnMut(&[f64]) -> Point,
 ) -> Option<Point> {
     let start = line.start;
-    let slope = dot(&start.gradient, line.direction);
+    let slope = dot(line.gradient, line.direction);
     if slope >= 0.0 || !slope.is_finite() {
         return None;
     }
@@ -63,8 +64,9 @@ pub(super) fn strong_wolfe<T: Real>(
     let noise = noise::<T>(start.cost);
     let is_low = |trial: &Trial, low: &Trial| {
         let bound = start.cost + DECREASE * trial.change + noise;
-        // A cost that is no number is not low.
-        trial.point.cost <= bound && trial.point.cost <= low.point.cost + noise
+        // A cost that is no number is not low; and where there is no slope, no search goes on.
+        let cost = trial.point.cost;
+        cost <= bound && cost <= low.point.cost + noise && trial.slope.is_finite()
     };
     // A bent line may have a kink for a minimum, where it is flat nowhere.
     let is_flat = |trial: &Trial| trial.is_bent || trial.slope.abs() <= -FLATTENING * slope;
