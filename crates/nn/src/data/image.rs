@@ -89,7 +89,7 @@ pub fn with_channels<T: Real>(image: &Tensor<T>, channels: usize) -> Tensor<T> {
         let (channel, i) = (i / size, i % size);
         match (channel, from > 2, channels > 2) {
             // The last of two or four is opacity.
-            _ if channel == channels - 1 && channels % 2 == 0 => match from % 2 {
+            _ if channel == channels - 1 && channels.is_multiple_of(2) => match from % 2 {
                 0 => plane(from - 1)[i],
                 _ => T::from_f64(255.0),
             },

@@ -132,7 +132,7 @@ pub fn attention<'t, T: Real>(
     let mut scores = scores(query, key);
     if let Some(mask) = mask {
         must_broadcast(mask, &scores.shape());
-        scores = scores + mask;
+        scores += mask;
     }
     scores.softmax(-1).matmul(value)
 }
