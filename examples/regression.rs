@@ -58,13 +58,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let Options { epochs, seed, data, out } = Options::parse();
     let clock = Instant::now();
     let table = Table::read(data)?;
-    let (numbers, origins) = (table.numbers::<f64>(&NUMBERS)?, table.categories("origin")?.0);
+    let (numbers, origins) = (table.numbers::<f64>(NUMBERS)?, table.categories("origin")?.0);
     // A car's origin is one of three places: a column of 0 and 1 for each.
     let x = Tensor::from_fn([table.len(), 9], |i| match (i / 9, i % 9) {
         (car, column @ 0..6) => numbers.at(&[car, column]),
         (car, column) => f64::from(u8::from(origins[car] == column - 6)),
     });
-    let y = table.numbers(&["mpg"])?;
+    let y = table.numbers(["mpg"])?;
 
     let rng = &mut MatlabRng::new(seed);
     let (train, rest) = (x, y).random_split(252, rng);

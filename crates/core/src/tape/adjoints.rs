@@ -7,7 +7,7 @@ use super::sweeps::Adjoints;
 use super::{Args, NodeId, Tape};
 use crate::op::DynOp;
 use crate::op::accumulate::AddWhole;
-use crate::tensor::View;
+use crate::tensor::{View, are_finite};
 use crate::{Real, Var};
 
 /// Tables of the sweeps, kept so that a sweep in steady state allocates nothing.
@@ -133,9 +133,19 @@ impl<T: Real> Tape<T> {
     /// Whether the adjoints of all parameters that were recorded no later than the output are finite.
     pub(crate) fn parameter_adjoints_are_finite(&self, sweep: usize, output: NodeId) -> bool {
         let inner = self.inner.borrow();
-        let adjoint = |parameter| inner.sweeps.adjoint(sweep, parameter);
+        let blocks = inner.store.blocks();
+        // Small values lie side by side. One look at all of them, others among them, costs a small
+        // model less than one at each of its adjoints.
+        let small_are_finite = are_finite(blocks.small());
+        if small_are_finite && blocks.are_all_small() {
+            return true;
+        }
+        let is_finite = |adjoint| {
+            (small_are_finite && inner.node(adjoint).place.is_packed())
+                || inner.view(adjoint).is_finite()
+        };
         let mut parameters = inner.parameters.nodes().filter(|&parameter| parameter <= output);
-        parameters.all(|it| adjoint(it).is_none_or(|adjoint| inner.view(adjoint).is_finite()))
+        parameters.all(|parameter| inner.sweeps.adjoint(sweep, parameter).is_none_or(is_finite))
     }
 
     /// Declares that an adjoint of the backward sweep in progress is read later on.

@@ -41,7 +41,7 @@ pub(super) struct Recorder<T: Real> {
     spilled: Vec<NodeId>,
     plans: Plans,
     layouts: Layouts,
-    store: Store<T>,
+    pub(super) store: Store<T>,
     ops: Ops<T>,
     pub(super) parameters: Parameters,
     pub(super) sweeps: Sweeps,

@@ -97,6 +97,16 @@ impl<'a, T: Real> Blocks<'a, T> {
         };
         View::new(data, place.offset as usize, layout)
     }
+
+    /// All small values, side by side.
+    pub(crate) fn small(&self) -> &'a [T] {
+        self.small
+    }
+
+    /// Whether there is no other.
+    pub(crate) fn are_all_small(&self) -> bool {
+        self.large.is_empty()
+    }
 }
 
 impl<T: Real> Store<T> {

@@ -21,6 +21,7 @@ pub use layout::Layout;
 pub(crate) use layout::check_progression;
 pub use shape::Shape;
 pub use view::View;
+pub(crate) use view::are_finite;
 
 use crate::Real;
 

@@ -12,7 +12,7 @@ use crate::kernel::vectorised;
 /// `0 x` is 0 of a finite number and else NaN, which no sum loses: so no branch stands in the loop, and
 /// sums side by side fill the vectors.
 #[inline]
-fn are_finite<T: Real>(elements: &[T]) -> bool {
+pub(crate) fn are_finite<T: Real>(elements: &[T]) -> bool {
     const LANES: usize = 16;
     let plain = |sum: T, &x: &T| sum + x * T::zero();
     if elements.len() < LANES {
