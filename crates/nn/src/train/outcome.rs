@@ -4,10 +4,12 @@ use std::fmt;
 use std::path::PathBuf;
 
 use thiserror::Error;
+use wengert_core::Real;
 
 use super::{History, Metrics};
-use crate::optim::StepError;
-use crate::{FileError, StateError};
+use crate::data::{DataLoader, Dataset};
+use crate::optim::{StepError, called};
+use crate::{FileError, Module, Path as Place, StateError};
 
 /// How a run has ended.
 #[derive(Clone, Debug)]
@@ -120,4 +122,29 @@ impl fmt::Debug for TrainError {
 
 fn first(cause: &Option<String>) -> String {
     cause.as_ref().map_or_else(String::new, |cause| format!("; first of all: {cause}"))
+}
+
+/// That no parameter or buffer is infinite or NaN.
+pub(super) fn finite<T: Real, M: Module<T> + ?Sized>(
+    net: &M,
+    epoch: usize,
+) -> Result<(), TrainError> {
+    let mut found = Ok(());
+    net.visit(&Place::root(), &mut |path, param| {
+        let value = param.elements().iter().find(|x| !x.is_finite());
+        if let (Some(value), Ok(())) = (value, &found) {
+            let (parameter, value) = (called(path, param), value.as_f64());
+            found = Err(TrainError::Parameter { epoch, parameter, value });
+        }
+    });
+    found
+}
+
+/// That there is something to train or to validate on.
+pub(super) fn not_empty<D: Dataset>(
+    phase: &'static str,
+    loader: &DataLoader<D>,
+) -> Result<(), TrainError> {
+    let (samples, batch_size) = (loader.dataset().len(), loader.batch_size());
+    if loader.is_empty() { Err(TrainError::NoBatch { phase, samples, batch_size }) } else { Ok(()) }
 }

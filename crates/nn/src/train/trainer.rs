@@ -8,13 +8,15 @@ use indexmap::IndexMap;
 use indicatif::{ProgressBar, ProgressStyle};
 use wengert_core::{Real, Tape, Tensor, Var};
 
+use super::measure::{LOSS, measure_on};
+use super::outcome::{finite, not_empty};
 use super::steps::{Failure, OneTape, Shards, Steps};
 use super::{Best, Checkpoint, History, Loaders, Metrics, Report, StopReason, TrainError};
+use crate::Module;
 use crate::data::{DataLoader, Dataset};
 use crate::file::Lock;
-use crate::optim::{Optimiser, Rule, called};
+use crate::optim::{Optimiser, Rule};
 use crate::random::derived_seed;
-use crate::{FileError, Module, Path as Place};
 
 /// Trains a model for some epochs.
 ///
@@ -487,85 +489,12 @@ struct State<T: Real> {
     validation: Option<Metrics>,
 }
 
-/// That no parameter or buffer is infinite or NaN.
-fn finite<T: Real, M: Module<T> + ?Sized>(net: &M, epoch: usize) -> Result<(), TrainError> {
-    let mut found = Ok(());
-    net.visit(&Place::root(), &mut |path, param| {
-        let value = param.elements().iter().find(|x| !x.is_finite());
-        if let (Some(value), Ok(())) = (value, &found) {
-            let (parameter, value) = (called(path, param), value.as_f64());
-            found = Err(TrainError::Parameter { epoch, parameter, value });
-        }
-    });
-    found
-}
-
-/// That there is something to train or to validate on.
-fn not_empty<D: Dataset>(phase: &'static str, loader: &DataLoader<D>) -> Result<(), TrainError> {
-    let (samples, batch_size) = (loader.dataset().len(), loader.batch_size());
-    if loader.is_empty() { Err(TrainError::NoBatch { phase, samples, batch_size }) } else { Ok(()) }
-}
-
 /// The value of an option that there is not.
 const NONE: &str = "none";
-
-/// What the loss is called among the metrics.
-const LOSS: &str = "loss";
 
 /// The columns of a phase: the loss, and then the other metrics.
 fn columns(phase: &str, metrics: &Metrics) -> Vec<(String, f64)> {
     let loss = metrics.values().filter(|(name, _)| *name == LOSS);
     let others = metrics.values().filter(|(name, _)| *name != LOSS);
     loss.chain(others).map(|(name, value)| (format!("{phase} {name}"), value)).collect()
-}
-
-/// Measures a model on all samples of a loader, without training it: the mean loss as
-/// `loss`, and what else the function measures.
-///
-/// ```
-/// use wengert_core::Tensor;
-/// use wengert_nn::data::DataLoader;
-/// use wengert_nn::loss::mse;
-/// use wengert_nn::train::measure;
-/// use wengert_nn::{Layer, Linear};
-///
-/// let net = Linear::from_parts([[2.0]], [0.0]);
-/// let x = Tensor::from([[1.0], [2.0], [3.0]]);
-/// let loader = DataLoader::new((x.clone(), x), 2);
-/// let metrics = measure(&net, &loader, |net, tape, (x, y), metrics| {
-///     let output = net.forward(tape.constant(x));
-///     metrics.r_squared(output, y);
-///     mse(output, tape.constant(y))
-/// })?;
-/// assert!((metrics.value("loss").unwrap() - 14.0 / 3.0).abs() < 1e-12);
-/// assert!((metrics.value("R2").unwrap() - (1.0 - 14.0 / 2.0)).abs() < 1e-12);
-/// # Ok::<(), wengert_nn::FileError>(())
-/// ```
-///
-/// # Errors
-/// If data cannot be read.
-pub fn measure<T: Real, M, D: Dataset>(
-    net: &M,
-    loader: &DataLoader<D>,
-    loss: impl for<'t> Fn(&M, &'t Tape<T>, &D::Batch, &mut Metrics) -> Var<'t, T>,
-) -> Result<Metrics, FileError> {
-    measure_on(&mut Tape::new(), net, loader, &loss)
-}
-
-/// As [`measure`], on a tape that is used again.
-fn measure_on<T: Real, M, D: Dataset>(
-    tape: &mut Tape<T>,
-    net: &M,
-    loader: &DataLoader<D>,
-    loss: &impl for<'t> Fn(&M, &'t Tape<T>, &D::Batch, &mut Metrics) -> Var<'t, T>,
-) -> Result<Metrics, FileError> {
-    let mut metrics = Metrics::default();
-    for (index, batch) in loader.epoch(0).enumerate() {
-        let batch = batch?;
-        tape.reset();
-        // With derivatives recorded: a loss may ask for some, of any order.
-        let loss = loss(net, tape, &batch, &mut metrics).item();
-        metrics.mean(LOSS, loss.as_f64(), loader.batch_len(index) as f64);
-    }
-    Ok(metrics)
 }
