@@ -34,8 +34,7 @@ fn written(path: &Path, bytes: &[u8]) -> io::Result<()> {
         _ => Path::new("."),
     };
     fs::create_dir_all(folder)?;
-    let partial = Partial::beside(&path);
-    let mut file = File::create_new(&partial.0)?;
+    let (mut file, partial) = Partial::beside(&path)?;
     if let Some(permissions) = earlier {
         file.set_permissions(permissions)?;
     }
@@ -67,13 +66,20 @@ fn synced(folder: &Path) -> io::Result<()> {
 struct Partial(PathBuf);
 
 impl Partial {
-    /// One that no other process and no other thread writes.
-    fn beside(path: &Path) -> Self {
+    /// One that no other process and no other thread writes. A process that was killed may have
+    /// left one, and in a container the next process has the same number.
+    fn beside(path: &Path) -> io::Result<(File, Self)> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}-{number}.partial", process::id()));
-        Self(path.with_file_name(name))
+        loop {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let mut name = path.file_name().unwrap_or_default().to_owned();
+            name.push(format!(".{}-{number}.partial", process::id()));
+            let name = path.with_file_name(name);
+            match File::create_new(&name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                file => return Ok((file?, Self(name))),
+            }
+        }
     }
 }
 

@@ -74,6 +74,19 @@ fn a_failure_leaves_nothing_behind() {
     assert_eq!(names(&folder), ["net"]);
 }
 
+/// A process that was killed had the number of this one, as in a container.
+#[test]
+fn what_a_killed_run_left_does_not_matter() {
+    let folder = folder("killed");
+    let left = |number: u32| format!("net.{}-{number}.partial", std::process::id());
+    for number in 0..10_000 {
+        fs::write(folder.join(left(number)), "half").unwrap();
+    }
+    weights::save(folder.join("net"), &state()).unwrap();
+    assert_eq!(weights::load::<f32>(folder.join("net")).unwrap(), state());
+    assert_eq!(names(&folder).len(), 10_001);
+}
+
 #[test]
 fn every_bit_of_a_checkpoint_counts() {
     let path = place("bits.safetensors");
