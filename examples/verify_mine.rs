@@ -5,7 +5,7 @@
 //! 2. Eighteen mistakes in other derivatives, from logistic regression to what solvers ask for.
 //! 3. A function of C's mathematical library, called through its C interface, with a derivative by
 //!    hand. Any C function that takes numbers and gives numbers is checked in this way.
-//! 4. A model with a layer of one's own, parameter by parameter, with the layer right and wrong.
+//! 4. A model with a layer of the user's, parameter by parameter, with the layer right and wrong.
 //!
 //! ```text
 //! cargo run --release --example verify_mine
@@ -59,7 +59,7 @@ fn in_c_slope(x: &[f64]) -> Vec<f64> {
     x.iter().map(|&x| (c::expm1(c::cbrt(x)) + 1.0) / (3.0 * c::cbrt(x).powi(2))).collect()
 }
 
-/// A layer of one's own, `x / (1 + |x|)`, with a rule by hand.
+/// A layer of the user's, `x / (1 + |x|)`, with a rule by hand.
 #[derive(Module)]
 struct Squash {
     #[module(skip)]

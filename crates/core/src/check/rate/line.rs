@@ -22,9 +22,9 @@ const FIRST_SINGLE_STEP: f64 = 1.0;
 /// The longest ladder, and the shortest.
 const RUNGS: usize = 22;
 const FEWEST: usize = 5;
-/// A remainder counts if it is so many times larger than the noise.
+/// A remainder counts if it is this many times larger than the noise.
 pub(in crate::check) const ABOVE_NOISE: f64 = 10.0;
-/// From so many times the noise to no difference at all: a value that has steps.
+/// From this many times the noise to no difference at all: a value that has steps.
 const LEAP: f64 = 64.0;
 
 /// The part of the slope that a gradient must have to be what errors are relative to.

@@ -26,7 +26,7 @@ const FITTED: usize = 4;
 /// How far a rate may fall short of its order: halfway down would be the order of
 /// a wrong derivative plus one half.
 const SHORTFALL: f64 = 0.25;
-/// An error of the gradient that is so many times as large as what shows along a direction is seen
+/// An error of the gradient that is this many times as large as what shows along a direction is seen
 /// in one of the directions, however its parts cancel in some of them.
 const MARGIN: f64 = 4.0;
 /// The worst resolution of a verdict.
