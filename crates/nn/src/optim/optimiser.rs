@@ -155,7 +155,7 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
     ///
     /// # Panics
     /// If a gradient is not finite, unless [allowed](Self::allow_non_finite), or if no parameter
-    /// of the model would move: see [`StepError`]. The model stays as it was.
+    /// of the model would move: see [`StepError`]. Parameters and optimiser stay as they were.
     #[track_caller]
     #[inline]
     pub fn step<M: Module<T> + ?Sized>(&mut self, net: &mut M, gradients: &Gradients<'_, T>) {
@@ -212,7 +212,11 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
             }
             position += 1;
         });
-        if moves { Ok(()) } else { StepError::unrelated(net, gradients) }
+        if moves {
+            return Ok(());
+        }
+        // A step that is refused was none: Adam's shares depend on their number.
+        StepError::unrelated(net, gradients).inspect_err(|_| self.steps -= 1)
     }
 
     /// The clipped gradients of the trainable parameters that have one, if there is clipping.

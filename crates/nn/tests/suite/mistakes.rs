@@ -83,6 +83,10 @@ fn a_step_on_another_model_is_refused() {
     assert!(said.starts_with("no parameter of the model would move: gradients of v"), "{said}");
     assert!(said.contains("depend on none of its 3, the first of which is `hidden.weight`"));
     assert!(said.ends_with("and no clone of it, whose parameters are others"), "{said}");
+    // A step that was refused does not count.
+    let mut adam = Adam::new(0.1);
+    assert!(adam.try_step(&mut clone, &gradients).is_err());
+    assert_eq!(adam.steps(), 0);
 
     // On the tape, but not in the loss.
     clone.scale.on(&tape);
