@@ -28,6 +28,7 @@ mod tuned;
 
 mod axes;
 pub mod check;
+mod json;
 mod kernel;
 mod number;
 pub mod op;
@@ -55,7 +56,7 @@ pub use op::{custom_jvp, custom_vjp};
 pub use program::{CompileError, Functions, Program, compile, compile_n};
 pub use real::Real;
 pub use sweep::Gradients;
-pub use tape::{Leaf, Memory, Scope, Tape};
+pub use tape::{Layers, Leaf, Memory, Tape};
 #[cfg(any(feature = "faer", feature = "nalgebra"))]
 pub use tensor::AxesError;
 pub use tensor::{Layout, Shape, Tensor, View};

@@ -134,6 +134,27 @@ pub trait Module<T: Real> {
         });
     }
 
+    /// Has [traces](Tape::trace) of a recording call parameters and buffers by their names in the model.
+    ///
+    /// ```
+    /// use wengert_core::Tape;
+    /// use wengert_nn::random::seeded;
+    /// use wengert_nn::{Layer, Linear, Module};
+    ///
+    /// let net = vec![Linear::<f64>::new(2, 3, &mut seeded(1))];
+    /// let tape = Tape::new();
+    /// let y = net[0].forward(tape.constant([1.0, 2.0])).sum();
+    /// net.name_on(&tape);
+    /// assert!(tape.trace(y).row("0.weight").is_some());
+    /// ```
+    fn name_on(&self, tape: &Tape<T>) {
+        for (name, param) in self.named_state() {
+            if let Some(variable) = tape.parameter_variable(param.key()) {
+                variable.named(name);
+            }
+        }
+    }
+
     /// Excludes all parameters from training: tapes take them in as constants.
     fn freeze(&mut self) {
         self.visit_mut(&Path::root(), &mut |_, param| param.set_trainable(false));

@@ -10,8 +10,8 @@ use std::fmt;
 use super::locate::culprit_node;
 use super::options::Options;
 use super::problem::{Draw, Problem, recorder};
-use super::report::json::Json;
 use super::report::{Report, Verdict};
+use crate::json::Json;
 use crate::{Real, Shape, Tape, Tensor, Var};
 
 /// What a check found of one parameter, or of an input of a model.

@@ -18,6 +18,7 @@ mod layouts;
 mod leaf;
 mod memory;
 mod mode;
+mod names;
 mod node;
 mod parameters;
 mod places;
@@ -39,7 +40,7 @@ pub use leaf::Leaf;
 pub use memory::Memory;
 use node::{INLINE_ARGS, Origin};
 pub(crate) use node::{NodeId, OpHandle, line};
-pub use places::Scope;
+pub use places::Layers;
 use recorder::Recorder;
 pub(crate) use sweeps::Adjoints;
 

@@ -146,6 +146,17 @@ impl<T: Real> Tape<T> {
         self.var(self.inner.borrow_mut().leaf(value, Origin::Frozen, false, location))
     }
 
+    /// What a node that stands for a parameter is called, if it has a name.
+    pub(crate) fn parameter_name(&self, id: NodeId) -> Option<&'static str> {
+        let inner = self.inner.borrow();
+        match inner.node(id).origin {
+            Origin::Parameter(key) => {
+                Some(inner.parameters.name(key)).filter(|name| !name.is_empty())
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a value is a parameter that is not trained.
     pub(crate) fn is_frozen(&self, id: NodeId) -> bool {
         matches!(self.inner.borrow().node(id).origin, Origin::Frozen)

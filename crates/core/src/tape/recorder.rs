@@ -21,6 +21,7 @@ use std::panic::Location;
 
 use super::layouts::{LayoutId, Layouts, SCALAR, WordHasher};
 use super::leaf::Leaf;
+use super::names::Names;
 use super::node::{INLINE_ARGS, Kind, Node, NodeId, OpHandle, Ops, Origin, line};
 use super::parameters::Parameters;
 use super::places::Places;
@@ -58,6 +59,8 @@ pub(super) struct Recorder<T: Real> {
     pub(super) on_behalf: Option<&'static Location<'static>>,
     /// Which layers have recorded what.
     pub(super) places: Places,
+    /// What values are called.
+    pub(super) names: Names,
     pub(super) scratch: Scratch,
     /// What the tape records for.
     pub(super) mode: Mode,
@@ -132,6 +135,7 @@ impl<T: Real> Recorder<T> {
             detached: Vec::new(),
             on_behalf: None,
             places: Places::default(),
+            names: Names::default(),
             scratch: Scratch::default(),
             mode: Mode::default(),
             reads: Vec::new(),
@@ -147,6 +151,7 @@ impl<T: Real> Recorder<T> {
         self.detached.clear();
         self.on_behalf = None;
         self.places.reset();
+        self.names.reset();
         self.sweeps.reset();
         self.moved = false;
         self.reads.clear();

@@ -1,22 +1,36 @@
-//! The tape as something to read.
+//! The tape as something to read: the evaluation trace of Griewank & Walther (sections 2.2 and 3.2),
+//! forwards with values and tangents, backwards with adjoints.
 //!
-//! *Invariant*: a trace reads the tape and records nothing.
+//! A [`Trace`] is plain data, made once by [`Tape::trace`](crate::Tape::trace) or [`trace`](crate::trace()).
+//! It comes from a second tape: the part that the output depends on is recorded there again, the real
+//! sweeps run on it, and each rule is asked once more by itself, so that what it passes on has a formula
+//! (what it recorded) and a number. So no derivative is stated twice, and the user's tape stays as it is.
+//! All that is written of a trace (text, Markdown, LaTeX, JSON, DOT, SVG, the explorer) is written from
+//! the data alone.
+//!
+//! *Invariant*: a trace reads the tape and records nothing on it.
 
-mod dot;
+mod explain;
+
+mod expression;
+mod graph;
+mod json;
 mod line;
-mod table;
+mod notation;
+mod record;
+mod replay;
+mod row;
+mod source;
+mod text;
+mod values;
+mod work;
 
-use std::panic::Location;
-
+pub use explain::{Explanation, Share};
+pub use expression::{Expression, Quantity, Reference, Token};
 pub use line::Line;
-pub use table::Table;
-
-/// The file and line where a node was recorded.
-fn source_line(location: &Location<'_>) -> String {
-    // The directory is the reader's own.
-    let file = location.file().rsplit(['/', '\\']).next().unwrap_or_default();
-    format!("{file}:{}", location.line())
-}
+pub use row::{Activity, Partial, Role, Row, Step, Term, Trace};
+pub use values::{Picture, Values};
+pub use work::Work;
 
 /// A number with so many significant digits, as short as they allow.
 pub(crate) fn number(x: f64, digits: usize) -> String {

@@ -12,6 +12,7 @@ mod jacobian;
 mod product;
 pub mod sparse;
 mod taylor;
+mod trace;
 mod vmap;
 
 pub use checkpoint::checkpoint;
@@ -22,4 +23,5 @@ pub(crate) use jacobian::jacobian_of;
 pub use jacobian::{hessian, jacobian};
 pub use product::{fisher_product, gauss_newton_product, hvp, jvp, vjp};
 pub use taylor::{taylor, taylor_along};
+pub use trace::{trace, trace_along};
 pub use vmap::vmap;

@@ -197,12 +197,13 @@ fn lines_are_those_of_this_recording() {
     let mut tape = Tape::new();
     for record in [sine, sine, another_sine, another_sine, sine] {
         tape.reset();
-        let (y, line) = record(tape.variable(1.0));
-        y.backward();
-        let table = tape.table().to_string();
-        // The sine, and the product that its rule records.
-        let shown = table.matches(&format!("recordings.rs:{line}")).count();
-        assert!(shown >= 2, "{table}");
+        let x = tape.variable(1.0);
+        let (y, line) = record(x);
+        // The sine, and what its rule records.
+        for var in [y, y.backward().on_tape(x)] {
+            let said = var.describe();
+            assert!(said.contains(&format!("recordings.rs:{line}:")), "{said}");
+        }
     }
 }
 

@@ -85,11 +85,11 @@ impl<T: Real> Layer<T> for Sequential<T> {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         // Behind a trait object, a layer does not know its caller's line. Those of this crate get it
-        // from the scope; one of the user's has lines of its own, which say more.
-        let scope = x.tape().scope();
+        // from the list; one of the user's has lines of its own, which say more.
+        let list = x.tape().layers();
         let mut x = x;
         for (i, (layer, name)) in self.layers.iter().zip(&self.types).enumerate() {
-            scope.enter(i, name, name.starts_with(THIS_CRATE));
+            list.enter(i, name, name.starts_with(THIS_CRATE));
             x = layer.forward(x);
         }
         x

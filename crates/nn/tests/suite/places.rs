@@ -84,8 +84,9 @@ fn what_a_list_records_has_its_places_in_messages_to_come() {
     assert!(!before.describe().contains("layer") && !after.describe().contains("layer"));
     assert!(y.describe().ends_with(" in layer 2 (Sequential), layer 1 (Shift)"), "{y:?}");
     assert!(y.describe().contains(&at(SHIFTED)));
-    let table = tape.table().to_string();
-    assert!(table.contains(&format!("places.rs:{called}")), "{table}");
+    let trace = tape.trace(after);
+    assert!(trace.to_string().contains(&format!("places.rs:{called}")), "{trace}");
+    assert_eq!(trace.row("2.1.parameter").expect("named by its places").value.item(), Some(0.0));
     // A sweep keeps the lines, and a recording that follows another has the same.
     let gradient = y.grad([before])[0];
     assert!(!gradient.describe().contains("nn/src"), "{}", gradient.describe());

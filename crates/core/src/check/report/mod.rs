@@ -8,14 +8,13 @@ use std::fmt;
 
 mod cause;
 pub(super) mod diagnosis;
-pub(super) mod json;
 mod picture;
 
 use super::adjoint::Identity;
 use super::rate::{Rate, Rung};
+use crate::json::Json;
 use crate::trace::number;
 use diagnosis::{Cause, Comparison, Entry, Part};
-use json::Json;
 
 /// What a check concludes: right, wrong, or why there is no verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// A value to write.
-pub(in crate::check) enum Json {
+pub(crate) enum Json {
     Null,
     Bool(bool),
     Count(usize),
@@ -14,23 +14,20 @@ pub(in crate::check) enum Json {
 }
 
 impl Json {
-    pub(in crate::check) fn text(text: impl Into<String>) -> Self {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
 
-    pub(in crate::check) fn list<X>(
-        items: impl IntoIterator<Item = X>,
-        f: impl Fn(X) -> Json,
-    ) -> Self {
+    pub(crate) fn list<X>(items: impl IntoIterator<Item = X>, f: impl Fn(X) -> Json) -> Self {
         Self::List(items.into_iter().map(f).collect())
     }
 
     /// The value, or null for none.
-    pub(in crate::check) fn option<X>(item: Option<X>, f: impl FnOnce(X) -> Json) -> Self {
+    pub(crate) fn option<X>(item: Option<X>, f: impl FnOnce(X) -> Json) -> Self {
         item.map_or(Self::Null, f)
     }
 
-    pub(in crate::check) fn write(&self) -> String {
+    pub(crate) fn write(&self) -> String {
         let mut text = String::new();
         self.append(&mut text);
         text

@@ -1,0 +1,153 @@
+//! Where the work of a tape goes: by kinds of operations and by scopes, forward and reverse, beside the
+//! bound of Griewank & Walther.
+
+use std::fmt;
+
+use indexmap::IndexMap;
+
+use super::{Trace, Work};
+use crate::tape::Memory;
+use crate::{Real, Tape, Var};
+
+/// What an evaluation and its gradient cost, counted: see [`Tape::explain`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// Kinds of operations, the most expensive first.
+    pub kinds: Vec<Share>,
+    /// Scopes and layers, in the order of evaluation.
+    pub scopes: Vec<Share>,
+    /// All together.
+    pub total: Share,
+    /// What the tape holds.
+    pub memory: Memory,
+}
+
+/// A part of the work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The op, or the scope.
+    pub name: String,
+    /// How many rows it has.
+    pub count: usize,
+    /// What the values take.
+    pub forward: Work,
+    /// What a fast backward sweep takes besides.
+    pub reverse: Work,
+}
+
+impl Share {
+    fn empty(name: &str) -> Self {
+        let none = Work::default();
+        Self { name: name.to_owned(), count: 0, forward: none, reverse: none }
+    }
+
+    fn add(&mut self, forward: Work, reverse: Work) {
+        self.count += 1;
+        self.forward = self.forward.and(forward);
+        self.reverse = self.reverse.and(reverse);
+    }
+
+    /// The operations of value and gradient together, over those of the value: 2.5, for instance. None
+    /// where the value takes no operation.
+    pub fn ratio(&self) -> Option<f64> {
+        let forward = self.forward.operations();
+        (forward > 0).then(|| (forward + self.reverse.operations()) as f64 / forward as f64)
+    }
+}
+
+impl<T: Real> Tape<T> {
+    /// Where the work of `y` and of its gradient goes, as counts that do not depend on the machine, and
+    /// what the tape holds in memory.
+    ///
+    /// The *cheap gradient principle* (Griewank & Walther, section 3.3) bounds the time for value and
+    /// gradient by 3 to 4 evaluations, however many variables there are. Counted in operations:
+    ///
+    /// ```
+    /// use wengert_core::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.variable(vec![0.5; 100]);
+    /// let y = (x.sin() * x).sum();
+    /// let explanation = tape.explain(y);
+    /// // Sines, products and a sum of 100.
+    /// assert_eq!(explanation.total.forward.operations(), 300);
+    /// assert!(explanation.total.ratio().unwrap() < 4.0);
+    /// println!("{explanation}");
+    /// ```
+    ///
+    /// # Panics
+    /// If `y` lies on another tape.
+    #[track_caller]
+    pub fn explain(&self, y: Var<'_, T>) -> Explanation {
+        let memory = self.memory();
+        self.trace(y).explanation(memory)
+    }
+}
+
+impl Trace {
+    fn explanation(&self, memory: Memory) -> Explanation {
+        let mut kinds: IndexMap<&str, Share> = IndexMap::new();
+        let mut scopes: IndexMap<String, Share> = IndexMap::new();
+        let mut total = Share::empty("total");
+        for row in &self.rows {
+            let Some(op) = row.op else { continue };
+            let scope = row.scope.join(", ");
+            let scope = if scope.is_empty() { "(no scope)".to_owned() } else { scope };
+            let kind = kinds.entry(op).or_insert_with(|| Share::empty(op));
+            let place = scopes.entry(scope.clone()).or_insert_with(|| Share::empty(&scope));
+            for share in [kind, place, &mut total] {
+                share.add(row.forward, row.reverse);
+            }
+        }
+        let mut kinds: Vec<Share> = kinds.into_values().collect();
+        kinds.sort_by_key(|share| {
+            std::cmp::Reverse(share.forward.operations() + share.reverse.operations())
+        });
+        Explanation { kinds, scopes: scopes.into_values().collect(), total, memory }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines =
+            vec![["", "rows", "forward", "reverse", "bytes", "ratio"].map(str::to_owned)];
+        let line = |share: &Share| {
+            let bytes = share.forward.bytes + share.reverse.bytes;
+            [
+                share.name.clone(),
+                share.count.to_string(),
+                share.forward.operations().to_string(),
+                share.reverse.operations().to_string(),
+                bytes.to_string(),
+                share.ratio().map_or("-".to_owned(), |ratio| format!("{ratio:.2}")),
+            ]
+        };
+        lines.extend(self.kinds.iter().map(line));
+        if self.scopes.len() > 1 {
+            lines.push(Default::default());
+            lines.extend(self.scopes.iter().map(line));
+        }
+        lines.push(Default::default());
+        lines.push(line(&self.total));
+        let width = |column: usize| {
+            lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..6).map(width).collect();
+        for line in &lines {
+            let mut text = format!("{:<w$}", line[0], w = widths[0]);
+            for (cell, width) in line[1..].iter().zip(&widths[1..]) {
+                text += &format!("  {cell:>width$}");
+            }
+            writeln!(f, "{}", text.trim_end())?;
+        }
+        if let Some(ratio) = self.total.ratio() {
+            writeln!(
+                f,
+                "value and gradient: {ratio:.2} times the operations of the value (Griewank & Walther \
+                 bound the time by 3 to 4)"
+            )?;
+        }
+        write!(f, "memory: {}", self.memory)
+    }
+}
