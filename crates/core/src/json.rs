@@ -11,6 +11,8 @@ pub(crate) enum Json {
     Text(String),
     List(Vec<Json>),
     Object(Vec<(&'static str, Json)>),
+    /// An object with names that are only known at run time.
+    Map(Vec<(String, Json)>),
 }
 
 impl Json {
@@ -50,17 +52,24 @@ impl Json {
                 out.push(']');
             }
             Self::Object(fields) => {
-                out.push('{');
-                for (i, (name, value)) in fields.iter().enumerate() {
-                    *out += if i > 0 { "," } else { "" };
-                    quote(name, out);
-                    out.push(':');
-                    value.append(out);
-                }
-                out.push('}');
+                append_fields(out, fields.iter().map(|(name, value)| (*name, value)));
+            }
+            Self::Map(fields) => {
+                append_fields(out, fields.iter().map(|(name, value)| (&**name, value)));
             }
         }
     }
+}
+
+fn append_fields<'a>(out: &mut String, fields: impl Iterator<Item = (&'a str, &'a Json)>) {
+    out.push('{');
+    for (i, (name, value)) in fields.enumerate() {
+        *out += if i > 0 { "," } else { "" };
+        quote(name, out);
+        out.push(':');
+        value.append(out);
+    }
+    out.push('}');
 }
 
 fn quote(text: &str, out: &mut String) {

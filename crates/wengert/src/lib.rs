@@ -79,7 +79,7 @@ pub mod prelude {
     pub use wengert_core::op::{Domain, Elementwise, Samples};
     pub use wengert_core::{
         Number, Program, Real, Tape, Tensor, Var, assert_gradient, compile, compile_n, concat,
-        func, func_n, grad, hessian, hvp, jacobian, jvp, stack, taylor, value_and_grad,
+        func, func_n, grad, hessian, hvp, jacobian, jvp, stack, taylor, trace, value_and_grad,
         value_and_grad_aux, vjp, vmap,
     };
 

@@ -11,7 +11,7 @@ use crate::tape::NodeId;
 use crate::{Real, Tape, Var};
 
 /// Operations that a formula may have. What is longer is written as the transpose of its op.
-const LONGEST: usize = 24;
+const LONGEST: usize = 60;
 
 /// Which quantity of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

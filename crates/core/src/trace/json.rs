@@ -16,13 +16,19 @@ impl Trace {
     /// assert!(json.contains(r#""tree":["sin","",{"row":0,"of":"value"}]"#), "{json}");
     /// ```
     pub fn to_json(&self) -> String {
+        self.json(Vec::new()).write()
+    }
+
+    /// The trace, with more fields.
+    pub(super) fn json(&self, more: Vec<(&'static str, Json)>) -> Json {
         let products = Json::option(self.products, |pair| Json::list(pair, number));
-        Json::Object(vec![
+        let mut fields = vec![
             ("precision", Json::text(self.precision)),
             ("inner_products", products),
             ("rows", Json::list(&self.rows, row)),
-        ])
-        .write()
+        ];
+        fields.extend(more);
+        Json::Object(fields)
     }
 }
 

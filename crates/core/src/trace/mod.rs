@@ -11,6 +11,7 @@
 //! *Invariant*: a trace reads the tape and records nothing on it.
 
 mod explain;
+mod explorer;
 
 mod expression;
 mod graph;

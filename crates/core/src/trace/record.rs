@@ -15,7 +15,7 @@ impl<T: Real> Tape<T> {
     /// The evaluation trace of `y`: all that it depends on, downwards with values and upwards with the
     /// adjoints of the sum of `y`'s elements. It prints as text, and is written as
     /// [Markdown](Trace::to_markdown), [LaTeX](Trace::to_latex), [JSON](Trace::to_json), a
-    /// [graph](Trace::to_svg).
+    /// [graph](Trace::to_svg), or a page to [explore](Trace::to_html).
     ///
     /// ```
     /// use wengert_core::Tape;

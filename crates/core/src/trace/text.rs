@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::row::Part;
-use super::{Row, Token, Trace};
+use super::{Row, Trace};
 
 /// The cells of a line: forwards statement and value (and tangent), backwards the adjoint, what it passes
 /// on, and that number; the source line.
@@ -42,7 +42,8 @@ impl Trace {
                 lines.push(Cells::default());
             }
             let line = lines.last_mut().expect("just pushed");
-            line[4] = format!("{} += {}", self.adjoint_name(term.to), term.formula);
+            let formula = shortened(term.formula.to_string());
+            line[4] = format!("{} += {formula}", self.adjoint_name(term.to));
             line[5] = term.value.brief();
         }
     }
@@ -149,21 +150,22 @@ fn statement(row: &Row) -> String {
     let what = match row.is_leaf() {
         true => row.name.clone(),
         false => {
-            let formula: String = row
-                .formula
-                .tokens()
-                .iter()
-                .map(|token| match token {
-                    Token::Text(text) => text.clone(),
-                    Token::Reference(reference) => reference.to_string(),
-                })
-                .collect();
+            let formula = shortened(row.formula.to_string());
             format!("{} = {formula}", row.name)
         }
     };
     let shape = &row.value.shape;
     let what = if shape.rank() == 0 { what } else { format!("{what}  {shape}") };
     if row.is_view { format!("{what} view") } else { what }
+}
+
+/// A formula that a line has room for; JSON has it in full.
+fn shortened(formula: String) -> String {
+    const LONGEST: usize = 72;
+    if formula.chars().count() <= LONGEST {
+        return formula;
+    }
+    formula.chars().take(LONGEST - 2).collect::<String>() + ".."
 }
 
 fn folded(scope: &[String], rows: &[Row]) -> Cells {

@@ -29,10 +29,15 @@ struct Points {
     width: Vec<f64>,
     /// Neighbours above and below.
     near: [Vec<Vec<usize>>; 2],
+    /// How hard each is to move away from where it wants to be.
+    weight: Vec<f64>,
     /// The points of each layer, from left to right.
     layers: Vec<Vec<usize>>,
     x: Vec<f64>,
 }
+
+/// Boxes that read nothing stand beside those that read them, and do not draw them to their side.
+const LEAF: f64 = 0.02;
 
 /// Lays out boxes of the given widths, with a gap between them. Arcs lead to later boxes.
 pub(super) fn layout(width: &[f64], arcs: &[(usize, usize)], gap: f64) -> Layout {
@@ -41,9 +46,11 @@ pub(super) fn layout(width: &[f64], arcs: &[(usize, usize)], gap: f64) -> Layout
     let mut points = Points {
         width: width.iter().map(|width| width + gap).collect(),
         near: [vec![Vec::new(); width.len()], vec![Vec::new(); width.len()]],
+        weight: vec![LEAF; width.len()],
         layers: vec![Vec::new(); count],
         x: Vec::new(),
     };
+    arcs.iter().for_each(|&(_, to)| points.weight[to] = 1.0);
     for (index, &layer) in layer.iter().enumerate() {
         points.layers[layer].push(index);
     }
@@ -103,6 +110,7 @@ impl Points {
     fn bend(&mut self, layer: usize, gap: f64) -> usize {
         let index = self.width.len();
         self.width.push(gap);
+        self.weight.push(1.0);
         self.near.iter_mut().for_each(|near| near.push(Vec::new()));
         self.layers[layer].push(index);
         index
@@ -168,9 +176,10 @@ impl Points {
                     .iter()
                     .map(|&index| {
                         let near = self.near.iter().flat_map(|near| &near[index]);
-                        let (sum, count) = near
-                            .fold((0.0, 0.0), |(sum, count), &i| (sum + self.x[i], count + 1.0));
-                        if count > 0.0 { sum / count } else { self.x[index] }
+                        let (sum, weight) = near.fold((0.0, 0.0), |(sum, weight), &i| {
+                            (sum + self.weight[i] * self.x[i], weight + self.weight[i])
+                        });
+                        if weight > 0.0 { sum / weight } else { self.x[index] }
                     })
                     .collect();
                 self.settle(layer, &wanted);
@@ -178,20 +187,33 @@ impl Points {
         }
     }
 
-    /// Puts a layer where it wants to be, as near as the order and the widths allow: the mean of pushing
-    /// to the right and of pushing to the left.
+    /// Puts a layer as near to where it wants to be as the order and the widths allow, in least squares: what
+    /// would overlap is joined to blocks, which stand at the mean of what their boxes want.
     fn settle(&mut self, layer: usize, wanted: &[f64]) {
         let row = &self.layers[layer];
-        let apart = |a: usize, b: usize| (self.width[row[a]] + self.width[row[b]]) / 2.0;
-        let (mut right, mut left) = (wanted.to_vec(), wanted.to_vec());
-        for i in 1..row.len() {
-            right[i] = right[i].max(right[i - 1] + apart(i - 1, i));
+        // Where the box would stand if all that is left of it stood side by side, from 0 on.
+        let mut offsets = Vec::new();
+        let mut left = 0.0;
+        for &index in row {
+            offsets.push(left + self.width[index] / 2.0);
+            left += self.width[index];
         }
-        for i in (1..row.len()).rev() {
-            left[i - 1] = left[i - 1].min(left[i] - apart(i - 1, i));
+        // Sum of weights and of weighted places, and the number of boxes.
+        let mut blocks: Vec<(f64, f64, usize)> = Vec::new();
+        for ((&index, wanted), offset) in row.iter().zip(wanted).zip(&offsets) {
+            let weight = self.weight[index];
+            let mut block = (weight, weight * (wanted - offset), 1);
+            while let Some(before) = blocks.pop_if(|before| before.1 / before.0 > block.1 / block.0)
+            {
+                block = (before.0 + block.0, before.1 + block.1, before.2 + block.2);
+            }
+            blocks.push(block);
         }
-        for (i, &index) in row.iter().enumerate() {
-            self.x[index] = (right[i] + left[i]) / 2.0;
+        let places = blocks
+            .iter()
+            .flat_map(|&(weight, sum, count)| std::iter::repeat_n(sum / weight, count));
+        for ((&index, place), offset) in row.iter().zip(places).zip(&offsets) {
+            self.x[index] = place + offset;
         }
     }
 }

@@ -7,6 +7,8 @@ mod svg;
 
 use std::collections::BTreeSet;
 
+pub(super) use svg::escaped;
+
 use super::row::Part;
 use super::{Activity, Role, Row, Trace};
 
@@ -29,6 +31,8 @@ struct Box {
     hint: String,
     kind: Kind,
     operations: u64,
+    /// The row, unless it is a scope.
+    row: Option<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -121,7 +125,8 @@ impl Box {
                 (title, Kind::Scope, hint)
             }
         };
-        Self { title, notes, hint, kind, operations }
+        let number = part.scope.is_none().then_some(row.number);
+        Self { title, notes, hint, kind, operations, row: number }
     }
 }
 

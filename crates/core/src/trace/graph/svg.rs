@@ -20,7 +20,7 @@ const LONGEST: usize = 44;
 const STYLE: &str = "\
 text { font: 12px ui-monospace, 'DejaVu Sans Mono', monospace; fill: #1b2430 }
 .note { font-size: 10.5px; fill: #4a5666 }
-.bar { fill: #a03a1c }
+.upwards { fill: #a03a1c }
 .arc { fill: none; stroke: #7b8794; stroke-width: 1.2 }
 .passive { stroke-dasharray: 3 4 }
 rect { stroke-width: 1.4 }
@@ -116,9 +116,10 @@ fn draw_box(out: &mut String, item: &Box, x: f64, top: f64, width: f64) {
         Kind::Scope => "scope",
     };
     let (left, height) = (x - width / 2.0, height(item));
+    let of = item.row.map(|row| format!(" data-row=\"{row}\"")).unwrap_or_default();
     let _ = writeln!(
         out,
-        "<g><title>{}</title>\n<rect class=\"{class}\" x=\"{left:.1}\" y=\"{top:.1}\" \
+        "<g{of}><title>{}</title>\n<rect class=\"{class}\" x=\"{left:.1}\" y=\"{top:.1}\" \
          width=\"{width:.1}\" height=\"{height:.1}\" rx=\"5\"/>",
         escaped(&item.hint)
     );
@@ -131,7 +132,7 @@ fn draw_box(out: &mut String, item: &Box, x: f64, top: f64, width: f64) {
     );
     for note in &item.notes {
         y += LINE;
-        let class = if note.starts_with("bar ") { "note bar" } else { "note" };
+        let class = if note.starts_with("bar ") { "note upwards" } else { "note" };
         let note =
             note.strip_prefix("bar ").map_or(note.clone(), |adjoint| format!("\u{2191} {adjoint}"));
         let _ = writeln!(
