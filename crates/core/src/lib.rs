@@ -51,6 +51,7 @@ pub use tuned::sizes;
 
 pub use axes::{Axes, AxisList};
 pub use kernel::vectorised;
+pub use kernel::width::{InstructionSet, instruction_set};
 pub use number::{Number, Plain};
 pub use op::{custom_jvp, custom_vjp};
 pub use program::{CompileError, Functions, Program, compile, compile_n};

@@ -14,7 +14,7 @@ use std::iter::Sum;
 use num_traits::NumAssign;
 use num_traits::float::{FloatConst, FloatCore};
 
-use crate::kernel::product::{self, Gemm, Micro};
+use crate::kernel::product::{self, Micro};
 use crate::kernel::{elementary, special};
 use crate::var::Operand;
 
@@ -223,7 +223,7 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($($t:ident by $gemm:path, $micro:path;)*) => {$(
+    ($($t:ident by $micro:path;)*) => {$(
         impl Real for $t {
             const NAME: &'static str = stringify!($t);
 
@@ -240,11 +240,6 @@ macro_rules! real {
 
         impl sealed::Kernels for $t {
             #[inline]
-            fn gemm() -> Gemm<Self> {
-                $gemm()
-            }
-
-            #[inline]
             fn micro() -> Micro<Self> {
                 $micro()
             }
@@ -253,18 +248,15 @@ macro_rules! real {
 }
 
 real! {
-    f32 by gemm_f32::gemm::f32::get_gemm_fn, product::singles::widest;
-    f64 by gemm_f64::gemm::f64::get_gemm_fn, product::doubles::widest;
+    f32 by product::singles::widest;
+    f64 by product::doubles::widest;
 }
 
 mod sealed {
-    use crate::kernel::product::{Gemm, Micro};
+    use crate::kernel::product::Micro;
 
     /// What kernels ask of a type, and of nobody else.
     pub trait Kernels: crate::kernel::simd::Lanes + bytemuck::Pod {
-        /// The matrix product of the library, for this CPU.
-        fn gemm() -> Gemm<Self>;
-
         /// The library's kernels for tiles, for this CPU.
         fn micro() -> Micro<Self>;
     }

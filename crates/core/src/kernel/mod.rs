@@ -27,6 +27,7 @@ mod singular;
 pub(crate) mod special;
 pub(crate) mod spectral;
 pub mod threads;
+pub(crate) mod width;
 pub(crate) mod window;
 
 use std::borrow::Cow;
@@ -38,8 +39,8 @@ use crate::Real;
 use crate::tensor::View;
 use crate::tuned::Size;
 
-/// The widest vector instructions of this CPU, found once.
-static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
+/// The widest vector instructions of this CPU that may be used, found once.
+static ARCH: LazyLock<Arch> = LazyLock::new(width::arch);
 
 tuned! {
     /// Below this many elements a loop is over before wider vectors pay.
@@ -68,6 +69,17 @@ pub(crate) const SIZES_OF_FILES: &[&[Size]] = &[
     scan::SIZES,
     threads::SIZES,
 ];
+
+/// Reads the variables of the environment that kernels go by, so that a wrong one is told before
+/// anything is computed.
+///
+/// # Panics
+/// If one of them has a value that means nothing.
+#[track_caller]
+pub(crate) fn check_environment() {
+    threads::count();
+    width::instruction_set();
+}
 
 /// Runs `loops` compiled for the widest vectors that this CPU has.
 ///

@@ -37,6 +37,7 @@ const PIECES: usize = 6;
 ///
 /// # Panics
 /// If `WENGERT_THREADS` is not a number of at least 1.
+#[track_caller]
 pub fn count() -> usize {
     #[cfg(feature = "threads")]
     return helpers::count();

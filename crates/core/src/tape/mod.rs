@@ -73,9 +73,15 @@ pub struct Tape<T: Real> {
 
 impl<T: Real> Tape<T> {
     /// An empty tape.
+    ///
+    /// # Panics
+    /// If one of the environment variables `WENGERT_THREADS` and `WENGERT_SIMD` has a value that
+    /// means nothing: see [`threads::count`](crate::threads::count) and
+    /// [`instruction_set`](crate::instruction_set).
     #[track_caller]
     pub fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
+        crate::kernel::check_environment();
         Self {
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             made: Location::caller(),

@@ -17,6 +17,7 @@ mod dependencies;
 mod dimensions;
 mod einsum;
 mod elementary;
+mod environment;
 mod explorer;
 mod factorisations;
 mod functions;

@@ -17,7 +17,6 @@ mod transpose;
 
 use std::ops::Range;
 
-use gemm_common::Parallelism;
 use smallvec::SmallVec;
 
 use blocked::{Lines, Parts};
@@ -28,32 +27,6 @@ use super::rows::Rows;
 use super::threads;
 use crate::Real;
 use crate::tensor::{Layout, View};
-
-/// The library's function: extents `m`, `n`, `k`; then the result with its column and
-/// row strides, and whether it is added to; the factors with theirs; the numbers that
-/// the result before and the product are multiplied by; what is complex about them
-/// (nothing); threads.
-pub(crate) type Gemm<T> = unsafe fn(
-    usize,
-    usize,
-    usize,
-    *mut T,
-    isize,
-    isize,
-    bool,
-    *const T,
-    isize,
-    isize,
-    *const T,
-    isize,
-    isize,
-    T,
-    T,
-    bool,
-    bool,
-    bool,
-    Parallelism,
-);
 
 /// How the elements of a matrix lie, from a start that is kept apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,8 +214,10 @@ fn short_product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], bef
     a.check();
     b.check();
     if is_for_library(&a.factor, &b.factor) {
-        // SAFETY: both factors were checked, and fit each other and the result.
-        return unsafe { by_library(a, b, out, before) };
+        let whole = Stripe { left: a, right: b, rows: 0..m, columns: 0..n, before };
+        // SAFETY: both factors were checked to lie inside their buffers, and fit each other. `out`
+        // holds m x n elements in row-major order; as a unique borrow it overlaps neither factor.
+        return unsafe { (T::micro().library)(whole.product(out.as_mut_ptr())) };
     }
     let (stripes, is_by_columns) = stripes::<T>(m, k, n);
     let whole = if is_by_columns { n } else { m };
@@ -296,42 +271,6 @@ impl<T> Stripe<'_, T> {
             out_row: right.columns,
             adds: before == Before::AddedTo,
         }
-    }
-}
-
-/// The product by the library, on this thread.
-///
-/// # Safety
-/// The factors lie inside their buffers, and fit each other and the result.
-unsafe fn by_library<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
-    let (left, right) = (a.factor, b.factor);
-    let (m, k, n) = (left.rows, left.columns, right.columns);
-    // SAFETY: the caller's; `out` holds m x n elements in row-major order, and as a unique borrow
-    // it overlaps neither factor.
-    unsafe {
-        // The transposed product, b^T a^T: the library's kernels write columns,
-        // and the rows of the result are those.
-        T::gemm()(
-            n,
-            m,
-            k,
-            out.as_mut_ptr(),
-            n as isize,
-            1,
-            before == Before::AddedTo,
-            b.data.as_ptr().offset(b.start),
-            right.row_stride,
-            right.column_stride,
-            a.data.as_ptr().offset(a.start),
-            left.row_stride,
-            left.column_stride,
-            if before == Before::AddedTo { T::one() } else { T::zero() },
-            T::one(),
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
     }
 }
 

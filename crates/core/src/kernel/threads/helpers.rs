@@ -30,6 +30,7 @@ struct Pool {
     threads: Option<ThreadPool>,
 }
 
+#[track_caller]
 pub(super) fn count() -> usize {
     match COUNT.load(Ordering::Relaxed) {
         0 => {
@@ -49,6 +50,7 @@ pub(super) fn set(count: usize) {
 }
 
 /// The number of threads, from the value of the environment variable.
+#[track_caller]
 fn default_count(value: Option<&std::ffi::OsStr>) -> usize {
     let Some(value) = value else {
         return thread::available_parallelism().map_or(1, usize::from);

@@ -40,7 +40,8 @@ pub(in super::super) fn accumulate<T: Real>(
         channels,
         features,
         channel_row: channels.next_multiple_of(width::<T>()),
-        feature_row: features.next_multiple_of(width::<T>()),
+        // A tile takes `ROWS` features at a time, which narrow vectors are fewer than.
+        feature_row: features.next_multiple_of(width::<T>().max(ROWS)),
     };
     let size = POINTS * POINTS * sizes.of_point();
     let input = patches.axes.map(|axis| axis.source());
