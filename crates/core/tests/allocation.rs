@@ -114,3 +114,45 @@ fn a_compiled_program() {
     assert!(cost.is_finite());
     assert_eq!(count, 0);
 }
+
+/// What a million steps hold at the end is what three held.
+#[test]
+#[ignore = "takes a minute; .ci/deep runs it"]
+fn a_million_steps() {
+    let fill = |shape: [usize; 2]| Tensor::from_fn(shape, |i| (i as f64).sin());
+    let (w, x) = (fill([3, 5]), fill([6, 5]));
+    let mut tape = Tape::new();
+    let mut step = || {
+        tape.reset();
+        let w = tape.parameter(0, &w);
+        let gradients = tape.constant(&x).matmul(w.transpose()).tanh().sum().backward();
+        assert!(read(&gradients, 0).is_finite());
+    };
+    (0..3).for_each(|_| step());
+    let info = allocation_counter::measure(|| (0..1_000_000).for_each(|_| step()));
+    assert_eq!((info.count_total, info.bytes_current), (0, 0));
+}
+
+/// `x -> a x + b` five million times: the derivative is `a^n`, and each node takes some bytes.
+#[test]
+#[ignore = "takes gigabytes; .ci/deep runs it"]
+fn ten_million_nodes() {
+    const STEPS: i32 = 5_000_000;
+    let a = 1.0 - 1e-7;
+    let mut bytes = 0;
+    let info = allocation_counter::measure(|| {
+        let tape = Tape::<f64>::new();
+        let x = tape.variable(0.3);
+        let (a, b) = (tape.constant(a), tape.constant(1e-7));
+        let y = (0..STEPS).fold(x, |y, _| y * a + b);
+        assert_eq!(tape.len(), 3 + 2 * STEPS as usize);
+        let slope = y.backward().wrt(x).item();
+        // (1 - 1e-7)^n, by its logarithm; each of n multiplications rounds.
+        let expected = (f64::from(STEPS) * (-1e-7_f64).ln_1p()).exp();
+        assert!((slope / expected - 1.0).abs() < 1e-9, "{slope} instead of {expected}");
+        bytes = tape.memory().peak;
+    });
+    let of_node = info.bytes_max as f64 / f64::from(2 * STEPS);
+    println!("{of_node:.0} bytes a node, of which values and adjoints are {bytes} in all");
+    assert!(of_node < 400.0, "{of_node} bytes a node");
+}

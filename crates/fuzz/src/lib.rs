@@ -19,6 +19,7 @@ mod measure;
 mod noise;
 mod print;
 pub mod program;
+pub mod readers;
 mod shapes;
 mod shrink;
 

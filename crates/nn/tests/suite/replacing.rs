@@ -1,8 +1,12 @@
 //! Files that are written: whole or not at all, where they were, and by one run at a time.
 
+#[cfg(target_os = "linux")]
+use std::env;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+#[cfg(target_os = "linux")]
+use std::process::Command;
 
 use indexmap::IndexMap;
 use wengert_core::Tensor;
@@ -72,6 +76,30 @@ fn a_failure_leaves_nothing_behind() {
     let said = message(weights::save(folder.join("net"), &state()));
     assert!(said.contains("directory"), "{said}");
     assert_eq!(names(&folder), ["net"]);
+}
+
+/// A process that may write no more than 32 KB, as on a disk that is full.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_the_file_that_was_there() {
+    const CHILD: &str = "WENGERT_TEST_FULL_DISK";
+    if let Some(path) = env::var_os(CHILD) {
+        let large = [("w".to_owned(), Tensor::<f32>::zeros([1 << 20]))].into();
+        return println!("<<{}>>", message(weights::save(path, &large)));
+    }
+    let folder = folder("full");
+    let path = folder.join("net");
+    weights::save(&path, &state()).unwrap();
+    let name = "replacing::a_full_disk_leaves_the_file_that_was_there";
+    let script = format!("trap '' XFSZ; ulimit -f 64; exec \"$0\" --exact {name} --nocapture");
+    let mut child = Command::new("sh");
+    child.args(["-c", &script]).arg(env::current_exe().unwrap()).env(CHILD, &path);
+    let said = String::from_utf8(child.output().unwrap().stdout).unwrap();
+    assert!(said.contains("<<File too large"), "{said}");
+    assert_eq!(weights::load::<f32>(&path).unwrap(), state());
+    assert_eq!(names(&folder), ["net"]);
+    let said = message(weights::save("/dev/full", &state()));
+    assert!(said.contains("No space left on device"), "{said}");
 }
 
 /// A process that was killed had the number of this one, as in a container.
