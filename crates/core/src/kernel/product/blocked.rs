@@ -5,11 +5,10 @@
 //! first-level cache, columns into groups whose panels stay in the second (Goto and van de
 //! Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008).
 //!
-//! Whether a factor is laid out anew depends on how it lies. Columns of `B` that lie side by
-//! side are read where they are, unless many tiles read them and they are far from term to
-//! term; those of a transposed factor are laid out by [transposing](super::transpose)
-//! squares. Numbers of `A` are read one by one, so its rows may lie anyhow, but not far
-//! from term to term.
+//! A factor is packed, or not, by how it lies. Columns of `B` that lie side by side are read where
+//! they are, unless many tiles read them and they are far from term to term; those of a transposed
+//! factor are packed by [transposing](super::transpose) squares. Numbers of `A` are read one by
+//! one, so its rows may have any stride, but not a long one from term to term.
 //!
 //! *Invariant*: the terms of an element are added in an order that depends on their
 //! number alone. So a product may be cut into stripes of any rows and columns.
@@ -27,26 +26,29 @@ use crate::tensor::Elements;
 tuned! {
     /// The most terms that a tile adds up before it is written.
     const DEPTH = 512, tiny 4;
-    /// Tiles whose rows are laid out at once, so that whole cache lines are read.
+    /// Tiles whose rows are packed at once, so that whole cache lines are read.
     const TILES = 8, tiny 2;
     /// Terms of those rows that are read together, so that their cache lines are still near when the
     /// next tile's turn comes.
     const NEAR_TERMS = 32, tiny 2;
-    /// Tiles that read a panel before it pays to lay it out for them.
+    /// Tiles that read a panel before it pays to pack it for them.
     const FEW_TILES = 8, tiny 1;
-    /// Panels side by side that need not be laid out at all.
+    /// Panels side by side that need not be packed at all.
     const NEAR_PANELS = 4, tiny 1;
-    /// Panels that a tile's rows meet before it pays to lay them out.
+    /// Panels that a tile's rows meet before it pays to pack them.
     const FEW_PANELS = 2, tiny 1;
 }
 
 /// Bytes of the panels that tiles go over in turn: a part of the second-level cache.
 const GROUP: usize = 1 << 20;
-/// Bytes of the memory where factors are laid out, panels and tiles: a huge page.
+/// Bytes of the memory for packed factors, panels and tiles: a huge page.
 const MEMORY: usize = 2 << 20;
 
-/// The rows or the columns of a factor, by pointer: where the first begins, and how far it is to
-/// the next, and to the next term.
+/// The rows or the columns of a factor, by pointer. Term `t` of line `l` lies
+/// `l * step + t * term` elements behind `start`.
+///
+/// *`lines` have `terms`* below means that `start` is valid for reads at all of these offsets, for
+/// `l` below the one and `t` below the other.
 #[derive(Clone, Copy)]
 pub(super) struct Lines<T> {
     pub(super) start: *const T,
@@ -58,15 +60,19 @@ impl<T> Lines<T> {
     /// From this line and this term on.
     ///
     /// # Safety
-    /// The factor has both.
+    /// Term `term` of line `line` lies in the buffer of `start`, or one element behind it.
     unsafe fn from(self, line: usize, term: usize) -> Self {
         let offset = line as isize * self.step + term as isize * self.term;
-        // SAFETY: the caller's.
+        // SAFETY: the caller promises that the offset stays in the buffer.
         Self { start: unsafe { self.start.offset(offset) }, ..self }
     }
 }
 
 /// A product, or a stripe of one.
+///
+/// It is *valid* if `left` has `terms` in `rows` lines and `right` has `terms` in `columns` lines,
+/// if `out` is valid for reads and writes of `columns` elements at each of `rows` offsets
+/// `r * out_row`, and if nobody else reads or writes these while the product is computed.
 #[derive(Clone, Copy)]
 pub(super) struct Product<T> {
     pub(super) rows: usize,
@@ -85,8 +91,8 @@ pub(super) struct Product<T> {
 }
 
 thread_local! {
-    /// Where factors are laid out: a group of panels, and the rows of some tiles.
-    static LAID_OUT: RefCell<Elements<f64>> = RefCell::default();
+    /// The memory for packed factors: a group of panels, and the rows of some tiles.
+    static PACKED: RefCell<Elements<f64>> = RefCell::default();
 }
 
 /// Parts of almost the same length, as few as a largest length allows.
@@ -115,29 +121,29 @@ impl Parts {
 /// Computes a product.
 ///
 /// # Safety
-/// Every line and term of the factors can be read, every element of the result written,
-/// and nobody else reads or writes the result.
+/// The product is [valid](Product).
 pub(super) unsafe fn product<T: Real>(product: Product<T>) {
-    // SAFETY: the caller's.
+    // SAFETY: the product is valid, and `micro` gives kernels that this CPU can run.
     unsafe { product_by(T::micro(), product) };
 }
 
 /// Computes a product by some of the CPU's micro-kernels.
 ///
 /// # Safety
-/// As [`product`].
+/// The product is [valid](Product), and the CPU has the instructions of `micro`.
 pub(super) unsafe fn product_by<T: Real>(micro: Micro<T>, product: Product<T>) {
-    LAID_OUT.with_borrow_mut(|memory| {
+    PACKED.with_borrow_mut(|memory| {
         if memory.is_empty() {
             *memory = Elements::zeros(MEMORY / size_of::<f64>());
         }
         let memory: &mut [T] = bytemuck::cast_slice_mut(memory);
         let (panels, tiles) = memory.split_at_mut(GROUP / size_of::<T>());
-        // SAFETY: the caller's.
+        // SAFETY: the caller promises both.
         unsafe { Blocked { micro, product, panels, tiles }.run() }
     });
 }
 
+/// A product on its way, with memory for packed panels and tiles.
 struct Blocked<'a, T: Real> {
     micro: Micro<T>,
     product: Product<T>,
@@ -146,6 +152,10 @@ struct Blocked<'a, T: Real> {
 }
 
 impl<T: Real> Blocked<'_, T> {
+    /// Computes it.
+    ///
+    /// # Safety
+    /// As [`product_by`].
     unsafe fn run(mut self) {
         let Product { terms, columns, .. } = self.product;
         let wide = self.micro.columns();
@@ -153,13 +163,16 @@ impl<T: Real> Blocked<'_, T> {
             let depth = depth - usize::from(damaged(Damage::LastTerm) && depth > 1);
             let group = (self.panels.len() / (depth * wide)).max(1) * wide;
             for start in (0..columns).step_by(group) {
-                // SAFETY: the caller's.
+                // SAFETY: the parts of the terms lie in `terms`, and the groups in `columns`.
                 unsafe { self.group(first, depth, start, group.min(columns - start)) };
             }
         }
     }
 
-    /// Some terms of some columns of all rows.
+    /// Adds `depth` terms, from `first` on, of `columns` columns, from `start` on, of all rows.
+    ///
+    /// # Safety
+    /// As [`product_by`]; the terms are terms of the product, and the columns its columns.
     unsafe fn group(&mut self, first: usize, depth: usize, start: usize, columns: usize) {
         let Product { rows, left, right, out, out_row, adds, .. } = self.product;
         let Micro { lanes, rows: high, kernels, .. } = self.micro;
@@ -169,32 +182,36 @@ impl<T: Real> Blocked<'_, T> {
             let columns = wide.min(columns - begin);
             Panel { begin, columns, width: columns.next_multiple_of(lanes) }
         });
-        let lays_all_out = right.step != 1
+        let packs_all = right.step != 1
             || tiles.count > FEW_TILES && right.term.unsigned_abs() > NEAR_PANELS * wide;
-        let lays_out = |panel: &Panel| lays_all_out || panel.columns < panel.width;
-        let lays_tiles_out = left.term != 1 && columns > FEW_PANELS * wide;
-        // SAFETY: the caller's, for each of the places.
+        let packs = |panel: &Panel| packs_all || panel.columns < panel.width;
+        let packs_tiles = left.term != 1 && columns > FEW_PANELS * wide;
+        // SAFETY: `right` has the terms in each column of a panel, for panels cut `columns` into
+        // pieces, and `left` has them in each row of a tile, for tiles cut all rows into pieces.
+        // A kernel for `panel.width / lanes` vectors and `rows` rows reads `depth` terms of as many
+        // lines, from the factors where they lie or from the packed ones, which are at least as
+        // long; it writes `rows` times `panel.columns` elements of the result.
         unsafe {
-            for panel in panels.clone().filter(lays_out) {
+            for panel in panels.clone().filter(packs) {
                 let to = &mut self.panels[panel.begin * depth..][..panel.width * depth];
                 let from = right.from(start + panel.begin, first);
-                self.micro.lay_out(from, panel.columns, depth, to);
+                self.micro.pack(from, panel.columns, depth, to);
             }
             for (tile, (row, rows)) in tiles.iter().enumerate() {
                 let mut lines = left.from(row, first);
-                if lays_tiles_out {
+                if packs_tiles {
                     let place = tile % TILES;
                     if place == 0 {
                         let to = &mut self.tiles[..TILES * high * depth];
                         let own = (tile..tiles.count.min(tile + TILES)).map(|i| tiles.get(i));
-                        lay_out_rows(left.from(0, first), own, depth, high, to);
+                        pack_rows(left.from(0, first), own, depth, high, to);
                     }
                     let start = self.tiles[place * high * depth..].as_ptr();
                     lines = Lines { start, step: 1, term: high as isize };
                 }
                 for panel in panels.clone() {
                     let begin = start + panel.begin;
-                    let (numbers, term) = match lays_out(&panel) {
+                    let (numbers, term) = match packs(&panel) {
                         true => (self.panels[panel.begin * depth..].as_ptr(), panel.width as isize),
                         false => (right.from(begin, first).start, right.term),
                     };
@@ -241,14 +258,16 @@ struct Panel {
 }
 
 impl<T: Real> Micro<T> {
-    /// Lays the columns of a panel out term by term, with zeros for those that it lacks.
+    /// Packs `columns` columns of a panel, term by term, with zeros up to a whole vector.
     ///
     /// # Safety
-    /// The columns have so many terms.
-    unsafe fn lay_out(&self, from: Lines<T>, columns: usize, depth: usize, to: &mut [T]) {
+    /// `columns` lines of `from` have `depth` terms, and the CPU has the instructions of `self`.
+    unsafe fn pack(&self, from: Lines<T>, columns: usize, depth: usize, to: &mut [T]) {
         let width = columns.next_multiple_of(self.lanes);
         assert_eq!(to.len(), width * depth, "a panel has a place");
-        // SAFETY: the caller's for the reading; terms times columns have their places in `to`.
+        // SAFETY: `j` stays below `columns` and `term` below `depth` where `from` is read. `to` has
+        // `depth` times `width` elements, as was asserted, and element `j` of `term`, or of the
+        // square that begins there, is one of them. A unique borrow does not overlap the factor.
         unsafe {
             let column = |j: usize, term: usize| from.from(j, term).start;
             let out = to.as_mut_ptr();
@@ -286,12 +305,13 @@ impl<T: Real> Micro<T> {
     }
 }
 
-/// Copies so many terms of lines that lie side by side, each term so far from the one before it.
-/// The numbers of lines that occur are told to the compiler, each with a loop of its own: else it
-/// calls a function for every term.
+/// Copies `terms` terms of `lines` lines that lie side by side, each term `width` elements behind
+/// the one before it. The compiler is told the numbers of lines that occur, each with its own loop:
+/// else it calls a function for every term.
 ///
 /// # Safety
-/// The lines have so many terms, and those have their places from `to` on.
+/// `lines` lines of `from`, whose `step` is 1, have `terms` terms. `to` is valid for writes of `lines`
+/// elements at each of `terms` offsets `t * width`, and these do not overlap the factor.
 #[inline(always)]
 unsafe fn copy_terms<T: Real>(
     from: Lines<T>,
@@ -300,7 +320,7 @@ unsafe fn copy_terms<T: Real>(
     to: *mut T,
     width: usize,
 ) {
-    // SAFETY: the caller's.
+    // SAFETY: the caller's promise, with `LINES` for `lines` where that is the number.
     unsafe {
         match lines {
             64 => copy_terms_of::<T, 64>(from, terms, to, width),
@@ -318,10 +338,10 @@ unsafe fn copy_terms<T: Real>(
     }
 }
 
-/// [`copy_terms`] of so many lines.
+/// [`copy_terms`] of `LINES` lines.
 ///
 /// # Safety
-/// As there.
+/// As there, with `LINES` for `lines`.
 #[inline(always)]
 unsafe fn copy_terms_of<T: Real, const LINES: usize>(
     from: Lines<T>,
@@ -330,7 +350,7 @@ unsafe fn copy_terms_of<T: Real, const LINES: usize>(
     width: usize,
 ) {
     for term in 0..terms {
-        // SAFETY: the caller's.
+        // SAFETY: `term` is below `terms`, and the lines lie side by side on both sides.
         unsafe {
             let numbers = from.from(0, term).start.cast::<[T; LINES]>().read();
             to.add(term * width).cast::<[T; LINES]>().write(numbers);
@@ -338,11 +358,12 @@ unsafe fn copy_terms_of<T: Real, const LINES: usize>(
     }
 }
 
-/// Lays the rows of some tiles out, one tile after another, each term by term.
+/// Packs the rows of some tiles, given as first row and number of rows: one tile after another, each
+/// term by term, `high` elements a term.
 ///
 /// # Safety
-/// The rows have so many terms.
-unsafe fn lay_out_rows<T: Real>(
+/// The rows of all tiles are lines of `from` that have `depth` terms.
+unsafe fn pack_rows<T: Real>(
     from: Lines<T>,
     tiles: impl Iterator<Item = (usize, usize)>,
     depth: usize,
@@ -354,7 +375,8 @@ unsafe fn lay_out_rows<T: Real>(
         let terms = NEAR_TERMS.min(depth - first);
         for (tile, &(row, rows)) in tiles.iter().enumerate() {
             let to = &mut to[(tile * depth + first) * high..][..terms * high];
-            // SAFETY: the caller's.
+            // SAFETY: `row + i` is a row of the tile and `first + term` is below `depth`. `to` has
+            // `terms` times `high` elements, and `rows` is at most `high`.
             unsafe {
                 if from.step == 1 {
                     copy_terms(from.from(row, first), rows, terms, to.as_mut_ptr(), high);

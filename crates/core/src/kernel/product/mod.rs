@@ -250,13 +250,15 @@ impl<T> Stripe<'_, T> {
     /// As the loops take it; `out` is where the whole result begins.
     ///
     /// # Safety
-    /// The factors lie inside their buffers, and the result has memory.
+    /// Both factors lie inside their buffers, the stripe's rows are rows of `left`, its columns are
+    /// columns of `right`, and `out` points to as many elements as the whole result has.
     unsafe fn product(self, out: *mut T) -> blocked::Product<T> {
         let Self { left: a, right: b, rows, columns, before } = self;
         let (left, right) = (a.factor, b.factor);
         let row = a.start + rows.start as isize * left.row_stride;
         let column = b.start + columns.start as isize * right.column_stride;
-        // SAFETY: the caller's.
+        // SAFETY: the first row and the first column lie in the factors and in the result; where the
+        // stripe has none, nothing is read or written, and the offset is at most one line behind.
         let (a, b, out) = unsafe {
             let first = rows.start * right.columns + columns.start;
             (a.data.as_ptr().offset(row), b.data.as_ptr().offset(column), out.add(first))

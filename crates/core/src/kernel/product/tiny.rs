@@ -43,10 +43,11 @@ pub(super) fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T]
     }
 }
 
-/// Some columns of the result, from `j` on, by tiles of so many rows. Gives their number.
+/// `COLUMNS` columns of the result, from `j` on, by tiles of `ROWS` rows. Gives `COLUMNS`.
 ///
 /// # Safety
-/// As [`tile`], for each row of `a`.
+/// `b` has `COLUMNS` columns from `j` on. `a` has as many columns as `b` has rows, both lie inside
+/// their buffers, and `out` is as large as their product.
 #[inline(always)]
 unsafe fn columns<T: Real, const ROWS: usize, const COLUMNS: usize, const NEAR: bool>(
     a: Matrix<'_, T>,
@@ -57,7 +58,7 @@ unsafe fn columns<T: Real, const ROWS: usize, const COLUMNS: usize, const NEAR: 
 ) -> usize {
     let rows = a.factor.rows - usize::from(damaged(Damage::TinyRow) && a.factor.rows > 1);
     let mut i = 0;
-    // SAFETY: the caller's.
+    // SAFETY: `a` has as many rows from `i` on as a tile has, and the rest is promised.
     unsafe {
         while i + ROWS <= rows {
             tile::<T, ROWS, COLUMNS, NEAR>(a, b, out, before, [i, j]);
