@@ -35,6 +35,9 @@ pub(crate) const MAX_OPERANDS: usize = 8;
 /// A block of each operand; those beyond the last are empty.
 pub(crate) type Sources<'a, T> = [&'a [T]; MAX_OPERANDS];
 
+/// One thing for each operand.
+type OfEach<X> = SmallVec<[X; MAX_OPERANDS]>;
+
 /// A function of one element of each operand.
 pub(crate) trait Pointwise<T>: Copy + Send + Sync {
     /// The number of operands, at most [`MAX_OPERANDS`].
@@ -140,7 +143,7 @@ pub(crate) fn add_view<T: Real>(sum: &mut [T], terms: View<'_, T>) {
         return add_slice(sum, slice);
     }
     let mut walk = Walk::new(terms.layout(), terms.offset());
-    let mut block = [T::zero(); BLOCK];
+    let mut block: SmallVec<[T; BLOCK]> = SmallVec::from_elem(T::zero(), BLOCK.min(sum.len()));
     for sum in sum.chunks_mut(BLOCK) {
         let block = &mut block[..sum.len()];
         walk.fill(&terms, block);
@@ -198,46 +201,55 @@ fn blocks_from<T: Real>(
     piece: &mut [T],
     apply: &dyn Fn(&Sources<'_, T>, &mut [T]),
 ) {
-    let layouts: [Option<Layout>; MAX_OPERANDS] =
-        std::array::from_fn(|k| Some(args.get(k)?.layout().broadcast_to(shape)));
-    // Memory is set up for those operands only that have to be packed.
-    let mut packed: SmallVec<[[T; 2 * BLOCK]; 4]> = SmallVec::new();
-    let mut operands = [const { Operand::Whole(&[] as &[T]) }; MAX_OPERANDS];
-    for ((operand, arg), layout) in operands.iter_mut().zip(args).zip(&layouts) {
-        *operand = match (periodic(arg, shape, whole), layout) {
-            (Some(slice), _) if slice.len() == whole => Operand::Whole(slice),
-            (Some(period), _) if period.len() <= BLOCK => {
-                // A block from any place in the period lies within two of them.
-                let mut repeated = [T::zero(); 2 * BLOCK];
-                for copy in repeated.chunks_mut(period.len()) {
-                    copy.copy_from_slice(&period[..copy.len()]);
-                }
-                packed.push(repeated);
-                Operand::Repeated { slot: packed.len() - 1, period: period.len() }
+    let periods: OfEach<Option<&[T]>> =
+        args.iter().map(|arg| periodic(arg, shape, whole)).collect();
+    let layouts: OfEach<Option<Layout>> = periods
+        .iter()
+        .zip(args)
+        .map(|(period, arg)| period.is_none().then(|| arg.layout().broadcast_to(shape)))
+        .collect();
+    // Operands that have to be packed take as much memory as the blocks of this piece need: most
+    // results are shorter than a block.
+    let block = BLOCK.min(piece.len());
+    let mut packed: SmallVec<[T; 8 * BLOCK]> = SmallVec::new();
+    let mut place = |len: usize, of: T| {
+        let start = packed.len();
+        packed.resize(start + len, of);
+        start
+    };
+    let mut operands: OfEach<Operand<'_, T>> = SmallVec::new();
+    for ((arg, period), layout) in args.iter().zip(&periods).zip(&layouts) {
+        operands.push(match (period, layout) {
+            (&Some(slice), _) if slice.len() == whole => Operand::Whole(slice),
+            // A block from any place in the period lies within a period and a block.
+            (&Some(period), _) if period.len() <= BLOCK => {
+                Operand::Repeated { start: place(period.len() + block, period[0]), period }
             }
-            (Some(period), _) => {
-                packed.push([T::zero(); 2 * BLOCK]);
-                Operand::Row { slot: packed.len() - 1, row: period }
-            }
-            (_, layout) => {
-                packed.push([T::zero(); 2 * BLOCK]);
-                let layout = layout.as_ref().expect("every operand has a layout");
+            (&Some(row), _) => Operand::Row { start: place(block, T::zero()), row },
+            (None, layout) => {
+                let layout = layout.as_ref().expect("a layout where there is no period");
                 let walk = Walk::starting(layout, arg.offset(), first);
-                Operand::Packed { slot: packed.len() - 1, walk }
+                Operand::Packed { start: place(block, T::zero()), walk }
             }
-        };
+        });
+    }
+    for operand in &operands {
+        // A number is there already.
+        if let Operand::Repeated { start, period: period @ [_, _, ..] } = operand {
+            tile(period, &mut packed[*start..][..period.len() + block]);
+        }
     }
     for (index, out) in piece.chunks_mut(BLOCK).enumerate() {
         let (start, len) = (first + index * BLOCK, out.len());
         let start = start - usize::from(damaged(Damage::BlockEarly) && start > 0);
         for (operand, arg) in operands.iter_mut().zip(args) {
             match operand {
-                Operand::Packed { slot, walk } => {
-                    walk.fill(arg, &mut packed[*slot][..len]);
+                Operand::Packed { start: place, walk } => {
+                    walk.fill(arg, &mut packed[*place..][..len]);
                 }
-                Operand::Row { slot, row } if start % row.len() + len > row.len() => {
+                Operand::Row { start: place, row } if start % row.len() + len > row.len() => {
                     let (end, next) =
-                        packed[*slot][..len].split_at_mut(row.len() - start % row.len());
+                        packed[*place..][..len].split_at_mut(row.len() - start % row.len());
                     end.copy_from_slice(&row[start % row.len()..]);
                     next.copy_from_slice(&row[..next.len()]);
                 }
@@ -245,30 +257,46 @@ fn blocks_from<T: Real>(
             }
         }
         let mut sources: Sources<'_, T> = [&[]; MAX_OPERANDS];
-        for (source, operand) in sources.iter_mut().zip(&operands).take(args.len()) {
+        for (source, operand) in sources.iter_mut().zip(&operands) {
             *source = match operand {
                 Operand::Whole(slice) => &slice[start..start + len],
-                Operand::Repeated { slot, period } => &packed[*slot][start % period..][..len],
+                Operand::Repeated { start: place, period } => {
+                    &packed[*place + start % period.len()..][..len]
+                }
                 Operand::Row { row, .. } if start % row.len() + len <= row.len() => {
                     &row[start % row.len()..][..len]
                 }
-                Operand::Row { slot, .. } | Operand::Packed { slot, .. } => &packed[*slot][..len],
+                Operand::Row { start: place, .. } | Operand::Packed { start: place, .. } => {
+                    &packed[*place..][..len]
+                }
             };
         }
         apply(&sources, out);
     }
 }
 
-/// Where the blocks of an operand come from.
+/// Fills `out` with copies of a period, the last of which may be cut.
+#[inline]
+fn tile<T: Real>(period: &[T], out: &mut [T]) {
+    out[..period.len()].copy_from_slice(period);
+    let mut done = period.len();
+    while done < out.len() {
+        let more = done.min(out.len() - done);
+        out.copy_within(..more, done);
+        done += more;
+    }
+}
+
+/// Where the blocks of an operand come from. A `start` is a place in the packed memory.
 enum Operand<'a, T> {
     /// Its own memory, as long as the result.
     Whole(&'a [T]),
-    /// Many copies of a short period on the stack.
-    Repeated { slot: usize, period: usize },
-    /// A period longer than a block, itself; across its end, a block on the stack.
-    Row { slot: usize, row: &'a [T] },
-    /// A block on the stack, filled anew by a walk.
-    Packed { slot: usize, walk: Walk<'a> },
+    /// Copies of a short period, a period and a block of them.
+    Repeated { start: usize, period: &'a [T] },
+    /// A period longer than a block, itself; across its end, a packed block.
+    Row { start: usize, row: &'a [T] },
+    /// A packed block, filled by a walk.
+    Packed { start: usize, walk: Walk<'a> },
 }
 
 /// A position in a strided operand, from block to block.
