@@ -54,7 +54,7 @@ struct Options {
     /// Add the eleventh point, (0.3, 0.7) of category B, for Figure 9
     #[arg(long)]
     extra_point: bool,
-    /// Compute the cost over all points after every so many steps
+    /// Compute the cost over all points after every N steps
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     cost_every: u64,
     /// Train by a compiled step: the same numbers, sooner

@@ -8,7 +8,7 @@
 //! Nobody tells the program so. It records `F` once, finds which equation depends on which
 //! point, and colours the columns such that those of one colour share no row. One product
 //! with a vector of zeros and ones then gives all columns of a colour: a handful of
-//! products for any `n`. Compiled, they cost about as much as so many evaluations of `F`.
+//! products for any `n`. Compiled, they cost about as much as that number of evaluations of `F`.
 //!
 //! ```text
 //! cargo run --release --example sparse_jacobian

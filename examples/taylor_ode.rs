@@ -3,7 +3,7 @@
 //! Taylor mode gives as many coefficients of the solution `x(t)` of `x' = f(x)` as are
 //! wanted: each coefficient of `f(x(t))` gives the next one of `x(t)` (Griewank &
 //! Walther, section 13.1). The series is then followed for as long as its last terms stay below
-//! rounding, and begun anew from there. The method has no tables of its own: the degree
+//! rounding, and begun again from there. The method has no tables of its own: the degree
 //! is a number, and the size of a step follows from the coefficients (Jorba & Zou, "A
 //! software package for the numerical integration of ODEs by means of high-order Taylor
 //! methods", Experimental Mathematics 14, 2005).

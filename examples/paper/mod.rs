@@ -120,7 +120,7 @@ pub fn code_cost<'t>(output: Var<'t, f64>, targets: &Tensor<f64>) -> Var<'t, f64
     (output - output.tape().constant(targets)).square().sum()
 }
 
-/// For each node of a grid over the unit square, with so many intervals on each side, row by
+/// For each node of a grid over the unit square, with `intervals` intervals on each side, row by
 /// row from the bottom: does `F1 > F2`?
 pub fn decide(net: &Net, intervals: usize) -> Vec<bool> {
     let coordinate = |i: usize| i as f64 / intervals as f64;

@@ -20,7 +20,7 @@ pub fn solve(net: &mut Net, points: &Points, form: Residuals) -> Outcome {
     solve_by(&LevenbergMarquardt::lsqnonlin(), net, points, form)
 }
 
-/// As [`solve`], with settings of one's own.
+/// As [`solve`], with other options.
 pub fn solve_by(
     solver: &LevenbergMarquardt,
     net: &mut Net,

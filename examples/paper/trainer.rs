@@ -1,7 +1,7 @@
 //! The training of the paper's section 6: stochastic gradient (15), one point a
 //! step, and the cost over all points after a step.
 //!
-//! A step is recorded anew on a tape that keeps its memory, or compiled once and
+//! A step is recorded on a tape that keeps its memory, or compiled once and
 //! then replayed. Both give the same numbers to the last bit.
 
 use wengert::CompileError;

@@ -2,7 +2,7 @@
 //! to learn labels that mean nothing.
 //!
 //! The same network is trained twice on the same images: with their labels, and with labels
-//! drawn anew. Its error in training goes to nothing either way; on other images the second
+//! drawn at random. Its error in training goes to nothing either way; on other images the second
 //! is as wrong as chance, nine times in ten. So what is learnt in training says nothing
 //! on what was understood: that is what other images are for.
 
@@ -23,12 +23,12 @@ pub fn run(out: &Path) -> Result<(), Box<dyn Error>> {
     let rng = &mut MatlabRng::new(8);
     let ((x, labels), other) = digits::read(rng)?;
     let x = x.slice(0, 0, COUNT, 1).contiguous();
-    let anew = (0..COUNT).map(|_| index(10, rng)).collect();
+    let random = (0..COUNT).map(|_| index(10, rng)).collect();
 
     println!("Random relabelling: {COUNT} digits, {EPOCHS} epochs");
     println!("  labels        wrong in training  wrong on others");
     let mut drawn = Vec::new();
-    for (name, labels) in [("true", labels[..COUNT].to_vec()), ("drawn anew", anew)] {
+    for (name, labels) in [("true", labels[..COUNT].to_vec()), ("random", random)] {
         let train: Digits = (x.clone(), labels);
         let mut net = Reader::new(&mut MatlabRng::new(1));
         let history = net.train(train.clone(), other.clone(), EPOCHS)?;
@@ -41,12 +41,8 @@ pub fn run(out: &Path) -> Result<(), Box<dyn Error>> {
         drawn.push(errors(&history, "validation accuracy"));
     }
     println!("  chance                             {:>10.1} %", 90.0);
-    let names = [
-        "true labels, training",
-        "true labels, others",
-        "drawn anew, training",
-        "drawn anew, others",
-    ];
+    let names =
+        ["true labels, training", "true labels, others", "random, training", "random, others"];
     let drawn: Vec<(&str, Vec<[f64; 2]>)> = names.into_iter().zip(drawn).collect();
     curves(out, "relabelling", ["Epoch", "Share of errors"], &drawn)?;
     Ok(())

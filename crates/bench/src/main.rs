@@ -34,7 +34,7 @@ struct Options {
     /// workloads
     #[arg(long)]
     instructions: bool,
-    /// Run so many times and tell no time: for tools that count
+    /// Run this number of times and tell no time: for tools that count
     #[arg(long)]
     runs: Option<usize>,
     /// List the workloads and exit

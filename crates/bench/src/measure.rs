@@ -8,7 +8,7 @@ const SAMPLE: Duration = Duration::from_millis(2);
 /// How often a workload is run.
 #[derive(Clone, Copy, Debug)]
 pub enum Reps {
-    /// As often as so many samples of the time take.
+    /// As often as the samples need.
     Timed(usize),
     /// So many times, whatever the clock says, for tools that count instructions.
     Counted(usize),

@@ -20,20 +20,20 @@ use crate::measure::{Reps, Timing};
 pub struct Workload {
     /// The name.
     pub name: &'static str,
-    /// How it is run: `eager` records anew at every step, `compiled` replays.
+    /// How it is run: `eager` records at every step, `compiled` replays.
     pub variant: &'static str,
     /// What one unit of time stands for.
     pub unit: &'static str,
-    /// Runs it with so many samples; gives the timing and the checksum.
+    /// Runs it; gives the timing and the checksum.
     pub run: fn(Reps) -> (Timing, f64),
 }
 
 /// How much more a value with its gradient takes than the value alone, both
-/// recorded anew (G&W, section 3.4: at most about 5 for the reverse mode).
+/// recorded at each run (G&W, section 3.4: at most about 5 for the reverse mode).
 pub struct CostRatio {
     /// The workload's name.
     pub name: &'static str,
-    /// Measures it with so many samples of each.
+    /// Measures both.
     pub measure: fn(Reps) -> f64,
 }
 

@@ -2,7 +2,7 @@
 //! precision.
 //!
 //! It is tridiagonal, and the framework finds that out: three products with the
-//! Hessian give all of its entries. The eager variant finds pattern and colours anew
+//! Hessian give all of its entries. The eager variant finds pattern and colours again
 //! at every step; both variants write all 10,000 numbers.
 
 use std::hint::black_box;

@@ -1,5 +1,5 @@
 //! What the workloads that train a model have in common: five steps for the
-//! checksum, then as many as are timed, recorded anew or compiled.
+//! checksum, then as many as are timed, recorded or compiled.
 
 use std::hint::black_box;
 
@@ -25,7 +25,7 @@ pub(super) struct Training<M, R = Momentum> {
 const STEPS: usize = 5;
 
 impl<M: Module<f32>, R: Rule> Training<M, R> {
-    /// Times steps that are recorded anew. The checksum is the loss of the fifth.
+    /// Times recorded steps. The checksum is the loss of the fifth.
     pub(super) fn eager(self, reps: Reps) -> (Timing, f64) {
         let Self { mut model, input, target, loss, mut optimiser } = self;
         let mut tape = Tape::new();
@@ -59,7 +59,7 @@ impl<M: Module<f32>, R: Rule> Training<M, R> {
         (timing, check.map_or(f64::NAN, f64::from))
     }
 
-    /// Times the loss and its gradients over the loss alone, both recorded anew.
+    /// Times the loss and its gradients over the loss alone, both recorded.
     pub(super) fn cost_ratio(self, reps: Reps) -> f64 {
         let Self { model, input, target, loss, .. } = self;
         let mut tape = Tape::new();

@@ -14,7 +14,7 @@
 //! - [`through_double`]: those of a function in single precision, through double precision
 //! - [`parameters`]: those of a model, parameter by parameter (`check::module` of the crate of
 //!   networks)
-//! - [`op`] and [`ops`]: an op of one's own on all of its samples, or all of the
+//! - [`op`] and [`ops`]: an op of yours on all of its samples, or all of the
 //!   [registry](crate::op::registry)
 //! - [`program`]: whether a compiled program gives the bits of its recording
 //! - [`diagnose`]: what is unhealthy about a recording, whether its derivatives are right or not

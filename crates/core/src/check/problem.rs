@@ -1,6 +1,6 @@
 //! A function as the checks see it: something to record at any point.
 //!
-//! A check records the function anew at every point that it looks at. That costs
+//! A check records the function at every point that it looks at. That costs
 //! little, and the recordings tell more than the values: where two of them differ
 //! in their operations, or where an argument of `relu` has moved by more than its
 //! distance to the kink, no difference quotient can judge a derivative.

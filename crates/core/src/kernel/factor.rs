@@ -18,7 +18,7 @@ pub(super) type Matrix = DMatrix<f64>;
 /// Writes the result of one matrix of each operand, if there is one.
 type Factorise<'a> = dyn Fn(&[&[f64]], &mut [f64]) -> Option<()> + 'a;
 
-/// Steps after which an iteration on so many rows is given up; usual are a few for each.
+/// Steps after which an iteration on `rows` rows is given up; usual are a few for each.
 fn steps(rows: usize) -> usize {
     1000 + 100 * rows
 }
@@ -66,7 +66,7 @@ pub(crate) fn least_of_each<T: Real>(
     numbers.into_iter().fold(T::infinity(), T::min)
 }
 
-/// A matrix of so many rows, if it is finite.
+/// A matrix of `rows` rows, if it is finite.
 pub(super) fn matrix(rows: usize, elements: &[f64]) -> Option<Matrix> {
     let is_finite = elements.iter().all(|x| x.is_finite());
     is_finite.then(|| Matrix::from_row_slice(rows, elements.len() / rows, elements))

@@ -103,7 +103,7 @@ pub(crate) fn map<T: Real>(
     kernel.short(&packed, &steps, out);
 }
 
-/// Writes a period that begins anew whenever it ends.
+/// Writes a period again and again.
 #[inline]
 fn repeat<T: Real>(period: &[T], out: &mut [T]) {
     let mut place = 0;

@@ -225,7 +225,7 @@ pub(crate) fn sinc(order: u32, x: f64) -> f64 {
     value * PI.powi(order as i32)
 }
 
-/// The sine of `x` half turns and so many quarter turns, exact where it is -1, 0 or 1.
+/// The sine of `x` half turns and `quarters` quarter turns, exact where it is -1, 0 or 1.
 fn sine_of_half_turns(x: f64, quarters: u32) -> f64 {
     let nearest = (2.0 * x).round();
     let off = PI * (x - nearest / 2.0);

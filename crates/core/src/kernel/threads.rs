@@ -45,7 +45,7 @@ pub fn count() -> usize {
     1
 }
 
-/// Makes kernels compute with so many threads from now on, the caller's included.
+/// Makes kernels compute with `count` threads from now on, the caller's included.
 /// With 1, none is started.
 ///
 /// Results do not depend on it, to the last bit. Without the feature `threads` it
@@ -80,7 +80,7 @@ pub(crate) fn worth(work: usize) -> usize {
     if work < 2 * WORTH_A_THREAD || is_shared() { 1 } else { count().min(work / WORTH_A_THREAD) }
 }
 
-/// Shares work of one's own out: `participant` is called on each thread that takes part, with an
+/// Shares work out: `participant` is called on each thread that takes part, with an
 /// iterator from which it takes items until there are none.
 ///
 /// `work` is an estimate in nanoseconds. Work that is too small stays on the

@@ -4,7 +4,7 @@
 //!
 //! Those that gate their operand, `x` times a number from 0 to 1, are 0 where that has
 //! vanished, and so are their derivatives, out to infinity: there the operand is held
-//! at a bound, lest it be infinite times 0.
+//! at a bound, so that it is not infinite times 0.
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
@@ -471,7 +471,7 @@ impl Elementwise<1> for Elu {
 
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
-        // Bounded, lest the piece that is not chosen be infinite.
+        // Bounded, so that the piece that is not chosen stays finite.
         let power = (x.clamp(f64::NEG_INFINITY, 0.0) / x.constant(self.width)).exp();
         let below = power * x.constant(self.scale * self.alpha / self.width);
         x.greater(x.constant(0.0)).select(x.constant(self.scale), below)

@@ -79,7 +79,7 @@ impl<'a, 't, T: Real> Stacked<'a, 't, T> {
         self.args[arg].rank() - usize::from(self.is_stacked[arg])
     }
 
-    /// An operand with so many axes behind the leading one, if it has that: it then
+    /// An operand with `rank` axes behind the leading one, if it has that: it then
     /// broadcasts as each of its elements would.
     pub fn filled_up(&self, arg: usize, rank: usize) -> Var<'t, T> {
         match self.is_stacked[arg] {

@@ -1,7 +1,7 @@
-//! Factors that several products share, laid out once.
+//! Factors that several products share, packed once.
 //!
 //! A product reads the columns of its right factor side by side. One that lies the other
-//! way, as the weights of most layers do, is laid out anew by each product that reads it:
+//! way, as the weights of most layers do, is packed again by each product that reads it:
 //! a recurrent layer does that at every step of time. Here such a factor gets memory of
 //! its own, as products read it, once in a run.
 

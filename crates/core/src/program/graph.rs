@@ -31,7 +31,7 @@ impl ValueId {
 
 /// Where a value comes from.
 pub(super) enum Source<T: Real> {
-    /// Given anew for every run, or kept from run to run.
+    /// Given for every run, or kept from run to run.
     Input,
     /// The same in every run.
     Constant(Tensor<T>),

@@ -133,7 +133,7 @@ struct Update {
 ///
 /// # Errors
 /// If the function reads a value that depends on its inputs, and then goes on to
-/// record: a run on other inputs could not decide anew.
+/// record: a run on other inputs could not decide again.
 ///
 /// # Panics
 /// If the result lies on another tape.
@@ -419,7 +419,7 @@ impl<T: Real> Program<T> {
         self.memory.tensor(&Argument { place: *place, offset: 0, layout: layout.clone() })
     }
 
-    /// Draws [samples](Tape::sample) anew from this seed, from the next run on. Else a
+    /// Draws [samples](Tape::sample) from this seed, from the next run on. Else a
     /// program goes through those that the tape would have drawn, from the recording's
     /// own on.
     pub fn seed(&mut self, seed: u64) {

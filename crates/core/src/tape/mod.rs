@@ -118,7 +118,7 @@ impl<T: Real> Tape<T> {
         self.var(self.inner.borrow_mut().scalar(value, location))
     }
 
-    /// Records an op, of one's own or built in, on its operands.
+    /// Records an op, the user's or built in, on its operands.
     ///
     /// # Panics
     /// If the operands do not fit the op, or belong to another tape.

@@ -44,7 +44,7 @@ impl<T: Real> Elements<T> {
     }
 }
 
-/// Zeroed pages for so many bytes, if they fill a huge page and the system has them.
+/// Zeroed pages for `bytes` bytes, if they fill a huge page and the system has them.
 #[cfg(target_os = "linux")]
 fn huge_pages(bytes: usize) -> Option<memmap2::MmapMut> {
     const HUGE: usize = 2 << 20;

@@ -3,7 +3,7 @@
 use crate::{Real, Tape, Tensor, Var};
 
 /// Inputs of a function: a tensor, an array of tensors, a tuple of such, or a
-/// structure of one's own.
+/// structure of the user's.
 ///
 /// The closure receives variables in the same arrangement, and derivatives come
 /// back in it.

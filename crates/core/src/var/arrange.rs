@@ -1,4 +1,4 @@
-//! Methods that arrange elements anew: orders and copies of axes, parts, diagonals.
+//! Methods that rearrange elements: orders and copies of axes, parts, diagonals.
 //!
 //! None needs an op of its own. All are views and joins, and derive what a derivative
 //! is from those. The diagonal of a matrix of `m` columns, for instance, is every
@@ -93,8 +93,8 @@ impl<'t, T: Real> Var<'t, T> {
         concat(&[self.slice(axis, cut..), self.slice(axis, ..cut)], axis)
     }
 
-    /// The whole value so many times along each axis; missing axes are put in front.
-    /// PyTorch's `repeat`.
+    /// The whole value, repeated along each axis by the number given for it; missing axes are put in
+    /// front. PyTorch's `repeat`.
     ///
     /// ```
     /// # use wengert_core::Tape;
@@ -127,7 +127,7 @@ impl<'t, T: Real> Var<'t, T> {
         self.reshape(pairs(false)).broadcast_to(pairs(true)).reshape(joined)
     }
 
-    /// Each part along an axis so many times in a row, as NumPy's `repeat`.
+    /// Each part along an axis, `times` times in a row, as NumPy's `repeat`.
     ///
     /// ```
     /// # use wengert_core::Tape;

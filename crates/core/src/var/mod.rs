@@ -131,7 +131,7 @@ impl<'t, T: Real> Var<'t, T> {
         self.apply(crate::op::Reshape { shape: self.shape() })
     }
 
-    /// Records an op of one operand, of one's own or built in.
+    /// Records an op of one operand, the user's or built in.
     ///
     /// # Panics
     /// If the shape does not fit the op.

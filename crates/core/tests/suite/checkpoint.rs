@@ -382,7 +382,7 @@ fn programs_have_checkpoints_too() {
     }
 }
 
-/// How many steps there are is decided anew at each run.
+/// How many steps there are is decided at each run.
 #[test]
 fn a_program_has_while_loops() {
     let halves = Steps::new(|_, [x]: [Var<'_, f64>; 1], []| [x * 0.5]);

@@ -339,7 +339,7 @@ fn pooling_of_tall_planes() {
     }
 }
 
-/// Compares pooling with loops over elements of so many levels: few make ties.
+/// Compares pooling with loops over elements of `levels` levels: few make ties.
 fn check_pooling(options: Pooling, shape: [usize; 3], levels: u32) {
     let x = Tensor::from_fn(shape, |i| ((i as f64 * 1.7).sin() * f64::from(levels)).round());
     let elements = x.to_vec();

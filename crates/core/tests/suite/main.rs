@@ -1,5 +1,5 @@
 //! The tests of the core, in one program: ops are generic, so each test program
-//! compiles all that it uses of them anew, and one is built in a fraction of the
+//! compiles all that it uses of them, and one is built in a fraction of the
 //! time that a dozen take.
 //!
 //! Apart stands `allocation`, which counts what its process asks for.

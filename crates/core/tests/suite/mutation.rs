@@ -89,7 +89,7 @@ const KINDS: [&str; 20] = [
 ];
 
 impl Damage {
-    /// All kinds, of each of so many operands where they are of operands.
+    /// All kinds, of each operand where they are of operands.
     fn all(operands: usize) -> Vec<Self> {
         let of_operands: [fn(usize) -> Self; 14] = [
             Sign,

@@ -124,7 +124,7 @@ fn ops_page_is_up_to_date() {
     let differs = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
     assert!(
         found == expected,
-        "docs/ops.md is out of date{}\nto write it anew: {COMMAND}",
+        "docs/ops.md is out of date{}\nto write it again: {COMMAND}",
         differs.map_or_else(String::new, |(found, expected)| format!(
             ":\n  found    {found}\n  expected {expected}"
         ))

@@ -174,7 +174,7 @@ fn products() {
     }
 }
 
-/// Convolutions of so many channels that they go patch by patch, and their adjoints.
+/// Convolutions of enough channels to go patch by patch, and their adjoints.
 #[test]
 fn convolutions_of_many_channels() {
     for window in [3, 5] {

@@ -149,7 +149,7 @@ pub struct Prelu<T: Real> {
 }
 
 impl<T: Real> Prelu<T> {
-    /// One slope for all, or one for each of so many channels.
+    /// One slope for all, or one for each of `channels` channels.
     ///
     /// # Panics
     /// If there are no channels.

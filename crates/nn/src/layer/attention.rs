@@ -194,7 +194,7 @@ pub struct MultiHeadAttention<T: Real> {
 }
 
 impl<T: Real> MultiHeadAttention<T> {
-    /// For vectors of some width, in so many heads. As in PyTorch, the maps of the inputs
+    /// For vectors of `width` elements, in `heads` heads. As in PyTorch, the maps of the inputs
     /// start by Xavier's rule, that of the heads as a [`Linear`], and the biases with 0.
     ///
     /// # Panics

@@ -47,7 +47,7 @@ pub struct BatchNorm<T: Real> {
 }
 
 impl<T: Real> BatchNorm<T> {
-    /// For so many channels, with PyTorch's momentum of 0.1 and `epsilon` of 1e-5.
+    /// For `channels` channels, with PyTorch's momentum of 0.1 and `epsilon` of 1e-5.
     ///
     /// # Panics
     /// If there are no channels.

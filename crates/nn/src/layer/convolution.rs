@@ -199,7 +199,7 @@ impl<T: Real, const D: usize> ConvTranspose<T, D> {
         Self { convolution: self.convolution.padding(padding), ..self }
     }
 
-    /// With so many elements more at the end of each axis. Several sizes are convolved to
+    /// With `extra` more elements at the end of each axis. Several sizes are convolved to
     /// the same one where a stride leaves elements over; this says which is meant
     /// (PyTorch's `output_padding`).
     #[must_use]

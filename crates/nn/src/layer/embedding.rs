@@ -141,7 +141,7 @@ pub struct SinusoidalPositions<T: Real> {
 }
 
 impl<T: Real> SinusoidalPositions<T> {
-    /// For vectors of some width, at so many places.
+    /// For vectors of `width` elements, at up to `longest` places.
     pub fn new(longest: usize, width: usize) -> Self {
         let waves = Tensor::from_fn([longest, width], |place| {
             let (time, i) = (place / width, place % width);
@@ -174,7 +174,7 @@ pub struct LearnedPositions<T: Real> {
 }
 
 impl<T: Real> LearnedPositions<T> {
-    /// For vectors of some width, at so many places.
+    /// For vectors of `width` elements, at up to `longest` places.
     ///
     /// # Panics
     /// If there are no places, or vectors have no elements.

@@ -92,7 +92,7 @@ fn not_empty(layer: &str, extents: &[(&str, usize)]) {
     }
 }
 
-/// That a value has so many channels.
+/// Panics unless a value has `channels` channels.
 #[track_caller]
 fn check_channels<T: Real>(what: &str, x: Var<'_, T>, channels: usize) {
     assert!(

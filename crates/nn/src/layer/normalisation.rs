@@ -174,7 +174,7 @@ pub struct GroupNorm<T: Real> {
 }
 
 impl<T: Real> GroupNorm<T> {
-    /// Normalises so many groups of channels; `epsilon` is 1e-5.
+    /// Normalises `groups` groups of channels; `epsilon` is 1e-5.
     ///
     /// # Panics
     /// If the channels do not divide into the groups, or there are none.
@@ -261,7 +261,7 @@ impl<T: Real> InstanceNorm<T> {
         }
     }
 
-    /// With a scale of 1 and a shift of 0 for each of so many channels, to be trained.
+    /// With a scale of 1 and a shift of 0 for each of `channels` channels, to be trained.
     ///
     /// ```
     /// # use wengert_nn::{InstanceNorm, Module};
@@ -280,7 +280,7 @@ impl<T: Real> InstanceNorm<T> {
         }
     }
 
-    /// With a running mean and variance of so many channels, which start with 0 and 1. In
+    /// With a running mean and variance of `channels` channels, which start with 0 and 1. In
     /// [training](wengert_core::Tape::train), instances are normalised by their own mean and
     /// variance, whose means over the batch move the running ones, as in a
     /// [`BatchNorm`](super::BatchNorm): `running = (1 - momentum) running + momentum new`, with the
@@ -395,7 +395,7 @@ pub struct LocalResponseNorm {
 }
 
 impl LocalResponseNorm {
-    /// Over so many channels, with PyTorch's `alpha` 1e-4, `beta` 0.75 and `k` 1.
+    /// Over `channels` neighbouring channels, with PyTorch's `alpha` 1e-4, `beta` 0.75 and `k` 1.
     ///
     /// # Panics
     /// If there are none.

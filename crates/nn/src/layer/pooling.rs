@@ -104,7 +104,7 @@ impl<const D: usize> MaxPool<D> {
         Self { pooling: self.pooling.padding(padding), ..self }
     }
 
-    /// With so many places from one element of a window to the next: one number, or one for each
+    /// With `dilation` places from one element of a window to the next: one number, or one for each
     /// axis. Unless it is 1, the elements of all windows are copied.
     #[must_use]
     pub fn dilation(self, dilation: impl PerAxis<D>) -> Self {
@@ -270,7 +270,7 @@ impl<const D: usize> AvgPool<D> {
     }
 }
 
-/// The means of so many parts of the last `D` axes, whatever their extents: part `i` of `p`
+/// The means of equal parts of the last `D` axes, whatever their extents: part `i` of `p`
 /// of `n` elements goes from `i n / p`, rounded down, to `(i + 1) n / p`, rounded up, as in
 /// PyTorch.
 ///

@@ -28,7 +28,7 @@ impl<T: Real> Layer<T> for Flatten {
     }
 }
 
-/// Images so many times as large: from `[.., height, width]` to `[.., n height, n width]`.
+/// Images `n` times as large: from `[.., height, width]` to `[.., n height, n width]`.
 ///
 /// ```
 /// use wengert_core::Tape;

@@ -189,7 +189,7 @@ options! {
 }
 
 impl<T: Real> TransformerEncoderLayer<T> {
-    /// For vectors of some width, in so many heads, with a hidden width between the linear
+    /// For vectors of `width` elements, in `heads` heads, with `hidden` elements between the linear
     /// maps.
     ///
     /// # Panics
@@ -236,7 +236,7 @@ impl<T: Real> Layer<T> for TransformerEncoderLayer<T> {
 }
 
 impl<T: Real> TransformerDecoderLayer<T> {
-    /// For vectors of some width, in so many heads, with a hidden width between the linear
+    /// For vectors of `width` elements, in `heads` heads, with `hidden` elements between the linear
     /// maps.
     ///
     /// # Panics

@@ -299,7 +299,7 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
     }
 
     /// Takes over what [`state_dict`](Self::state_dict) saved after `steps` steps;
-    /// parameters that have nothing there start anew.
+    /// parameters that have nothing there start from zero.
     ///
     /// # Errors
     /// If names are unexpected, or shapes differ; nothing has changed then.

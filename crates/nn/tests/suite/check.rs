@@ -8,7 +8,7 @@ use wengert_nn::loss::mse;
 use wengert_nn::random::MatlabRng;
 use wengert_nn::{BatchNorm, Dropout, Layer, Linear, Module, Param, check};
 
-/// A layer of one's own: `x |x|` with a slope by hand, which may be wrong.
+/// A layer by the user: `x |x|` with a slope by hand, which may be wrong.
 #[derive(Module)]
 struct Curve<T: Real> {
     scale: Param<T>,

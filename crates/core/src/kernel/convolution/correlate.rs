@@ -304,7 +304,7 @@ impl<T: Real> Multiply<'_, T> {
     }
 }
 
-/// Writes the sums of each target to the planes of the features, each of so many
+/// Writes the sums of each target to the planes of the features, each of `area`
 /// elements.
 #[inline(always)]
 fn write<T: Real, const ROWS: usize>(

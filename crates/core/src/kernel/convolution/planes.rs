@@ -33,7 +33,7 @@ tuned! {
 }
 
 impl<T: Real> Planes<T> {
-    /// Zeros for `images` of so many channels, with `slack` zeros behind the last,
+    /// Zeros for `images` of `channels` channels, with `slack` zeros behind the last,
     /// so that whole vectors can be read there.
     pub(super) fn new(
         images: usize,

@@ -66,9 +66,8 @@ pub(super) fn accumulate<T: Real>(geometry: &Geometry, x: &[T], y: &[T], out: &m
     });
 }
 
-/// Sums of so many numbers over images: `participant` makes, for a thread, what adds
-/// the products of images of `x` and of `y` to sums, for so many images `together` or
-/// fewer. Then `add` gets the sums of one chunk of images after the other, or of some.
+/// Sums of `size` numbers over images: `participant` makes, for a thread, what adds
+/// the products of images of `x` and of `y` to sums, for up to `together` images. Then `add` gets the sums of one chunk of images after the other, or of some.
 pub(super) fn over_images<T: Real, F: FnMut(&[T], &[T], &mut [T])>(
     geometry: &Geometry,
     [x, y]: [&[T]; 2],

@@ -114,7 +114,7 @@ fn cos_reduced<T: Format>(r: T) -> T {
     z.mul_add(T::cos_series(z), T::one())
 }
 
-/// The sine of an angle after so many quarter turns.
+/// The sine of an angle after `turns` quarter turns.
 #[inline(always)]
 fn select<T: Format>(turns: T, r: T) -> T {
     T::by_quarter(turns, sin_reduced(r), cos_reduced(r))

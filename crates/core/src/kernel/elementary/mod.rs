@@ -13,7 +13,7 @@
 //! is not compiled for the CPU that runs it: see `kernel::dispatched`.
 //!
 //! The greatest errors found, in ulp: units in the last place of the exact value.
-//! `tests/suite/elementary.rs` measures them anew.
+//! `tests/suite/elementary.rs` measures them again.
 //!
 //! | | `f32` | `f64` |
 //! | --- | --- | --- |

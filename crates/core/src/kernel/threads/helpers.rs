@@ -61,7 +61,7 @@ fn default_count(value: Option<&std::ffi::OsStr>) -> usize {
     }
 }
 
-/// The pool, made anew if it has another size.
+/// The pool, made again if it has another size.
 fn pool(helpers: usize) -> Arc<Pool> {
     let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
     match &*pool {

@@ -16,7 +16,7 @@
 /// What to do next. There is one *current* state, and a stack of kept ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Take so many steps from the current state.
+    /// Take this number of steps from the current state.
     Advance(usize),
     /// Keep the current state, which is the one before this step.
     Keep(usize),

@@ -31,7 +31,7 @@ pub(in crate::transform) trait Piece<T: Real>: Any {
         true
     }
 
-    /// Whether it is the same function as another piece, though made anew.
+    /// Whether it is the same function as another piece, though made again.
     fn equals(&self, _other: &dyn Any) -> bool {
         false
     }

@@ -157,7 +157,7 @@ impl<T: Real> Count<T> {
         }
     }
 
-    /// The same, for states of which the first so many count.
+    /// The same, for states of which the first `states` count.
     pub(super) fn of_first(&self, states: usize) -> Self {
         match self {
             Count::Known(n) => Count::Known(*n),

@@ -58,7 +58,7 @@ pub type Hessian<T, F> = Derivative<T, F, Second>;
 /// A sparse derivative whose pattern and colours are kept, for use at many points.
 ///
 /// Pattern and colours are found once. At another point the function is recorded
-/// again, and if it then does something else, they are found anew; so a function may
+/// again, and if it then does something else, they are found again; so a function may
 /// decide on values.
 ///
 /// ```

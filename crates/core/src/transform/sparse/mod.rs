@@ -10,7 +10,7 @@
 //!
 //! Nothing here guesses: the pattern never misses an entry, a pattern that the user
 //! gives is checked by a product that needs none, and where the function records other
-//! operations than before, the pattern is found anew.
+//! operations than before, the pattern is found again.
 
 mod colouring;
 mod derivative;

@@ -57,7 +57,7 @@ impl<'a> Term<'a> {
         Ok(term)
     }
 
-    /// The labels, with so many axes for `...`.
+    /// The labels, with `unnamed` axes for `...`.
     fn labels(&self, unnamed: usize) -> Vec<Label> {
         let mut labels: Vec<Label> = self.letters.iter().copied().map(Label::Named).collect();
         if let Some(place) = self.ellipsis {
@@ -68,7 +68,7 @@ impl<'a> Term<'a> {
 }
 
 impl Subscripts {
-    /// Reads the subscripts of operands with so many axes.
+    /// Reads the subscripts of operands with these numbers of axes.
     ///
     /// Without an arrow, the result has the axes of `...` and then, in alphabetical
     /// order, the letters that stand only once.

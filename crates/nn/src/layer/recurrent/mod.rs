@@ -108,7 +108,7 @@ impl<T: Real> Direction<T> {
         Self { parameters, projection, names: NAMES.map(|name| format!("{name}_{suffix}")) }
     }
 
-    /// Those of so many layers.
+    /// Those of `layers` layers.
     #[track_caller]
     fn stacked<R: Rng + ?Sized>(
         [inputs, units, outputs]: [usize; 3],
@@ -194,11 +194,11 @@ impl<T: Real, C: Cell<S> + Default, const S: usize> Recurrent<T, C, S> {
 }
 
 impl<T: Real> Lstm<T> {
-    /// With a linear map, at each step, of what each cell gives to so many outputs, fewer than
+    /// With a linear map, at each step, of what each cell gives to `outputs` outputs, fewer than
     /// units (Sak, Senior & Beaufays, 2014): PyTorch's `proj_size`. The state `h` has them in place
     /// of the units, and so has what the next layer and the next step take; `c` stays as it is.
     /// There is one parameter more, `weight_hr_lk` of shape `[outputs, units]`, and all are drawn
-    /// anew.
+    /// again.
     ///
     /// ```
     /// use wengert_core::{Tape, Tensor};

@@ -19,7 +19,7 @@ pub(super) fn distance(row: usize) -> usize {
     BLOCK * row + 16
 }
 
-/// Writes to `data`, for each point, the channels of each patch, in rows of so many:
+/// Writes to `data`, for each point, the channels of each patch, in rows of equal length:
 /// `map` leads there from `SIZE` pixels along an axis.
 #[inline(always)]
 #[expect(
