@@ -46,7 +46,8 @@ fn first_example(folder: &Path) -> std::io::Result<()> {
 }
 
 /// The network 2-2-3-2 at its start, for the first of the ten points. Lemma 1 defines delta[l] as the
-/// derivative of the cost with respect to z[l], which is what the tape calls the adjoint of z[l].
+/// derivative of the cost with respect to z[l], which is the adjoint of z[l]: so it is called here, and the trace
+/// reads as the lemma does.
 fn lemma_1(folder: &Path) -> std::io::Result<()> {
     let net = paper::Net::start(&mut MatlabRng::new(5000));
     let points = paper::Points::ten();
@@ -58,7 +59,7 @@ fn lemma_1(folder: &Path) -> std::io::Result<()> {
     for (l, w, b) in [(2, w2, b2), (3, w3, b3), (4, w4, b4)] {
         a = tape.scope(format!("layer {l}"), || {
             let (w, b) = (w.named(format!("W{l}")), b.named(format!("b{l}")));
-            let z = (w.matmul(a) + b).named(format!("z{l}"));
+            let z = (w.matmul(a) + b).named(format!("z{l}")).adjoint_named(format!("delta{l}"));
             z.sigmoid().named(format!("a{l}"))
         });
     }

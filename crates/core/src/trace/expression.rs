@@ -31,8 +31,10 @@ pub struct Reference {
     pub quantity: Quantity,
     /// The [number](super::Row::number) of the row.
     pub row: usize,
-    /// The name of the row.
+    /// The name of the row; of an adjoint that has one, its own.
     pub name: String,
+    /// Whether it is an adjoint with a name of its own.
+    pub is_own: bool,
 }
 
 /// A formula in the values, adjoints and tangents of rows.
@@ -68,6 +70,7 @@ impl fmt::Display for Reference {
     /// As text: `v3bar`, or `bar(a[2])` where the name is more than a word.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let suffix = match self.quantity {
+            _ if self.is_own => return f.write_str(&self.name),
             Quantity::Value => return f.write_str(&self.name),
             Quantity::Adjoint => "bar",
             Quantity::Tangent => "dot",
@@ -85,15 +88,18 @@ impl Reference {
         let split = self.name.find(|c: char| c.is_ascii_digit()).unwrap_or(self.name.len());
         let (letters, digits) = self.name.split_at(split);
         let is_plain = |part: &str, of: fn(&char) -> bool| part.chars().all(|c| of(&c));
-        let name = if letters.len() == 1
-            && is_plain(letters, char::is_ascii_alphabetic)
+        let is_greek = notation::GREEK.contains(&letters);
+        let name = if (is_greek
+            || letters.len() == 1 && is_plain(letters, char::is_ascii_alphabetic))
             && is_plain(digits, char::is_ascii_digit)
         {
-            if digits.is_empty() { letters.to_owned() } else { format!("{letters}_{{{digits}}}") }
+            let letters = if is_greek { format!("\\{letters}") } else { letters.to_owned() };
+            if digits.is_empty() { letters } else { format!("{letters}_{{{digits}}}") }
         } else {
             format!("\\mathit{{{}}}", notation::escaped(&self.name))
         };
         match self.quantity {
+            _ if self.is_own => name,
             Quantity::Value => name,
             Quantity::Adjoint => format!("\\bar{{{name}}}"),
             Quantity::Tangent => format!("\\dot{{{name}}}"),

@@ -37,6 +37,7 @@ fn row(row: &Row) -> Json {
     Json::Object(vec![
         ("number", Json::Count(row.number)),
         ("name", Json::text(&row.name)),
+        ("own_adjoint_name", Json::option(row.own_adjoint_name.as_ref(), Json::text)),
         ("role", lower(format!("{:?}", row.role))),
         ("op", Json::option(row.op, Json::text)),
         ("formula", formula(&row.formula)),

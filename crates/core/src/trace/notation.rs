@@ -10,6 +10,12 @@ const PRODUCT: u8 = 3;
 const POWER: u8 = 5;
 pub(super) const ATOM: u8 = 6;
 
+/// Letters that TeX has.
+pub(super) const GREEK: [&str; 15] = [
+    "alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "lambda", "mu", "nu", "rho",
+    "sigma", "tau", "phi", "omega",
+];
+
 /// How one operation is written.
 pub(super) enum Notation<'a> {
     /// `a + b`, where the right operand needs the strength `right` to stand without brackets.

@@ -67,7 +67,8 @@ impl<T: Real> Tape<T> {
             );
         }
         let numbers = (0..copies.len()).filter(|&index| copies[index].is_some()).collect();
-        Recording { y, copies, numbers, names: names(y) }.trace(&copy, directions)
+        let adjoint_names = self.given_names_of_adjoints().into_iter().collect();
+        Recording { y, copies, numbers, names: names(y), adjoint_names }.trace(&copy, directions)
     }
 }
 
@@ -78,6 +79,8 @@ struct Recording<'t, 'c, T: Real> {
     /// The numbers on the tape of the copy's first nodes, which are the same.
     numbers: Vec<usize>,
     names: Vec<String>,
+    /// The names that adjoints have of their own.
+    adjoint_names: HashMap<usize, String>,
 }
 
 impl<'c, T: Real> Recording<'_, 'c, T> {
@@ -93,6 +96,7 @@ impl<'c, T: Real> Recording<'_, 'c, T> {
         }
         let adjoints = self.adjoints(copy);
         self.add_adjoints(&mut rows, &adjoints);
+        scopes_by_parameters(&mut rows);
         let products =
             (!directions.is_empty()).then(|| self.add_tangents(&mut rows, &adjoints, directions));
         Trace { rows, precision: T::NAME, products, shows_lines: true, depth: None }
@@ -114,7 +118,9 @@ impl<'c, T: Real> Recording<'_, 'c, T> {
     }
 
     fn reference(&self, quantity: Quantity, row: usize) -> Expression {
-        Expression::Reference(Reference { quantity, row, name: self.names[row].clone() })
+        let own = self.adjoint_names.get(&row).filter(|_| quantity == Quantity::Adjoint);
+        let name = own.unwrap_or(&self.names[row]).clone();
+        Expression::Reference(Reference { quantity, row, name, is_own: own.is_some() })
     }
 
     /// A value as it stands in formulas.
@@ -143,6 +149,7 @@ impl<'c, T: Real> Recording<'_, 'c, T> {
         Row {
             number: index,
             name: self.names[index].clone(),
+            own_adjoint_name: self.adjoint_names.get(&index).cloned(),
             role: match &call {
                 _ if index == self.y.id().index() => Role::Dependent,
                 Some(_) => Role::Intermediate,
@@ -298,6 +305,32 @@ impl<'c, T: Real> Recording<'_, 'c, T> {
             reverse += adjoints.get(&x.id().index()).map_or(0.0, |&adjoint| dot(adjoint, *v));
         }
         [forward, reverse]
+    }
+}
+
+/// Of a recording without scopes or layers, those that the names of parameters tell: a row stands where a
+/// parameter stands that it reads (`hidden.weight` in `hidden`), or else where its operands do.
+fn scopes_by_parameters(rows: &mut [Row]) {
+    if rows.iter().any(|row| !row.scope.is_empty()) {
+        return;
+    }
+    let mut scopes: HashMap<usize, Vec<String>> = HashMap::new();
+    for row in rows {
+        row.scope = match row.is_leaf() {
+            true => {
+                let mut path: Vec<String> = row.name.split('.').map(str::to_owned).collect();
+                path.pop();
+                path
+            }
+            false => {
+                let of = |operand: &usize| scopes.get(operand).filter(|scope| !scope.is_empty());
+                let last = row.operands.iter().filter_map(|operand| Some((operand, of(operand)?)));
+                last.max_by_key(|(operand, _)| **operand)
+                    .map(|(_, scope)| scope.clone())
+                    .unwrap_or_default()
+            }
+        };
+        scopes.insert(row.number, row.scope.clone());
     }
 }
 

@@ -1,6 +1,6 @@
 //! The data of a trace.
 
-use super::{Expression, Values, Work};
+use super::{Expression, Quantity, Reference, Values, Work};
 
 /// A tape as evaluation trace: see [`Tape::trace`](crate::Tape::trace).
 ///
@@ -50,6 +50,8 @@ pub struct Row {
     pub number: usize,
     /// The [given](crate::Var::named) name, or `v` and the number.
     pub name: String,
+    /// The name that its adjoint has of its [own](crate::Var::adjoint_named), if any.
+    pub own_adjoint_name: Option<String>,
     /// What part it has.
     pub role: Role,
     /// The op, if it is a result.
@@ -72,7 +74,8 @@ pub struct Row {
     pub activity: Activity,
     /// Whether it only looks at its operand's memory.
     pub is_view: bool,
-    /// The scopes and layers that it stands in, from the outside in.
+    /// The scopes and layers that it stands in, from the outside in; where a recording has none, those that
+    /// names of parameters tell (`hidden.weight` stands in `hidden`).
     pub scope: Vec<String>,
     /// The file that recorded it, as the compiler names it.
     pub file: &'static str,
@@ -225,6 +228,18 @@ impl Row {
     pub fn place(&self) -> String {
         let file = self.file.rsplit(['/', '\\']).next().unwrap_or_default();
         format!("{file}:{}", self.line)
+    }
+
+    /// What its adjoint is called: `v3bar`, if it has no name of its own.
+    pub fn adjoint_name(&self) -> String {
+        self.reference(Quantity::Adjoint).to_string()
+    }
+
+    /// One of its quantities, as it stands in formulas.
+    pub(super) fn reference(&self, quantity: Quantity) -> Reference {
+        let own = self.own_adjoint_name.as_ref().filter(|_| quantity == Quantity::Adjoint);
+        let name = own.unwrap_or(&self.name).clone();
+        Reference { quantity, row: self.number, name, is_own: own.is_some() }
     }
 
     /// Whether it is a value from outside.

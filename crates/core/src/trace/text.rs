@@ -49,9 +49,7 @@ impl Trace {
     }
 
     fn adjoint_name(&self, number: usize) -> String {
-        let quantity = super::Quantity::Adjoint;
-        let name = self.numbered(number).map_or(String::new(), |row| row.name.clone());
-        super::Reference { quantity, row: number, name }.to_string()
+        self.numbered(number).map_or(String::new(), Row::adjoint_name)
     }
 
     fn has_tangents(&self) -> bool {
@@ -104,10 +102,8 @@ impl Trace {
     /// assert!(text.contains(r"\bar{x} &\mathrel{+}=& \bar{v_{1}} \cdot \cos\left(x\right) &=& -0.416147 \\"));
     /// ```
     pub fn to_latex(&self) -> String {
-        use super::{Quantity, Reference, Step};
-        let name = |quantity, row: &Row| {
-            Reference { quantity, row: row.number, name: row.name.clone() }.to_latex()
-        };
+        use super::{Quantity, Step};
+        let name = |quantity, row: &Row| row.reference(quantity).to_latex();
         let words = |text: String| match text.parse::<f64>() {
             Ok(x) => super::notation::number_latex(x),
             Err(_) => format!("\\text{{{text}}}"),

@@ -156,7 +156,8 @@ fn the_deltas_of_lemma_1_are_adjoints() {
         a = tape.scope(format!("layer {}", l + 2), || {
             let w = tape.variable(&w).named(format!("W{}", l + 2));
             let b = tape.variable(&biases[l][..]).named(format!("b{}", l + 2));
-            (w.matmul(a) + b).named(format!("z{}", l + 2)).sigmoid().named(format!("a{}", l + 2))
+            let z = (w.matmul(a) + b).named(format!("z{}", l + 2));
+            z.adjoint_named(format!("delta{}", l + 2)).sigmoid().named(format!("a{}", l + 2))
         });
     }
     let cost = ((a - y).square().sum() * 0.5).named("cost");
@@ -177,23 +178,23 @@ fn the_deltas_of_lemma_1_are_adjoints() {
     W2  [2, 2]                              [-0.6875, 0.1875, -0.3125, 0.5625]  [0.0006791, 0.0009055, 0.001077, 0.001435]
     b2  [2]                                                   [-0.625, 0.5625]                        [0.002264, 0.003589]
     v3 = W2 @ x  [2]                                         [-0.1312, 0.1313]                        [0.002264, 0.003589]  W2bar += outer(v3bar, x)                 [0.0006791, 0.0009055, 0.001077, 0.001435]
-    z2 = v3 + b2  [2]                                        [-0.7562, 0.6937]                        [0.002264, 0.003589]  b2bar += z2bar                                                 [0.002264, 0.003589]
-                                                                                                                            v3bar += z2bar                                                 [0.002264, 0.003589]
-    a2 = sigmoid(z2)  [2]                                     [0.3195, 0.6668]                          [0.01041, 0.01615]  z2bar += a2bar * a2 * (1 - a2)                                 [0.002264, 0.003589]
+    z2 = v3 + b2  [2]                                        [-0.7562, 0.6937]                        [0.002264, 0.003589]  b2bar += delta2                                                [0.002264, 0.003589]
+                                                                                                                            v3bar += delta2                                                [0.002264, 0.003589]
+    a2 = sigmoid(z2)  [2]                                     [0.3195, 0.6668]                          [0.01041, 0.01615]  delta2 += a2bar * a2 * (1 - a2)                                [0.002264, 0.003589]
     W3  [3, 2]                                     norm 1.021, -0.625 to 0.688             norm 0.0237, -0.0193 to 0.00769
     b3  [3]                                              [0.625, 0.375, 0.125]               [-0.02901, 0.01154, 0.007264]
     v8 = W3 @ a2  [3]                               [-0.4367, -0.06687, 0.303]               [-0.02901, 0.01154, 0.007264]  a2bar += v8bar @ W3                                              [0.01041, 0.01615]
                                                                                                                             W3bar += outer(v8bar, a2)                           norm 0.0237, -0.0193 to 0.00769
-    z3 = v8 + b3  [3]                                  [0.1883, 0.3081, 0.428]               [-0.02901, 0.01154, 0.007264]  b3bar += z3bar                                        [-0.02901, 0.01154, 0.007264]
-                                                                                                                            v8bar += z3bar                                        [-0.02901, 0.01154, 0.007264]
-    a3 = sigmoid(z3)  [3]                             [0.5469, 0.5764, 0.6054]                 [-0.1171, 0.04726, 0.03041]  z3bar += a3bar * a3 * (1 - a3)                        [-0.02901, 0.01154, 0.007264]
+    z3 = v8 + b3  [3]                                  [0.1883, 0.3081, 0.428]               [-0.02901, 0.01154, 0.007264]  b3bar += delta3                                       [-0.02901, 0.01154, 0.007264]
+                                                                                                                            v8bar += delta3                                       [-0.02901, 0.01154, 0.007264]
+    a3 = sigmoid(z3)  [3]                             [0.5469, 0.5764, 0.6054]                 [-0.1171, 0.04726, 0.03041]  delta3 += a3bar * a3 * (1 - a3)                       [-0.02901, 0.01154, 0.007264]
     W4  [2, 3]                                     norm 1.029, -0.562 to 0.562              norm 0.1583, -0.0582 to 0.0763
     b4  [2]                                                   [0.4375, 0.1875]                           [-0.09607, 0.126]
     v13 = W4 @ a3  [2]                                     [-0.03288, -0.1708]                           [-0.09607, 0.126]  a3bar += v13bar @ W4                                    [-0.1171, 0.04726, 0.03041]
                                                                                                                             W4bar += outer(v13bar, a3)                           norm 0.1583, -0.0582 to 0.0763
-    z4 = v13 + b4  [2]                                       [0.4046, 0.01668]                           [-0.09607, 0.126]  b4bar += z4bar                                                    [-0.09607, 0.126]
-                                                                                                                            v13bar += z4bar                                                   [-0.09607, 0.126]
-    a4 = sigmoid(z4)  [2]                                     [0.5998, 0.5042]                           [-0.4002, 0.5042]  z4bar += a4bar * a4 * (1 - a4)                                    [-0.09607, 0.126]
+    z4 = v13 + b4  [2]                                       [0.4046, 0.01668]                           [-0.09607, 0.126]  b4bar += delta4                                                   [-0.09607, 0.126]
+                                                                                                                            v13bar += delta4                                                  [-0.09607, 0.126]
+    a4 = sigmoid(z4)  [2]                                     [0.5998, 0.5042]                           [-0.4002, 0.5042]  delta4 += a4bar * a4 * (1 - a4)                                   [-0.09607, 0.126]
     v16  [2]                                                            [1, 0]
     v17 = a4 - v16  [2]                                      [-0.4002, 0.5042]                           [-0.4002, 0.5042]  a4bar += v17bar                                                   [-0.4002, 0.5042]
     v18 = v17^2  [2]                                          [0.1602, 0.2542]                                  [0.5, 0.5]  v17bar += v18bar * (v17 + v17)                                    [-0.4002, 0.5042]
@@ -356,6 +357,28 @@ fn names_that_come_again_get_numbers_and_numbers_stand_in_formulas() {
             "h_3 = tanh(v9)"
         ]
     );
+}
+
+#[test]
+fn parameters_tell_where_rows_stand() {
+    let tape = Tape::new();
+    let mut x = tape.variable(0.5).named("x");
+    for layer in ["hidden.0", "hidden.1", "out"] {
+        let w = tape.variable(2.0).named(format!("{layer}.weight"));
+        x = (w * x).tanh();
+    }
+    let trace = tape.trace(x);
+    let scopes: Vec<String> = trace.rows().iter().map(|row| row.scope.join("/")).collect();
+    let expected = ["", "hidden/0", "hidden/1", "out"];
+    assert_eq!(scopes[0], expected[0]);
+    assert!(
+        scopes[1..]
+            .chunks(3)
+            .zip(&expected[1..])
+            .all(|(rows, scope)| rows.iter().all(|row| row == scope)),
+        "{scopes:?}"
+    );
+    assert_eq!(trace.folded(0).to_string().lines().count(), 4);
 }
 
 #[test]

@@ -20,7 +20,10 @@ function quantity(reference, asNumber) {
     return element("span", text.startsWith("-") ? `(${text})` : text, reference.of);
   }
   const made = element("span", row.name, reference.of);
-  if (reference.of === "adjoint") made.classList.add("bar");
+  if (reference.of === "adjoint") {
+    if (row.own_adjoint_name === null) made.classList.add("bar");
+    else made.textContent = row.own_adjoint_name;
+  }
   if (reference.of === "tangent") made.classList.add("point");
   return made;
 }
