@@ -262,7 +262,7 @@ impl Program {
             };
             let args: Vec<_> = step.args.iter().map(arg).collect();
             let op = choose(index, T::op(&step.op));
-            results.push(args[0].tape().apply_dyn(op, &args));
+            results.push(args[0].tape().apply_dyn(&op, &args));
         }
         results
     }

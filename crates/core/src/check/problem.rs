@@ -5,6 +5,8 @@
 //! in their operations, or where an argument of `relu` has moved by more than its
 //! distance to the kink, no difference quotient can judge a derivative.
 
+use std::rc::Rc;
+
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -225,7 +227,7 @@ where
 
 /// Records an op on its operands, of which masks are held fixed.
 pub(super) fn record_op<'t, T: Real>(
-    op: &(impl DynOp<T> + Clone),
+    op: &Rc<dyn DynOp<T>>,
     tape: &'t Tape<T>,
     vars: &[Var<'t, T>],
     masks: &[Option<Tensor<T>>],
@@ -238,7 +240,7 @@ pub(super) fn record_op<'t, T: Real>(
             None => *vars.next().expect("one variable for each operand that varies"),
         })
         .collect();
-    tape.record(op.clone(), &args)
+    tape.apply_dyn(op, &args)
 }
 
 /// Random numbers from a seed.

@@ -66,7 +66,6 @@ mod window;
 use std::any::Any;
 use std::cell::OnceCell;
 use std::fmt::Debug;
-use std::rc::Rc;
 use std::sync::Arc;
 
 // The library: what a file of it makes public is an op, or what describes one.
@@ -453,124 +452,6 @@ pub trait DynOp<T: Real>: Any + Debug {
     /// the first one.
     fn add_into(&self, _terms: &[View<'_, T>], _sum: &mut [T]) {
         unreachable!("{} does not add to its first operand", self.name());
-    }
-}
-
-/// An op whose type is forgotten is still an op: so the samples of the registry
-/// can be recorded.
-impl<T: Real> DynOp<T> for Rc<dyn DynOp<T>> {
-    fn name(&self) -> &'static str {
-        (**self).name()
-    }
-
-    fn formula(&self) -> Formula {
-        (**self).formula()
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        (**self).as_any()
-    }
-
-    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
-        (**self).shape(args)
-    }
-
-    fn view(&self, arg: &Layout) -> Option<(Layout, isize)> {
-        (**self).view(arg)
-    }
-
-    fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]) {
-        (**self).eval(args, shape, out);
-    }
-
-    fn eval_scalar(&self, args: &[T]) -> Option<T> {
-        (**self).eval_scalar(args)
-    }
-
-    fn is_differentiable(&self) -> bool {
-        (**self).is_differentiable()
-    }
-
-    fn has_rules(&self) -> bool {
-        (**self).has_rules()
-    }
-
-    fn jvp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
-        (**self).jvp(call, tangents)
-    }
-
-    fn vjp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
-        (**self).vjp(call, arg, cotangent)
-    }
-
-    fn vjp_factors<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<[Var<'t, T>; 2]> {
-        (**self).vjp_factors(call, arg, cotangent)
-    }
-
-    fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
-        (**self).taylor(call)
-    }
-
-    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
-        (**self).stacked(operands)
-    }
-
-    fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
-        (**self).cost(args, result)
-    }
-
-    fn kink_distance(&self, args: &[View<'_, T>]) -> T {
-        (**self).kink_distance(args)
-    }
-
-    fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
-        (**self).dependence(args, arg, result)
-    }
-
-    fn partials(&self, args: &[T]) -> Option<Vec<T>> {
-        (**self).partials(args)
-    }
-
-    fn equals(&self, other: &dyn Any) -> bool {
-        other.downcast_ref::<Self>().is_some_and(|other| (**self).equals(&**other as &dyn Any))
-    }
-
-    fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
-        (**self).pointwise()
-    }
-
-    fn identity(&self, known: &[Option<T>]) -> Option<usize> {
-        (**self).identity(known)
-    }
-
-    fn total(&self, arg: &Shape) -> Option<f64> {
-        (**self).total(arg)
-    }
-
-    fn factors(&self, left: &Layout, right: &Layout) -> Option<[Factor; 2]> {
-        (**self).factors(left, right)
-    }
-
-    fn adds(&self) -> bool {
-        (**self).adds()
-    }
-
-    fn add_into(&self, terms: &[View<'_, T>], sum: &mut [T]) {
-        (**self).add_into(terms, sum);
     }
 }
 

@@ -218,7 +218,7 @@ impl<T: Real> Sample<T> {
     #[track_caller]
     pub fn record<'t>(&self, args: &[Var<'t, T>]) -> Var<'t, T> {
         let first = args.first().expect("an op has operands");
-        first.tape().record(self.op.clone(), args)
+        first.tape().apply_dyn(&self.op, args)
     }
 }
 

@@ -135,8 +135,8 @@ impl<T: Real> Tape<T> {
     /// [registry](crate::op::registry).
     #[doc(hidden)]
     #[track_caller]
-    pub fn apply_dyn<'t>(&'t self, op: Rc<dyn DynOp<T>>, args: &[Var<'t, T>]) -> Var<'t, T> {
-        self.record(op, args)
+    pub fn apply_dyn<'t>(&'t self, op: &Rc<dyn DynOp<T>>, args: &[Var<'t, T>]) -> Var<'t, T> {
+        self.record_again(&OpHandle::Stored(op.clone()), args)
     }
 
     #[track_caller]

@@ -4,32 +4,17 @@
 use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 
-use wengert_core::op::{Domain, DynOp, Operation, SampleSet};
+use wengert_core::op::{Domain, DynOp};
 use wengert_core::{Real, Shape, Tape, Tensor, Var, threads};
 use wengert_reference::{Array, Expected, expected};
 
 use crate::operands::{Layout, laid_out, operand, repeated};
 
-/// An op whose type is forgotten.
-struct Erased<T: Real>(Rc<dyn DynOp<T>>);
-
-impl<T: Real> Operation<T, ()> for Erased<T> {
-    type Dyn = Rc<dyn DynOp<T>>;
-
-    fn into_dyn(self) -> Self::Dyn {
-        self.0
-    }
-
-    fn sample_set() -> SampleSet<T> {
-        unreachable!("the op has samples of its own")
-    }
-}
-
 /// What an op gives on a tape.
 fn evaluated<T: Real>(op: &Rc<dyn DynOp<T>>, args: &[Tensor<T>]) -> Array {
     let tape = Tape::new();
     let args: Vec<Var<'_, T>> = args.iter().map(|arg| tape.constant(arg.clone())).collect();
-    let value = tape.apply(Erased(op.clone()), &args).value();
+    let value = tape.apply_dyn(op, &args).value();
     Array::from(&value)
 }
 
@@ -37,7 +22,7 @@ fn evaluated<T: Real>(op: &Rc<dyn DynOp<T>>, args: &[Tensor<T>]) -> Array {
 fn compiled<T: Real>(op: &Rc<dyn DynOp<T>>, args: &[Tensor<T>]) -> Array {
     let tape = Tape::new();
     let args: Vec<Var<'_, T>> = args.iter().map(|arg| tape.constant(arg.clone())).collect();
-    let value = tape.apply(Erased(op.clone()), &args);
+    let value = tape.apply_dyn(op, &args);
     let mut program = tape.compile(&args, &[value]).expect("an op alone compiles");
     program.execute();
     Array::from(&program.output(0))

@@ -97,7 +97,7 @@ fn partials(case: &Case<f64>) -> Result<(), String> {
     let Some(partials) = case.op.partials(&args) else { return Ok(()) };
     let tape = Tape::new();
     let vars: Vec<_> = args.iter().map(|&x| tape.variable(x)).collect();
-    let y = tape.record(case.op.clone(), &vars);
+    let y = tape.apply_dyn(&case.op, &vars);
     let adjoints = y.vjp(tape.constant(1.0), &vars);
     for (partial, adjoint) in partials.into_iter().zip(adjoints) {
         close("partial and adjoint", &Tensor::scalar(partial), &adjoint.value(), ROUNDING)?;
@@ -110,7 +110,7 @@ fn partials(case: &Case<f64>) -> Result<(), String> {
 fn dependence(case: &Case<f64>) -> Result<(), String> {
     let tape = Tape::new();
     let vars: Vec<_> = case.args.iter().map(|x| tape.variable(x)).collect();
-    let y = tape.record(case.op.clone(), &vars);
+    let y = tape.apply_dyn(&case.op, &vars);
     let mut sets = IndexSets::new();
     let rows = index_domains(&mut sets, &vars, &[y]);
     if rows.len() != y.elements() {
@@ -138,7 +138,7 @@ fn dependence(case: &Case<f64>) -> Result<(), String> {
 fn masks_get_no_derivative(case: &Case<f64>) -> Result<(), String> {
     let tape = Tape::new();
     let vars: Vec<_> = case.args.iter().map(|x| tape.variable(x)).collect();
-    let y = tape.record(case.op.clone(), &vars);
+    let y = tape.apply_dyn(&case.op, &vars);
     let adjoints = y.vjp(tape.constant(&case.w), &vars);
     for (i, (adjoint, domain)) in adjoints.iter().zip(&case.domains).enumerate() {
         if domain.is_mask && adjoint.value().iter().any(|x| x != 0.0) {
@@ -445,7 +445,7 @@ fn one_operand_twice(case: &Case<f64>) -> Result<(), String> {
                 false => tape.constant(&case.args[i]),
             })
             .collect();
-        let y = tape.record(case.op.clone(), &args);
+        let y = tape.apply_dyn(&case.op, &args);
         let inputs: Vec<_> =
             if shared { vec![one] } else { places.iter().map(|&i| args[i]).collect() };
         let tangents: Vec<_> = inputs.iter().map(|&x| (x, tape.constant(&v))).collect();
