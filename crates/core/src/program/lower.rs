@@ -4,6 +4,7 @@
 //! ones share buffers: one that nothing reads any more serves the next value that
 //! fits, so that a program's memory is that of the values alive at the same time.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -44,9 +45,10 @@ pub(super) struct Lowering<'g, T: Real> {
     pub(super) last_use: Vec<Option<usize>>,
     pub(super) places: Vec<Option<Place>>,
     memory: Memory<T>,
-    /// Elements of each planned buffer, and whether it is free.
-    buffers: Vec<(usize, usize)>,
-    free: Vec<usize>,
+    /// The elements of each planned buffer, by its slot.
+    buffers: BTreeMap<usize, usize>,
+    /// Elements and slots of those that are free: a long program has thousands.
+    free: BTreeSet<(usize, usize)>,
 }
 
 /// Lays out the values of a graph and writes its instructions. Values in `kept`
@@ -69,15 +71,15 @@ pub(super) fn lower<T: Real>(
         last_use: vec![None; count],
         places: vec![None; count],
         memory: Memory { short: Vec::new(), long: Vec::new() },
-        buffers: Vec::new(),
-        free: Vec::new(),
+        buffers: BTreeMap::new(),
+        free: BTreeSet::new(),
     };
     lowering.read_uses(kept);
     lowering.place_leaves();
     let instructions = (0..units.len()).map(|unit| lowering.lower_unit(unit)).collect();
     let Lowering { mut memory, places, buffers, .. } = lowering;
     let mut buffer_bytes = 0;
-    for &(slot, elements) in &buffers {
+    for (&slot, &elements) in &buffers {
         memory.long[slot] = Some(Arc::new(Elements::zeros(elements)));
         buffer_bytes += elements * size_of::<T>();
     }
@@ -152,19 +154,16 @@ impl<T: Real> Lowering<'_, T> {
             // The smallest free buffer that is long enough, and not far too long.
             // Values that are kept change places with inputs, so theirs are new.
             let is_kept = self.last_use[id.index()] == Some(usize::MAX);
-            let fits = |&slot: &usize| {
-                let own = self.buffers.iter().find(|(own, _)| *own == slot).expect("planned").1;
-                (!is_kept && own >= elements && own <= 2 * elements).then_some(own)
-            };
-            let best = (0..self.free.len())
-                .filter_map(|index| Some((fits(&self.free[index])?, index)))
-                .min();
-            match best {
-                Some((_, index)) => Place::Long(self.free.swap_remove(index)),
+            let fitting = self.free.range((elements, 0)..=(2 * elements, usize::MAX)).next();
+            match fitting.copied().filter(|_| !is_kept) {
+                Some((own, slot)) => {
+                    self.free.remove(&(own, slot));
+                    Place::Long(slot)
+                }
                 None => {
                     let place = self.buffer(None);
                     if let Place::Long(slot) = place {
-                        self.buffers.push((slot, elements));
+                        self.buffers.insert(slot, elements);
                     }
                     place
                 }
@@ -194,7 +193,7 @@ impl<T: Real> Lowering<'_, T> {
                 ended.push(slot);
             }
         }
-        self.free.extend(ended);
+        self.free.extend(ended.into_iter().map(|slot| (self.buffers[&slot], slot)));
     }
 
     /// A value as an instruction reads it, stretched to `shape`.
