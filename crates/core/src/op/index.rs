@@ -10,6 +10,18 @@ use crate::kernel::along::scatter_at;
 use crate::tensor::{Shape, View};
 use crate::{Real, Var};
 
+/// Copies the parts of `inner` elements at some positions.
+fn read_at<T: Real>(x: &[T], indices: &[usize], inner: usize, out: &mut [T]) {
+    if inner == 1 {
+        // One number each is no work for a copy of memory.
+        out.iter_mut().zip(indices).for_each(|(y, &index)| *y = x[index]);
+        return;
+    }
+    for (out, &index) in out.chunks_exact_mut(inner).zip(indices) {
+        out.copy_from_slice(&x[index * inner..][..inner]);
+    }
+}
+
 /// The elements at given positions along an axis, in the order of the positions,
 /// which may repeat.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,8 +53,16 @@ impl Linear for Gather {
             return;
         }
         let x = args[0];
-        // One view a position, written to its place: [outer, position, inner].
         let inner: usize = x.shape()[self.axis + 1..].iter().product();
+        if let Some(elements) = x.as_slice() {
+            let stride = x.shape()[self.axis] * inner;
+            let outs = out.chunks_exact_mut(self.indices.len() * inner);
+            for (out, elements) in outs.zip(elements.chunks_exact(stride)) {
+                read_at(elements, &self.indices, inner, out);
+            }
+            return;
+        }
+        // One view a position, written to its place: [outer, position, inner].
         for (k, &index) in self.indices.iter().enumerate() {
             let (layout, moved) = x.layout().sliced(self.axis, index, 1, 1);
             let part = x.with_layout(&layout, (x.offset() as isize + moved) as usize);

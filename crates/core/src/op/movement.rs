@@ -532,10 +532,22 @@ fn join<T: Real>(args: &[View<'_, T>], outer: usize, out: &mut [T]) {
     let mut start = 0;
     for arg in args {
         let width = arg.len() / outer;
-        let mut elements = arg.iter();
-        for out in out.chunks_exact_mut(stride) {
-            for (y, x) in out[start..start + width].iter_mut().zip(&mut elements) {
-                *y = x;
+        let parts = out.chunks_exact_mut(stride).map(|out| &mut out[start..start + width]);
+        match arg.as_slice() {
+            Some(_) if width == 0 => {}
+            // One number each is no work for a copy of memory.
+            Some(elements) if width == 1 => {
+                parts.zip(elements).for_each(|(out, &x)| out[0] = x);
+            }
+            Some(elements) => {
+                let parts = parts.zip(elements.chunks_exact(width));
+                parts.for_each(|(out, part)| out.copy_from_slice(part));
+            }
+            None => {
+                let mut elements = arg.iter();
+                for out in parts {
+                    out.iter_mut().zip(&mut elements).for_each(|(y, x)| *y = x);
+                }
             }
         }
         start += width;
