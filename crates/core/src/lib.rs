@@ -4,7 +4,7 @@
 //!
 //! Arrows run one way, from the bottom of this list to its top:
 //!
-//! - [`trace`]: the tape as a table, for reading
+//! - [`mod@trace`]: both sweeps of a tape as something to read and to explore
 //! - [`check`]: is a derivative right? The rate of its remainder says so
 //! - [`Program`]: what a tape computes, compiled, to be run again
 //! - [`transform`](crate::grad): gradients, products and Jacobians of closures
