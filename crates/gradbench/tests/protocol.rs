@@ -174,6 +174,13 @@ fn what_cannot_be_evaluated_is_refused_in_words() {
         ("llsq", "primal", json!({ "x": [1.0], "n": 1 }), ""),
         ("ode", "primal", json!({ "x": [], "s": 3 }), "`x`"),
         ("ode", "gradient", json!({ "x": [1.0], "s": 1e300 }), "`s`"),
+        (
+            "ode",
+            "gradient",
+            json!({ "x": [1.0, 2.0], "s": 1_000_000_000 }),
+            "at most 536870912 steps",
+        ),
+        ("det", "primal", json!({ "A": vec![1.0; 169], "ell": 13 }), "1 to 12"),
         ("kmeans", "cost", json!({ "points": [[1.0, 2.0]], "centroids": [[1.0]] }), ""),
         // A centroid without points has no second derivative.
         ("kmeans", "dir", json!({ "points": [[1.0]], "centroids": [[1.0], [2.0]] }), "NaN"),

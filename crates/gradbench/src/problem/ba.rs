@@ -18,6 +18,8 @@ pub(super) const FUNCTIONS: &[Named<Evaluate>] =
 
 /// Observations in a block.
 const BLOCK: usize = 512;
+/// Observations of a problem: a Jacobian of 12 GiB, whose columns fit into 32 bits.
+const MOST: usize = 1 << 25;
 /// What an observation's errors depend on: 11 numbers of the camera, 3 of the point, the weight.
 const OWN: usize = 15;
 /// The columns of a camera.
@@ -100,10 +102,9 @@ impl Scene {
     fn read(input: Input<'_>) -> Result<Self, Error> {
         let [n, m, p] = ["n", "m", "p"].map(|name| input.integer(name));
         let (n, m, p) = (n?, m?, p?);
-        let largest = usize::try_from(u32::MAX).unwrap_or(usize::MAX) / 31;
-        if [n, m, p].iter().any(|count| !(1..=largest).contains(count)) {
+        if [n, m, p].iter().any(|count| !(1..=MOST).contains(count)) {
             return Err(Error(format!(
-                "`n`, `m` and `p`: expected 1 to {largest}, got {n}, {m}, {p}"
+                "`n`, `m` and `p`: expected 1 to {MOST}, got {n}, {m}, {p}"
             )));
         }
         let vector = |name, extent: usize| Ok::<_, Error>(input.shaped(name, [extent])?.to_vec());

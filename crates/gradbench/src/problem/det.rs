@@ -15,6 +15,8 @@ pub(super) const FUNCTIONS: &[Named<Evaluate>] = &[("primal", primal), ("gradien
 
 /// Rows that are expanded term by term.
 const TERMS: usize = 5;
+/// The greatest order. A batch of the next one would be one of 52 million minors.
+const GREATEST: usize = 12;
 
 /// A batch of matrices: rows of entries, each of which has that entry of all matrices.
 type Matrices<'t> = Vec<Vec<Var<'t, f64>>>;
@@ -63,8 +65,8 @@ fn determinant(a: Var<'_, f64>) -> Var<'_, f64> {
 
 fn read(input: Input<'_>) -> Result<Tensor<f64>, Error> {
     let order = input.integer("ell")?;
-    if order == 0 {
-        return Err(Error("`ell`: expected at least 1, got 0".into()));
+    if !(1..=GREATEST).contains(&order) {
+        return Err(Error(format!("`ell`: expected 1 to {GREATEST}, got {order}")));
     }
     let elements = input.tensor("A")?;
     if elements.len() != order * order {

@@ -15,6 +15,8 @@ pub(super) const FUNCTIONS: &[Named<Evaluate>] = &[("primal", primal), ("gradien
 
 /// The time that is integrated over.
 const END: f64 = 2.0;
+/// Numbers in the states that the way back may keep, 8 GiB.
+const MOST_KEPT: usize = 1 << 30;
 
 /// The derivative of `y` by time: `x[0]`, and `x[i] y[i - 1]`.
 fn slope<'t>(x: Var<'t, f64>, y: Var<'t, f64>) -> Var<'t, f64> {
@@ -56,6 +58,13 @@ fn primal(input: Input<'_>, clock: &mut Clock) -> Result<Value, Error> {
 
 fn gradient(input: Input<'_>, clock: &mut Clock) -> Result<Value, Error> {
     let (x, steps) = read(input)?;
+    if x.len().saturating_mul(steps) > MOST_KEPT {
+        let n = x.len();
+        return Err(Error(format!(
+            "`s`: expected a gradient with at most {} steps of {n} components, got {steps}",
+            MOST_KEPT / n
+        )));
+    }
     let mut chain = clock.prepare(|| compiled(&x, steps))?;
     let start = Tensor::zeros(x.shape());
     let last = Tensor::from_fn([x.len()], |i| f64::from(i + 1 == x.len()));
