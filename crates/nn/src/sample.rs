@@ -12,12 +12,19 @@
 //! | [`WithoutReplacement`] | (16): each sample once an epoch, in random order |
 //! | [`MiniBatches::with_replacement`] | (17): any m samples |
 //! | [`MiniBatches::without_replacement`] | each sample once an epoch, m at a time |
+//!
+//! [`Weighted`] and [`Stratified`] know how much samples count and of which class they are.
+
+mod classes;
 
 use std::slice::Chunks;
 
 use rand::Rng;
 
 use crate::random::{index, shuffle};
+
+pub(crate) use classes::members;
+pub use classes::{Stratified, Weighted, balanced};
 
 /// Draws a sample uniformly from all, every time: the paper's (15).
 ///

@@ -10,6 +10,7 @@ use wengert_core::{Real, Tensor};
 
 use crate::FileError;
 use crate::random::shuffle;
+use crate::sample::members;
 
 /// Samples that can be had by index, several at a time.
 ///
@@ -132,6 +133,64 @@ pub trait Dataset: Send + Sync + 'static {
         let dataset = Arc::new(self);
         (Subset { dataset: dataset.clone(), indices }, Subset { dataset, indices: rest })
     }
+
+    /// As [`random_split`](Self::random_split), with the classes' shares of the whole in both parts:
+    /// each class gives its share of `count` rounded down, and the classes with the largest remainders
+    /// one more, of equal ones the first.
+    ///
+    /// ```
+    /// use wengert_nn::data::Dataset;
+    /// use wengert_nn::random::seeded;
+    ///
+    /// let labels: Vec<usize> = (0..20).map(|i| usize::from(i >= 15)).collect();
+    /// let (train, validation) = labels.clone().stratified_split(16, &labels, &mut seeded(1));
+    /// let rare = |part: Vec<usize>| part.iter().sum::<usize>();
+    /// assert_eq!((rare(train.all()?), rare(validation.all()?)), (4, 1));
+    /// # Ok::<(), wengert_nn::FileError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If there are fewer samples, or not one label for each.
+    #[track_caller]
+    fn stratified_split<R: rand::Rng + ?Sized>(
+        self,
+        count: usize,
+        labels: &[usize],
+        rng: &mut R,
+    ) -> (Subset<Self>, Subset<Self>)
+    where
+        Self: Sized,
+    {
+        let (samples, given) = (self.len(), labels.len());
+        assert!(count <= samples, "{samples} samples have no part of {count}");
+        assert!(given == samples, "expected a label for each of {samples} samples, got {given}");
+        let (mut indices, mut rest) = (Vec::new(), Vec::new());
+        let classes = members(labels);
+        let counts = apportioned(count, &classes);
+        for (mut class, count) in classes.into_iter().zip(counts) {
+            shuffle(&mut class, rng);
+            rest.extend(class.split_off(count));
+            indices.extend(class);
+        }
+        // Not one class after the other.
+        shuffle(&mut indices, rng);
+        shuffle(&mut rest, rng);
+        let dataset = Arc::new(self);
+        (Subset { dataset: dataset.clone(), indices }, Subset { dataset, indices: rest })
+    }
+}
+
+/// How many of `count` samples each class gives: its share, by the largest remainders.
+fn apportioned(count: usize, classes: &[Vec<usize>]) -> Vec<usize> {
+    let samples = classes.iter().map(Vec::len).sum::<usize>().max(1);
+    let mut counts: Vec<usize> =
+        classes.iter().map(|class| count * class.len() / samples).collect();
+    let left = count - counts.iter().sum::<usize>();
+    let mut order: Vec<usize> = (0..classes.len()).collect();
+    // A stable sort: of equal remainders the first.
+    order.sort_by_key(|&class| std::cmp::Reverse(count * classes[class].len() % samples));
+    order[..left].iter().for_each(|&class| counts[class] += 1);
+    counts
 }
 
 impl<T: Real> Dataset for Tensor<T> {

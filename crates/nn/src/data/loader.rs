@@ -17,6 +17,7 @@ use wengert_core::random::{SeedableRng, Xoshiro256PlusPlus};
 use super::Dataset;
 use crate::FileError;
 use crate::random::{derived_seed, shuffle};
+use crate::sample::{Stratified, Weighted};
 
 /// Batches that each thread may have ready.
 const AHEAD: usize = 2;
@@ -43,9 +44,39 @@ const BATCHES: u64 = u64::from_be_bytes(*b"batches.");
 pub struct DataLoader<D> {
     dataset: Arc<D>,
     batch_size: usize,
-    seed: Option<u64>,
+    order: Order,
     drop_last: bool,
     threads: usize,
+}
+
+/// In which order an epoch goes through the samples.
+#[derive(Debug)]
+enum Order {
+    Given,
+    Shuffled { seed: u64 },
+    Weighted { seed: u64, weighted: Weighted },
+    Stratified { seed: u64, stratified: Stratified },
+}
+
+impl Order {
+    /// What decides on it, in words.
+    fn describe(&self) -> String {
+        match self {
+            Self::Given => "none".to_owned(),
+            Self::Shuffled { seed } => seed.to_string(),
+            Self::Weighted { seed, weighted } => format!("{seed}, {weighted}"),
+            Self::Stratified { seed, stratified } => format!("{seed}, {stratified}"),
+        }
+    }
+
+    fn seed(&self) -> Option<u64> {
+        match *self {
+            Self::Given => None,
+            Self::Shuffled { seed }
+            | Self::Weighted { seed, .. }
+            | Self::Stratified { seed, .. } => Some(seed),
+        }
+    }
 }
 
 impl<D: Dataset> DataLoader<D> {
@@ -57,13 +88,62 @@ impl<D: Dataset> DataLoader<D> {
     pub fn new(dataset: D, batch_size: usize) -> Self {
         assert!(batch_size > 0, "a batch has at least one sample");
         let dataset = Arc::new(dataset);
-        Self { dataset, batch_size, seed: None, drop_last: false, threads: 1 }
+        Self { dataset, batch_size, order: Order::Given, drop_last: false, threads: 1 }
     }
 
     /// In an order that is drawn anew for each epoch, from this seed.
     #[must_use]
     pub fn shuffled(self, seed: u64) -> Self {
-        Self { seed: Some(seed), ..self }
+        Self { order: Order::Shuffled { seed }, ..self }
+    }
+
+    /// With samples that are drawn with replacement, each as often as its weight says: an epoch has
+    /// as many draws as there are samples. See [`Weighted`](crate::sample::Weighted).
+    ///
+    /// ```
+    /// use wengert_nn::data::DataLoader;
+    /// use wengert_nn::sample::balanced;
+    ///
+    /// // Of the rare class as many as of the other.
+    /// let labels = vec![0, 0, 0, 0, 0, 0, 0, 1];
+    /// let weights = balanced(&labels);
+    /// let loader = DataLoader::new(labels, 8).weighted(&weights, 1);
+    /// ```
+    ///
+    /// # Panics
+    /// If there is not one weight for each sample, and as
+    /// [`Weighted::new`](crate::sample::Weighted::new).
+    #[must_use]
+    #[track_caller]
+    pub fn weighted(self, weights: &[f64], seed: u64) -> Self {
+        let (samples, given) = (self.dataset.len(), weights.len());
+        assert!(given == samples, "expected a weight for each of {samples} samples, got {given}");
+        Self { order: Order::Weighted { seed, weighted: Weighted::new(weights) }, ..self }
+    }
+
+    /// With each class spread evenly over an epoch, in an order that is drawn for each epoch: see
+    /// [`Stratified`](crate::sample::Stratified). Where a class's share of a batch is a whole number of
+    /// samples, each batch has it.
+    ///
+    /// ```
+    /// use wengert_nn::data::DataLoader;
+    ///
+    /// let labels: Vec<usize> = (0..12).map(|i| usize::from(i >= 9)).collect();
+    /// let loader = DataLoader::new(labels.clone(), 4).stratified(&labels, 1);
+    /// for batch in loader.epoch(0) {
+    ///     assert_eq!(batch?.iter().sum::<usize>(), 1); // a quarter of four
+    /// }
+    /// # Ok::<(), wengert_nn::FileError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If there is not one label for each sample.
+    #[must_use]
+    #[track_caller]
+    pub fn stratified(self, labels: &[usize], seed: u64) -> Self {
+        let (samples, given) = (self.dataset.len(), labels.len());
+        assert!(given == samples, "expected a label for each of {samples} samples, got {given}");
+        Self { order: Order::Stratified { seed, stratified: Stratified::new(labels) }, ..self }
     }
 
     /// Without a last batch that is smaller than the others.
@@ -91,11 +171,11 @@ impl<D: Dataset> DataLoader<D> {
 
     /// What decides on the bits of its epochs, besides the samples themselves.
     pub(crate) fn options(&self) -> [(&'static str, String); 4] {
-        let seed = self.seed.map_or_else(|| "none".to_owned(), |seed| seed.to_string());
+        let order = self.order.describe();
         [
             ("samples", self.dataset.len().to_string()),
             ("batch_size", self.batch_size.to_string()),
-            ("shuffled", seed),
+            ("order", order),
             ("drop_last", self.drop_last.to_string()),
         ]
     }
@@ -118,11 +198,20 @@ impl<D: Dataset> DataLoader<D> {
 
     /// The indices of the samples of an epoch, in its order.
     pub fn order(&self, epoch: u64) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.dataset.len()).collect();
-        if let Some(seed) = self.seed {
-            let seed = derived_seed(derived_seed(seed, ORDERS), epoch);
-            shuffle(&mut order, &mut Xoshiro256PlusPlus::seed_from_u64(seed));
-        }
+        let seed = self.order.seed().unwrap_or(0);
+        let seed = derived_seed(derived_seed(seed, ORDERS), epoch);
+        let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+        let samples = self.dataset.len();
+        let mut order = match &self.order {
+            Order::Given => (0..samples).collect(),
+            Order::Shuffled { .. } => {
+                let mut order: Vec<usize> = (0..samples).collect();
+                shuffle(&mut order, rng);
+                order
+            }
+            Order::Weighted { weighted, .. } => (0..samples).map(|_| weighted.draw(rng)).collect(),
+            Order::Stratified { stratified, .. } => stratified.epoch(rng),
+        };
         if self.drop_last {
             order.truncate(self.len() * self.batch_size);
         }
@@ -131,15 +220,33 @@ impl<D: Dataset> DataLoader<D> {
 
     /// The batches of an epoch.
     pub fn epoch(&self, epoch: u64) -> Batches<D> {
+        self.epoch_from(epoch, 0)
+    }
+
+    /// The batches of an epoch from one of them on; those before are not made.
+    ///
+    /// ```
+    /// use wengert_nn::data::DataLoader;
+    ///
+    /// let loader = DataLoader::new((0..10).collect::<Vec<i32>>(), 3).shuffled(1).threads(2);
+    /// let all: Vec<Vec<i32>> = loader.epoch(5).map(Result::unwrap).collect();
+    /// let rest: Vec<Vec<i32>> = loader.epoch_from(5, 2).map(Result::unwrap).collect();
+    /// assert_eq!(rest, all[2..]);
+    /// ```
+    pub fn epoch_from(&self, epoch: u64, first: usize) -> Batches<D> {
         let plan = Arc::new(Plan {
             dataset: Arc::clone(&self.dataset),
             order: self.order(epoch),
             batch_size: self.batch_size,
-            seed: derived_seed(derived_seed(self.seed.unwrap_or(0), BATCHES), epoch),
+            seed: derived_seed(derived_seed(self.order.seed().unwrap_or(0), BATCHES), epoch),
         });
-        let threads = self.threads.min(plan.len());
-        let workers = (0..threads).map(|first| Worker::start(&plan, first, threads)).collect();
-        Batches { plan, workers, next: 0 }
+        let next = first.min(plan.len());
+        let threads = self.threads.min(plan.len() - next);
+        // The k-th batch belongs to thread k mod n.
+        let first_of = |thread: usize| next + (thread + threads - next % threads) % threads;
+        let start = |thread| Worker::start(&plan, first_of(thread), threads);
+        let workers = (0..threads).map(start).collect();
+        Batches { plan, workers, next }
     }
 }
 

@@ -266,3 +266,73 @@ fn flips_and_crops_move_pixels() {
     }
     assert_eq!(moves.len(), 9);
 }
+
+/// How many of each label are among the samples.
+fn counts(labels: &[usize]) -> [usize; 3] {
+    [0, 1, 2].map(|class| labels.iter().filter(|&&label| label == class).count())
+}
+
+/// 60, 30 and 10 of a hundred; of 33, shares of 19.8, 9.9 and 3.3.
+#[test]
+fn stratified_splits_have_the_shares_of_the_whole() {
+    let mut labels: Vec<usize> =
+        (0..100).map(|i| usize::from(i >= 60) + usize::from(i >= 90)).collect();
+    shuffle(&mut labels, &mut MatlabRng::new(4));
+    let split = |count, seed| {
+        let rng = &mut MatlabRng::new(seed);
+        labels.clone().stratified_split(count, &labels, rng)
+    };
+    for (count, expected) in
+        [(50, [30, 15, 5]), (20, [12, 6, 2]), (33, [20, 10, 3]), (1, [1, 0, 0])]
+    {
+        let (train, rest) = split(count, 1);
+        assert_eq!(counts(&train.all().unwrap()), expected, "{count}");
+        let mut all = [train.indices(), rest.indices()].concat();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..100));
+        assert_eq!(train.indices(), split(count, 1).0.indices());
+    }
+    assert_ne!(split(50, 1).0.indices(), split(50, 2).0.indices());
+    let (all, none) = split(100, 1);
+    assert_eq!((all.len(), none.len()), (100, 0));
+}
+
+#[test]
+fn loaders_draw_by_weight_and_by_class() {
+    let labels: Vec<usize> = (0..90).map(|i| usize::from(i % 3 == 0)).collect();
+    let indices: Vec<usize> = (0..90).collect();
+    let weights: Vec<f64> =
+        labels.iter().map(|&label| if label == 1 { 0.0 } else { 1.0 }).collect();
+    for threads in [0, 1, 3] {
+        let loader = DataLoader::new(indices.clone(), 9).threads(threads);
+        let loader = loader.stratified(&labels, 5);
+        for (number, batch) in loader.epoch(2).map(Result::unwrap).enumerate() {
+            let ones: usize = batch.iter().map(|&i| labels[i]).sum();
+            assert_eq!(ones, 3, "a third of batch {number}");
+        }
+        assert_eq!(loader.order(2), loader.order(2));
+        assert_ne!(loader.order(2), loader.order(3));
+        let rest: Vec<Vec<usize>> = loader.epoch_from(2, 7).map(Result::unwrap).collect();
+        assert_eq!(rest.concat(), loader.order(2)[63..]);
+        assert_eq!(loader.epoch_from(2, 11).count(), 0);
+
+        let loader = DataLoader::new(indices.clone(), 8).weighted(&weights, 5).threads(threads);
+        let drawn: Vec<usize> = loader.epoch(0).flat_map(Result::unwrap).collect();
+        assert_eq!(drawn.len(), 90);
+        assert!(drawn.iter().all(|&i| labels[i] == 0));
+        assert_eq!(drawn, loader.order(0));
+    }
+    let message = |f: &dyn Fn()| {
+        let panic = catch_unwind(AssertUnwindSafe(f)).unwrap_err();
+        panic.downcast_ref::<String>().unwrap().clone()
+    };
+    let loader = || DataLoader::new(vec![0, 1, 2], 2);
+    assert_eq!(
+        message(&|| drop(loader().weighted(&[1.0], 1))),
+        "expected a weight for each of 3 samples, got 1"
+    );
+    assert_eq!(
+        message(&|| drop(loader().stratified(&[1], 1))),
+        "expected a label for each of 3 samples, got 1"
+    );
+}
