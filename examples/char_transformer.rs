@@ -11,6 +11,9 @@
 //! cargo run --release --example char_transformer -- --data TEXT --epochs 20
 //! ```
 
+#[path = "options/mod.rs"]
+mod options;
+
 use std::collections::HashMap;
 use std::error::Error;
 use std::path::PathBuf;
@@ -31,10 +34,10 @@ struct Options {
     #[arg(long, default_value = "examples/data/moby_dick.txt.gz")]
     data: PathBuf,
     /// Epochs
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = options::count)]
     epochs: usize,
     /// Parts of a batch whose gradients are computed at a time, each on a thread
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = options::count)]
     shards: usize,
     /// Seed of weights, orders and the sample
     #[arg(long, default_value_t = 1)]
@@ -43,7 +46,7 @@ struct Options {
     #[arg(long, default_value = "The whale ")]
     prompt: String,
     /// Folder for the curves
-    #[arg(long, default_value = "target/char_transformer")]
+    #[arg(long, default_value = "target/char_transformer", value_parser = options::folder)]
     out: PathBuf,
 }
 

@@ -19,6 +19,8 @@
 
 #[path = "figures/mod.rs"]
 mod figures;
+#[path = "options/mod.rs"]
+mod options;
 
 use std::cell::Cell;
 use std::error::Error;
@@ -40,7 +42,7 @@ struct Options {
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
     /// Where the picture goes
-    #[arg(long, default_value = "target/checkpoint")]
+    #[arg(long, default_value = "target/checkpoint", value_parser = options::folder)]
     out: PathBuf,
 }
 

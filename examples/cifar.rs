@@ -17,6 +17,8 @@
 mod data;
 #[path = "figures/mod.rs"]
 mod figures;
+#[path = "options/mod.rs"]
+mod options;
 
 use std::error::Error;
 use std::fmt::Write;
@@ -62,7 +64,7 @@ struct Options {
     #[arg(long)]
     dropout: bool,
     /// Threads to compute with; as many as there are CPUs by default
-    #[arg(long)]
+    #[arg(long, value_parser = options::count)]
     threads: Option<usize>,
     /// Seed of weights, orders, mirrors and dropout
     #[arg(long, default_value_t = 1)]
@@ -71,7 +73,7 @@ struct Options {
     #[arg(long)]
     resume: bool,
     /// Folder for checkpoint and figures
-    #[arg(long, default_value = "target/cifar")]
+    #[arg(long, default_value = "target/cifar", value_parser = options::folder)]
     out: PathBuf,
 }
 
@@ -184,7 +186,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         begin.elapsed().as_secs_f64()
     );
     let originals = test.images.clone();
-    data::prepare(&mut train, &mut test);
 
     let mut net = network(train.classes.len(), dropout, &mut MatlabRng::new(seed));
     println!(
@@ -200,8 +201,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let set = |pictures: &Pictures| {
         (pictures.images.clone(), pictures.labels.clone()).augmented(data::mirrored)
     };
-    let loader = DataLoader::new(set(&train), BATCH).shuffled(u64::from(seed));
-    let validation = DataLoader::new(set(&test), BATCH).shuffled(u64::from(seed));
+    let seeded =
+        |pictures: &Pictures| DataLoader::new(set(pictures), BATCH).shuffled(u64::from(seed));
     let mut clock = Instant::now();
     let mut trainer = Trainer::new(epochs)
         .seed(u64::from(seed))
@@ -209,6 +210,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .option("dropout", dropout)
         .option("epochs of the schedule", epochs)
         .quiet()
+        .interruptible()
         .checkpoint(out.join("checkpoint.safetensors"))
         .schedule(|progress| rate(progress.epoch, epochs))
         .on_epoch(|_, history| {
@@ -227,6 +229,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     if resume {
         trainer = trainer.resume();
     }
+    // Before minutes of preparing: is the checkpoint of this run?
+    trainer.check(&sgd, (&seeded(&train), &seeded(&test)))?;
+    data::prepare(&mut train, &mut test);
+    let (loader, validation) = (seeded(&train), seeded(&test));
     println!("training / validation");
     let report = trainer.fit(&mut net, &mut sgd, (&loader, &validation), loss)?;
     drop(trainer);

@@ -9,6 +9,9 @@
 //! cargo run --release --example digits
 //! ```
 
+#[path = "options/mod.rs"]
+mod options;
+
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -24,7 +27,7 @@ use wengert::prelude::*;
 #[derive(Parser)]
 struct Options {
     /// Epochs, at most
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 60, value_parser = options::count)]
     epochs: usize,
     /// Seed of weights, orders and parts
     #[arg(long, default_value_t = 1)]
@@ -36,7 +39,7 @@ struct Options {
     #[arg(long, default_value = "examples/data/digits.csv.gz")]
     data: PathBuf,
     /// Folder for checkpoint, weights and curves
-    #[arg(long, default_value = "target/digits")]
+    #[arg(long, default_value = "target/digits", value_parser = options::folder)]
     out: PathBuf,
 }
 
@@ -77,6 +80,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let Options { epochs, seed, resume, data, out } = Options::parse();
     let clock = Instant::now();
     let table = Table::read(&data)?;
+    if table.width() != 65 {
+        let found = table.width();
+        return Err(format!(
+            "--data {}: expected 64 pixels and a digit, found {found} columns",
+            data.display()
+        )
+        .into());
+    }
+    options::enough(&data, table.len(), 1498)?;
     let labels = table.labels("digit", 10)?;
     let x = table.numbers::<f32>(0..64)?.map(|x| x / 16.0);
 
@@ -91,6 +103,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut trainer = Trainer::new(epochs)
         .option("data", data.display())
         .keep_best(Best::lowest("validation loss").patience(15))
+        .interruptible()
         .checkpoint(out.join("checkpoint.safetensors"));
     if resume {
         trainer = trainer.resume();

@@ -10,6 +10,9 @@
 //! cargo run --release --example first_names -- Ada Alan Robin
 //! ```
 
+#[path = "options/mod.rs"]
+mod options;
+
 use std::collections::HashMap;
 use std::error::Error;
 use std::path::PathBuf;
@@ -29,7 +32,7 @@ struct Options {
     #[arg(default_values = ["Ada", "Alan", "Kim", "Xyla", "Rust"])]
     names: Vec<String>,
     /// Epochs, at most
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = options::count)]
     epochs: usize,
     /// Seed of weights, orders and parts
     #[arg(long, default_value_t = 1)]
@@ -38,7 +41,7 @@ struct Options {
     #[arg(long, default_value = "examples/data/first_names.csv")]
     data: PathBuf,
     /// Folder for the curves
-    #[arg(long, default_value = "target/first_names")]
+    #[arg(long, default_value = "target/first_names", value_parser = options::folder)]
     out: PathBuf,
 }
 
@@ -79,7 +82,8 @@ fn loss<'t>(
 fn main() -> Result<(), Box<dyn Error>> {
     let Options { names, epochs, seed, data, out } = Options::parse();
     let clock = Instant::now();
-    let table = Table::read(data)?;
+    let table = Table::read(&data)?;
+    options::enough(&data, table.len(), 7423)?;
     let (labels, classes) = table.categories("label")?;
     let known: Vec<String> = table.text("name")?.iter().map(|name| name.to_lowercase()).collect();
     // The blank, which comes first in the alphabet, stands before names, so that all of them end

@@ -10,6 +10,9 @@
 //! cargo run --release --example forecast
 //! ```
 
+#[path = "options/mod.rs"]
+mod options;
+
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -26,7 +29,7 @@ use wengert::prelude::*;
 #[derive(Parser)]
 struct Options {
     /// Epochs, at most
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, value_parser = options::count)]
     epochs: usize,
     /// Seed of weights and orders
     #[arg(long, default_value_t = 1)]
@@ -35,7 +38,7 @@ struct Options {
     #[arg(long, default_value = "examples/data/sunspots_yearly.csv")]
     data: PathBuf,
     /// Folder for the curves and the forecasts
-    #[arg(long, default_value = "target/forecast")]
+    #[arg(long, default_value = "target/forecast", value_parser = options::folder)]
     out: PathBuf,
 }
 
@@ -73,9 +76,25 @@ fn loss<'t>(net: &Net, tape: &'t Tape<f64>, (x, y): &Batch, metrics: &mut Metric
 fn main() -> Result<(), Box<dyn Error>> {
     let Options { epochs, seed, data, out } = Options::parse();
     let clock = Instant::now();
-    let table = Table::read(data)?;
+    let table = Table::read(&data)?;
     let (years, numbers) = (table.labels("YEAR", 3000)?, table.numbers::<f64>(&["SUNACTIVITY"])?);
-    let first = years[0];
+    let are_in_row = years.windows(2).all(|pair| pair[1] == pair[0] + 1);
+    let (Some(&first), Some(&last)) = (years.first(), years.last()) else {
+        return Err(
+            format!("--data {}: expected a row for each year, found none", data.display()).into()
+        );
+    };
+    if !are_in_row || first + WINDOW >= PARTS[0] || last <= PARTS[1] {
+        return Err(format!(
+            "--data {}: expected a row for each year from {} or before to {} or after, found {} from \
+             {first} to {last}",
+            data.display(),
+            PARTS[0] - WINDOW - 1,
+            PARTS[1] + 1,
+            years.len()
+        )
+        .into());
+    }
     let known = numbers.slice(0, 0, PARTS[0] - first, 1).contiguous();
     let scale = Standardising::fit(&known);
     let series = scale.apply(&numbers).to_vec();

@@ -18,6 +18,8 @@
 
 #[path = "figures/mod.rs"]
 mod figures;
+#[path = "options/mod.rs"]
+mod options;
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -34,16 +36,16 @@ use wengert::prelude::*;
 #[derive(Parser)]
 struct Options {
     /// Recordings of the network that each method may make
-    #[arg(long, default_value_t = 2000)]
+    #[arg(long, default_value_t = 2000, value_parser = options::count)]
     recordings: usize,
     /// Digits, of 1797
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 500, value_parser = options::count)]
     digits: usize,
     /// The data
     #[arg(long, default_value = "examples/data/digits.csv.gz")]
     data: PathBuf,
     /// Folder for the picture
-    #[arg(long, default_value = "target/hessian_free")]
+    #[arg(long, default_value = "target/hessian_free", value_parser = options::folder)]
     out: PathBuf,
 }
 
@@ -86,17 +88,17 @@ impl Course {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Options { recordings, digits, data, out } = Options::parse();
-    let table = Table::read(data)?;
+    let table = Table::read(&data)?;
+    options::enough(&data, table.len(), digits)?;
     let pixels = table.numbers::<f64>(0..64)?.map(|x| x / 16.0);
-    let count = digits.clamp(1, pixels.shape()[0]);
-    let x = Tensor::new([count, 64], pixels.to_vec()[..64 * count].to_vec());
+    let x = pixels.slice(0, 0, digits, 1).contiguous();
 
     let cost = |net: &Net, tape: &Tape<f64>| -> f64 {
         let x = tape.constant(&x);
         mse(restore(net, x), x).item()
     };
     println!(
-        "{count} digits, {} parameters, {recordings} recordings each",
+        "{digits} digits, {} parameters, {recordings} recordings each",
         net().parameter_count()
     );
     println!("start: {:.5}\n", cost(&net(), &Tape::new()));

@@ -13,6 +13,8 @@
 
 #[path = "figures/mod.rs"]
 mod figures;
+#[path = "options/mod.rs"]
+mod options;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -38,7 +40,7 @@ struct Options {
     #[arg(long, default_value = "examples/data/iris.csv")]
     data: PathBuf,
     /// Folder for the picture
-    #[arg(long, default_value = "target/iris")]
+    #[arg(long, default_value = "target/iris", value_parser = options::folder)]
     out: PathBuf,
 }
 

@@ -17,6 +17,8 @@
 
 #[path = "figures/mod.rs"]
 mod figures;
+#[path = "options/mod.rs"]
+mod options;
 #[path = "paper/mod.rs"]
 mod paper;
 
@@ -46,10 +48,10 @@ reason:      what ended the run, a small step, a small change of the sum, or a l
 #[derive(Parser)]
 struct Options {
     /// Starts of the table: the seeds 1, 2, ...
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     starts: u32,
     /// Folder for the figures
-    #[arg(long, default_value = "target/least_squares")]
+    #[arg(long, default_value = "target/least_squares", value_parser = options::folder)]
     out: PathBuf,
 }
 

@@ -10,6 +10,9 @@
 //! cargo run --release --example mnist -- --data FOLDER --epochs 3
 //! ```
 
+#[path = "options/mod.rs"]
+mod options;
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -29,16 +32,16 @@ struct Options {
     #[arg(long, default_value = "examples/data/mnist")]
     data: PathBuf,
     /// Epochs
-    #[arg(long, default_value_t = 15)]
+    #[arg(long, default_value_t = 15, value_parser = options::count)]
     epochs: usize,
     /// Parts of a batch whose gradients are computed at a time, each on a thread
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = options::count)]
     shards: usize,
     /// Seed of weights and orders
     #[arg(long, default_value_t = 1)]
     seed: u32,
     /// Folder for weights and curves
-    #[arg(long, default_value = "target/mnist")]
+    #[arg(long, default_value = "target/mnist", value_parser = options::folder)]
     out: PathBuf,
 }
 

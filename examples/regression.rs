@@ -9,6 +9,9 @@
 //! cargo run --release --example regression
 //! ```
 
+#[path = "options/mod.rs"]
+mod options;
+
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -24,7 +27,7 @@ use wengert::prelude::*;
 #[derive(Parser)]
 struct Options {
     /// Epochs, at most
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = 300, value_parser = options::count)]
     epochs: usize,
     /// Seed of weights, orders and parts
     #[arg(long, default_value_t = 1)]
@@ -33,7 +36,7 @@ struct Options {
     #[arg(long, default_value = "examples/data/auto_mpg.csv")]
     data: PathBuf,
     /// Folder for the curves
-    #[arg(long, default_value = "target/regression")]
+    #[arg(long, default_value = "target/regression", value_parser = options::folder)]
     out: PathBuf,
 }
 
@@ -57,7 +60,8 @@ fn loss<'t>(
 fn main() -> Result<(), Box<dyn Error>> {
     let Options { epochs, seed, data, out } = Options::parse();
     let clock = Instant::now();
-    let table = Table::read(data)?;
+    let table = Table::read(&data)?;
+    options::enough(&data, table.len(), 313)?;
     let (numbers, origins) = (table.numbers::<f64>(NUMBERS)?, table.categories("origin")?.0);
     // A car's origin is one of three places: a column of 0 and 1 for each.
     let x = Tensor::from_fn([table.len(), 9], |i| match (i / 9, i % 9) {

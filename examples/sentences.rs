@@ -14,6 +14,8 @@
 //! ```
 
 mod models;
+#[path = "options/mod.rs"]
+mod options;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -54,6 +56,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     };
     let expected = weights::load::<f64>(&options.expected)?;
+    let known = ["input_ids", "attention_mask", "cosine", "sentence0.hidden_states", "embeddings"];
+    options::names(&options.expected, &known, |name| expected.contains_key(name))?;
     let sentences = read_text(&options.sentences)?;
     let clock = Instant::now();
     let model = Bert::from_state(MINI_LM, weights::load(data.join("model.safetensors"))?)?;

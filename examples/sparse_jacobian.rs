@@ -18,6 +18,8 @@
 
 #[path = "figures/mod.rs"]
 mod figures;
+#[path = "options/mod.rs"]
+mod options;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -34,10 +36,10 @@ struct Options {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(2..=1000))]
     points: u32,
     /// The parameter lambda; beyond 6.8 there is no solution
-    #[arg(long, default_value_t = 6.0)]
+    #[arg(long, default_value_t = 6.0, value_parser = options::finite)]
     lambda: f64,
     /// Where the picture goes
-    #[arg(long, default_value = "target/sparse_jacobian")]
+    #[arg(long, default_value = "target/sparse_jacobian", value_parser = options::folder)]
     out: PathBuf,
 }
 

@@ -10,6 +10,8 @@
 
 mod figures;
 mod models;
+#[path = "options/mod.rs"]
+mod options;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -31,7 +33,7 @@ struct Options {
     #[arg(long, default_value = "examples/data/silero_vad_expected.safetensors")]
     expected: PathBuf,
     /// Folder for the picture
-    #[arg(long, default_value = "target/voice")]
+    #[arg(long, default_value = "target/voice", value_parser = options::folder)]
     out: PathBuf,
 }
 
@@ -45,6 +47,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let clock = Instant::now();
     let model = Silero::load(&options.weights)?;
     let expected = weights::load::<f64>(&options.expected)?;
+    let known = ["audio", "probabilities", "final_h", "final_c"];
+    options::names(&options.expected, &known, |name| expected.contains_key(name))?;
     let recording = chunks(&expected["audio"]);
     let count = recording.shape()[0];
 

@@ -15,6 +15,8 @@
 
 #[path = "../figures/mod.rs"]
 mod figures;
+#[path = "../options/mod.rs"]
+mod options;
 
 mod autoencoder;
 mod digits;
@@ -35,7 +37,7 @@ struct Options {
     /// Topics to run; all of them if none is named
     topics: Vec<Topic>,
     /// Folder for the pictures
-    #[arg(long, default_value = "target/section_8")]
+    #[arg(long, default_value = "target/section_8", value_parser = options::folder)]
     out: PathBuf,
 }
 
