@@ -60,7 +60,7 @@ pub use sweep::Gradients;
 pub use tape::{Layers, Leaf, Memory, Tape};
 #[cfg(any(feature = "faer", feature = "nalgebra"))]
 pub use tensor::AxesError;
-pub use tensor::{Layout, Shape, Tensor, View};
+pub use tensor::{Layout, Shape, Tensor, View, are_finite};
 pub use transform::*;
 pub use var::{Operand, Var, concat, einsum, stack};
 pub use wengert_derive::Inputs;

@@ -10,9 +10,9 @@
 use std::mem;
 use std::panic::Location;
 use std::slice::{Chunks, ChunksMut};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use wengert_core::{Operand, Real, Shape, Tape, Tensor, Var, threads, vectorised};
+use wengert_core::{Operand, Real, Shape, Tape, Tensor, Var, are_finite, threads, vectorised};
 
 use crate::optim::number::not_negative;
 
@@ -172,11 +172,11 @@ impl<T: Real> Param<T> {
         value.tape().assign(self.key, value);
     }
 
-    /// Takes over what a tape has assigned, if anything.
-    pub(crate) fn take_assigned(&mut self, tape: &Tape<T>) {
-        if let Some(value) = tape.assigned(self.key) {
-            value.with_value(|value| value.copy_to(self.elements_mut()));
-        }
+    /// Takes over what a tape has assigned, if anything, and says whether that is finite.
+    pub(crate) fn take_assigned(&mut self, tape: &Tape<T>) -> bool {
+        let Some(value) = tape.assigned(self.key) else { return true };
+        value.with_value(|value| value.copy_to(self.elements_mut()));
+        are_finite(self.elements())
     }
 
     /// The number that names the parameter in this process, and on tapes
@@ -291,13 +291,14 @@ impl<T: Real> Param<T> {
     /// An optimiser's step on several threads: each element and what is remembered of it
     /// become what `f` makes of them and of the element's gradient.
     ///
-    /// `f` should hold all that it reads by value, so that the loop is vectorised.
+    /// `f` should hold all that it reads by value, so that the loop is vectorised. Says whether all
+    /// elements are finite then: each part is looked at while it lies in the cache.
     pub(crate) fn step<const N: usize>(
         &mut self,
         gradient: &[T],
         states: [&mut Vec<T>; N],
         f: impl Fn(T, T, [T; N]) -> (T, [T; N]) + Clone + Sync,
-    ) {
+    ) -> bool {
         let len = self.len();
         assert!(gradient.len() == len, "a gradient has an element for each of the parameter's");
         // Tiny networks live on this.
@@ -313,6 +314,12 @@ impl<T: Real> Param<T> {
             (gradient.chunks(PART), states.map(|state| state.chunks_mut(PART)));
         // Memory allows about an element a nanosecond.
         let work = len;
+        let finite = AtomicBool::new(true);
+        let note = |part_is_finite: bool| {
+            if !part_is_finite {
+                finite.store(false, Ordering::Relaxed);
+            }
+        };
         if self.value.is_shared() {
             let mut fresh = self.take_spare();
             let elements = fresh.as_mut_slice().chunks_mut(PART).zip(self.elements().chunks(PART));
@@ -320,7 +327,7 @@ impl<T: Real> Param<T> {
             threads::share(work, parts, |parts| {
                 for ((fresh, before), gradient, states) in parts {
                     fresh.copy_from_slice(before);
-                    step(fresh, gradient, states, f.clone());
+                    note(step(fresh, gradient, states, f.clone()));
                 }
             });
             self.spare = Some(mem::replace(&mut self.value, fresh));
@@ -329,10 +336,11 @@ impl<T: Real> Param<T> {
             let parts = Parts { elements, gradients, states };
             threads::share(work, parts, |parts| {
                 for (elements, gradient, states) in parts {
-                    step(elements, gradient, states, f.clone());
+                    note(step(elements, gradient, states, f.clone()));
                 }
             });
         }
+        finite.into_inner()
     }
 
     /// A buffer that nobody reads, of arbitrary elements.
@@ -425,9 +433,10 @@ fn step<T: Real, const N: usize>(
     gradient: &[T],
     states: [&mut [T]; N],
     f: impl Fn(T, T, [T; N]) -> (T, [T; N]),
-) {
+) -> bool {
     let len = elements.len();
     let (gradient, mut states) = (&gradient[..len], states.map(|state| &mut state[..len]));
+    let written = &mut *elements;
     vectorised(
         len,
         #[inline(always)]
@@ -437,14 +446,15 @@ fn step<T: Real, const N: usize>(
                 for (before, state) in before.iter_mut().zip(&states) {
                     *before = state[i];
                 }
-                let (element, after) = f(elements[i], gradient[i], before);
-                elements[i] = element;
+                let (element, after) = f(written[i], gradient[i], before);
+                written[i] = element;
                 for (state, after) in states.iter_mut().zip(after) {
                     state[i] = after;
                 }
             }
         },
     );
+    are_finite(elements)
 }
 
 /// Never the same number twice in a process.

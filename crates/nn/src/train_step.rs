@@ -8,7 +8,7 @@
 use wengert_core::{CompileError, Function, Inputs, Leaf, Program, Real, Tape, Tensor, Var};
 
 use crate::optim::number::not_negative;
-use crate::optim::{Momentum, Optimiser, Rule, Settings, States, StepError};
+use crate::optim::{Momentum, Optimiser, Rule, Settings, States, StepError, called, index_of};
 use crate::{Module, Param, Path};
 
 /// A step of an optimiser on a model, compiled.
@@ -48,7 +48,7 @@ pub struct TrainStep<T: Real, R = Momentum> {
     /// The trained parameters.
     parameters: Vec<Trained>,
     /// The same of the buffers that a step moves.
-    buffers: Vec<(u64, usize)>,
+    buffers: Vec<Trained>,
     rule: R,
     rate: f64,
     /// Whether steps may be taken on what is not finite.
@@ -58,7 +58,7 @@ pub struct TrainStep<T: Real, R = Momentum> {
     settings: Settings,
 }
 
-/// A parameter that a step moves.
+/// A parameter or buffer that a step moves.
 #[derive(Debug)]
 struct Trained {
     key: u64,
@@ -121,10 +121,10 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
     ) -> Result<Self, CompileError> {
         let tape = Tape::new();
         tape.train(0);
-        let before: Vec<(u64, Var<'_, T>)> = net
+        let before: Vec<(u64, String, Var<'_, T>)> = net
             .named_buffers()
             .iter()
-            .map(|(_, buffer)| (buffer.key(), buffer.on(&tape)))
+            .map(|(name, buffer)| (buffer.key(), called(name, buffer), buffer.on(&tape)))
             .collect();
         let mut values = Vec::new();
         inputs.values(&mut values);
@@ -145,7 +145,7 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
             let is_used = || gradients.with_parameter(param.key(), |_| ()).is_some();
             if param.is_trainable() && is_used() {
                 trained.push(param);
-                names.push(format!("`{name}`, {}", param.describe()));
+                names.push(called(&name, param));
             }
         }
         if trained.is_empty()
@@ -200,9 +200,9 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
             outputs.extend(monitor(&tape));
         });
         let mut buffers = Vec::new();
-        for (key, buffer) in before {
+        for (key, name, buffer) in before {
             if let Some(next) = tape.assigned(key) {
-                buffers.push((key, program_inputs.len()));
+                buffers.push(Trained { key, index: program_inputs.len(), name });
                 program_inputs.push(buffer);
                 updates.push((buffer, next));
             }
@@ -261,12 +261,36 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
     /// Takes a step on the inputs as they stand.
     ///
     /// # Panics
-    /// If the loss is not finite, unless the optimiser [allows](Optimiser::allow_non_finite) it. The
-    /// step's parameters are lost then, while the model still has those of before; recorded on a
-    /// tape, the same step names the value that is to blame.
+    /// If the loss is not finite, or a parameter, a buffer or what the optimiser remembers is not
+    /// after the step, unless the optimiser [allows](Optimiser::allow_non_finite) it. The step's
+    /// parameters are lost then, while the model still has those of before; recorded on a tape, the
+    /// same step names the value that is to blame.
     #[inline]
     #[track_caller]
     pub fn step(&mut self) {
+        if let Err(error) = self.try_step() {
+            panic!("{error}");
+        }
+    }
+
+    /// As [`step`](Self::step), with what is not finite as an error.
+    ///
+    /// ```
+    /// use wengert_core::Tensor;
+    /// use wengert_nn::{Param, Sgd, TrainStep};
+    ///
+    /// let weight = Param::new(1.0);
+    /// let (sgd, x) = (Sgd::new(1e300), Tensor::scalar(1e300));
+    /// let mut step = TrainStep::compile(&weight, &sgd, |x| x * weight.on(x.tape()), &x)?;
+    /// let error = step.try_step().unwrap_err().to_string();
+    /// assert!(error.starts_with("step 1 made parameter [] made at "), "{error}");
+    /// # Ok::<(), wengert_core::CompileError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Where [`step`](Self::step) panics.
+    #[inline]
+    pub fn try_step(&mut self) -> Result<(), StepError> {
         self.steps += 1;
         let settings = self.rule.settings(self.rate, self.steps);
         if settings != self.settings {
@@ -274,20 +298,36 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
             self.settings = settings;
         }
         self.program.execute();
-        if !self.loss().is_finite() && !self.lenient {
-            self.reject();
-        }
+        let finite = self.loss().is_finite() && self.program.states_are_finite();
+        if finite || self.lenient { Ok(()) } else { Err(self.refused()) }
     }
 
+    /// What is not finite after a step.
     #[cold]
-    #[track_caller]
-    fn reject(&self) -> ! {
-        panic!(
-            "the loss of step {} is {}: `Optimiser::step` on a tape names the value that is to \
-             blame, and `allow_non_finite` goes on",
-            self.steps,
-            self.loss()
-        );
+    fn refused(&self) -> StepError {
+        let (step, loss) = (self.steps, self.loss().as_f64());
+        if !loss.is_finite() {
+            return StepError::Loss { step, loss };
+        }
+        let first = |index| {
+            let value = self.program.input(index);
+            let at = value.iter().position(|x| !x.is_finite())?;
+            Some((index_of(value.shape(), at), value.iter().nth(at)?.as_f64()))
+        };
+        // A parameter first, then what is remembered of it, then buffers.
+        let states = 0..=self.rule.states();
+        let moved = states.flat_map(|k| self.parameters.iter().map(move |own| (own, k)));
+        let moved = moved.map(|(own, k)| match k {
+            0 => (own.index, own.name.clone()),
+            k => (own.index + k, format!("the {} of {}", R::STATES[k - 1], own.name)),
+        });
+        let buffers = self.buffers.iter().map(|own| (own.index, own.name.clone()));
+        let mut all = moved.chain(buffers);
+        let found = all.find_map(|(index, name)| Some((name, first(index)?)));
+        let (parameter, (index, value)) = found.expect("a state that is not finite");
+        let advice = "its gradient was not finite, or the step too long; `Optimiser::step` on a tape \
+                      tells which, and `allow_non_finite` goes on";
+        StepError::Spoiled { step, parameter, index, value, advice }
     }
 
     /// The settings of the step to be taken, for each multiplier.
@@ -351,8 +391,8 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
         }
         optimiser.set_steps(self.steps);
         net.visit_mut(&Path::root(), &mut |_, param| {
-            if let Some(&(_, index)) = self.buffers.iter().find(|(key, _)| *key == param.key()) {
-                param.set(self.program.input(index));
+            if let Some(own) = self.buffers.iter().find(|own| own.key == param.key()) {
+                param.set(self.program.input(own.index));
             }
             let own = self.parameters.iter().find(|trained| trained.key == param.key());
             let Some(&Trained { index, .. }) = own else { return };

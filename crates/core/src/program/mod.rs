@@ -30,7 +30,7 @@ use thiserror::Error;
 
 use crate::random::{Distribution, SeedableRng, Xoshiro256PlusPlus};
 use crate::tape::Leaf;
-use crate::tensor::{Layout, Tensor, View};
+use crate::tensor::{Layout, Tensor, View, are_finite};
 use crate::transform::inputs::{Function, Inputs, record, taken_in};
 use crate::tuned::Size;
 use crate::{Real, Tape, Var};
@@ -95,9 +95,32 @@ pub struct Program<T: Real> {
     outputs: Vec<Argument>,
     /// Inputs that take over a computed value at the end of each run.
     updates: Vec<Update>,
+    /// Where the inputs are that a run moves: short ones that lie side by side are one.
+    states: Vec<(Place, usize)>,
     /// What it was compiled from.
     recording: Recording<T>,
     report: Report,
+}
+
+/// Values with those put together that lie side by side.
+fn side_by_side(values: impl Iterator<Item = (Place, usize)>) -> Vec<(Place, usize)> {
+    let (mut short, mut joined) = (Vec::new(), Vec::new());
+    for (place, elements) in values {
+        match place {
+            Place::Short(start) => short.push((start, elements)),
+            Place::Long(_) => joined.push((place, elements)),
+        }
+    }
+    short.sort_unstable();
+    let mut end = None;
+    for (start, elements) in short {
+        match joined.last_mut() {
+            Some((_, whole)) if end == Some(start) => *whole += elements,
+            _ => joined.push((Place::Short(start), elements)),
+        }
+        end = Some(start + elements);
+    }
+    joined
 }
 
 fn seeded(seed: u64) -> Xoshiro256PlusPlus {
@@ -330,6 +353,11 @@ impl<T: Real> Program<T> {
             outputs: graph.outputs[..outputs].iter().map(argument).collect(),
             // States that are updated in place have moved already.
             updates: updates.filter(|update| update.input != update.next).collect(),
+            states: side_by_side(
+                states
+                    .iter()
+                    .map(|&(input, next)| (place(input), graph.value(next).shape.elements())),
+            ),
             instructions: lowered.instructions,
             memory: lowered.memory,
             samples: Vec::new(),
@@ -445,6 +473,30 @@ impl<T: Real> Program<T> {
                 _ => unreachable!("both have the same shape"),
             }
         }
+    }
+
+    /// Whether all numbers are finite that runs [move](Tape::compile_updating).
+    ///
+    /// ```
+    /// use wengert_core::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.variable(1e200);
+    /// let mut program = tape.compile_updating(&[x], &[], &[(x, x * x)])?;
+    /// assert!(program.states_are_finite());
+    /// program.execute();
+    /// assert!(!program.states_are_finite());
+    /// # Ok::<(), wengert_core::CompileError>(())
+    /// ```
+    #[inline]
+    pub fn states_are_finite(&self) -> bool {
+        self.states.iter().all(|&(place, elements)| match place {
+            Place::Short(start) => are_finite(&self.memory.short[start..start + elements]),
+            Place::Long(slot) => {
+                let buffer = self.memory.long[slot].as_ref().expect("inputs have values");
+                are_finite(&buffer[..elements])
+            }
+        })
     }
 
     /// The number of outputs.

@@ -78,8 +78,20 @@ impl<T: Real> Tape<T> {
     /// ```
     pub fn train(&self, seed: u64) {
         let rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let samples = Some(Box::new(Samples { start: rng.clone(), rng, drawn: Vec::new() }));
-        self.inner.borrow_mut().mode = Mode { purpose: Purpose::Training, samples };
+        let mode = &mut self.inner.borrow_mut().mode;
+        mode.purpose = Purpose::Training;
+        match &mut mode.samples {
+            None => {
+                mode.samples =
+                    Some(Box::new(Samples { start: rng.clone(), rng, drawn: Vec::new() }));
+            }
+            // Training that takes a seed for each batch allocates nothing.
+            Some(samples) => {
+                samples.start.clone_from(&rng);
+                samples.rng = rng;
+                samples.drawn.clear();
+            }
+        }
     }
 
     /// Says that what is recorded from now on is for evaluation.

@@ -20,8 +20,7 @@ pub use interop::AxesError;
 pub use layout::Layout;
 pub(crate) use layout::check_progression;
 pub use shape::Shape;
-pub use view::View;
-pub(crate) use view::are_finite;
+pub use view::{View, are_finite};
 
 use crate::Real;
 

@@ -9,14 +9,28 @@ use crate::kernel::vectorised;
 
 /// Whether no number is NaN or infinite.
 ///
-/// `0 x` is 0 of a finite number and else NaN, which no sum loses: so no branch stands in the loop, and
-/// sums side by side fill the vectors.
+/// ```
+/// assert!(wengert_core::are_finite(&[0.0, f64::MAX]));
+/// assert!(!wengert_core::are_finite(&[0.0, f64::NAN]));
+/// ```
 #[inline]
-pub(crate) fn are_finite<T: Real>(elements: &[T]) -> bool {
+pub fn are_finite<T: Real>(elements: &[T]) -> bool {
     const LANES: usize = 16;
+    /// Elements for which the way to the widest vectors is longer than the loop.
+    const SHORT: usize = 4 * LANES;
+    // `0 x` is 0 of a finite number and else NaN, which no sum loses: so no branch stands in the
+    // loop, and sums side by side fill the vectors.
     let plain = |sum: T, &x: &T| sum + x * T::zero();
-    if elements.len() < LANES {
-        return elements.iter().fold(T::zero(), plain) == T::zero();
+    if elements.len() < SHORT {
+        let (chunks, rest) = elements.as_chunks::<4>();
+        let mut sums = [T::zero(); 4];
+        for chunk in chunks {
+            for (sum, &x) in sums.iter_mut().zip(chunk) {
+                *sum += x * T::zero();
+            }
+        }
+        return sums.into_iter().fold(rest.iter().fold(T::zero(), plain), |a, b| a + b)
+            == T::zero();
     }
     vectorised(
         elements.len(),

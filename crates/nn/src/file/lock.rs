@@ -10,7 +10,16 @@ use super::FileError;
 /// same name and `.lock`, since the file itself is replaced; that file stays, and is empty. The
 /// system gives the lock back when the process ends, however it ends.
 #[derive(Debug)]
-pub(crate) struct Lock(#[allow(dead_code, reason = "holds the lock while it is open")] File);
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    /// By hand: a process that another thread is starting holds a copy of the file for a moment,
+    /// and with it the lock.
+    fn drop(&mut self) {
+        // What can't be given back ends with the process.
+        let _ = self.0.unlock();
+    }
+}
 
 impl Lock {
     /// Takes the lock, or says that another process has it.

@@ -35,7 +35,7 @@ pub use group::group;
 pub use optimiser::Optimiser;
 pub(crate) use optimiser::States;
 pub use refusal::StepError;
-pub(crate) use refusal::called;
+pub(crate) use refusal::{called, first_non_finite, index as index_of};
 pub use rule::{Rule, Settings};
 pub use schedule::{Plateau, PlateauState, Schedule};
 pub use sgd::{Momentum, Sgd};

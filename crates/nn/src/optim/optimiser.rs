@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use smallvec::SmallVec;
-use wengert_core::{Gradients, Plain, Real, Tensor, Var, View};
+use wengert_core::{Gradients, Plain, Real, Tensor, Var, View, are_finite};
 
 use super::Rule;
 use super::clip::Clip;
@@ -53,8 +53,8 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
         }
     }
 
-    /// With steps on whatever gradient there is, NaN and infinities included, which then stand in
-    /// the parameters. By default, such a step is [refused](Self::step).
+    /// With steps on whatever gradient there is, to wherever they lead: NaN and infinities then
+    /// stand in the parameters. By default, such a step is [refused](Self::step).
     ///
     /// ```
     /// use wengert_core::Tape;
@@ -155,7 +155,8 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
     ///
     /// # Panics
     /// If a gradient is not finite, unless [allowed](Self::allow_non_finite), or if no parameter
-    /// of the model would move: see [`StepError`]. Parameters and optimiser stay as they were.
+    /// of the model would move: see [`StepError`]. Parameters and optimiser stay as they were. And
+    /// if the step has made a parameter infinite or NaN, unless that is allowed: it has moved then.
     #[track_caller]
     #[inline]
     pub fn step<M: Module<T> + ?Sized>(&mut self, net: &mut M, gradients: &Gradients<'_, T>) {
@@ -186,37 +187,55 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
         net: &mut M,
         gradients: &Gradients<'_, T>,
     ) -> Result<(), StepError> {
-        // Those of other models on the tape are looked at along with them, and do not count.
-        if !self.lenient && !gradients.are_finite() {
-            StepError::not_finite(net, gradients)?;
-        }
+        self.check(net, gradients)?;
         self.steps += 1;
-        let mut moves = false;
+        let (mut moves, mut spoiled) = (false, None);
         let mut clipped = self.clipped(net, gradients).into_iter();
         let mut position = 0;
         net.visit_mut(&Path::root(), &mut |_, param| {
+            let mut finite = true;
             if param.is_buffer() {
-                param.take_assigned(gradients.tape());
+                finite = param.take_assigned(gradients.tape());
             } else if param.is_trainable() && self.clip.is_some() {
                 if has_gradient(param, gradients)
                     && let Some(gradient) = clipped.next()
                 {
-                    gradient.with_value(|gradient| self.update(position, param, gradient));
+                    finite = gradient.with_value(|gradient| self.update(position, param, gradient));
                     moves = true;
                 }
             } else if param.is_trainable() {
                 gradients.with_parameter(param.key(), |gradient| {
-                    self.update(position, param, gradient);
+                    finite = self.update(position, param, gradient);
                     moves = true;
                 });
             }
+            if !finite && !self.lenient {
+                spoiled.get_or_insert(position);
+            }
             position += 1;
         });
+        if let Some(position) = spoiled {
+            return Err(StepError::spoiled(net, position, self.steps));
+        }
         if moves {
             return Ok(());
         }
         // A step that is refused was none: Adam's shares depend on their number.
         StepError::unrelated(net, gradients).inspect_err(|_| self.steps -= 1)
+    }
+
+    /// Whether a step may be taken on these gradients: that they are finite.
+    #[inline]
+    pub(crate) fn check<M: Module<T> + ?Sized>(
+        &self,
+        net: &M,
+        gradients: &Gradients<'_, T>,
+    ) -> Result<(), StepError> {
+        // Those of other models on the tape are looked at along with them, and do not count.
+        if !self.lenient && !gradients.are_finite() {
+            StepError::not_finite(net, gradients)?;
+        }
+        Ok(())
     }
 
     /// The clipped gradients of the trainable parameters that have one, if there is clipping.
@@ -237,7 +256,8 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
         clipped
     }
 
-    fn update(&mut self, position: usize, param: &mut Param<T>, gradient: View<'_, T>) {
+    /// Moves a parameter, and says whether all its elements are finite then.
+    fn update(&mut self, position: usize, param: &mut Param<T>, gradient: View<'_, T>) -> bool {
         let gradient = match gradient.as_slice() {
             Some(gradient) => gradient,
             None => {
@@ -267,6 +287,7 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
                     }
                     moved
                 });
+                are_finite(param.elements())
             }
         }
     }

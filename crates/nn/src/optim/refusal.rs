@@ -1,9 +1,9 @@
 //! Steps that an optimiser refuses, and why.
 //!
-//! A gradient that is NaN makes a model of NaNs, and a step on a model that the loss knows nothing of
-//! changes nothing. Both look like training. So a step asks whether all gradients are finite before the
-//! first parameter moves, and afterwards whether one has moved; the search for what to say begins only
-//! when something is wrong.
+//! A gradient that is NaN makes a model of NaNs, a step that is too long one of infinities, and a step
+//! on a model that the loss knows nothing of changes nothing. All of it looks like training. So a step
+//! asks whether all gradients are finite before the first parameter moves, and afterwards whether one
+//! has moved and all are finite; the search for what to say begins only when something is wrong.
 
 use std::fmt;
 
@@ -12,7 +12,8 @@ use wengert_core::{Gradients, Real};
 
 use crate::{Module, Param, Path};
 
-/// Why an [`Optimiser`](super::Optimiser) has refused a step. No parameter has moved.
+/// Why an [`Optimiser`](super::Optimiser) has refused a step, or what came of it. No parameter has
+/// moved, but where one was [spoiled](Self::Spoiled).
 ///
 /// `Debug` says what `Display` does: it is what a program prints whose `main` returns it.
 #[derive(Clone, PartialEq, Error)]
@@ -33,6 +34,32 @@ pub enum StepError {
         value: f64,
         /// The first value of the recording that is not finite, and its source line.
         cause: Option<String>,
+    },
+    /// A parameter or buffer, or what is remembered of one, has become NaN or infinite. A model
+    /// that was stepped has moved; a compiled step keeps what it made to itself.
+    #[error("step {step} made {parameter} {value} at {index:?}: {advice}")]
+    Spoiled {
+        /// The optimiser's step, from 1.
+        step: u64,
+        /// The parameter: its name in the model, its shape and where it was made.
+        parameter: String,
+        /// Its first element that is not finite.
+        index: Vec<usize>,
+        /// That element.
+        value: f64,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The loss of a compiled step is no finite number.
+    #[error(
+        "the loss of step {step} is {loss}: `Optimiser::step` on a tape names the value that is to \
+         blame, and `allow_non_finite` goes on"
+    )]
+    Loss {
+        /// The optimiser's step, from 1.
+        step: u64,
+        /// The loss.
+        loss: f64,
     },
     /// The model has parameters, and the loss depends on none of them.
     #[error(
@@ -92,6 +119,20 @@ impl StepError {
         found
     }
 
+    /// That a step made the parameter or buffer at a position of the visit NaN or infinite.
+    #[cold]
+    pub(super) fn spoiled<T: Real, M: Module<T> + ?Sized>(
+        net: &M,
+        position: usize,
+        step: u64,
+    ) -> Self {
+        let (parameter, index, value) =
+            first_non_finite(net, position).expect("the step has seen it");
+        let advice = "all gradients were finite, so the step was too long, or what is assigned to a \
+                      buffer too large; a smaller rate or clipping keeps steps short";
+        Self::Spoiled { step, parameter, index, value, advice }
+    }
+
     /// With the first value of another recording that is not finite, if it is known.
     pub(crate) fn because(self, first: &Option<String>) -> Self {
         match self {
@@ -128,16 +169,36 @@ impl StepError {
     }
 }
 
+/// The first element that is not finite of a model's parameters and buffers from a position of the
+/// visit on: whose it is, where it stands, and what it is.
+pub(crate) fn first_non_finite<T: Real, M: Module<T> + ?Sized>(
+    net: &M,
+    from: usize,
+) -> Option<(String, Vec<usize>, f64)> {
+    let (mut position, mut found) = (0, None);
+    net.visit(&Path::root(), &mut |path, param| {
+        let elements = param.elements();
+        if position >= from
+            && found.is_none()
+            && let Some(at) = elements.iter().position(|x| !x.is_finite())
+        {
+            found = Some((called(path, param), index(param.shape(), at), elements[at].as_f64()));
+        }
+        position += 1;
+    });
+    found
+}
+
 /// A parameter as messages call it: by its name in the model and by its own.
-pub(crate) fn called<T: Real>(path: &Path<'_>, param: &Param<T>) -> String {
-    match path.to_string() {
+pub(crate) fn called<T: Real>(name: impl fmt::Display, param: &Param<T>) -> String {
+    match name.to_string() {
         name if name.is_empty() => param.describe(),
         name => format!("`{name}`, {}", param.describe()),
     }
 }
 
 /// The place of an element, by its number in row-major order.
-fn index(shape: &[usize], mut at: usize) -> Vec<usize> {
+pub(crate) fn index(shape: &[usize], mut at: usize) -> Vec<usize> {
     let mut index = vec![0; shape.len()];
     for (index, &extent) in index.iter_mut().zip(shape).rev() {
         *index = at % extent;

@@ -7,7 +7,7 @@ use flate2::Crc;
 use indexmap::IndexMap;
 use wengert_core::{Real, Tensor};
 
-use super::History;
+use super::{History, Metrics};
 use crate::file::Source;
 use crate::optim::number::is_not_negative;
 use crate::optim::{Optimiser, Rule};
@@ -20,10 +20,12 @@ const NOTE: &str = "wengert checkpoint";
 const MODEL: &str = "model.";
 const OPTIMISER: &str = "optimiser.";
 const BEST: &str = "best.";
+const AVERAGE: &str = "average.";
+const METRICS: &str = "metrics.";
 const MULTIPLIERS: &str = "multipliers.";
 const HISTORY: &str = "history";
 
-/// The state of a run after some epochs.
+/// The state of a run after some epochs, and some batches of the next one.
 ///
 /// The file is one of safetensors. The model's tensors stand there under their names
 /// behind `model.`, and what the optimiser remembers of them behind `optimiser.`. A checksum over
@@ -58,8 +60,14 @@ pub struct Checkpoint<T: Real> {
     pub rate: f64,
     /// The model's state after the best epoch, if that is kept.
     pub best: Option<IndexMap<String, Tensor<T>>>,
+    /// The average of the model's weights, if there is one.
+    pub average: Option<IndexMap<String, Tensor<T>>>,
     /// The epochs that are done.
     pub epochs: usize,
+    /// The batches that are done of the epoch after them.
+    pub batches: usize,
+    /// What these batches came to.
+    pub metrics: Metrics,
     /// What decides on the run besides its state, by name, in words: a run that goes on wants to
     /// have the same. A [`Trainer`](super::Trainer) says here what it knows, and what it
     /// [is told](super::Trainer::option); in a loop of one's own, whatever that wants to check.
@@ -90,7 +98,10 @@ impl<T: Real> Checkpoint<T> {
             steps: optimiser.steps(),
             rate: optimiser.rate(),
             best: None,
+            average: None,
             epochs: 0,
+            batches: 0,
+            metrics: Metrics::default(),
             options: IndexMap::new(),
             history: History::default(),
         }
@@ -136,6 +147,12 @@ impl<T: Real> Checkpoint<T> {
         let mut arrays = of(MODEL, &self.model);
         arrays.extend(of(OPTIMISER, &self.optimiser));
         arrays.extend(self.best.iter().flat_map(|best| of(BEST, best)));
+        arrays.extend(self.average.iter().flat_map(|average| of(AVERAGE, average)));
+        arrays.extend(
+            self.metrics
+                .state()
+                .map(|(name, numbers)| (format!("{METRICS}{name}"), Array::of(&numbers))),
+        );
         arrays.extend(self.multipliers.iter().map(|(name, saved)| {
             let Multipliers { rate, decay, trainable } = *saved;
             let numbers = Tensor::from([rate, decay, f64::from(u8::from(trainable))]);
@@ -146,9 +163,10 @@ impl<T: Real> Checkpoint<T> {
         arrays.push((HISTORY.to_owned(), Array::of(&Tensor::new(shape, columns.concat()))));
         // Rust writes a float with the digits that give it back exactly.
         let note = format!(
-            "version=3\nprecision={}\nepochs={}\nsteps={}\nrate={}\noptions={}\ncolumns={}",
+            "version=4\nprecision={}\nepochs={}\nbatches={}\nsteps={}\nrate={}\noptions={}\ncolumns={}",
             T::NAME,
             self.epochs,
+            self.batches,
             self.steps,
             self.rate,
             list(self.options.iter().flat_map(|(name, value)| [&**name, &**value])),
@@ -175,8 +193,8 @@ impl<T: Real> Checkpoint<T> {
         let refused = |key: &str, expected: &str| {
             source.error_at(0, format!("{key}: {expected}"), format!("`{}`", text(key)))
         };
-        if text("version") != "3" {
-            return Err(refused("version", "3"));
+        if text("version") != "4" {
+            return Err(refused("version", "4"));
         }
         let said = note.rsplit_once(CHECKSUM).unwrap_or((note, "none"));
         let sum = checksum(arrays.iter().map(|(name, array)| (&**name, array)), said.0);
@@ -206,7 +224,13 @@ impl<T: Real> Checkpoint<T> {
         let options = parts(text("options"));
         let options: Option<IndexMap<String, String>> =
             options.chunks(2).map(|pair| Some((pair[0].clone(), pair.get(1)?.clone()))).collect();
-        let best = of(BEST);
+        let lists = arrays.iter().filter_map(|(name, array)| {
+            Some((name.strip_prefix(METRICS)?.to_owned(), array.tensor::<f64>()))
+        });
+        let metrics = Metrics::of_state(lists).ok_or_else(|| {
+            source.error_at(0, "metrics of a known kind, with its numbers", "others")
+        })?;
+        let kept = |kind: &str| Some(of(kind)).filter(|state| !state.is_empty());
         let rate = || refused("rate", "a finite number of at least 0");
         Ok(Self {
             model: of(MODEL),
@@ -215,8 +239,11 @@ impl<T: Real> Checkpoint<T> {
                 .ok_or_else(|| refused("multipliers", "three numbers each, of at least 0"))?,
             steps: number("steps")?,
             rate: text("rate").parse().ok().filter(is_not_negative).ok_or_else(rate)?,
-            best: (!best.is_empty()).then_some(best),
+            best: kept(BEST),
+            average: kept(AVERAGE),
             epochs: number("epochs")? as usize,
+            batches: number("batches")? as usize,
+            metrics,
             options: options.ok_or_else(|| refused("options", "names and values"))?,
             history,
         })

@@ -59,6 +59,17 @@ impl Confusion {
         Self { names, ..self }
     }
 
+    /// The counts as numbers, which are exact below 2^53.
+    pub(super) fn state(&self) -> Vec<f64> {
+        self.counts.iter().map(|&count| count as f64).collect()
+    }
+
+    pub(super) fn of_state(counts: &[f64]) -> Option<Self> {
+        let classes = counts.len().isqrt();
+        let counts: Vec<u64> = counts.iter().map(|&count| count as u64).collect();
+        (classes * classes == counts.len()).then_some(Self { classes, names: Vec::new(), counts })
+    }
+
     /// The number of classes.
     pub fn classes(&self) -> usize {
         self.classes

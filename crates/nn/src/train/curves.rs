@@ -45,14 +45,14 @@ pub(super) fn svg(history: &History) -> String {
             })
             .collect();
         let _ = writeln!(out, "<g transform=\"translate({}, {TOP})\">", LEFT + panel * i as f64);
-        draw(&mut out, metric, history.epochs(), &curves);
+        draw(&mut out, metric, history, &curves);
         out += "</g>\n";
     }
     out + "</svg>\n"
 }
 
 /// Draws a panel whose plot has its upper left corner at the origin.
-fn draw(out: &mut String, metric: &str, epochs: usize, curves: &[(&str, &str, &[f64])]) {
+fn draw(out: &mut String, metric: &str, history: &History, curves: &[(&str, &str, &[f64])]) {
     let finite = || curves.iter().flat_map(|(_, _, ys)| *ys).copied().filter(|y| y.is_finite());
     let (low, high) =
         finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), y| (l.min(y), h.max(y)));
@@ -60,7 +60,7 @@ fn draw(out: &mut String, metric: &str, epochs: usize, curves: &[(&str, &str, &[
     // A curve that stays where it is runs through the middle.
     let margin = if high > low { 0.05 * (high - low) } else { high.abs().max(1.0) / 2.0 };
     let (low, high) = (low - margin, high + margin);
-    let last = (epochs as f64).max(2.0);
+    let last = (history.epochs() as f64).max(2.0);
     let x = |epoch: f64| (epoch - 1.0) / (last - 1.0) * WIDTH;
     let y = |value: f64| (high - value) / (high - low) * HEIGHT;
 
@@ -75,6 +75,10 @@ fn draw(out: &mut String, metric: &str, epochs: usize, curves: &[(&str, &str, &[
     x_marks.iter().for_each(|&(mark, _)| line(x(mark), HEIGHT, x(mark), HEIGHT + 4.0, "black"));
     line(0.0, HEIGHT, WIDTH, HEIGHT, "black");
     line(0.0, 0.0, 0.0, HEIGHT, "black");
+    let best = history.marked().map(|epoch| x(epoch as f64 + 1.0));
+    if let Some(best) = best {
+        line(best, 0.0, best, HEIGHT, "#888888");
+    }
 
     let mut text = |x: f64, y: f64, anchor: &str, style: &str, text: &str| {
         let text = text.replace('&', "&amp;").replace('<', "&lt;");
@@ -87,6 +91,11 @@ fn draw(out: &mut String, metric: &str, epochs: usize, curves: &[(&str, &str, &[
     text(WIDTH / 2.0, HEIGHT + 36.0, "middle", "", "epoch");
     x_marks.iter().for_each(|(mark, label)| text(x(*mark), HEIGHT + 18.0, "middle", "", label));
     y_marks.iter().for_each(|(mark, label)| text(-8.0, y(*mark) + 4.0, "end", "", label));
+    if let Some(best) = best {
+        // On the side where there is room.
+        let (anchor, aside) = if best > WIDTH / 2.0 { ("end", -5.0) } else { ("start", 5.0) };
+        text(best + aside, 12.0, anchor, " fill=\"#666666\"", "best");
+    }
     // The legend stands above the plot, where no curve comes.
     let mut end = WIDTH;
     for (phase, colour, _) in curves.iter().rev() {
@@ -102,6 +111,12 @@ fn draw(out: &mut String, metric: &str, epochs: usize, curves: &[(&str, &str, &[
         if let [only] = &points[..] {
             let (x, y) = only.split_once(',').expect("as written above");
             let _ = writeln!(out, "<circle cx=\"{x}\" cy=\"{y}\" r=\"3\" fill=\"{colour}\"/>");
+        }
+        let at_best = history.marked().and_then(|epoch| Some((epoch, *ys.get(epoch)?)));
+        if let Some((epoch, value)) = at_best.filter(|(_, value)| value.is_finite()) {
+            let (x, y) = (x(epoch as f64 + 1.0), y(value));
+            let _ =
+                writeln!(out, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{colour}\"/>");
         }
         let _ = writeln!(
             out,

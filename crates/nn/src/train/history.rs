@@ -26,6 +26,8 @@ pub struct History {
     epochs: usize,
     /// One number an epoch; NaN where there was none.
     columns: IndexMap<String, Vec<f64>>,
+    /// The epoch that pictures mark.
+    marked: Option<usize>,
 }
 
 impl History {
@@ -60,14 +62,29 @@ impl History {
         self.column(name)?.last().copied()
     }
 
+    /// Marks an epoch, from 0, in pictures: the best one, which a [`Trainer`](super::Trainer) marks
+    /// if it [keeps](super::Trainer::keep_best) that.
+    pub fn mark(&mut self, epoch: Option<usize>) {
+        self.marked = epoch;
+    }
+
+    /// The epoch that is marked.
+    pub fn marked(&self) -> Option<usize> {
+        self.marked
+    }
+
     /// The table as text, with commas between values, which are written with as many
     /// digits as they have. Names with commas, quotes or line ends are quoted (RFC 4180), as
-    /// [`Table`](crate::data::Table) reads them.
+    /// [`Table`](crate::data::Table) reads them. Where an epoch has no number (NaN), the cell is
+    /// empty: [`TableFormat::missing`](crate::data::TableFormat::missing) with `[""]` reads it.
     pub fn to_csv(&self) -> String {
         let names = self.columns.keys().map(|name| format!(",{}", quoted(name)));
         let mut text = format!("epoch{}\n", names.collect::<String>());
         for epoch in 0..self.epochs {
-            let cells = self.columns.values().map(|column| format!(",{}", column[epoch]));
+            let cells = self.columns.values().map(|column| match column[epoch] {
+                number if number.is_nan() => ",".to_owned(),
+                number => format!(",{number}"),
+            });
             text += &format!("{}{}\n", epoch + 1, cells.collect::<String>());
         }
         text

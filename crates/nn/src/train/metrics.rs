@@ -100,6 +100,28 @@ impl Metrics {
         }
     }
 
+    /// What has been measured, as lists of numbers under names of place, kind and metric.
+    pub(super) fn state(&self) -> impl Iterator<Item = (String, Tensor<f64>)> {
+        self.entries.iter().enumerate().map(|(place, (name, entry))| {
+            let (kind, numbers) = entry.state();
+            (format!("{place}.{kind}.{name}"), Tensor::from(numbers))
+        })
+    }
+
+    /// The inverse of [`state`](Self::state), in whatever order the lists come; nothing if one is of
+    /// no kind that there is, or of another length.
+    pub(super) fn of_state(lists: impl Iterator<Item = (String, Tensor<f64>)>) -> Option<Self> {
+        let entry = |(name, numbers): (String, Tensor<f64>)| {
+            let (place, rest) = name.split_once('.')?;
+            let (kind, metric) = rest.split_once('.')?;
+            let entry = Entry::of(kind, &numbers.to_vec())?;
+            Some((place.parse::<usize>().ok()?, metric.to_owned(), entry))
+        };
+        let mut entries = lists.map(entry).collect::<Option<Vec<_>>>()?;
+        entries.sort_by_key(|&(place, ..)| place);
+        Some(Self { entries: entries.into_iter().map(|(_, name, entry)| (name, entry)).collect() })
+    }
+
     fn entry(&mut self, name: &str, new: impl FnOnce() -> Entry) -> &mut Entry {
         if !self.entries.contains_key(name) {
             self.entries.insert(name.to_owned(), new());
@@ -149,6 +171,24 @@ impl Metrics {
 }
 
 impl Entry {
+    /// The kind and its numbers.
+    fn state(&self) -> (&'static str, Vec<f64>) {
+        match self {
+            Entry::Mean { sum, weight } => ("mean", vec![*sum, *weight]),
+            Entry::Confusion(confusion) => ("confusion", confusion.state()),
+            Entry::RSquared(r_squared) => ("r_squared", r_squared.state()),
+        }
+    }
+
+    fn of(kind: &str, numbers: &[f64]) -> Option<Self> {
+        match (kind, numbers) {
+            ("mean", &[sum, weight]) => Some(Entry::Mean { sum, weight }),
+            ("confusion", counts) => Confusion::of_state(counts).map(Entry::Confusion),
+            ("r_squared", numbers) => RSquared::of_state(numbers).map(Entry::RSquared),
+            _ => None,
+        }
+    }
+
     fn value(&self) -> f64 {
         match self {
             Entry::Mean { sum, weight } => sum / weight,
@@ -275,9 +315,31 @@ impl RSquared {
         self.count = count;
     }
 
-    /// The coefficient; NaN if nothing was taken in.
+    /// The count, and three numbers for each target.
+    fn state(&self) -> Vec<f64> {
+        let each =
+            self.targets.iter().flat_map(|target| [target.mean, target.spread, target.errors]);
+        [self.count].into_iter().chain(each).collect()
+    }
+
+    fn of_state(numbers: &[f64]) -> Option<Self> {
+        let (&count, rest) = numbers.split_first()?;
+        let target = |three: &[f64]| Target { mean: three[0], spread: three[1], errors: three[2] };
+        let targets = rest.chunks_exact(3).map(target).collect();
+        rest.len().is_multiple_of(3).then_some(Self { count, targets })
+    }
+
+    /// The coefficient; NaN if nothing was taken in. Targets that are all equal have no variation
+    /// to explain, and the formula divides by 0: as in scikit-learn's `r2_score`, the coefficient is 1
+    /// then if all predictions are right, and 0 otherwise.
     pub fn value(&self) -> f64 {
-        let each = self.targets.iter().map(|target| 1.0 - target.errors / target.spread);
+        let each = self.targets.iter().map(|&Target { spread, errors, .. }| {
+            if spread > 0.0 || errors.is_nan() || spread.is_nan() {
+                1.0 - errors / spread
+            } else {
+                f64::from(u8::from(errors == 0.0))
+            }
+        });
         each.sum::<f64>() / self.targets.len() as f64
     }
 }

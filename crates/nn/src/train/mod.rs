@@ -1,6 +1,6 @@
 //! Training: a loop with all that belongs to it, and the parts of it.
 //!
-//! The loop itself is six lines, and whoever wants another one writes them:
+//! The loop itself is seven lines, and whoever wants another one writes them:
 //!
 //! ```
 //! use wengert_core::{Tape, Tensor};
@@ -14,9 +14,9 @@
 //! let mut net = Linear::new(1, 2, &mut seeded(1));
 //! let (mut adam, mut tape) = (Adam::new(0.1), Tape::new());
 //! for epoch in 0..10 {
-//!     tape.train(derived_seed(1, epoch));
-//!     for batch in loader.epoch(epoch) {
+//!     for (number, batch) in (0..).zip(loader.epoch(epoch)) {
 //!         let (x, labels) = batch?;
+//!         tape.train(derived_seed(derived_seed(1, epoch), number));
 //!         tape.reset();
 //!         let loss = cross_entropy(net.forward(tape.constant(&x)), &labels);
 //!         adam.step(&mut net, &loss.backward());
@@ -26,23 +26,28 @@
 //! ```
 //!
 //! A [`Trainer`] does the same, to the last bit, and around it what a long run wants:
-//! validation, [`Metrics`], a progress bar, early stopping, a [`Checkpoint`] after each epoch
-//! from which it goes on as if nothing had happened, and a [`History`] that becomes a
+//! validation, [`Metrics`], a progress bar, early stopping, a [`Checkpoint`] after each epoch or
+//! within it from which it goes on as if nothing had happened, and a [`History`] that becomes a
 //! picture. [`DataParallel`] computes the gradient of a batch on several threads.
 //!
-//! *Invariant*: what a run draws follows from seed and epoch. Nothing depends on what
+//! *Invariant*: what a run draws follows from seed, epoch and batch. Nothing depends on what
 //! was drawn before, on threads or on time.
 
 mod checkpoint;
 mod confusion;
 mod curves;
 mod history;
+mod interrupt;
 mod loaders;
 mod measure;
 mod metrics;
 mod outcome;
 mod parallel;
+mod run;
+mod screen;
+mod state;
 mod steps;
+mod sum;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, Multipliers};
@@ -53,4 +58,4 @@ pub use measure::measure;
 pub use metrics::{Metrics, RSquared, in_top};
 pub use outcome::{Report, StopReason, TrainError};
 pub use parallel::DataParallel;
-pub use trainer::{Progress, Trainer};
+pub use trainer::{Every, Progress, Trainer};

@@ -8,8 +8,8 @@ use wengert_core::Real;
 
 use super::{History, Metrics};
 use crate::data::{DataLoader, Dataset};
-use crate::optim::{StepError, called};
-use crate::{FileError, Module, Path as Place, StateError};
+use crate::optim::{StepError, first_non_finite};
+use crate::{FileError, Module, StateError};
 
 /// How a run has ended.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub enum StopReason {
     Patience,
     /// The hook said so.
     Hook,
+    /// [Ctrl-C](super::Trainer::interruptible): the run has ended after a step.
+    Interrupted,
 }
 
 /// Why a run could not go on.
@@ -79,7 +81,8 @@ pub enum TrainError {
         /// The samples of a batch.
         batch_size: usize,
     },
-    /// The optimiser has refused a step. The message counts from 1.
+    /// The optimiser has refused a step, or the step made a parameter infinite. The message counts
+    /// from 1.
     #[error("epoch {}, batch {}: {error}", .epoch + 1, .batch + 1)]
     Step {
         /// The epoch, from 0.
@@ -89,9 +92,13 @@ pub enum TrainError {
         /// Why.
         error: StepError,
     },
-    /// A parameter has become infinite or NaN, though the gradients were finite: the rate was too
-    /// large for them. No checkpoint was written. The message counts from 1.
-    #[error("epoch {}: {parameter} has an element that is {value}: a step was too long", .epoch + 1)]
+    /// A parameter is infinite or NaN at the end of an epoch, and no step of the optimiser's made it
+    /// so: a hook did, or the optimiser [allows](crate::optim::Optimiser::allow_non_finite) it. No
+    /// checkpoint was written. The message counts from 1.
+    #[error(
+        "epoch {}: {parameter} has an element that is {value}; no checkpoint was written",
+        .epoch + 1
+    )]
     Parameter {
         /// The epoch, from 0.
         epoch: usize,
@@ -124,20 +131,15 @@ fn first(cause: &Option<String>) -> String {
     cause.as_ref().map_or_else(String::new, |cause| format!("; first of all: {cause}"))
 }
 
-/// That no parameter or buffer is infinite or NaN.
+/// That no parameter or buffer is infinite or NaN, before a checkpoint takes them.
 pub(super) fn finite<T: Real, M: Module<T> + ?Sized>(
     net: &M,
     epoch: usize,
 ) -> Result<(), TrainError> {
-    let mut found = Ok(());
-    net.visit(&Place::root(), &mut |path, param| {
-        let value = param.elements().iter().find(|x| !x.is_finite());
-        if let (Some(value), Ok(())) = (value, &found) {
-            let (parameter, value) = (called(path, param), value.as_f64());
-            found = Err(TrainError::Parameter { epoch, parameter, value });
-        }
-    });
-    found
+    match first_non_finite(net, 0) {
+        None => Ok(()),
+        Some((parameter, _, value)) => Err(TrainError::Parameter { epoch, parameter, value }),
+    }
 }
 
 /// That there is something to train or to validate on.

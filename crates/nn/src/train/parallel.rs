@@ -6,9 +6,7 @@
 //! shards, which is part of a run's settings like the batch size, and not on the number of
 //! threads.
 //!
-//! The sum reaches the optimiser as the gradient of a linear function, `sum(g w)`, on
-//! a tape where it is recorded like any other: optimisers read gradients from a tape, and
-//! so does everything that comes between the two.
+//! How gradients are added up and reach the optimiser stands in `sum`.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -16,12 +14,13 @@ use std::ops::Range;
 
 use rayon_core::{ThreadPool, ThreadPoolBuilder};
 use wengert_core::random::{SeedableRng, Xoshiro256PlusPlus};
-use wengert_core::{Gradients, Real, Tape, Tensor, Var, threads};
+use wengert_core::{Real, Tape, Tensor, Var, threads};
 
 use super::Metrics;
-use super::steps::Failure;
+use super::steps::{Failure, Part};
+use super::sum::Sum;
 use crate::data::Dataset;
-use crate::optim::{Optimiser, Rule};
+use crate::optim::{Optimiser, Rule, StepError};
 use crate::random::derived_seed;
 use crate::{FileError, Module, Path};
 
@@ -56,7 +55,7 @@ pub struct DataParallel<T: Real> {
     shards: usize,
     pool: ThreadPool,
     /// Where gradients are added up.
-    sum: Tape<T>,
+    sum: Sum<T>,
     /// What the last step has measured, and what was not finite.
     metrics: Metrics,
     cause: Option<String>,
@@ -102,7 +101,7 @@ impl<T: Real> DataParallel<T> {
         assert!(shards > 0 && threads > 0, "a step has at least one shard and one thread");
         let pool = ThreadPoolBuilder::new().num_threads(threads.min(shards)).build();
         let pool = pool.unwrap_or_else(|error| panic!("threads for shards: {error}"));
-        Self { shards, pool, sum: Tape::new(), metrics: Metrics::default(), cause: None }
+        Self { shards, pool, sum: Sum::new(), metrics: Metrics::default(), cause: None }
     }
 
     /// The number of shards.
@@ -114,7 +113,7 @@ impl<T: Real> DataParallel<T> {
     /// [`Tape::train`]. The first shard draws what a single tape would.
     pub fn train(&self, seed: u64) {
         self.on_each_shard(|shard, tape: &mut Tape<T>| {
-            tape.train(if shard == 0 { seed } else { derived_seed(seed, shard as u64) });
+            tape.train(seed_of(seed, shard));
         });
     }
 
@@ -139,20 +138,27 @@ impl<T: Real> DataParallel<T> {
         R: Rule,
         B: Dataset<Batch = B>,
     {
-        match self.try_step(net, optimiser, batch, loss) {
+        let stepped = self.add(net, optimiser, batch, Part::whole(None), loss).and_then(|loss| {
+            if loss.is_finite() {
+                self.take(net, optimiser)?;
+            }
+            Ok(loss)
+        });
+        match stepped {
             Ok(loss) => Ok(loss),
             Err(Failure::File(error)) => Err(error),
             Err(Failure::Step(error)) => panic!("{error}"),
         }
     }
 
-    /// As [`step`](Self::step), with a step that is refused as an error.
-    #[track_caller]
-    pub(super) fn try_step<M, R, B>(
+    /// Adds the gradients of a batch, which is a share of a step, and gives its loss; adds none if
+    /// that is not finite. Without a seed, the tapes' generators go on.
+    pub(super) fn add<M, R, B>(
         &mut self,
-        net: &mut M,
-        optimiser: &mut Optimiser<T, R>,
+        net: &M,
+        optimiser: &Optimiser<T, R>,
         batch: &B,
+        part: Part,
         loss: impl for<'t> Fn(&M, &'t Tape<T>, &B, &mut Metrics) -> Var<'t, T> + Sync,
     ) -> Result<f64, Failure>
     where
@@ -162,24 +168,40 @@ impl<T: Real> DataParallel<T> {
     {
         let (samples, shards) = (batch.len(), self.shards);
         assert!(samples > 0, "a step on no samples");
-        let shared: &M = net;
         let outcomes = self.on_each_shard(|shard, tape| {
+            if let Some(seed) = part.seed {
+                tape.train(seed_of(seed, shard));
+            }
             let range = shard * samples / shards..(shard + 1) * samples / shards;
-            (!range.is_empty()).then(|| run(tape, shared, batch, range, &loss))
+            (!range.is_empty()).then(|| run(tape, net, batch, range, &loss))
         });
-        let outcomes = outcomes.into_iter().flatten().collect::<Result<Vec<_>, FileError>>()?;
+        let outcomes = outcomes.into_iter().flatten().collect::<Result<Vec<_>, Failure>>()?;
         self.metrics = Metrics::default();
         outcomes.iter().for_each(|outcome| self.metrics.merge(&outcome.metrics));
         self.cause = outcomes.iter().find_map(|outcome| outcome.cause.clone());
         let loss: f64 = outcomes.iter().map(|outcome| outcome.weight * outcome.loss).sum();
-        self.sum.reset();
-        if loss.is_finite()
-            && let Some(gradients) = record_sum(&self.sum, net, &outcomes)
+        if !loss.is_finite() {
+            return Ok(loss);
+        }
+        for Outcome { weight, tensors, .. } in &outcomes {
+            self.sum.add(net, part.share * weight, tensors);
+        }
+        if self.cause.is_some()
+            && let Some(gradients) = self.sum.record(net)
         {
             // Here gradients are constants; what made them stands on the tapes of the shards.
-            optimiser.try_step(net, &gradients).map_err(|error| error.because(&self.cause))?;
+            optimiser.check(net, &gradients).map_err(|error| error.because(&self.cause))?;
         }
         Ok(loss)
+    }
+
+    /// Takes the step on what was added.
+    pub(super) fn take<M: Module<T>, R: Rule>(
+        &mut self,
+        net: &mut M,
+        optimiser: &mut Optimiser<T, R>,
+    ) -> Result<(), StepError> {
+        self.sum.step(net, optimiser).map_err(|error| error.because(&self.cause))
     }
 
     /// What the last step has measured.
@@ -213,6 +235,11 @@ impl<T: Real> DataParallel<T> {
     }
 }
 
+/// The seed of a shard's tape.
+fn seed_of(seed: u64, shard: usize) -> u64 {
+    if shard == 0 { seed } else { derived_seed(seed, shard as u64) }
+}
+
 /// Computes loss and gradients of a range of a batch.
 fn run<T: Real, M: Module<T>, B: Dataset<Batch = B>>(
     tape: &mut Tape<T>,
@@ -220,7 +247,7 @@ fn run<T: Real, M: Module<T>, B: Dataset<Batch = B>>(
     batch: &B,
     range: Range<usize>,
     loss: &impl for<'t> Fn(&M, &'t Tape<T>, &B, &mut Metrics) -> Var<'t, T>,
-) -> Result<Outcome<T>, FileError> {
+) -> Result<Outcome<T>, Failure> {
     let weight = range.len() as f64 / batch.len() as f64;
     // Nothing is random about a part of what is there.
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(0);
@@ -232,45 +259,18 @@ fn run<T: Real, M: Module<T>, B: Dataset<Batch = B>>(
     let gradients = value.backward();
     let is_finite = loss.is_finite() && gradients.are_finite();
     let cause = if is_finite { None } else { tape.first_non_finite() };
-    let mut tensors = Vec::new();
+    let (mut tensors, mut is_related) = (Vec::new(), false);
     net.visit(&Path::root(), &mut |_, param| {
         tensors.push(if param.is_buffer() {
             tape.assigned(param.key()).map(|value| value.value())
         } else {
-            gradients.with_parameter(param.key(), |gradient| gradient.to_tensor())
+            let gradient = gradients.with_parameter(param.key(), |gradient| gradient.to_tensor());
+            is_related |= gradient.is_some();
+            gradient
         });
     });
+    if !is_related {
+        StepError::unrelated(net, &gradients)?;
+    }
     Ok(Outcome { weight, loss, tensors, metrics, cause })
-}
-
-/// Records a function whose gradients are the weighted sums of the shards', and assigns
-/// the weighted means to buffers.
-fn record_sum<'t, T: Real, M: Module<T>>(
-    tape: &'t Tape<T>,
-    net: &M,
-    outcomes: &[Outcome<T>],
-) -> Option<Gradients<'t, T>> {
-    let (mut position, mut total) = (0, None::<Var<'t, T>>);
-    net.visit(&Path::root(), &mut |_, param| {
-        let parts = outcomes.iter().filter_map(|outcome| {
-            Some((T::from_f64(outcome.weight), outcome.tensors[position].as_ref()?))
-        });
-        let sum = parts.fold(None::<Tensor<T>>, |sum, (weight, part)| {
-            Some(match sum {
-                None => part.map(|x| weight * x),
-                Some(sum) => sum.zip_map(part, |sum, x| sum + weight * x),
-            })
-        });
-        position += 1;
-        let Some(sum) = sum else { return };
-        let sum = tape.constant(&sum);
-        if param.is_buffer() {
-            param.on(tape);
-            param.assign(sum);
-        } else {
-            let term = (param.on(tape) * sum).sum();
-            total = Some(total.map_or(term, |total| total + term));
-        }
-    });
-    total.map(Var::backward)
 }

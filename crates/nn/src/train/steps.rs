@@ -1,14 +1,19 @@
 //! The two ways in which a [`Trainer`](super::Trainer) takes its steps: on one tape, and on
 //! shards of a batch.
+//!
+//! A step of one batch is the plain loop. A step of several adds up their gradients first, each of which
+//! counts by its share of the step's samples, so that it is the step of one large batch up to rounding.
 
 use wengert_core::{Real, Tape, Var};
 
+use super::sum::Sum;
 use super::{DataParallel, Metrics};
 use crate::data::Dataset;
 use crate::optim::{Optimiser, Rule, StepError};
 use crate::{FileError, Module};
 
 /// Why there was no step.
+#[derive(Debug)]
 pub(super) enum Failure {
     /// A part of the batch could not be read.
     File(FileError),
@@ -28,36 +33,75 @@ impl From<StepError> for Failure {
     }
 }
 
+/// What a batch is of its step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    /// Its share of the step's samples.
+    pub(super) share: f64,
+    /// What it draws; nothing if generators go on from the batch before.
+    pub(super) seed: Option<u64>,
+}
+
+impl Part {
+    /// A batch that is a step by itself.
+    pub(super) fn whole(seed: Option<u64>) -> Self {
+        Self { share: 1.0, seed }
+    }
+}
+
 /// A way to take steps.
 pub(super) trait Steps<T: Real, M, B> {
     /// How many shards a batch is cut into.
     fn shards(&self) -> usize;
 
-    /// Begins an epoch.
-    fn begin(&mut self, seed: u64);
+    /// Adds the gradients of a batch to those of the step, and gives the loss; adds none if that is
+    /// not finite.
+    fn add<R: Rule>(
+        &mut self,
+        net: &M,
+        optimiser: &Optimiser<T, R>,
+        batch: &B,
+        part: Part,
+        metrics: &mut Metrics,
+    ) -> Result<f64, Failure>;
 
-    /// Takes a step, and gives the loss before it; takes none if that is not finite.
+    /// Takes the step on what was added.
+    fn take<R: Rule>(
+        &mut self,
+        net: &mut M,
+        optimiser: &mut Optimiser<T, R>,
+    ) -> Result<(), Failure>;
+
+    /// Takes a step on one batch, and gives the loss before it; takes none if that is not finite.
     fn step<R: Rule>(
         &mut self,
         net: &mut M,
         optimiser: &mut Optimiser<T, R>,
         batch: &B,
+        seed: u64,
         metrics: &mut Metrics,
-    ) -> Result<f64, Failure>;
+    ) -> Result<f64, Failure> {
+        let loss = self.add(net, optimiser, batch, Part::whole(Some(seed)), metrics)?;
+        if loss.is_finite() {
+            self.take(net, optimiser)?;
+        }
+        Ok(loss)
+    }
 
-    /// The first value of the last step that is not finite.
+    /// The first value of the last batch that is not finite.
     fn first_non_finite(&self) -> Option<String>;
 }
 
 /// Steps on one tape: the plain loop.
 pub(super) struct OneTape<'f, T: Real, F> {
     tape: Tape<T>,
+    sum: Sum<T>,
     loss: &'f F,
 }
 
 impl<'f, T: Real, F> OneTape<'f, T, F> {
     pub(super) fn new(loss: &'f F) -> Self {
-        Self { tape: Tape::new(), loss }
+        Self { tape: Tape::new(), sum: Sum::new(), loss }
     }
 }
 
@@ -71,8 +115,34 @@ where
         1
     }
 
-    fn begin(&mut self, seed: u64) {
-        self.tape.train(seed);
+    fn add<R: Rule>(
+        &mut self,
+        net: &M,
+        optimiser: &Optimiser<T, R>,
+        batch: &B,
+        part: Part,
+        metrics: &mut Metrics,
+    ) -> Result<f64, Failure> {
+        if let Some(seed) = part.seed {
+            self.tape.train(seed);
+        }
+        self.tape.reset();
+        let loss = (self.loss)(net, &self.tape, batch, metrics);
+        let value = loss.item().as_f64();
+        if value.is_finite() {
+            let gradients = loss.backward();
+            optimiser.check(net, &gradients)?;
+            self.sum.add_recorded(net, part.share, &gradients)?;
+        }
+        Ok(value)
+    }
+
+    fn take<R: Rule>(
+        &mut self,
+        net: &mut M,
+        optimiser: &mut Optimiser<T, R>,
+    ) -> Result<(), Failure> {
+        Ok(self.sum.step(net, optimiser)?)
     }
 
     fn step<R: Rule>(
@@ -80,8 +150,10 @@ where
         net: &mut M,
         optimiser: &mut Optimiser<T, R>,
         batch: &B,
+        seed: u64,
         metrics: &mut Metrics,
     ) -> Result<f64, Failure> {
+        self.tape.train(seed);
         self.tape.reset();
         let loss = (self.loss)(net, &self.tape, batch, metrics);
         let value = loss.item().as_f64();
@@ -120,20 +192,25 @@ where
         self.parallel.shards()
     }
 
-    fn begin(&mut self, seed: u64) {
-        self.parallel.train(seed);
+    fn add<R: Rule>(
+        &mut self,
+        net: &M,
+        optimiser: &Optimiser<T, R>,
+        batch: &B,
+        part: Part,
+        metrics: &mut Metrics,
+    ) -> Result<f64, Failure> {
+        let loss = self.parallel.add(net, optimiser, batch, part, self.loss)?;
+        metrics.merge(self.parallel.metrics());
+        Ok(loss)
     }
 
-    fn step<R: Rule>(
+    fn take<R: Rule>(
         &mut self,
         net: &mut M,
         optimiser: &mut Optimiser<T, R>,
-        batch: &B,
-        metrics: &mut Metrics,
-    ) -> Result<f64, Failure> {
-        let loss = self.parallel.try_step(net, optimiser, batch, self.loss)?;
-        metrics.merge(self.parallel.metrics());
-        Ok(loss)
+    ) -> Result<(), Failure> {
+        Ok(self.parallel.take(net, optimiser)?)
     }
 
     fn first_non_finite(&self) -> Option<String> {

@@ -1,22 +1,26 @@
-//! A training loop with all that belongs to it.
+//! A training loop with all that belongs to it: what can be asked of it. What it does then stands in
+//! `run`.
 
 use std::fmt::Display;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
-use indicatif::{ProgressBar, ProgressStyle};
-use wengert_core::{Real, Tape, Tensor, Var};
+use wengert_core::{Real, Tape, Var};
 
-use super::measure::{LOSS, measure_on};
-use super::outcome::{finite, not_empty};
-use super::steps::{Failure, OneTape, Shards, Steps};
-use super::{Best, Checkpoint, History, Loaders, Metrics, Report, StopReason, TrainError};
+use super::interrupt::Interrupt;
+use super::outcome::not_empty;
+use super::run::Run;
+use super::screen::Screen;
+use super::state::{SHARDS, State, options, same_options};
+use super::steps::{OneTape, Shards, Steps};
+use super::{Best, Checkpoint, History, Loaders, Metrics, Report, TrainError};
 use crate::Module;
-use crate::data::{DataLoader, Dataset};
+use crate::data::Dataset;
 use crate::file::Lock;
+use crate::optim::number::share;
 use crate::optim::{Optimiser, Rule};
-use crate::random::derived_seed;
 
 /// Trains a model for some epochs.
 ///
@@ -51,32 +55,61 @@ use crate::random::derived_seed;
 /// # Ok::<(), wengert_nn::train::TrainError>(())
 /// ```
 pub struct Trainer<'a, M> {
-    epochs: usize,
-    seed: u64,
+    pub(super) epochs: usize,
+    pub(super) seed: u64,
     /// What else decides on the run, as its owner says.
-    options: IndexMap<String, String>,
-    best: Option<Best>,
-    checkpoint: Option<PathBuf>,
-    resumes: bool,
-    quiet: bool,
-    schedule: Option<Box<Schedule<'a>>>,
-    on_step: Option<Box<StepHook<'a, M>>>,
-    on_epoch: Option<Box<EpochHook<'a, M>>>,
+    pub(super) options: IndexMap<String, String>,
+    /// The batches of a step.
+    pub(super) accumulate: usize,
+    /// The share of itself that an average of the weights keeps at a step.
+    pub(super) average: Option<f64>,
+    pub(super) best: Option<Best>,
+    pub(super) checkpoint: Option<PathBuf>,
+    pub(super) every: Option<Every>,
+    pub(super) resumes: bool,
+    pub(super) interruptible: bool,
+    pub(super) quiet: bool,
+    pub(super) schedule: Option<Box<Schedule<'a>>>,
+    pub(super) on_step: Option<Box<StepHook<'a, M>>>,
+    pub(super) on_epoch: Option<Box<EpochHook<'a, M>>>,
 }
 
 type Schedule<'a> = dyn FnMut(&Progress<'_>) -> f64 + 'a;
 type StepHook<'a, M> = dyn FnMut(&M, &Progress<'_>, f64) + 'a;
 type EpochHook<'a, M> = dyn FnMut(&mut M, &History) -> ControlFlow<()> + 'a;
 
+/// How often a checkpoint is written within an epoch: a number of steps, or a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Every {
+    /// After a number of steps.
+    Steps(usize),
+    /// After the first step at which the time has gone by.
+    Time(Duration),
+}
+
+impl From<usize> for Every {
+    fn from(steps: usize) -> Self {
+        Self::Steps(steps)
+    }
+}
+
+impl From<Duration> for Every {
+    fn from(time: Duration) -> Self {
+        Self::Time(time)
+    }
+}
+
 /// How far a run has come.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
     /// The epoch, from 0.
     pub epoch: usize,
-    /// The batch in it, from 0.
+    /// The batch in it, from 0: the first one of the step.
     pub batch: usize,
     /// The batches of an epoch.
     pub batches: usize,
+    /// The batches of a [step](Trainer::accumulate).
+    pub accumulate: usize,
     /// What the epochs before came to.
     pub history: &'a History,
 }
@@ -84,20 +117,29 @@ pub struct Progress<'a> {
 impl Progress<'_> {
     /// The step in the run, from 0.
     pub fn step(&self) -> usize {
-        self.epoch * self.batches + self.batch
+        self.epoch * self.steps() + self.batch / self.accumulate
+    }
+
+    /// The steps of an epoch.
+    pub fn steps(&self) -> usize {
+        self.batches.div_ceil(self.accumulate)
     }
 }
 
 impl<'a, M> Trainer<'a, M> {
-    /// A trainer for so many epochs, with the seed 0.
+    /// A trainer for a number of epochs, with the seed 0.
     pub fn new(epochs: usize) -> Self {
         Self {
             epochs,
             seed: 0,
             options: IndexMap::new(),
+            accumulate: 1,
+            average: None,
             best: None,
             checkpoint: None,
+            every: None,
             resumes: false,
+            interruptible: false,
             quiet: false,
             schedule: None,
             on_step: None,
@@ -112,6 +154,47 @@ impl<'a, M> Trainer<'a, M> {
         Self { seed, ..self }
     }
 
+    /// Takes a step on several batches: their gradients are added up, each by its share of the
+    /// samples, before the optimiser sees them, as if they were one batch that needs no memory of its
+    /// own. The last step of an epoch takes the batches that are left.
+    ///
+    /// The sum is `s <- s + share g` in the order of the batches, which is the gradient of the one
+    /// large batch up to rounding, where layers don't look at the batch as a whole, as batch
+    /// normalisation does. Buffers take the mean of what the batches assign. Gradients are clipped as
+    /// sums, and [schedules](Self::schedule) and [hooks](Self::on_step) are called once a step.
+    ///
+    /// ```
+    /// # use wengert_nn::train::Trainer;
+    /// # type Net = wengert_nn::Param<f32>;
+    /// // Batches of 32 that fit into memory, and steps of 256.
+    /// let trainer: Trainer<'_, Net> = Trainer::new(45).accumulate(8);
+    /// ```
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[must_use]
+    #[track_caller]
+    pub fn accumulate(self, batches: usize) -> Self {
+        assert!(batches > 0, "a step has at least one batch");
+        Self { accumulate: batches, ..self }
+    }
+
+    /// Keeps an [average](crate::optim::Average) of the weights, of which a step keeps the share
+    /// `keep`: 0.999, say.
+    ///
+    /// Validation measures the model with the averaged weights, [`keep_best`](Self::keep_best) keeps
+    /// those, and the model has them at the end. The steps go on from the others. A checkpoint has
+    /// both: in [`model`](super::Checkpoint::model) and in [`average`](super::Checkpoint::average).
+    ///
+    /// # Panics
+    /// If it is not in [0, 1).
+    #[must_use]
+    #[track_caller]
+    pub fn average(self, keep: f64) -> Self {
+        let keep = share("the share that an average keeps", keep);
+        Self { average: Some(keep), ..self }
+    }
+
     /// Keeps the parameters of the best epoch, which the model has at the end, and stops
     /// when there was no better one for long enough.
     #[must_use]
@@ -119,10 +202,39 @@ impl<'a, M> Trainer<'a, M> {
         Self { best: Some(best), ..self }
     }
 
-    /// Writes a [`Checkpoint`] after each epoch, whole or not at all.
+    /// Writes a [`Checkpoint`](super::Checkpoint) after each epoch, whole or not at all.
     #[must_use]
     pub fn checkpoint(self, path: impl AsRef<Path>) -> Self {
         Self { checkpoint: Some(path.as_ref().to_owned()), ..self }
+    }
+
+    /// Writes the checkpoint within epochs, too: after a number of steps, or a time. A run that
+    /// goes on from there ends with the bits of one that was not interrupted.
+    ///
+    /// ```
+    /// # use wengert_nn::train::Trainer;
+    /// # type Net = wengert_nn::Param<f32>;
+    /// use std::time::Duration;
+    ///
+    /// let run = || Trainer::new(3).checkpoint("run.safetensors").resume();
+    /// let trainer: Trainer<'_, Net> = run().checkpoint_every(1000);
+    /// let trainer: Trainer<'_, Net> = run().checkpoint_every(Duration::from_secs(600));
+    /// ```
+    #[must_use]
+    pub fn checkpoint_every(self, every: impl Into<Every>) -> Self {
+        Self { every: Some(every.into()), ..self }
+    }
+
+    /// Ends the run at Ctrl-C: after the step that is under way, with a checkpoint if there is to
+    /// be one, and with a word on standard error unless [quiet](Self::quiet). The
+    /// [reason](Report::reason) says so. A second Ctrl-C ends the process at once, and so does the
+    /// first one when no run listens.
+    ///
+    /// The signal belongs to the whole process, so it is not taken unless asked for. A handler of
+    /// the program's is still called, before this one.
+    #[must_use]
+    pub fn interruptible(self) -> Self {
+        Self { interruptible: true, ..self }
     }
 
     /// With something else in the checkpoint that decides on what the run comes to, and that a
@@ -148,7 +260,9 @@ impl<'a, M> Trainer<'a, M> {
     /// samples, batch size, order of the loaders; rule of the optimiser and its numbers; and
     /// [others](Self::option). What the checkpoint does not say is not checked, nor is what may
     /// well be different: the number of epochs, the patience, and the rate, which is that of the
-    /// checkpoint unless there is a schedule.
+    /// checkpoint unless there is a schedule. A [schedule](crate::optim::Schedule) that was made for
+    /// fewer epochs has ended then, and keeps its last rate: say its length as an option, and another
+    /// length is refused.
     /// To start a new run from a checkpoint's state, [restore](Checkpoint::restore) it.
     #[must_use]
     pub fn resume(self) -> Self {
@@ -181,7 +295,7 @@ impl<'a, M> Trainer<'a, M> {
         Self { schedule: Some(Box::new(schedule)), ..self }
     }
 
-    /// Calls a function after each step, with the loss before it.
+    /// Calls a function after each step, with the mean loss of its batches before it.
     #[must_use]
     pub fn on_step(self, hook: impl FnMut(&M, &Progress<'_>, f64) + 'a) -> Self {
         Self { on_step: Some(Box::new(hook)), ..self }
@@ -202,8 +316,8 @@ impl<'a, M> Trainer<'a, M> {
     /// another run, a loss is not finite, or the optimiser [refuses](Optimiser::step) a step.
     ///
     /// # Panics
-    /// If a loss has more than one element or depends on no trainable parameter, or the
-    /// history has no column by which the best epoch is to be told.
+    /// If a loss has more than one element or depends on no variable, or the history has no
+    /// column by which the best epoch is to be told.
     #[track_caller]
     pub fn fit<T: Real, R: Rule, L: Loaders>(
         &mut self,
@@ -244,6 +358,48 @@ impl<'a, M> Trainer<'a, M> {
         self.run(net, optimiser, &loaders, &loss, steps)
     }
 
+    /// Whether a run may begin or go on, for programs that prepare their data for long: that there
+    /// are batches and, if it is to [resume](Self::resume), that the checkpoint is of a run with the
+    /// same options. Nothing is trained; the loaders may be of data that is not prepared yet, if only
+    /// their options are those of [`fit`](Self::fit). Shards are not looked at.
+    ///
+    /// # Errors
+    /// If not, or the checkpoint can't be read.
+    ///
+    /// # Panics
+    /// If the history will have no column by which the best epoch is to be told.
+    #[track_caller]
+    pub fn check<T: Real, R: Rule, L: Loaders>(
+        &self,
+        optimiser: &Optimiser<T, R>,
+        loaders: L,
+    ) -> Result<(), TrainError> {
+        self.expect_data(&loaders)?;
+        let Some(path) = self.resumed() else { return Ok(()) };
+        let checkpoint = Checkpoint::<T>::load(path)?;
+        let mut expected = options(self, &loaders, optimiser, 1);
+        expected
+            .extend(checkpoint.options.get_key_value(SHARDS).map(|(a, b)| (a.clone(), b.clone())));
+        same_options(path, &expected, &checkpoint)
+    }
+
+    /// That there are batches, and a column to tell the best epoch by.
+    #[track_caller]
+    fn expect_data(&self, loaders: &impl Loaders) -> Result<(), TrainError> {
+        not_empty("training", loaders.training())?;
+        let validation = loaders.validation();
+        validation.map_or(Ok(()), |loader| not_empty("validation", loader))?;
+        if let Some(best) = &self.best {
+            best.check(validation.is_some());
+        }
+        Ok(())
+    }
+
+    /// The checkpoint that the run goes on from, if there is one.
+    pub(super) fn resumed(&self) -> Option<&Path> {
+        self.checkpoint.as_deref().filter(|path| self.resumes && path.exists())
+    }
+
     #[track_caller]
     fn run<T: Real, R: Rule, L: Loaders>(
         &mut self,
@@ -251,250 +407,34 @@ impl<'a, M> Trainer<'a, M> {
         optimiser: &mut Optimiser<T, R>,
         loaders: &L,
         loss: &impl for<'t> Fn(&M, &'t Tape<T>, &L::Batch, &mut Metrics) -> Var<'t, T>,
-        mut steps: impl Steps<T, M, L::Batch>,
+        steps: impl Steps<T, M, L::Batch>,
     ) -> Result<Report, TrainError>
     where
         M: Module<T>,
     {
         // Two runs would write over each other.
         let _lock = self.checkpoint.as_deref().map(Lock::of).transpose()?;
-        let (training, validation) = (loaders.training(), loaders.validation());
-        not_empty("training", training)?;
-        validation.map_or(Ok(()), |loader| not_empty("validation", loader))?;
-        if let Some(best) = &self.best {
-            best.check(validation.is_some());
-        }
-        let options = self.options(loaders, optimiser, steps.shards());
-        let mut state = self.resumed(net, optimiser, options)?;
-        let bar = self.bar(training.len(), state.history.epochs());
-        let mut evaluation = Tape::new();
-        let reason = loop {
-            if state.history.epochs() >= self.epochs {
-                break Ok(StopReason::Epochs);
-            }
-            if self.best.as_ref().is_some_and(|best| best.is_over(&state.history)) {
-                break Ok(StopReason::Patience);
-            }
-            let ended = self
-                .train_epoch(net, optimiser, loaders, &mut steps, &state.history, &bar)
-                .and_then(|metrics| {
-                    let measured = validation
-                        .map(|loader| measure_on(&mut evaluation, net, loader, loss))
-                        .transpose()?;
-                    Ok((metrics, measured))
-                })
-                .and_then(|(metrics, measured)| {
-                    self.close_epoch(net, optimiser, &mut state, &metrics, measured, &bar)
-                });
-            match ended {
-                Ok(ControlFlow::Continue(())) => {}
-                Ok(ControlFlow::Break(())) => break Ok(StopReason::Hook),
-                Err(error) => break Err(error),
-            }
+        self.expect_data(loaders)?;
+        let options = options(self, loaders, optimiser, steps.shards());
+        let state = State::of(self, options, net, optimiser)?;
+        let (all, epochs) = (loaders.training().len(), state.history.epochs());
+        let screen = Screen::new(self.quiet, self.epochs * all, epochs * all + state.batches);
+        let interrupt = self.interruptible.then(Interrupt::listen);
+        let (evaluation, since) = (Tape::new(), (0, Instant::now()));
+        let trainer = self;
+        let run = Run {
+            trainer,
+            net,
+            optimiser,
+            loaders,
+            loss,
+            steps,
+            state,
+            screen,
+            interrupt,
+            evaluation,
+            since,
         };
-        bar.finish_and_clear();
-        // Also where the run ends in an error, the best weights are those of the model.
-        let mut epoch = state.history.epochs().checked_sub(1);
-        if let (Some(best), Some(weights)) = (&self.best, &state.best) {
-            net.load_state_dict(weights)?;
-            epoch = best.epoch(&state.history);
-        }
-        let State { history, validation, .. } = state;
-        Ok(Report { reason: reason?, history, epoch, validation })
+        run.finish()
     }
-
-    /// Where a run begins: at the start, or where its checkpoint left it.
-    fn resumed<T: Real, R: Rule>(
-        &self,
-        net: &mut M,
-        optimiser: &mut Optimiser<T, R>,
-        options: IndexMap<String, String>,
-    ) -> Result<State<T>, TrainError>
-    where
-        M: Module<T>,
-    {
-        let history = History::default();
-        let mut state = State { options, history, best: None, validation: None };
-        let path = self.checkpoint.as_ref().filter(|path| self.resumes && path.exists());
-        let Some(path) = path else { return Ok(state) };
-        let checkpoint = Checkpoint::load(path)?;
-        for (option, found) in &checkpoint.options {
-            let expected = state.options.get(option).map_or(NONE, |value| value);
-            if expected != found {
-                return Err(TrainError::Option {
-                    path: path.clone(),
-                    option: option.clone(),
-                    expected: expected.to_owned(),
-                    found: found.clone(),
-                });
-            }
-        }
-        let restored = checkpoint.restore(net, optimiser);
-        restored.map_err(|error| TrainError::Resume { path: path.clone(), error })?;
-        (state.history, state.best) = (checkpoint.history, checkpoint.best);
-        // A loop that is no trainer's need not have kept a history.
-        while state.history.epochs() < checkpoint.epochs {
-            state.history.push([]);
-        }
-        Ok(state)
-    }
-
-    /// Takes the steps of an epoch.
-    fn train_epoch<T: Real, R: Rule, L: Loaders>(
-        &mut self,
-        net: &mut M,
-        optimiser: &mut Optimiser<T, R>,
-        loaders: &L,
-        steps: &mut impl Steps<T, M, L::Batch>,
-        history: &History,
-        bar: &ProgressBar,
-    ) -> Result<Metrics, TrainError>
-    where
-        M: Module<T>,
-    {
-        let (training, epoch) = (loaders.training(), history.epochs());
-        steps.begin(derived_seed(self.seed, epoch as u64));
-        let mut metrics = Metrics::default();
-        for (batch, content) in training.epoch(epoch as u64).enumerate() {
-            let content = content?;
-            let progress = Progress { epoch, batch, batches: training.len(), history };
-            if let Some(schedule) = &mut self.schedule {
-                optimiser.set_rate(schedule(&progress));
-            }
-            let loss = match steps.step(net, optimiser, &content, &mut metrics) {
-                Ok(loss) => loss,
-                Err(Failure::File(error)) => return Err(error.into()),
-                Err(Failure::Step(error)) => return Err(TrainError::Step { epoch, batch, error }),
-            };
-            if !loss.is_finite() {
-                let cause = steps.first_non_finite();
-                return Err(TrainError::NotFinite { epoch, batch, loss, cause });
-            }
-            metrics.mean(LOSS, loss, training.batch_len(batch) as f64);
-            if let Some(hook) = &mut self.on_step {
-                hook(net, &progress, loss);
-            }
-            bar.inc(1);
-        }
-        finite(net, epoch)?;
-        Ok(metrics)
-    }
-
-    /// Writes down what an epoch came to: in the history, on the screen, in the checkpoint. Says
-    /// whether the run goes on.
-    fn close_epoch<T: Real, R: Rule>(
-        &mut self,
-        net: &mut M,
-        optimiser: &Optimiser<T, R>,
-        state: &mut State<T>,
-        metrics: &Metrics,
-        validation: Option<Metrics>,
-        bar: &ProgressBar,
-    ) -> Result<ControlFlow<()>, TrainError>
-    where
-        M: Module<T>,
-    {
-        let rate = [("rate".to_owned(), optimiser.rate())].into_iter();
-        let columns: Vec<(String, f64)> = rate
-            .chain(columns("train", metrics))
-            .chain(validation.iter().flat_map(|metrics| columns("validation", metrics)))
-            .collect();
-        state.history.push(columns.iter().map(|(name, value)| (&**name, *value)));
-        self.tell(bar, &state.history);
-        let epoch = state.history.epochs() - 1;
-        match &self.best {
-            None => state.validation = validation,
-            Some(best) if best.epoch(&state.history) == Some(epoch) => {
-                state.validation = validation;
-                state.best = Some(net.state_dict());
-            }
-            Some(_) => {}
-        }
-        let hook = self.on_epoch.as_mut().map(|hook| hook(net, &state.history));
-        if let Some(path) = &self.checkpoint {
-            // A hook may have moved parameters.
-            finite(net, epoch)?;
-            let checkpoint = Checkpoint {
-                best: state.best.clone(),
-                epochs: epoch + 1,
-                options: state.options.clone(),
-                history: state.history.clone(),
-                ..Checkpoint::of(net, optimiser)
-            };
-            checkpoint.save(path)?;
-        }
-        Ok(hook.unwrap_or(ControlFlow::Continue(())))
-    }
-
-    /// All that decides on the run, as far as it is known, by name.
-    fn options<T: Real, R: Rule>(
-        &self,
-        loaders: &impl Loaders,
-        optimiser: &Optimiser<T, R>,
-        shards: usize,
-    ) -> IndexMap<String, String> {
-        let training = loaders.training().options();
-        let validation = loaders.validation().map(DataLoader::options);
-        let clip = optimiser.clip().map_or(NONE.to_owned(), |clip| format!("{clip:?}"));
-        let mut options = self.options.clone();
-        let mut say = |part: &str, name: &str, value: String| {
-            options.insert(format!("{part}.{name}"), value);
-        };
-        say("trainer", "seed", self.seed.to_string());
-        say("trainer", "shards", shards.to_string());
-        let best = self.best.as_ref().map_or(NONE.to_owned(), Best::criterion);
-        say("trainer", "keep_best", best);
-        for (i, (name, value)) in training.into_iter().enumerate() {
-            say("training", name, value);
-            let validated = validation.as_ref().map_or(NONE, |options| &options[i].1);
-            say("validation", name, validated.to_owned());
-        }
-        say("optimiser", "rule", format!("{:?}", optimiser.rule()));
-        say("optimiser", "clip", clip);
-        options
-    }
-
-    /// A bar for all steps; it hides itself where there is no terminal.
-    fn bar(&self, batches: usize, done: usize) -> ProgressBar {
-        if self.quiet {
-            return ProgressBar::hidden();
-        }
-        let template = "{bar:30} {pos}/{len} steps, {eta} left  {msg}";
-        let style = ProgressStyle::with_template(template).expect("the template is valid");
-        let bar = ProgressBar::new((self.epochs * batches) as u64).with_style(style);
-        bar.with_position((done * batches) as u64)
-    }
-
-    /// Shows what the last epoch came to: in the bar, or in a line where there is no terminal.
-    fn tell(&self, bar: &ProgressBar, history: &History) {
-        let shown = history.columns().filter(|(name, _)| *name != "rate");
-        let values = shown.map(|(name, column)| format!("{name} {:.4}", column[column.len() - 1]));
-        let values: Vec<String> = values.collect();
-        let line = format!("epoch {}: {}", history.epochs(), values.join(", "));
-        if bar.is_hidden() && !self.quiet {
-            eprintln!("{line}");
-        }
-        bar.set_message(line);
-    }
-}
-
-/// What a run carries from epoch to epoch.
-struct State<T: Real> {
-    /// What decides on the run.
-    options: IndexMap<String, String>,
-    history: History,
-    /// The model's state after the best epoch, if that is kept.
-    best: Option<IndexMap<String, Tensor<T>>>,
-    /// What validation said of the epoch whose parameters the model is to have.
-    validation: Option<Metrics>,
-}
-
-/// The value of an option that there is not.
-const NONE: &str = "none";
-
-/// The columns of a phase: the loss, and then the other metrics.
-fn columns(phase: &str, metrics: &Metrics) -> Vec<(String, f64)> {
-    let loss = metrics.values().filter(|(name, _)| *name == LOSS);
-    let others = metrics.values().filter(|(name, _)| *name != LOSS);
-    loss.chain(others).map(|(name, value)| (format!("{phase} {name}"), value)).collect()
 }

@@ -1,6 +1,7 @@
 //! The tests of the crate, in one program, which is built in a fraction of the time
 //! that several take.
 
+mod accumulation;
 mod agreement;
 mod attention;
 mod check;
@@ -10,6 +11,7 @@ mod derive;
 mod files;
 mod gradients;
 mod images;
+mod interruptions;
 mod layers;
 mod least_squares;
 mod limits;
@@ -31,6 +33,7 @@ mod scales;
 mod schedules;
 mod shared;
 mod solvers;
+mod spoiled;
 mod tables;
 mod training;
 mod unpacking;

@@ -1,7 +1,7 @@
 //! Metrics and histories.
 
 use wengert_core::{Tape, Tensor};
-use wengert_nn::data::Table;
+use wengert_nn::data::{Table, TableFormat};
 use wengert_nn::train::*;
 
 use crate::files::place;
@@ -80,7 +80,7 @@ fn a_history_is_a_table_and_a_picture() {
     history.push([("train loss", 1.0 / 3.0), ("validation F1 <of 2>", 0.5)]);
     assert_eq!(
         history.to_csv(),
-        "epoch,rate,train loss,validation F1 <of 2>\n1,0.1,2,NaN\n2,NaN,0.3333333333333333,0.5\n"
+        "epoch,rate,train loss,validation F1 <of 2>\n1,0.1,2,\n2,,0.3333333333333333,0.5\n"
     );
     let svg = history.to_svg();
     assert_eq!(svg.matches("<polyline").count(), 2);
@@ -107,4 +107,54 @@ fn names_of_metrics_may_have_commas() {
     let table = Table::read(&path).unwrap();
     assert_eq!(table.columns()[1..], names);
     assert_eq!(table.numbers::<f64>(&names).unwrap().to_vec(), [1.0, 2.0, 3.0, 4.5]);
+}
+
+/// What is written can be read: cells without a number are empty.
+#[test]
+fn a_history_is_a_table() {
+    let mut history = History::default();
+    history.push([("train loss", 0.1 + 0.2), ("validation loss", f64::NAN)]);
+    history.push([("train loss", 1e-300), ("validation loss", 2.0)]);
+    let path = place("history-with-gaps.csv");
+    history.save(&path).unwrap();
+    let table = TableFormat::new().missing([""]).read(&path).unwrap();
+    let read: Tensor<f64> = table.numbers(["train loss", "validation loss"]).unwrap();
+    assert_eq!([read.at(&[0, 0]), read.at(&[1, 0]), read.at(&[1, 1])], [0.1 + 0.2, 1e-300, 2.0]);
+    assert!(read.at(&[0, 1]).is_nan());
+}
+
+/// As scikit-learn's `r2_score`, whose documentation has the two cases: 1 and 0.
+#[test]
+fn targets_that_never_change_have_no_variation_to_explain() {
+    let of = |outputs: &[f64], targets: &[f64]| {
+        let mut r_squared = RSquared::default();
+        for (&output, &target) in outputs.iter().zip(targets) {
+            r_squared.add(&Tensor::from([output]), &Tensor::from([target]));
+        }
+        r_squared.value()
+    };
+    assert_eq!(of(&[-2.0, -2.0, -2.0], &[-2.0, -2.0, -2.0]), 1.0);
+    assert_eq!(of(&[-2.0, -2.0, -2.0 + 1e-8], &[-2.0, -2.0, -2.0]), 0.0);
+    // Ten times 0.3: the mean is the target, to the last bit.
+    assert_eq!(of(&[0.3; 10], &[0.3; 10]), 1.0);
+    assert_eq!(of(&[0.25; 10], &[0.3; 10]), 0.0);
+    assert!(of(&[f64::NAN], &[1.0]).is_nan());
+    assert!(of(&[], &[]).is_nan());
+}
+
+#[test]
+fn curves_mark_the_best_epoch() {
+    let mut history = History::default();
+    for loss in [3.0, 1.0, 2.0] {
+        history.push([("train loss", loss / 2.0), ("validation loss", loss)]);
+    }
+    let plain = history.to_svg();
+    assert!(!plain.contains(">best<") && !plain.contains("<circle"));
+    history.mark(Some(1));
+    let (marked, path) = (history.to_svg(), place("curves.svg"));
+    history.save(&path).unwrap();
+    assert_eq!(std::fs::read_to_string(path).unwrap(), marked);
+    // The second of three epochs: in the middle of 420.
+    assert!(marked.contains("<line x1=\"210.0\" y1=\"0.0\" x2=\"210.0\" y2=\"260.0\""), "{marked}");
+    assert_eq!((marked.matches(">best<").count(), marked.matches("<circle").count()), (1, 2));
 }

@@ -23,20 +23,20 @@ use crate::files::{message, place};
 
 /// A net with all that a resumed run could get wrong: it draws samples and has a buffer.
 #[derive(Module)]
-struct Net {
+pub(crate) struct Net {
     hidden: Linear<f64>,
     out: Linear<f64>,
     mean: Param<f64>,
 }
 
 impl Net {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let rng = &mut MatlabRng::new(1);
         let (hidden, out) = (Linear::new(2, 6, rng), Linear::new(6, 3, rng));
         Self { hidden, out, mean: Param::buffer(Tensor::zeros([6])) }
     }
 
-    fn forward<'t>(&self, x: Var<'t, f64>) -> Var<'t, f64> {
+    pub(crate) fn forward<'t>(&self, x: Var<'t, f64>) -> Var<'t, f64> {
         let h = self.hidden.forward(x).tanh();
         let (tape, mean) = (x.tape(), self.mean.on(x.tape()));
         if !tape.is_training() {
@@ -47,16 +47,16 @@ impl Net {
     }
 }
 
-type Batch = (Tensor<f64>, Vec<usize>);
+pub(crate) type Batch = (Tensor<f64>, Vec<usize>);
 
-fn samples(count: usize) -> Batch {
+pub(crate) fn samples(count: usize) -> Batch {
     let x: Tensor<f64> = normals([count, 2], &mut Xoshiro256PlusPlus::seed_from_u64(1));
     let class = |x: &[f64]| usize::from(x[0] > 0.0) + usize::from(x[0] > 0.0 && x[1] > x[0]);
     let labels = x.to_vec().chunks(2).map(class).collect();
     (x, labels)
 }
 
-fn loaders() -> (DataLoader<impl Dataset<Batch = Batch>>, DataLoader<Batch>) {
+pub(crate) fn loaders() -> (DataLoader<impl Dataset<Batch = Batch>>, DataLoader<Batch>) {
     let noisy = samples(50).augmented(|(x, labels), rng| {
         let noise: Tensor<f64> = normals(x.shape(), rng);
         (x.zip_map(&noise, |x, e| x + 0.01 * e), labels)
@@ -64,7 +64,7 @@ fn loaders() -> (DataLoader<impl Dataset<Batch = Batch>>, DataLoader<Batch>) {
     (DataLoader::new(noisy, 8).shuffled(3), DataLoader::new(samples(20), 7))
 }
 
-fn loss<'t>(
+pub(crate) fn loss<'t>(
     net: &Net,
     tape: &'t Tape<f64>,
     (x, labels): &Batch,
@@ -76,13 +76,13 @@ fn loss<'t>(
     cross_entropy(logits, labels)
 }
 
-fn trainer<'a>(epochs: usize) -> Trainer<'a, Net> {
+pub(crate) fn trainer<'a>(epochs: usize) -> Trainer<'a, Net> {
     let rate = |epoch: usize| 0.05 * 0.8_f64.powi(epoch as i32);
     Trainer::new(epochs).seed(9).quiet().schedule(move |progress| rate(progress.epoch))
 }
 
 /// All that a run leaves behind, in bits.
-fn bits(state: IndexMap<String, Tensor<f64>>) -> Vec<u64> {
+pub(crate) fn bits(state: IndexMap<String, Tensor<f64>>) -> Vec<u64> {
     state.values().flat_map(|tensor| tensor.to_vec()).map(f64::to_bits).collect()
 }
 
@@ -101,10 +101,10 @@ fn the_trainer_gives_the_bits_of_a_plain_loop() {
     let mut means = Vec::new();
     for epoch in 0..4 {
         optimiser.set_rate(0.05 * 0.8_f64.powi(epoch as i32));
-        tape.train(derived_seed(9, epoch));
         let mut sum = 0.0;
-        for batch in train.epoch(epoch) {
+        for (number, batch) in (0..).zip(train.epoch(epoch)) {
             let (x, labels) = batch.unwrap();
+            tape.train(derived_seed(derived_seed(9, epoch), number));
             tape.reset();
             let loss = cross_entropy(plain.forward(tape.constant(&x)), &labels);
             sum += loss.item() * labels.len() as f64;
@@ -334,8 +334,8 @@ fn a_trainer_goes_on_from_a_plain_loop() {
     let path = place("plain.safetensors");
     let (mut net, mut adam, (train, _)) = (Net::new(), Adam::new(0.05), loaders());
     let mut tape = Tape::new();
-    tape.train(derived_seed(9, 0));
-    for batch in train.epoch(0) {
+    for (number, batch) in (0..).zip(train.epoch(0)) {
+        tape.train(derived_seed(derived_seed(9, 0), number));
         tape.reset();
         let loss = loss(&net, &tape, &batch.unwrap(), &mut Metrics::default());
         adam.step(&mut net, &loss.backward());
@@ -407,7 +407,7 @@ fn a_resumed_run_has_the_options_of_the_one_that_was_interrupted() {
     let of = |count, size| DataLoader::new(samples(count), size);
     assert_eq!(other(&of(17, 8).shuffled(3)), "training.samples: 17, 16");
     assert_eq!(other(&of(16, 4).shuffled(3)), "training.batch_size: 4, 8");
-    assert_eq!(other(&of(16, 8)), "training.shuffled: none, 3");
+    assert_eq!(other(&of(16, 8)), "training.order: none, 3");
     assert_eq!(other(&of(16, 8).shuffled(3).drop_last()), "training.drop_last: true, false");
     let clipped = refused(trainer(2), sgd().clip_norm(1.0), &train);
     assert_eq!(clipped, "optimiser.clip: Norm(1.0), none");
@@ -421,6 +421,18 @@ fn a_resumed_run_has_the_options_of_the_one_that_was_interrupted() {
     assert!(said.ends_with(end), "{said}");
     let sharded = trainer(2).fit_parallel(2, &mut Net::new(), &mut sgd(), &train, loss);
     assert!(sharded.unwrap_err().to_string().ends_with("trainer.shards: 2, found 1"));
+
+    // What a run would be refused for is known before it: of other data, and not of shards.
+    let check = |trainer: Trainer<'_, Net>, sgd: &Sgd<f64>, train: &DataLoader<Batch>| {
+        trainer.check(sgd, (train, &both().1)).map_err(|error| message::<(), _>(Err(error)))
+    };
+    assert_eq!(check(trainer(2), &sgd(), &train), Ok(()));
+    assert_eq!(
+        check(trainer(2).seed(4), &sgd(), &train).unwrap_err(),
+        "a run with other options: expected trainer.seed: 4, found 9"
+    );
+    let none = check(trainer(2), &sgd(), &of(0, 8)).unwrap_err();
+    assert_eq!(none, "0 samples in batches of 8");
 
     // More epochs, more patience, and a rate that the schedule sets, are no other run.
     let (mut net, mut sgd) = new(0.7);
