@@ -40,7 +40,8 @@ fn on_page(trace: &Trace, name: &str, fragment: &str, script: &str) -> Option<Va
     let file = folder.join("page.html");
     std::fs::write(&file, page).expect("the page is written");
     let output = Command::new(browser)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,800"])
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
+        .args(["--window-size=1200,800"])
         .arg(format!("--user-data-dir={}", folder.join("profile").display()))
         .args(["--dump-dom", &format!("file://{}{fragment}", file.display())])
         .stderr(Stdio::null())

@@ -217,6 +217,9 @@ function detail() {
   value.append(element("span", row.value.brief, "value"));
   box.append(value);
   if (editable && row.op === null) box.append(input(row));
+  if (row.op === null && !editable && obstacle[0] !== "tensors") {
+    box.append(element("p", `inputs cannot be changed: this page does not know ${obstacle.join(", ")}`, "soft"));
+  }
   if (row.tangent !== null) {
     const tangent = element("p");
     tangent.append(named(row, "tangent"), " = ");
