@@ -33,7 +33,7 @@ pub use row::{Activity, Partial, Role, Row, Step, Term, Trace};
 pub use values::{Picture, Values};
 pub use work::Work;
 
-/// A number with so many significant digits, as short as they allow.
+/// A number with `digits` significant digits, as short as they allow.
 pub(crate) fn number(x: f64, digits: usize) -> String {
     let magnitude = x.abs().log10().floor();
     if x == 0.0 || !x.is_finite() {

@@ -6,7 +6,7 @@ use crate::{Real, Tape, Var};
 
 /// The evaluation trace of a function at `x`: each value downwards, each adjoint upwards, with formulas,
 /// numbers and source lines. Inputs are called `x`, or `x1`, `x2`, .. in order, and the value `y`,
-/// unless the function [names](Var::named) them. Of a tape of one's own,
+/// unless the function [names](Var::named) them. Of a tape that is at hand,
 /// see [`Tape::trace`].
 ///
 /// ```

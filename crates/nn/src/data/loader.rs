@@ -80,7 +80,7 @@ impl Order {
 }
 
 impl<D: Dataset> DataLoader<D> {
-    /// A loader of batches of so many samples.
+    /// A loader of batches of `batch` samples.
     ///
     /// # Panics
     /// If the batch size is 0.
@@ -91,7 +91,7 @@ impl<D: Dataset> DataLoader<D> {
         Self { dataset, batch_size, order: Order::Given, drop_last: false, threads: 1 }
     }
 
-    /// In an order that is drawn anew for each epoch, from this seed.
+    /// In an order that is drawn for each epoch, from this seed.
     #[must_use]
     pub fn shuffled(self, seed: u64) -> Self {
         Self { order: Order::Shuffled { seed }, ..self }
@@ -152,7 +152,7 @@ impl<D: Dataset> DataLoader<D> {
         Self { drop_last: true, ..self }
     }
 
-    /// With so many threads that prepare batches; with 0, the thread that asks for a batch
+    /// With `threads` threads that prepare batches; with 0, the thread that asks for a batch
     /// makes it.
     #[must_use]
     pub fn threads(self, threads: usize) -> Self {

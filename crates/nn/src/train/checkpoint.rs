@@ -70,7 +70,7 @@ pub struct Checkpoint<T: Real> {
     pub metrics: Metrics,
     /// What decides on the run besides its state, by name, in words: a run that goes on wants to
     /// have the same. A [`Trainer`](super::Trainer) says here what it knows, and what it
-    /// [is told](super::Trainer::option); in a loop of one's own, whatever that wants to check.
+    /// [is told](super::Trainer::option); in a loop without one, whatever that wants to check.
     pub options: IndexMap<String, String>,
     /// What the epochs came to.
     pub history: History,

@@ -29,7 +29,7 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// An empty matrix of so many classes.
+    /// An empty matrix of `classes` classes.
     pub fn new(classes: usize) -> Self {
         Self { classes, names: Vec::new(), counts: vec![0; classes * classes] }
     }

@@ -139,7 +139,7 @@ impl Best {
         Self { lowest: false, ..Self::lowest(column) }
     }
 
-    /// Stops the run after so many epochs in a row that were no better.
+    /// Stops the run after `epochs` epochs in a row that were no better.
     #[must_use]
     pub fn patience(self, epochs: usize) -> Self {
         Self { patience: Some(epochs), ..self }

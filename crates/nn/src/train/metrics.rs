@@ -43,7 +43,7 @@ enum Entry {
 }
 
 impl Metrics {
-    /// Adds a number to a mean of one's own, with a weight: usually the number of samples
+    /// Adds a number to a mean by any name, with a weight: usually the number of samples
     /// that it stands for.
     ///
     /// # Panics

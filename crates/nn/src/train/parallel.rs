@@ -83,7 +83,7 @@ struct Outcome<T: Real> {
 }
 
 impl<T: Real> DataParallel<T> {
-    /// Steps of batches in so many shards, on as many threads as kernels use.
+    /// Steps of batches in `shards` shards, on as many threads as kernels use.
     ///
     /// # Panics
     /// If there are no shards.
@@ -92,7 +92,7 @@ impl<T: Real> DataParallel<T> {
         Self::with_threads(shards, threads::count())
     }
 
-    /// As [`new`](Self::new), on so many threads. No bit depends on it.
+    /// As [`new`](Self::new), on `threads` threads. No bit depends on it.
     ///
     /// # Panics
     /// If there are no shards or no threads.
