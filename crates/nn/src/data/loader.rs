@@ -80,7 +80,7 @@ impl Order {
 }
 
 impl<D: Dataset> DataLoader<D> {
-    /// A loader of batches of `batch` samples.
+    /// A loader of batches of `batch_size` samples.
     ///
     /// # Panics
     /// If the batch size is 0.
