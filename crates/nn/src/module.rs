@@ -134,7 +134,8 @@ pub trait Module<T: Real> {
         });
     }
 
-    /// Has [traces](Tape::trace) of a recording call parameters and buffers by their names in the model.
+    /// Has [traces](Tape::trace) on a tape call parameters and buffers by their names in the model,
+    /// before the model is recorded or after.
     ///
     /// ```
     /// use wengert_core::Tape;
@@ -143,15 +144,13 @@ pub trait Module<T: Real> {
     ///
     /// let net = vec![Linear::<f64>::new(2, 3, &mut seeded(1))];
     /// let tape = Tape::new();
-    /// let y = net[0].forward(tape.constant([1.0, 2.0])).sum();
     /// net.name_on(&tape);
+    /// let y = net[0].forward(tape.constant([1.0, 2.0])).sum();
     /// assert!(tape.trace(y).row("0.weight").is_some());
     /// ```
     fn name_on(&self, tape: &Tape<T>) {
         for (name, param) in self.named_state() {
-            if let Some(variable) = tape.parameter_variable(param.key()) {
-                variable.named(name);
-            }
+            tape.name_parameter(param.key(), name);
         }
     }
 

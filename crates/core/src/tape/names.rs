@@ -4,6 +4,7 @@
 //! names does nothing for them, and nodes stay as small as they are.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::node::NodeId;
 use crate::{Real, Tape, Var};
@@ -16,6 +17,8 @@ type List = Vec<(NodeId, Cow<'static, str>)>;
 pub(super) struct Names {
     values: List,
     adjoints: List,
+    /// By key, for all recordings.
+    parameters: HashMap<u64, Cow<'static, str>>,
 }
 
 impl Names {
@@ -59,9 +62,28 @@ impl<'t, T: Real> Var<'t, T> {
 }
 
 impl<T: Real> Tape<T> {
-    /// The given names, and the nodes that have them.
+    /// Has [traces](Tape::trace) call a parameter by a name, in this recording and in later ones,
+    /// whether it has been recorded or not. A name that is given to its [variable](Var::named) counts more.
+    ///
+    /// ```
+    /// # use wengert_core::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// tape.name_parameter(7, "hidden.weight");
+    /// let y = tape.parameter(7, &Tensor::from([1.0, 2.0])).sum();
+    /// assert!(tape.trace(y).row("hidden.weight").is_some());
+    /// ```
+    pub fn name_parameter(&self, key: u64, name: impl Into<Cow<'static, str>>) {
+        self.inner.borrow_mut().names.parameters.insert(key, name.into());
+    }
+
+    /// The given names, and the nodes that have them: of several for one node, the last one counts.
     pub(crate) fn given_names(&self) -> Vec<(usize, String)> {
-        owned(&self.inner.borrow().names.values)
+        let inner = self.inner.borrow();
+        let parameters = inner.names.parameters.iter().filter_map(|(&key, name)| {
+            let id = inner.parameters.get(inner.parameters.find(key)?)?;
+            Some((id.index(), name.to_string()))
+        });
+        parameters.chain(owned(&inner.names.values)).collect()
     }
 
     /// The given names of adjoints, and the nodes that have them.

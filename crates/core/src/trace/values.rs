@@ -96,6 +96,7 @@ impl Values {
             0 => "[]".to_owned(),
             1 => number(self.elements[0], 6),
             2..=4 => format!("[{}]", numbers(4)),
+            _ if self.not_finite == count => format!("{count} elements, none finite"),
             _ => {
                 let (low, high) = (number(self.smallest, 3), number(self.largest, 3));
                 let bad = if self.not_finite > 0 {

@@ -551,3 +551,31 @@ fn the_readme_shows_what_is_printed() {
     let readme = include_str!("../../../../README.md");
     assert!(readme.contains(&format!("```text\n{shown}```")), "{shown}");
 }
+
+#[test]
+fn a_value_without_a_finite_element_says_so() {
+    for (fill, square) in
+        [(f64::NAN, "5 elements, none finite"), (1e300, "5 elements, none finite")]
+    {
+        let tape = Tape::new();
+        let y = tape.variable(Tensor::full([5], fill)).square().sum();
+        assert_eq!(tape.trace(y).rows()[1].value.brief(), square);
+    }
+    let tape = Tape::new();
+    let y = tape.variable([1.0, 2.0, 3.0, 4.0, f64::NAN]).sum();
+    assert_eq!(tape.trace(y).rows()[0].value.brief(), "norm 5.477, 1 to 4, 1 not finite");
+}
+
+#[test]
+fn parameters_are_named_before_they_are_recorded_and_for_later_recordings() {
+    let mut tape = Tape::new();
+    tape.name_parameter(7, "hidden.weight");
+    for _ in 0..2 {
+        tape.reset();
+        let w = tape.parameter(7, &Tensor::from([1.0, 2.0]));
+        assert!(tape.trace(w.sum()).row("hidden.weight").is_some());
+        // The variable's own name counts more.
+        let w = w.named("w");
+        assert!(tape.trace(w.sum()).row("w").is_some());
+    }
+}
