@@ -6,21 +6,30 @@
 //!
 //! ```text
 //! cargo run --release --example study            # into target/study
-//! cargo run --release --example study -- FOLDER
+//! cargo run --release --example study -- --out FOLDER
 //! ```
 
+mod options;
 mod paper;
 
 use std::path::{Path, PathBuf};
 
+use clap::Parser;
 use wengert::nn::random::{MatlabRng, seeded};
 use wengert::nn::{Conv2d, Flatten, MaxPool2d};
 use wengert::prelude::*;
 use wengert::trace::Trace;
 
+/// Shows both sweeps of three tapes.
+#[derive(Parser)]
+struct Options {
+    /// Folder for the pages and the pictures
+    #[arg(long, default_value = "target/study", value_parser = options::folder)]
+    out: PathBuf,
+}
+
 fn main() -> std::io::Result<()> {
-    let folder = std::env::args().nth(1).map_or("target/study".into(), PathBuf::from);
-    std::fs::create_dir_all(&folder)?;
+    let folder = Options::parse().out;
     first_example(&folder)?;
     lemma_1(&folder)?;
     small_cnn(&folder)?;

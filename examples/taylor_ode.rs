@@ -19,6 +19,8 @@
 //! cargo run --release --example taylor_ode -- --out target/orbit.svg
 //! ```
 
+mod options;
+
 use std::error::Error;
 use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
@@ -37,7 +39,7 @@ const TOLERANCE: f64 = 1e-16;
 #[derive(Parser)]
 struct Options {
     /// Where the picture goes
-    #[arg(long, default_value = "target/taylor_ode.svg")]
+    #[arg(long, default_value = "target/taylor_ode.svg", value_parser = options::file)]
     out: PathBuf,
 }
 

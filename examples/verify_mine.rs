@@ -14,6 +14,7 @@
 
 #[path = "mistakes/mod.rs"]
 mod mistakes;
+mod options;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ struct Arguments {
     #[arg(long, value_enum)]
     mistake: Option<Mistake>,
     /// Where the picture of the error against the step, and the report as JSON, are written
-    #[arg(long, default_value = "target/verify_mine")]
+    #[arg(long, default_value = "target/verify_mine", value_parser = options::folder)]
     out: PathBuf,
 }
 

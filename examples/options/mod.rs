@@ -15,6 +15,17 @@ pub fn folder(text: &str) -> Result<PathBuf, String> {
     tried.map(|()| path).map_err(|error| format!("cannot write to this folder: {error}"))
 }
 
+/// A file to write, in a folder that is made if there is none, and tried.
+pub fn file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    folder(&parent.unwrap_or(Path::new(".")).to_string_lossy())?;
+    match path.file_name() {
+        Some(_) if !path.is_dir() => Ok(path),
+        _ => Err("expected the name of a file, found a folder".to_owned()),
+    }
+}
+
 /// A whole number of at least 1.
 pub fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
