@@ -97,7 +97,8 @@ const HELPER: usize = 2;
 // and `Sync` by itself.
 #[expect(unsafe_code)]
 unsafe impl Send for Loan {}
-// SAFETY: as above.
+// SAFETY: what threads share of a `Loan` is the participant, which is `Sync` and alive while they may
+// call it, an atomic number, a handle of a thread, and what a lock guards.
 #[expect(unsafe_code)]
 unsafe impl Sync for Loan {}
 
