@@ -105,6 +105,16 @@ impl<'f, T: Real, F> OneTape<'f, T, F> {
     }
 }
 
+impl<T: Real, F> OneTape<'_, T, F> {
+    /// An empty tape that trains, and draws from the seed if there is one.
+    fn begin(&mut self, seed: Option<u64>) {
+        if let Some(seed) = seed {
+            self.tape.train(seed);
+        }
+        self.tape.reset();
+    }
+}
+
 impl<T, M, B, F> Steps<T, M, B> for OneTape<'_, T, F>
 where
     T: Real,
@@ -123,10 +133,7 @@ where
         part: Part,
         metrics: &mut Metrics,
     ) -> Result<f64, Failure> {
-        if let Some(seed) = part.seed {
-            self.tape.train(seed);
-        }
-        self.tape.reset();
+        self.begin(part.seed);
         let loss = (self.loss)(net, &self.tape, batch, metrics);
         let value = loss.item().as_f64();
         if value.is_finite() {
@@ -153,8 +160,7 @@ where
         seed: u64,
         metrics: &mut Metrics,
     ) -> Result<f64, Failure> {
-        self.tape.train(seed);
-        self.tape.reset();
+        self.begin(Some(seed));
         let loss = (self.loss)(net, &self.tape, batch, metrics);
         let value = loss.item().as_f64();
         if value.is_finite() {
