@@ -8,8 +8,9 @@
 use wengert_core::{CompileError, Function, Inputs, Leaf, Program, Real, Tape, Tensor, Var};
 
 use crate::optim::number::not_negative;
+use crate::optim::plan::{Moved, Plan, slopes};
 use crate::optim::{Momentum, Optimiser, Rule, Settings, States, StepError, called, index_of};
-use crate::{Module, Param, Path};
+use crate::{Module, Path};
 
 /// A step of an optimiser on a model, compiled.
 ///
@@ -40,30 +41,46 @@ use crate::{Module, Param, Path};
 #[derive(Debug)]
 pub struct TrainStep<T: Real, R = Momentum> {
     program: Program<T>,
-    /// The inputs of a step. Behind them stand the optimiser's settings, for each
-    /// multiplier of the learning rate in use; then, for each parameter, its value
-    /// and states.
+    /// The inputs of a step. Behind them stand the hyperparameters, for each multiplier of the
+    /// learning rate in use; then, for each parameter, its value and states; then the buffers.
     inputs: usize,
-    multipliers: Vec<f64>,
-    /// The trained parameters.
-    parameters: Vec<Trained>,
-    /// The same of the buffers that a step moves.
-    buffers: Vec<Trained>,
+    plan: Plan,
+    /// The buffers that a step moves.
+    buffers: Vec<Buffer>,
+    /// Whether an output says if all gradients are finite.
+    watches: bool,
     rule: R,
     rate: f64,
     /// Whether steps may be taken on what is not finite.
     lenient: bool,
     steps: u64,
-    /// The settings depend on the rate and, for some rules, on the step.
+    /// The hyperparameters depend on the rate and, for some rules, on the step.
     settings: Settings,
 }
 
-/// A parameter or buffer that a step moves.
+/// Why there is no compiled step.
 #[derive(Debug)]
-struct Trained {
+pub(crate) enum NoStep {
+    /// The recording can't be replayed.
+    NotCompiled(CompileError),
+    /// An optimiser would refuse it.
+    Refused(StepError),
+}
+
+/// A step of which the user's line is to blame where an optimiser would refuse it.
+#[track_caller]
+fn compiled<S>(step: Result<S, NoStep>) -> Result<S, CompileError> {
+    match step {
+        Ok(step) => Ok(step),
+        Err(NoStep::NotCompiled(error)) => Err(error),
+        Err(NoStep::Refused(error)) => panic!("{error}"),
+    }
+}
+
+/// A buffer that a step moves.
+#[derive(Debug)]
+struct Buffer {
     key: u64,
-    /// Where its value is among the inputs.
-    index: usize,
     /// What messages call it.
     name: String,
 }
@@ -88,7 +105,15 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
         loss: impl for<'t> Function<'t, T, I>,
         inputs: I,
     ) -> Result<Self, CompileError> {
-        Self::build(net, optimiser, loss, inputs, |_| None)
+        let mut values = Vec::new();
+        inputs.values(&mut values);
+        compiled(Self::build(
+            net,
+            optimiser,
+            &values,
+            |vars| loss(I::unflatten(&mut vars.into_iter())),
+            |_| None,
+        ))
     }
 
     /// As [`compile`](Self::compile), and evaluates `monitor` after each update, with
@@ -108,121 +133,95 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
         inputs: I,
         monitor: impl for<'t> Fn(&'t Tape<T>) -> Var<'t, T>,
     ) -> Result<Self, CompileError> {
-        Self::build(net, optimiser, loss, inputs, |tape| Some(monitor(tape)))
-    }
-
-    #[track_caller]
-    fn build<M: Module<T> + ?Sized, I: Inputs<T>>(
-        net: &M,
-        optimiser: &Optimiser<T, R>,
-        loss: impl for<'t> Function<'t, T, I>,
-        inputs: I,
-        monitor: impl for<'t> Fn(&'t Tape<T>) -> Option<Var<'t, T>>,
-    ) -> Result<Self, CompileError> {
-        let tape = Tape::new();
-        tape.train(0);
-        let before: Vec<(u64, String, Var<'_, T>)> = net
-            .named_buffers()
-            .iter()
-            .map(|(name, buffer)| (buffer.key(), called(name, buffer), buffer.on(&tape)))
-            .collect();
         let mut values = Vec::new();
         inputs.values(&mut values);
-        let mut program_inputs: Vec<Var<'_, T>> = Vec::new();
+        compiled(Self::build(
+            net,
+            optimiser,
+            &values,
+            |vars| loss(I::unflatten(&mut vars.into_iter())),
+            |tape| Some(monitor(tape)),
+        ))
+    }
+
+    /// Records a step as the [plan](crate::optim::plan) says it, and compiles the recording.
+    #[track_caller]
+    pub(crate) fn build<M: Module<T> + ?Sized>(
+        net: &M,
+        optimiser: &Optimiser<T, R>,
+        values: &[Tensor<T>],
+        loss: impl for<'t> Fn(Vec<Var<'t, T>>) -> Var<'t, T>,
+        monitor: impl for<'t> Fn(&'t Tape<T>) -> Option<Var<'t, T>>,
+    ) -> Result<Self, NoStep> {
+        let tape = Tape::new();
+        tape.train(0);
+        // Taken in before the loss, which may assign to them.
+        let before: Vec<(Buffer, Var<'_, T>)> = net
+            .named_buffers()
+            .iter()
+            .map(|(name, buffer)| {
+                (Buffer { key: buffer.key(), name: called(name, buffer) }, buffer.on(&tape))
+            })
+            .collect();
+        let mut inputs: Vec<Var<'_, T>> = Vec::new();
         // A loop and no closure, which would not know the caller's line.
-        for value in &values {
-            program_inputs.push(tape.constant(value));
+        for value in values {
+            inputs.push(tape.constant(value));
         }
-        let batch = program_inputs.len();
-        let cost = loss(I::unflatten(&mut program_inputs.iter().copied()));
+        let cost = loss(inputs.clone());
         let gradients = cost.backward();
+        let plan = Plan::of(net, &gradients).map_err(NoStep::Refused)?;
 
-        let (rule, rate) = (optimiser.rule().clone(), optimiser.rate());
-        let mut trained: Vec<&Param<T>> = Vec::new();
-        let mut names = Vec::new();
-        for (name, param) in net.named_parameters() {
-            // What the cost does not depend on stays as it is.
-            let is_used = || gradients.with_parameter(param.key(), |_| ()).is_some();
-            if param.is_trainable() && is_used() {
-                trained.push(param);
-                names.push(called(&name, param));
-            }
-        }
-        if trained.is_empty()
-            && let Err(error) = StepError::unrelated(net, &gradients)
-        {
-            panic!("{error}");
-        }
-        let mut multipliers: Vec<f64> = Vec::new();
-        let mut settings: Vec<[Var<'_, T>; 4]> = Vec::new();
-        for param in &trained {
-            if !multipliers.contains(&param.rate()) {
-                multipliers.push(param.rate());
-                let numbers = rule.settings(rate * param.rate(), optimiser.steps() + 1);
-                settings.push(numbers.map(|x| tape.constant(T::from_f64(x))));
-            }
-        }
-        program_inputs.extend(settings.iter().flatten());
-
-        let (mut parameters, mut updates, mut outputs) = (Vec::new(), Vec::new(), vec![cost]);
+        let (mut updates, mut outputs) = (Vec::new(), vec![cost]);
+        let watches = !optimiser.is_lenient() && optimiser.hides_non_finite();
         tape.without_gradients(|| {
-            let variable = |param: &&Param<T>| {
-                tape.parameter_variable(param.key()).expect("it has a gradient")
-            };
-            let of = |param| gradients.on_tape(variable(param));
-            let mut slopes: Vec<Var<'_, T>> = trained.iter().map(of).collect();
+            let mut slopes = slopes(net, &gradients);
+            if watches {
+                // 0, or NaN where an element is not finite.
+                let parts = slopes.iter().map(|&slope| (slope * T::zero()).sum());
+                outputs.extend(parts.reduce(|sum, part| sum + part));
+            }
             if let Some(clip) = optimiser.clip() {
                 clip.apply(&mut slopes);
             }
-            for ((param, name), &g) in trained.iter().zip(names).zip(&slopes) {
-                let w = variable(param);
-                let states: Vec<Var<'_, T>> = optimiser
-                    .states_of(param)
-                    .into_iter()
-                    .map(|state| tape.constant(Tensor::new(param.shape(), state)))
-                    .collect();
-                let mut next = states.clone();
-                let group = multipliers.iter().position(|&rate| rate == param.rate());
-                let settings = settings[group.expect("collected above")];
-                let moved = rule.apply(settings, param.decay(), w, g, &mut next);
-                parameters.push(Trained { key: param.key(), index: program_inputs.len(), name });
-                program_inputs.push(w);
-                program_inputs.extend(&states);
-                updates.push((w, moved));
-                updates.extend(states.into_iter().zip(next));
-            }
-            for (param, &(_, moved)) in
-                trained.iter().zip(updates.iter().step_by(1 + rule.states()))
-            {
-                tape.assign(param.key(), moved);
-            }
+            updates = record_moves(net, optimiser, &plan, &slopes, &mut inputs);
             tape.evaluate();
             outputs.extend(monitor(&tape));
         });
         let mut buffers = Vec::new();
-        for (key, name, buffer) in before {
-            if let Some(next) = tape.assigned(key) {
-                buffers.push(Trained { key, index: program_inputs.len(), name });
-                program_inputs.push(buffer);
+        for (own, buffer) in before {
+            if let Some(next) = tape.assigned(own.key) {
+                buffers.push(own);
+                inputs.push(buffer);
                 updates.push((buffer, next));
             }
         }
-        let program = tape.compile_updating(&program_inputs, &outputs, &updates)?;
+        let program = tape.compile_updating(&inputs, &outputs, &updates);
+        let program = program.map_err(NoStep::NotCompiled)?;
         let steps = optimiser.steps();
-        let settings = rule.settings(rate, steps + 1);
-        let (inputs, lenient) = (batch, optimiser.is_lenient());
         Ok(Self {
             program,
-            inputs,
-            multipliers,
-            parameters,
+            inputs: values.len(),
+            plan,
             buffers,
-            rule,
-            rate,
-            lenient,
+            watches,
+            rule: optimiser.rule().clone(),
+            rate: optimiser.rate(),
+            lenient: optimiser.is_lenient(),
             steps,
-            settings,
+            settings: optimiser.settings_of(1.0, steps + 1),
         })
+    }
+
+    /// Where the value of a parameter is among the inputs of the program: its states are behind it.
+    fn parameter(&self, position: usize) -> usize {
+        let first = self.inputs + self.plan.rates.len() * self.settings.len();
+        first + position * (1 + self.rule.states())
+    }
+
+    /// Where a buffer is.
+    fn buffer(&self, position: usize) -> usize {
+        self.parameter(self.plan.moved.len()) + position
     }
 
     /// Takes a step on new inputs, in the arrangement of the recording, and gives the
@@ -298,8 +297,15 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
             self.settings = settings;
         }
         self.program.execute();
-        let finite = self.loss().is_finite() && self.program.states_are_finite();
+        let finite = self.loss().is_finite()
+            && self.program.states_are_finite()
+            && self.gradients_are_finite();
         if finite || self.lenient { Ok(()) } else { Err(self.refused()) }
+    }
+
+    /// Whether all gradients of the last step were finite, as far as that is not seen by what has moved.
+    fn gradients_are_finite(&self) -> bool {
+        !self.watches || self.program.with_output(1, |sum| sum.first().is_finite())
     }
 
     /// What is not finite after a step.
@@ -309,31 +315,35 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
         if !loss.is_finite() {
             return StepError::Loss { step, loss };
         }
-        let first = |index| {
-            let value = self.program.input(index);
-            let at = value.iter().position(|x| !x.is_finite())?;
-            Some((index_of(value.shape(), at), value.iter().nth(at)?.as_f64()))
-        };
         // A parameter first, then what is remembered of it, then buffers.
-        let states = 0..=self.rule.states();
-        let moved = states.flat_map(|k| self.parameters.iter().map(move |own| (own, k)));
-        let moved = moved.map(|(own, k)| match k {
-            0 => (own.index, own.name.clone()),
-            k => (own.index + k, format!("the {} of {}", R::STATES[k - 1], own.name)),
+        let moved = (0..=self.rule.states()).flat_map(|k| {
+            self.plan.moved.iter().enumerate().map(move |(position, own)| {
+                let name = match k {
+                    0 => own.name.clone(),
+                    k => format!("the {} of {}", R::STATES[k - 1], own.name),
+                };
+                (self.parameter(position) + k, name)
+            })
         });
-        let buffers = self.buffers.iter().map(|own| (own.index, own.name.clone()));
-        let mut all = moved.chain(buffers);
-        let found = all.find_map(|(index, name)| Some((name, first(index)?)));
-        let (parameter, (index, value)) = found.expect("a state that is not finite");
+        let buffers = self.buffers.iter().enumerate();
+        let buffers = buffers.map(|(position, own)| (self.buffer(position), own.name.clone()));
+        let found = moved.chain(buffers).find_map(|(input, name)| {
+            let value = self.program.input(input);
+            let at = value.iter().position(|x| !x.is_finite())?;
+            Some((name, index_of(value.shape(), at), value.iter().nth(at)?.as_f64()))
+        });
+        let Some((parameter, index, value)) = found else {
+            return StepError::Gradient { step };
+        };
         let advice = "its gradient was not finite, or the step too long; `Optimiser::step` on a tape \
                       tells which, and `allow_non_finite` goes on";
         StepError::Spoiled { step, parameter, index, value, advice }
     }
 
-    /// The settings of the step to be taken, for each multiplier.
+    /// Gives the program the hyperparameters of the step to be taken, for each multiplier.
     fn give_settings(&mut self) {
         let mut index = self.inputs;
-        for &multiplier in &self.multipliers {
+        for &multiplier in &self.plan.rates {
             for x in self.rule.settings(self.rate * multiplier, self.steps) {
                 self.program.set_input(index, T::from_f64(x));
                 index += 1;
@@ -348,8 +358,9 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
 
     /// The monitored value after the last step, if the step was compiled with one.
     pub fn monitored(&self) -> Option<T> {
-        let has_monitor = self.program.outputs() > 1;
-        has_monitor.then(|| self.program.with_output(1, |value| value.first()))
+        let monitor = 1 + usize::from(self.watches);
+        let is_there = monitor < self.program.outputs();
+        is_there.then(|| self.program.with_output(monitor, |value| value.first()))
     }
 
     /// Sets the learning rate of the steps to come.
@@ -367,6 +378,24 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
         self.program.seed(seed);
     }
 
+    /// Takes parameters, buffers and memory over from the model that was compiled and its optimiser: the
+    /// inverse of [`store`](Self::store).
+    pub(crate) fn load<M: Module<T> + ?Sized>(&mut self, net: &M, optimiser: &Optimiser<T, R>) {
+        self.steps = optimiser.steps();
+        net.visit(&Path::root(), &mut |_, param| {
+            if let Some(position) = self.buffers.iter().position(|own| own.key == param.key()) {
+                self.program.set_input(self.buffer(position), param.value());
+            }
+            let moved = self.plan.moved.iter().position(|own| own.key == param.key());
+            let Some(position) = moved else { return };
+            let index = self.parameter(position);
+            self.program.set_input(index, param.value());
+            for (k, state) in optimiser.states_of(param).into_iter().enumerate() {
+                self.program.set_input(index + 1 + k, Tensor::new(param.shape(), state));
+            }
+        });
+    }
+
     /// Gives parameters, buffers and memory back to the model and the optimiser.
     ///
     /// # Panics
@@ -376,26 +405,27 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
     #[track_caller]
     pub fn store<M: Module<T> + ?Sized>(&self, net: &mut M, optimiser: &mut Optimiser<T, R>) {
         let keys: Vec<u64> = net.parameters().iter().map(|param| param.key()).collect();
-        for Trained { key, index, name } in &self.parameters {
+        for (position, Moved { key, name, .. }) in self.plan.moved.iter().enumerate() {
             assert!(
                 keys.contains(key),
                 "the step was compiled for a model with {name}, which this one has not: store into \
                  the model that was compiled, and no clone of it, whose parameters are others"
             );
-            let is_finite = || self.program.input(*index).iter().all(|x| x.is_finite());
+            let value = || self.program.input(self.parameter(position));
             assert!(
-                self.lenient || is_finite(),
+                self.lenient || value().iter().all(|x| x.is_finite()),
                 "after {} steps, {name} is not finite: the model stays as it was",
                 self.steps
             );
         }
         optimiser.set_steps(self.steps);
         net.visit_mut(&Path::root(), &mut |_, param| {
-            if let Some(own) = self.buffers.iter().find(|own| own.key == param.key()) {
-                param.set(self.program.input(own.index));
+            if let Some(position) = self.buffers.iter().position(|own| own.key == param.key()) {
+                param.set(self.program.input(self.buffer(position)));
             }
-            let own = self.parameters.iter().find(|trained| trained.key == param.key());
-            let Some(&Trained { index, .. }) = own else { return };
+            let moved = self.plan.moved.iter().position(|own| own.key == param.key());
+            let Some(position) = moved else { return };
+            let index = self.parameter(position);
             param.set(self.program.input(index));
             let state = |k: usize| self.program.input(index + 1 + k).to_vec();
             let states: States<T> = (0..self.rule.states()).map(state).collect();
@@ -409,4 +439,48 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
     pub fn program(&self) -> &Program<T> {
         &self.program
     }
+}
+
+/// Records how the plan's parameters move, and gives each value that changes with the one that follows
+/// it. The inputs that this takes are appended: the hyperparameters of each group, then each parameter
+/// with its states.
+fn record_moves<'t, T: Real, R: Rule, M: Module<T> + ?Sized>(
+    net: &M,
+    optimiser: &Optimiser<T, R>,
+    plan: &Plan,
+    slopes: &[Var<'t, T>],
+    inputs: &mut Vec<Var<'t, T>>,
+) -> Vec<(Var<'t, T>, Var<'t, T>)> {
+    let Some(tape) = slopes.first().map(|slope| slope.tape()) else { return Vec::new() };
+    let step = optimiser.steps() + 1;
+    let settings = plan.rates.iter().map(|&multiplier| {
+        let numbers = optimiser.settings_of(multiplier, step);
+        numbers.map(|x| tape.constant(T::from_f64(x)))
+    });
+    let settings: Vec<[Var<'t, T>; 4]> = settings.collect();
+    inputs.extend(settings.iter().flatten());
+
+    let parameters = net.parameters();
+    let (mut updates, mut assigned) = (Vec::new(), Vec::new());
+    for (own, &g) in plan.moved.iter().zip(slopes) {
+        let param = parameters.iter().find(|param| param.key() == own.key);
+        let w = tape.parameter_variable(own.key).expect("it has a gradient");
+        let states: Vec<Var<'t, T>> = optimiser
+            .states_of(param.expect("the plan is of this model"))
+            .into_iter()
+            .map(|state| tape.constant(Tensor::new(w.shape(), state)))
+            .collect();
+        let mut next = states.clone();
+        let moved = optimiser.rule().apply(settings[own.group], own.decay, w, g, &mut next);
+        inputs.push(w);
+        inputs.extend(&states);
+        assigned.push((own.key, moved));
+        updates.push((w, moved));
+        updates.extend(states.into_iter().zip(next));
+    }
+    // From here on, the model on the tape is the one after the step.
+    for (key, moved) in assigned {
+        tape.assign(key, moved);
+    }
+    updates
 }

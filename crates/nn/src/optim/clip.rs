@@ -16,6 +16,14 @@ pub(crate) enum Clip {
 }
 
 impl Clip {
+    /// What becomes of an element that is alone, to see what becomes of one that is not finite.
+    pub(crate) fn of_element(self, x: f64) -> f64 {
+        match self {
+            Self::Value(size) => x.clamp(-size, size),
+            Self::Norm(size) => x * (size / x.abs().max(size)),
+        }
+    }
+
     /// Replaces the gradients of all trained parameters.
     pub(crate) fn apply<T: Real>(self, gradients: &mut [Var<'_, T>]) {
         match self {

@@ -20,6 +20,7 @@ mod clip;
 mod group;
 pub(crate) mod number;
 mod optimiser;
+pub(crate) mod plan;
 mod refusal;
 mod rule;
 mod schedule;

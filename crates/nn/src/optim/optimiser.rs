@@ -2,11 +2,12 @@
 
 use indexmap::IndexMap;
 use smallvec::SmallVec;
-use wengert_core::{Gradients, Plain, Real, Tensor, Var, View, are_finite};
+use wengert_core::{Gradients, Plain, Real, Tensor, View, are_finite};
 
 use super::Rule;
 use super::clip::Clip;
 use super::number::{not_negative, positive};
+use super::plan::{Multipliers, Part, has_gradient, slopes};
 use super::refusal::StepError;
 use crate::state::StateError;
 use crate::{Module, Param, Path};
@@ -190,26 +191,34 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
         self.check(net, gradients)?;
         self.steps += 1;
         let (mut moves, mut spoiled) = (false, None);
-        let mut clipped = self.clipped(net, gradients).into_iter();
+        let mut clipped = self.clip.map(|clip| {
+            let mut slopes = slopes(net, gradients);
+            clip.apply(&mut slopes);
+            slopes.into_iter()
+        });
         let mut position = 0;
         net.visit_mut(&Path::root(), &mut |_, param| {
-            let mut finite = true;
-            if param.is_buffer() {
-                finite = param.take_assigned(gradients.tape());
-            } else if param.is_trainable() && self.clip.is_some() {
-                if has_gradient(param, gradients)
-                    && let Some(gradient) = clipped.next()
-                {
-                    finite = gradient.with_value(|gradient| self.update(position, param, gradient));
-                    moves = true;
+            let is_finite = match Part::of(param) {
+                Part::Takes => param.take_assigned(gradients.tape()),
+                Part::Stays => true,
+                Part::Moves(multipliers) => {
+                    let key = param.key();
+                    let is_clipped = clipped.is_some() && has_gradient(param, gradients);
+                    let update = |gradient: View<'_, T>| {
+                        moves = true;
+                        self.update(position, param, multipliers, gradient)
+                    };
+                    let updated = match &mut clipped {
+                        None => gradients.with_parameter(key, update),
+                        Some(slopes) => {
+                            let slope = is_clipped.then(|| slopes.next()).flatten();
+                            slope.map(|slope| slope.with_value(update))
+                        }
+                    };
+                    updated.unwrap_or(true)
                 }
-            } else if param.is_trainable() {
-                gradients.with_parameter(param.key(), |gradient| {
-                    finite = self.update(position, param, gradient);
-                    moves = true;
-                });
-            }
-            if !finite && !self.lenient {
+            };
+            if !is_finite && !self.lenient {
                 spoiled.get_or_insert(position);
             }
             position += 1;
@@ -238,26 +247,14 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
         Ok(())
     }
 
-    /// The clipped gradients of the trainable parameters that have one, if there is clipping.
-    fn clipped<'t, M: Module<T> + ?Sized>(
-        &self,
-        net: &M,
-        gradients: &Gradients<'t, T>,
-    ) -> Vec<Var<'t, T>> {
-        let Some(clip) = self.clip else { return Vec::new() };
-        let mut clipped = Vec::new();
-        net.visit(&Path::root(), &mut |_, param| {
-            if param.is_trainable() && has_gradient(param, gradients) {
-                let w = gradients.tape().parameter_variable(param.key());
-                clipped.push(gradients.on_tape(w.expect("it has a gradient")));
-            }
-        });
-        clip.apply(&mut clipped);
-        clipped
-    }
-
     /// Moves a parameter, and says whether all its elements are finite then.
-    fn update(&mut self, position: usize, param: &mut Param<T>, gradient: View<'_, T>) -> bool {
+    fn update(
+        &mut self,
+        position: usize,
+        param: &mut Param<T>,
+        Multipliers { rate, decay }: Multipliers,
+        gradient: View<'_, T>,
+    ) -> bool {
         let gradient = match gradient.as_slice() {
             Some(gradient) => gradient,
             None => {
@@ -266,10 +263,8 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
                 &self.packed
             }
         };
+        let settings = self.settings_of(rate, self.steps).map(|x| Plain(T::from_f64(x)));
         let rule = self.rule.clone();
-        let decay = param.decay();
-        let settings =
-            rule.settings(self.rate * param.rate(), self.steps).map(|x| Plain(T::from_f64(x)));
         if rule.states() == 0 {
             return param.step(gradient, [], moved(rule, settings, decay));
         }
@@ -371,11 +366,6 @@ fn moved<T: Real, R: Rule, const N: usize>(
         let moved = rule.apply(settings, decay, Plain(w), Plain(g), &mut states).0;
         (moved, states.map(|state| state.0))
     }
-}
-
-/// Whether the cost depends on a parameter.
-fn has_gradient<T: Real>(param: &Param<T>, gradients: &Gradients<'_, T>) -> bool {
-    gradients.with_parameter(param.key(), |_| ()).is_some()
 }
 
 /// What is remembered of a parameter. As a model shows its parameters in the same

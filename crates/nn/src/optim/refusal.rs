@@ -61,6 +61,16 @@ pub enum StepError {
         /// The loss.
         loss: f64,
     },
+    /// A gradient of a compiled step has an element that is NaN or infinite, though all that the step
+    /// made of it is finite: it was clipped, or the rule reads its sign alone.
+    #[error(
+        "a gradient of step {step} is not finite: `Optimiser::step` on a tape names it, and \
+         `allow_non_finite` goes on"
+    )]
+    Gradient {
+        /// The optimiser's step, from 1.
+        step: u64,
+    },
     /// The model has parameters, and the loss depends on none of them.
     #[error(
         "no parameter of the model would move: {gradients} depend on none of its {count}, the first \

@@ -29,11 +29,13 @@
 //! validation, [`Metrics`], a progress bar, early stopping, a [`Checkpoint`] after each epoch or
 //! within it from which it goes on as if nothing had happened, and a [`History`] that becomes a
 //! picture. [`DataParallel`] computes the gradient of a batch on several threads.
+//! [`Trainer::fit_compiled`] compiles its steps.
 //!
 //! *Invariant*: what a run draws follows from seed, epoch and batch. Nothing depends on what
 //! was drawn before, on threads or on time.
 
 mod checkpoint;
+mod compiled;
 mod confusion;
 mod curves;
 mod history;
@@ -51,6 +53,7 @@ mod sum;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, Multipliers};
+pub use compiled::{BatchLoss, TensorBatch};
 pub use confusion::Confusion;
 pub use history::{Best, History};
 pub use loaders::Loaders;

@@ -23,6 +23,8 @@ pub struct Report {
     pub epoch: Option<usize>,
     /// The metrics of that epoch's validation, if this run has made it.
     pub validation: Option<Metrics>,
+    /// Why [compiled](super::Trainer::fit_compiled) steps were recorded, if they were.
+    pub recorded: Option<String>,
 }
 
 /// Why a run has stopped.

@@ -46,12 +46,13 @@ where
     R: Rule,
     L: Loaders,
     F: for<'t> Fn(&M, &'t Tape<T>, &L::Batch, &mut Metrics) -> Var<'t, T>,
-    S: Steps<T, M, L::Batch>,
+    S: Steps<T, M, R, L::Batch>,
 {
     /// Trains to the end, and gives the model the weights that it is to have.
     #[track_caller]
     pub(super) fn finish(mut self) -> Result<Report, TrainError> {
         let ended = self.epochs();
+        self.steps.settle(self.net, self.optimiser);
         self.screen.clear();
         // Also where the run ends in an error, the best weights are those of the model.
         let epoch = self.settle()?;
@@ -59,9 +60,10 @@ where
         if reason == StopReason::Interrupted {
             self.screen.say(&self.interrupted());
         }
+        let recorded = self.steps.refusal().map(str::to_owned);
         let State { mut history, validation, .. } = self.state;
         history.mark(epoch.filter(|_| self.trainer.best.is_some()));
-        Ok(Report { reason, history, epoch, validation })
+        Ok(Report { reason, history, epoch, validation, recorded })
     }
 
     /// Trains until there is a reason to stop.
@@ -142,6 +144,9 @@ where
             let taken = self.steps.take(self.net, self.optimiser);
             taken.map_err(|failure| failure.at(epoch, of_step.end - 1))?;
         }
+        if self.state.average.is_some() || self.trainer.on_step.is_some() {
+            self.steps.settle(self.net, self.optimiser);
+        }
         if let Some(average) = &mut self.state.average {
             average.update(self.net);
         }
@@ -149,6 +154,9 @@ where
             hook(self.net, &progress, mean);
         }
         self.screen.advance(of_step.len());
+        if let Some(reason) = self.steps.refusal() {
+            self.screen.explain(reason);
+        }
         (self.state.batches, self.since.0) = (of_step.end, self.since.0 + 1);
         Ok(())
     }
@@ -157,6 +165,7 @@ where
     /// checkpoint. Says whether the run goes on.
     #[track_caller]
     fn close_epoch(&mut self) -> Result<ControlFlow<()>, TrainError> {
+        self.steps.settle(self.net, self.optimiser);
         let validation = match self.loaders.validation() {
             Some(loader) => Some(self.validated(loader)?),
             None => None,
@@ -180,6 +189,7 @@ where
         let mut flow = ControlFlow::Continue(());
         if let Some(hook) = &mut self.trainer.on_epoch {
             flow = hook(self.net, &self.state.history);
+            self.steps.forget();
         }
         self.save()?;
         Ok(flow)
@@ -213,6 +223,7 @@ where
     fn save(&mut self) -> Result<(), TrainError> {
         self.since = (0, Instant::now());
         let Some(path) = &self.trainer.checkpoint else { return Ok(()) };
+        self.steps.settle(self.net, self.optimiser);
         self.state.save(path, self.net, self.optimiser)
     }
 

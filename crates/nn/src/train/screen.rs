@@ -9,6 +9,8 @@ use super::History;
 pub(super) struct Screen {
     bar: ProgressBar,
     quiet: bool,
+    /// Whether it was said why steps are recorded.
+    is_explained: bool,
 }
 
 impl Screen {
@@ -16,12 +18,12 @@ impl Screen {
     /// terminal.
     pub(super) fn new(quiet: bool, batches: usize, done: usize) -> Self {
         if quiet {
-            return Self { bar: ProgressBar::hidden(), quiet };
+            return Self { bar: ProgressBar::hidden(), quiet, is_explained: false };
         }
         let template = "{bar:30} {pos}/{len} batches, {eta} left  {msg}";
         let style = ProgressStyle::with_template(template).expect("the template is valid");
         let bar = ProgressBar::new(batches as u64).with_style(style);
-        Self { bar: bar.with_position(done as u64), quiet }
+        Self { bar: bar.with_position(done as u64), quiet, is_explained: false }
     }
 
     /// Moves the bar on.
@@ -39,6 +41,14 @@ impl Screen {
             eprintln!("{line}");
         }
         self.bar.set_message(line);
+    }
+
+    /// Says once why steps are recorded that were to be compiled.
+    pub(super) fn explain(&mut self, reason: &str) {
+        if !self.quiet && !self.is_explained {
+            self.bar.suspend(|| eprintln!("steps are recorded, not compiled: {reason}"));
+        }
+        self.is_explained = true;
     }
 
     /// Takes the bar away.

@@ -1,5 +1,5 @@
-//! The two ways in which a [`Trainer`](super::Trainer) takes its steps: on one tape, and on
-//! shards of a batch.
+//! The ways in which a [`Trainer`](super::Trainer) takes its steps: on one tape, and on shards of a batch;
+//! `compiled` has the third.
 //!
 //! A step of one batch is the plain loop. A step of several adds up their gradients first, each of which
 //! counts by its share of the step's samples, so that it is the step of one large batch up to rounding.
@@ -50,13 +50,13 @@ impl Part {
 }
 
 /// A way to take steps.
-pub(super) trait Steps<T: Real, M, B> {
+pub(super) trait Steps<T: Real, M, R: Rule, B> {
     /// How many shards a batch is cut into.
     fn shards(&self) -> usize;
 
     /// Adds the gradients of a batch to those of the step, and gives the loss; adds none if that is
     /// not finite.
-    fn add<R: Rule>(
+    fn add(
         &mut self,
         net: &M,
         optimiser: &Optimiser<T, R>,
@@ -66,14 +66,10 @@ pub(super) trait Steps<T: Real, M, B> {
     ) -> Result<f64, Failure>;
 
     /// Takes the step on what was added.
-    fn take<R: Rule>(
-        &mut self,
-        net: &mut M,
-        optimiser: &mut Optimiser<T, R>,
-    ) -> Result<(), Failure>;
+    fn take(&mut self, net: &mut M, optimiser: &mut Optimiser<T, R>) -> Result<(), Failure>;
 
     /// Takes a step on one batch, and gives the loss before it; takes none if that is not finite.
-    fn step<R: Rule>(
+    fn step(
         &mut self,
         net: &mut M,
         optimiser: &mut Optimiser<T, R>,
@@ -86,6 +82,18 @@ pub(super) trait Steps<T: Real, M, B> {
             self.take(net, optimiser)?;
         }
         Ok(loss)
+    }
+
+    /// Gives model and optimiser what the steps have made of them, if they don't have it yet: before
+    /// anybody looks at them.
+    fn settle(&mut self, _net: &mut M, _optimiser: &mut Optimiser<T, R>) {}
+
+    /// Forgets what is known of the model, which a hook may have changed.
+    fn forget(&mut self) {}
+
+    /// Why steps are taken in another way than was asked for, if they are.
+    fn refusal(&self) -> Option<&str> {
+        None
     }
 
     /// The first value of the last batch that is not finite.
@@ -115,9 +123,10 @@ impl<T: Real, F> OneTape<'_, T, F> {
     }
 }
 
-impl<T, M, B, F> Steps<T, M, B> for OneTape<'_, T, F>
+impl<T, M, R, B, F> Steps<T, M, R, B> for OneTape<'_, T, F>
 where
     T: Real,
+    R: Rule,
     M: Module<T>,
     F: for<'t> Fn(&M, &'t Tape<T>, &B, &mut Metrics) -> Var<'t, T>,
 {
@@ -125,7 +134,7 @@ where
         1
     }
 
-    fn add<R: Rule>(
+    fn add(
         &mut self,
         net: &M,
         optimiser: &Optimiser<T, R>,
@@ -144,15 +153,11 @@ where
         Ok(value)
     }
 
-    fn take<R: Rule>(
-        &mut self,
-        net: &mut M,
-        optimiser: &mut Optimiser<T, R>,
-    ) -> Result<(), Failure> {
+    fn take(&mut self, net: &mut M, optimiser: &mut Optimiser<T, R>) -> Result<(), Failure> {
         Ok(self.sum.step(net, optimiser)?)
     }
 
-    fn step<R: Rule>(
+    fn step(
         &mut self,
         net: &mut M,
         optimiser: &mut Optimiser<T, R>,
@@ -187,9 +192,10 @@ impl<'f, T: Real, F> Shards<'f, T, F> {
     }
 }
 
-impl<T, M, B, F> Steps<T, M, B> for Shards<'_, T, F>
+impl<T, M, R, B, F> Steps<T, M, R, B> for Shards<'_, T, F>
 where
     T: Real,
+    R: Rule,
     M: Module<T> + Sync,
     B: Dataset<Batch = B>,
     F: for<'t> Fn(&M, &'t Tape<T>, &B, &mut Metrics) -> Var<'t, T> + Sync,
@@ -198,7 +204,7 @@ where
         self.parallel.shards()
     }
 
-    fn add<R: Rule>(
+    fn add(
         &mut self,
         net: &M,
         optimiser: &Optimiser<T, R>,
@@ -211,11 +217,7 @@ where
         Ok(loss)
     }
 
-    fn take<R: Rule>(
-        &mut self,
-        net: &mut M,
-        optimiser: &mut Optimiser<T, R>,
-    ) -> Result<(), Failure> {
+    fn take(&mut self, net: &mut M, optimiser: &mut Optimiser<T, R>) -> Result<(), Failure> {
         Ok(self.parallel.take(net, optimiser)?)
     }
 

@@ -6,6 +6,7 @@ mod agreement;
 mod attention;
 mod check;
 mod compile_fail;
+mod compiled;
 mod data;
 mod derive;
 mod files;

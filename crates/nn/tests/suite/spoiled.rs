@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use insta::assert_snapshot;
-use wengert_core::{Tape, Tensor, Var};
+use wengert_core::{Number, Tape, Tensor, Var};
 use wengert_nn::data::DataLoader;
 use wengert_nn::optim::{Lion, Optimiser, Rule, StepError};
 use wengert_nn::train::{Metrics, TrainError, Trainer};
@@ -110,6 +110,74 @@ fn a_compiled_step_looks_at_what_is_remembered() {
     );
     let error = step.unwrap().try_step().unwrap_err();
     assert_snapshot!(told(&error.to_string()), @"step 1 made the mean of weight [] made at spoiled.rs inf at []: its gradient was not finite, or the step too long; `Optimiser::step` on a tape tells which, and `allow_non_finite` goes on");
+}
+
+/// A rule without memory that reads the sign alone: of an infinite gradient it makes a step like any.
+#[derive(Clone, Debug)]
+struct SignDescent;
+
+impl Rule for SignDescent {
+    const STATES: &'static [&'static str] = &[];
+    fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, _: &mut [A]) -> A {
+        let zero = g.constant(0.0);
+        w - settings[0] * (g.greater(zero) - g.less(zero))
+    }
+}
+
+/// What a rule makes of an infinite gradient and of NaN: a recorded step and a compiled one refuse it,
+/// and take it where it is allowed, to the same number.
+fn assert_infinite_gradients_are_refused<R: Rule>(optimiser: impl Fn() -> Optimiser<f64, R>) {
+    // d sqrt(w) / dw is infinite at 0; times 0, it is NaN.
+    for x in [1.0, -1.0, 0.0] {
+        let x = Tensor::scalar(x);
+        let net = || (Param::named("weight", 0.0), Param::named("other", 1.0));
+        fn cost<'t>(net: &(Param<f64>, Param<f64>), x: Var<'t, f64>) -> Var<'t, f64> {
+            x * net.0.on(x.tape()).sqrt() + net.1.on(x.tape())
+        }
+        let moved = |optimiser: Optimiser<f64, R>| {
+            let (mut plain, mut own, tape) = (net(), optimiser.clone(), Tape::new());
+            let gradients = cost(&plain, tape.constant(&x)).backward();
+            let recorded = own.try_step(&mut plain, &gradients);
+            let (mut stored, mut own) = (net(), optimiser);
+            let step = TrainStep::compile(&stored, &own, |x| cost(&stored, x), &x);
+            let mut step = step.unwrap();
+            let compiled = step.try_step();
+            if compiled.is_ok() {
+                step.store(&mut stored, &mut own);
+            }
+            assert_eq!(recorded.is_err(), compiled.is_err(), "{recorded:?}, {compiled:?}");
+            let bits = |net: &(Param<f64>, Param<f64>)| {
+                [&net.0, &net.1].map(|param| param.elements()[0].to_bits())
+            };
+            (recorded.map(|()| bits(&plain)), compiled.map(|()| bits(&stored)))
+        };
+        let (recorded, compiled) = moved(optimiser());
+        assert!(matches!(recorded, Err(StepError::NotFinite { .. })), "{recorded:?}");
+        assert!(compiled.is_err());
+        let (recorded, compiled) = moved(optimiser().allow_non_finite());
+        assert_eq!(recorded.unwrap(), compiled.unwrap());
+    }
+}
+
+#[test]
+fn compiled_steps_refuse_the_gradients_that_recorded_ones_refuse() {
+    assert_infinite_gradients_are_refused(|| Sgd::new(0.1));
+    assert_infinite_gradients_are_refused(|| Sgd::new(0.1).clip_value(0.5));
+    assert_infinite_gradients_are_refused(|| Sgd::new(0.1).clip_norm(0.5));
+    assert_infinite_gradients_are_refused(|| Adam::new(0.1).clip_value(0.5));
+    assert_infinite_gradients_are_refused(|| Lion::new(0.1));
+    assert_infinite_gradients_are_refused(|| Optimiser::with_rule(SignDescent, 0.1));
+    assert_infinite_gradients_are_refused(|| Optimiser::with_rule(SignDescent, 0.1).clip_norm(0.5));
+    let weight = Param::named("weight", 0.0);
+    let clipped = Sgd::new(0.1).clip_value(0.5);
+    let step = TrainStep::compile(
+        &weight,
+        &clipped,
+        |x| x * weight.on(x.tape()).sqrt(),
+        &Tensor::scalar(1.0),
+    );
+    let error = step.unwrap().try_step().unwrap_err();
+    assert_snapshot!(told(&error.to_string()), @"a gradient of step 1 is not finite: `Optimiser::step` on a tape names it, and `allow_non_finite` goes on");
 }
 
 #[test]
