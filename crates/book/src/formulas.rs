@@ -7,7 +7,7 @@ use pulldown_latex::{Parser, Storage, push_mathml};
 ///
 /// ```
 /// let page = wengert_book::formulas::render("Let $x_1$ be `$1`.").unwrap();
-/// assert_eq!(page, "Let <math><msub><mi>x</mi><mn>1</mn></msub></math> be `$1`.");
+/// assert_eq!(page, "Let <math display=\"inline\"><msub><mi>x</mi><mn>1</mn></msub></math> be `$1`.");
 /// ```
 ///
 /// # Errors
