@@ -1,26 +1,23 @@
 //! Batches, prepared on other threads ahead of time.
 //!
-//! With `n` threads, the k-th batch of an epoch is made by thread `k mod n` and taken
-//! from that thread's own channel, so that they arrive in order whoever is faster. What is
+//! Threads make them in turn (`ahead`), and they arrive in order whoever is faster. What is
 //! random about an epoch follows from the loader's seed and the epoch's number, and what
 //! is random about a batch from its number besides. So the bits do not depend on the
 //! number of threads, and an epoch can be had again without those before it. Orders and batches
 //! have streams of their own, so that a run may give one seed to its loader and to its
 //! [`Trainer`](crate::train::Trainer): what the two draw has nothing in common.
 
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread::{self, JoinHandle};
 
 use wengert_core::random::{SeedableRng, Xoshiro256PlusPlus};
 
 use super::Dataset;
+use super::ahead::Ahead;
 use crate::FileError;
-use crate::random::{derived_seed, shuffle};
+use crate::random::{derived_seed, shard_seed, shuffle};
 use crate::sample::{Stratified, Weighted};
 
-/// Batches that each thread may have ready.
-const AHEAD: usize = 2;
 /// The parts of a loader's seed from which orders are drawn, and what is random about batches:
 /// large, where nobody counts epochs.
 const ORDERS: u64 = u64::from_be_bytes(*b"orders..");
@@ -234,20 +231,49 @@ impl<D: Dataset> DataLoader<D> {
     /// assert_eq!(rest, all[2..]);
     /// ```
     pub fn epoch_from(&self, epoch: u64, first: usize) -> Batches<D> {
-        let plan = Arc::new(Plan {
+        let plan = self.plan(epoch);
+        Batches(Ahead::new(first, plan.len(), self.threads, move |number| plan.batch(number)))
+    }
+
+    /// The batches of an epoch from one of them on, each cut into shards, of which those of a run are
+    /// made. What is random about a shard follows from its number besides; the first one draws what the
+    /// whole batch would.
+    pub(crate) fn shards_from(
+        &self,
+        epoch: u64,
+        first: usize,
+        shards: usize,
+        run: Range<usize>,
+    ) -> Ahead<Cut<D::Batch>> {
+        let plan = self.plan(epoch);
+        Ahead::new(first, plan.len(), self.threads, move |number| {
+            let parts = run.clone().map(|shard| plan.shard(number, shard, shards));
+            let parts = parts.collect::<Result<_, FileError>>()?;
+            Ok(Cut { samples: plan.samples(number).len(), parts })
+        })
+    }
+
+    fn plan(&self, epoch: u64) -> Plan<D> {
+        Plan {
             dataset: Arc::clone(&self.dataset),
             order: self.order(epoch),
             batch_size: self.batch_size,
             seed: derived_seed(derived_seed(self.order.seed().unwrap_or(0), BATCHES), epoch),
-        });
-        let next = first.min(plan.len());
-        let threads = self.threads.min(plan.len() - next);
-        // The k-th batch belongs to thread k mod n.
-        let first_of = |thread: usize| next + (thread + threads - next % threads) % threads;
-        let start = |thread| Worker::start(&plan, first_of(thread), threads);
-        let workers = (0..threads).map(start).collect();
-        Batches { plan, workers, next }
+        }
     }
+}
+
+/// A batch that is cut into shards.
+pub(crate) struct Cut<B> {
+    /// The samples of the whole batch.
+    pub(crate) samples: usize,
+    /// The shards of a run; none where there are fewer samples than shards.
+    pub(crate) parts: Vec<Option<B>>,
+}
+
+/// A part of `count` things that are cut into `parts` as even as can be.
+pub(crate) fn part_of(count: usize, part: usize, parts: usize) -> Range<usize> {
+    part * count / parts..(part + 1) * count / parts
 }
 
 /// An epoch: all that a batch depends on but its number.
@@ -263,34 +289,29 @@ impl<D: Dataset> Plan<D> {
         self.order.len().div_ceil(self.batch_size)
     }
 
-    fn batch(&self, number: usize) -> Result<D::Batch, FileError> {
+    /// The indices of a batch's samples.
+    fn samples(&self, number: usize) -> &[usize] {
         let start = number * self.batch_size;
-        let end = self.order.len().min(start + self.batch_size);
-        let seed = derived_seed(self.seed, number as u64);
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-        self.dataset.batch(&self.order[start..end], &mut rng)
+        &self.order[start..self.order.len().min(start + self.batch_size)]
     }
-}
 
-/// A thread that makes every n-th batch.
-struct Worker<B> {
-    batches: Receiver<Result<B, FileError>>,
-    thread: JoinHandle<()>,
-}
+    fn batch(&self, number: usize) -> Result<D::Batch, FileError> {
+        let seed = derived_seed(self.seed, number as u64);
+        self.dataset.batch(self.samples(number), &mut Xoshiro256PlusPlus::seed_from_u64(seed))
+    }
 
-impl<B: Send + 'static> Worker<B> {
-    fn start<D: Dataset<Batch = B>>(plan: &Arc<Plan<D>>, first: usize, step: usize) -> Self {
-        let plan = Arc::clone(plan);
-        let (sender, batches) = sync_channel(AHEAD);
-        let thread = thread::spawn(move || {
-            for number in (first..plan.len()).step_by(step) {
-                if sender.send(plan.batch(number)).is_err() {
-                    // Nobody wants the rest of the epoch.
-                    return;
-                }
-            }
-        });
-        Self { batches, thread }
+    /// A shard of a batch, if it has any samples.
+    fn shard(
+        &self,
+        number: usize,
+        shard: usize,
+        shards: usize,
+    ) -> Result<Option<D::Batch>, FileError> {
+        let samples = self.samples(number);
+        let own = &samples[part_of(samples.len(), shard, shards)];
+        let seed = shard_seed(derived_seed(self.seed, number as u64), shard);
+        let rng = &mut Xoshiro256PlusPlus::seed_from_u64(seed);
+        if own.is_empty() { Ok(None) } else { self.dataset.batch(own, rng).map(Some) }
     }
 }
 
@@ -298,11 +319,7 @@ impl<B: Send + 'static> Worker<B> {
 ///
 /// After an error, the batches that follow can still be had; a panic on another thread ends
 /// the epoch.
-pub struct Batches<D: Dataset> {
-    plan: Arc<Plan<D>>,
-    workers: Vec<Worker<D::Batch>>,
-    next: usize,
-}
+pub struct Batches<D: Dataset>(Ahead<D::Batch>);
 
 impl<D: Dataset> Iterator for Batches<D> {
     type Item = Result<D::Batch, FileError>;
@@ -310,42 +327,12 @@ impl<D: Dataset> Iterator for Batches<D> {
     /// # Panics
     /// If the dataset has panicked, with its panic.
     fn next(&mut self) -> Option<Self::Item> {
-        let number = self.next;
-        if number == self.plan.len() {
-            return None;
-        }
-        self.next += 1;
-        if self.workers.is_empty() {
-            return Some(self.plan.batch(number));
-        }
-        let index = number % self.workers.len();
-        if let Ok(batch) = self.workers[index].batches.recv() {
-            return Some(batch);
-        }
-        // The others are not at their places any more, and are not asked again.
-        self.next = self.plan.len();
-        let worker = self.workers.swap_remove(index);
-        match worker.thread.join() {
-            Err(panic) => std::panic::resume_unwind(panic),
-            Ok(()) => unreachable!("a thread that is done has sent all of its batches"),
-        }
+        self.0.next()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.plan.len() - self.next;
-        (left, Some(left))
+        self.0.size_hint()
     }
 }
 
 impl<D: Dataset> ExactSizeIterator for Batches<D> {}
-
-impl<D: Dataset> Drop for Batches<D> {
-    /// Waits for the threads, so that none of them outlives the epoch.
-    fn drop(&mut self) {
-        for Worker { batches, thread } in self.workers.drain(..) {
-            drop(batches);
-            // Its panic, if any, is of a batch that nobody has asked for.
-            let _ = thread.join();
-        }
-    }
-}

@@ -25,6 +25,7 @@
 //! # Ok::<(), wengert_nn::FileError>(())
 //! ```
 
+mod ahead;
 mod cifar;
 mod dataset;
 mod idx;
@@ -39,5 +40,6 @@ pub use dataset::{Augmented, Dataset, Subset};
 pub use idx::{read_idx, read_idx_labels};
 pub use image::{ImageFolder, read_image, with_channels};
 pub use loader::{Batches, DataLoader};
+pub(crate) use loader::{Cut, part_of};
 pub use table::{Column, Table, TableFormat};
 pub use text::{Alphabet, Windows, read_text};

@@ -92,6 +92,11 @@ impl Source {
         Ok(Self { path: path.to_owned(), bytes, offset: 0 })
     }
 
+    /// Bytes that are in no file, with a name for messages.
+    pub(crate) fn of(name: &str, bytes: Vec<u8>) -> Self {
+        Self { path: name.into(), bytes, offset: 0 }
+    }
+
     /// A file that was in this one, called by both names.
     pub(crate) fn within(&self, name: &str, bytes: Vec<u8>) -> Self {
         Self { path: self.path.join(name), bytes, offset: 0 }

@@ -101,7 +101,7 @@ fn first(cause: &Option<String>) -> String {
 impl StepError {
     /// Which gradient of a model is not finite, if there is one.
     #[cold]
-    pub(super) fn not_finite<T: Real, M: Module<T> + ?Sized>(
+    pub(crate) fn not_finite<T: Real, M: Module<T> + ?Sized>(
         net: &M,
         gradients: &Gradients<'_, T>,
     ) -> Result<(), Self> {

@@ -87,6 +87,11 @@ pub fn derived_seed(seed: u64, part: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
+/// The seed of a shard of something seeded. The first one has that of the whole.
+pub(crate) fn shard_seed(seed: u64, shard: usize) -> u64 {
+    if shard == 0 { seed } else { derived_seed(seed, shard as u64) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use super::{History, Metrics};
 use crate::file::Source;
 use crate::optim::number::is_not_negative;
 use crate::optim::{Optimiser, Rule};
-use crate::weights::{Array, read_safetensors, write_safetensors};
+use crate::weights::{Array, read_safetensors, safetensors_bytes, write_safetensors};
 use crate::{FileError, Module, Path as Place, StateError};
 
 /// The note under which a file says what is no tensor.
@@ -138,6 +138,18 @@ impl<T: Real> Checkpoint<T> {
     /// # Errors
     /// If it cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
+        let (arrays, note) = self.content();
+        write_safetensors(path.as_ref(), arrays, (NOTE, &note))
+    }
+
+    /// The bytes of the file.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let (arrays, note) = self.content();
+        safetensors_bytes(arrays, (NOTE, &note)).expect("names of parameters, behind a prefix")
+    }
+
+    /// What the file holds: arrays by name, and a note.
+    fn content(&self) -> (Vec<(String, Array)>, String) {
         let of = |kind: &'static str, state: &IndexMap<String, Tensor<T>>| {
             let named = |(name, tensor): (&String, &Tensor<T>)| {
                 (format!("{kind}{name}"), Array::of(tensor))
@@ -173,7 +185,7 @@ impl<T: Real> Checkpoint<T> {
             list(names.into_iter())
         );
         let sum = checksum(arrays.iter().map(|(name, array)| (&**name, array)), &note);
-        write_safetensors(path.as_ref(), arrays, (NOTE, &format!("{note}{CHECKSUM}{sum:08x}")))
+        (arrays, format!("{note}{CHECKSUM}{sum:08x}"))
     }
 
     /// Reads a file.
@@ -182,8 +194,16 @@ impl<T: Real> Checkpoint<T> {
     /// If there is no such file, it is no checkpoint, it is cut short or damaged, or it is of a
     /// model of another precision.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, FileError> {
-        let source = Source::open(path.as_ref())?;
-        let (arrays, notes) = read_safetensors(&source)?;
+        Self::of_source(&Source::open(path.as_ref())?)
+    }
+
+    /// The inverse of [`to_bytes`](Self::to_bytes), with a name for messages.
+    pub(super) fn of_bytes(name: &str, bytes: Vec<u8>) -> Result<Self, FileError> {
+        Self::of_source(&Source::of(name, bytes))
+    }
+
+    fn of_source(source: &Source) -> Result<Self, FileError> {
+        let (arrays, notes) = read_safetensors(source)?;
         let note = notes.get(NOTE).ok_or_else(|| {
             source.error_at(0, format!("a file with the note `{NOTE}`"), "one without it")
         })?;

@@ -6,11 +6,12 @@
 
 use wengert_core::{Real, Shape, Tape, Tensor, Var};
 
-use super::Metrics;
-use super::steps::{Failure, OneTape, Part, Steps};
-use crate::Module;
+use super::steps::{Contents, Failure, OneTape, Part, Steps};
+use super::{Alone, Metrics};
+use crate::data::{DataLoader, Dataset};
 use crate::optim::{Optimiser, Rule, StepError};
 use crate::train_step::{NoStep, TrainStep};
+use crate::{FileError, Module};
 
 /// A batch of tensors alone, which a compiled step takes as its inputs.
 ///
@@ -213,23 +214,39 @@ where
     T: Real,
     M: Module<T>,
     R: Rule,
-    B: TensorBatch<T>,
+    B: TensorBatch<T> + Send + 'static,
     F: for<'t> BatchLoss<'t, M, T, B>,
     G: for<'t> Fn(&M, &'t Tape<T>, &B, &mut Metrics) -> Var<'t, T>,
 {
+    type Group = Alone;
+    type Content = B;
+
+    fn group(&self) -> &Alone {
+        &Alone
+    }
+
     fn shards(&self) -> usize {
         1
+    }
+
+    fn contents<D: Dataset<Batch = B>>(
+        &self,
+        loader: &DataLoader<D>,
+        epoch: u64,
+        first: usize,
+    ) -> Contents<B> {
+        Box::new(loader.epoch_from(epoch, first))
     }
 
     fn add(
         &mut self,
         net: &M,
         optimiser: &Optimiser<T, R>,
-        batch: &B,
+        content: Result<B, FileError>,
         part: Part,
         metrics: &mut Metrics,
     ) -> Result<f64, Failure> {
-        self.recorded.add(net, optimiser, batch, part, metrics)
+        self.recorded.add(net, optimiser, content, part, metrics)
     }
 
     fn take(&mut self, net: &mut M, optimiser: &mut Optimiser<T, R>) -> Result<(), Failure> {
@@ -240,18 +257,18 @@ where
         &mut self,
         net: &mut M,
         optimiser: &mut Optimiser<T, R>,
-        batch: &B,
+        content: Result<B, FileError>,
         seed: u64,
         metrics: &mut Metrics,
     ) -> Result<f64, Failure> {
-        let mut tensors = Vec::new();
+        let (batch, mut tensors) = (content?, Vec::new());
         batch.tensors(&mut tensors);
         let program = match self.refusal {
             None => self.program::<M, B>(net, optimiser, &tensors)?,
             Some(_) => None,
         };
         let Some(program) = program else {
-            return self.recorded.step(net, optimiser, batch, seed, metrics);
+            return self.recorded.step(net, optimiser, Ok(batch), seed, metrics);
         };
         for (index, tensor) in tensors.iter().enumerate() {
             program.set_input(index, tensor);

@@ -28,16 +28,17 @@
 //! A [`Trainer`] does the same, to the last bit, and around it what a long run wants:
 //! validation, [`Metrics`], a progress bar, early stopping, a [`Checkpoint`] after each epoch or
 //! within it from which it goes on as if nothing had happened, and a [`History`] that becomes a
-//! picture. [`DataParallel`] computes the gradient of a batch on several threads.
-//! [`Trainer::fit_compiled`] compiles its steps.
+//! picture. [`DataParallel`] computes the gradient of a batch on several threads, and with an
+//! [`Exchange`] on several processes. [`Trainer::fit_compiled`] compiles its steps.
 //!
 //! *Invariant*: what a run draws follows from seed, epoch and batch. Nothing depends on what
-//! was drawn before, on threads or on time.
+//! was drawn before, on threads, on processes or on time.
 
 mod checkpoint;
 mod compiled;
 mod confusion;
 mod curves;
+mod exchange;
 mod history;
 mod interrupt;
 mod loaders;
@@ -47,6 +48,7 @@ mod outcome;
 mod parallel;
 mod run;
 mod screen;
+mod shard;
 mod state;
 mod steps;
 mod sum;
@@ -55,6 +57,7 @@ mod trainer;
 pub use checkpoint::{Checkpoint, Multipliers};
 pub use compiled::{BatchLoss, TensorBatch};
 pub use confusion::Confusion;
+pub use exchange::{Alone, Exchange, Group, InProcess};
 pub use history::{Best, History};
 pub use loaders::Loaders;
 pub use measure::measure;

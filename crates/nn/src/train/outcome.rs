@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use thiserror::Error;
 use wengert_core::Real;
@@ -25,6 +26,10 @@ pub struct Report {
     pub validation: Option<Metrics>,
     /// Why [compiled](super::Trainer::fit_compiled) steps were recorded, if they were.
     pub recorded: Option<String>,
+    /// How long this run took, from its first step on.
+    pub time: Duration,
+    /// How much of it was spent in exchange with other processes, waiting for slower ones included.
+    pub exchange_time: Duration,
 }
 
 /// Why a run has stopped.
@@ -120,6 +125,23 @@ pub enum TrainError {
         loss: f64,
         /// The first value on the tape that is not finite.
         cause: Option<String>,
+    },
+    /// Another [process](super::Group) has failed, and has an error of its own.
+    #[error("rank {rank}: {message}")]
+    Elsewhere {
+        /// Which one.
+        rank: usize,
+        /// What it says.
+        message: String,
+    },
+    /// This [process](super::Group) is another run than that of rank 0: it was started with other
+    /// options, or something has changed its parameters.
+    #[error("rank {rank} is not as rank 0: {what}")]
+    Differs {
+        /// This process.
+        rank: usize,
+        /// In what.
+        what: String,
     },
 }
 

@@ -1,27 +1,33 @@
-//! One step on several threads: the batch is cut into shards, each with a tape of its own,
-//! and their gradients are added up.
+//! One step on several threads, or several processes: the batch is cut into shards, each with a tape
+//! of its own, and their gradients are added up.
 //!
 //! How the batch is cut and in which order gradients are added depends on the number of
-//! shards alone. So the bits depend on the number of
+//! shards alone: the order is the tree in `exchange/tree.rs`. So the bits depend on the number of
 //! shards, which is part of a run's settings like the batch size, and not on the number of
-//! threads.
+//! threads or processes.
 //!
-//! How gradients are added up and reach the optimiser stands in `sum`.
+//! Each shard adds up what its batches of a step come to, and the shards are added when the step is
+//! taken. What a batch has measured, and what has gone wrong, all processes know before that: so all
+//! of them take the step, or none does.
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rayon_core::{ThreadPool, ThreadPoolBuilder};
 use wengert_core::random::{SeedableRng, Xoshiro256PlusPlus};
-use wengert_core::{Real, Tape, Tensor, Var, threads};
+use wengert_core::{Real, Tape, Var, threads};
 
 use super::Metrics;
+use super::exchange::{Alone, Exchange, Group, Timed, Total};
+use super::shard::{Shard, from_all};
 use super::steps::{Failure, Part};
 use super::sum::Sum;
-use crate::data::Dataset;
+use crate::data::{Dataset, part_of};
 use crate::optim::{Optimiser, Rule, StepError};
-use crate::random::derived_seed;
+use crate::random::shard_seed;
 use crate::{FileError, Module, Path};
 
 /// Takes steps on batches that are cut into shards.
@@ -51,10 +57,16 @@ use crate::{FileError, Module, Path};
 /// # Ok::<(), wengert_nn::FileError>(())
 /// ```
 #[derive(Debug)]
-pub struct DataParallel<T: Real> {
-    shards: usize,
+pub struct DataParallel<T: Real, E = Alone> {
+    exchange: Timed<E>,
+    count: usize,
     pool: ThreadPool,
-    /// Where gradients are added up.
+    /// The shards of this process.
+    shards: Vec<Mutex<Shard<T>>>,
+    /// Their sum over all processes, and which parameters it has.
+    total: Total<T>,
+    known: Vec<bool>,
+    /// How it reaches the optimiser.
     sum: Sum<T>,
     /// What the last step has measured, and what was not finite.
     metrics: Metrics,
@@ -66,20 +78,6 @@ thread_local! {
     /// cannot leave their thread, and the pool with its threads belongs to one
     /// [`DataParallel`], so that they are of its type.
     static TAPES: RefCell<Box<dyn Any>> = RefCell::new(Box::new(()));
-}
-
-/// What a shard came to.
-#[derive(Debug)]
-struct Outcome<T: Real> {
-    /// The share of the batch.
-    weight: f64,
-    loss: f64,
-    /// For each parameter and buffer, in the order of the visit, its gradient or what is
-    /// assigned to it, if anything.
-    tensors: Vec<Option<Tensor<T>>>,
-    metrics: Metrics,
-    /// If the loss or a gradient is not finite, the first value that is not.
-    cause: Option<String>,
 }
 
 impl<T: Real> DataParallel<T> {
@@ -98,22 +96,68 @@ impl<T: Real> DataParallel<T> {
     /// If there are no shards or no threads.
     #[track_caller]
     pub fn with_threads(shards: usize, threads: usize) -> Self {
-        assert!(shards > 0 && threads > 0, "a step has at least one shard and one thread");
-        let pool = ThreadPoolBuilder::new().num_threads(threads.min(shards)).build();
-        let pool = pool.unwrap_or_else(|error| panic!("threads for shards: {error}"));
-        Self { shards, pool, sum: Sum::new(), metrics: Metrics::default(), cause: None }
+        Self::made(Alone, shards, threads)
+    }
+}
+
+impl<T: Real, E: Exchange<T>> DataParallel<T, E> {
+    /// As [`new`](DataParallel::new), on several processes, each of which computes a run of the shards
+    /// and takes the same step. No bit depends on their number.
+    ///
+    /// Every process begins with the same model and optimiser, and hands the same batch to each
+    /// [`step`](Self::step). A [`Trainer`](super::Trainer) sees to both.
+    ///
+    /// # Panics
+    /// If there are no shards.
+    #[track_caller]
+    pub fn on(exchange: E, shards: usize) -> Self {
+        Self::made(exchange, shards, threads::count())
     }
 
-    /// The number of shards.
+    #[track_caller]
+    fn made(exchange: E, count: usize, threads: usize) -> Self {
+        assert!(count > 0 && threads > 0, "a step has at least one shard and one thread");
+        let own = part_of(count, exchange.rank(), exchange.size());
+        let pool = ThreadPoolBuilder::new().num_threads(threads.min(own.len().max(1))).build();
+        let pool = pool.unwrap_or_else(|error| panic!("threads for shards: {error}"));
+        Self {
+            exchange: Timed::new(exchange),
+            count,
+            pool,
+            shards: own.map(|_| Mutex::default()).collect(),
+            total: Total::new(),
+            known: Vec::new(),
+            sum: Sum::new(),
+            metrics: Metrics::default(),
+            cause: None,
+        }
+    }
+
+    /// The number of shards, of all processes.
     pub fn shards(&self) -> usize {
-        self.shards
+        self.count
+    }
+
+    /// The shards of this process.
+    pub(super) fn own(&self) -> Range<usize> {
+        part_of(self.count, self.exchange.rank(), self.exchange.size())
+    }
+
+    pub(super) fn exchange(&self) -> &Timed<E> {
+        &self.exchange
+    }
+
+    /// The time spent in exchange with other processes, waiting for slower ones included.
+    pub fn exchange_time(&self) -> Duration {
+        self.exchange.spent()
     }
 
     /// Says that the steps from now on are those of training, with this seed: see
     /// [`Tape::train`]. The first shard draws what a single tape would.
     pub fn train(&self, seed: u64) {
-        self.on_each_shard(|shard, tape: &mut Tape<T>| {
-            tape.train(seed_of(seed, shard));
+        let own = self.own();
+        on_each_shard(&self.pool, own, |shard, tape: &mut Tape<T>| {
+            tape.train(shard_seed(seed, shard));
         });
     }
 
@@ -124,7 +168,8 @@ impl<T: Real> DataParallel<T> {
     /// If a part of the batch cannot be had, which is not so of tensors and lists.
     ///
     /// # Panics
-    /// If the batch is empty, the loss panics, or the optimiser [refuses](Optimiser::step) the step.
+    /// If the batch is empty, the loss panics, the optimiser [refuses](Optimiser::step) the step, or
+    /// another process has failed.
     #[track_caller]
     pub fn step<M, R, B>(
         &mut self,
@@ -138,7 +183,17 @@ impl<T: Real> DataParallel<T> {
         R: Rule,
         B: Dataset<Batch = B>,
     {
-        let stepped = self.add(net, optimiser, batch, Part::whole(None), loss).and_then(|loss| {
+        let (samples, count) = (batch.len(), self.count);
+        assert!(samples > 0, "a step on no samples");
+        let part = |shard| {
+            let own = part_of(samples, shard, count);
+            // Nothing is random about a part of what is there.
+            let mut rng = Xoshiro256PlusPlus::seed_from_u64(0);
+            let indices = || own.clone().collect::<Vec<usize>>();
+            if own.is_empty() { Ok(None) } else { batch.batch(&indices(), &mut rng).map(Some) }
+        };
+        let added = self.add(net, optimiser, Part::whole(None), Ok(samples), part, loss);
+        let stepped = added.and_then(|loss| {
             if loss.is_finite() {
                 self.take(net, optimiser)?;
             }
@@ -148,51 +203,67 @@ impl<T: Real> DataParallel<T> {
             Ok(loss) => Ok(loss),
             Err(Failure::File(error)) => Err(error),
             Err(Failure::Step(error)) => panic!("{error}"),
+            Err(Failure::Elsewhere { rank, message }) => panic!("rank {rank}: {message}"),
         }
     }
 
     /// Adds the gradients of a batch, which is a share of a step, and gives its loss; adds none if
     /// that is not finite. Without a seed, the tapes' generators go on.
+    ///
+    /// `samples` are those of the whole batch, if it could be had, and `part_of_batch` gives the shard
+    /// of a number.
     pub(super) fn add<M, R, B>(
         &mut self,
         net: &M,
         optimiser: &Optimiser<T, R>,
-        batch: &B,
         part: Part,
+        samples: Result<usize, FileError>,
+        part_of_batch: impl Fn(usize) -> Result<Option<B>, FileError> + Sync,
         loss: impl for<'t> Fn(&M, &'t Tape<T>, &B, &mut Metrics) -> Var<'t, T> + Sync,
     ) -> Result<f64, Failure>
     where
         M: Module<T> + Sync,
         R: Rule,
-        B: Dataset<Batch = B>,
+        B: Send,
     {
-        let (samples, shards) = (batch.len(), self.shards);
-        assert!(samples > 0, "a step on no samples");
-        let outcomes = self.on_each_shard(|shard, tape| {
-            if let Some(seed) = part.seed {
-                tape.train(seed_of(seed, shard));
-            }
-            let range = shard * samples / shards..(shard + 1) * samples / shards;
-            (!range.is_empty()).then(|| run(tape, net, batch, range, &loss))
-        });
-        let outcomes = outcomes.into_iter().flatten().collect::<Result<Vec<_>, Failure>>()?;
+        let (own, count, lenient) = (self.own(), self.count, optimiser.is_lenient());
+        let (first, shards) = (own.start, &self.shards);
+        let compute = |samples| {
+            let outcomes = on_each_shard(&self.pool, own, |shard, tape| {
+                if let Some(seed) = part.seed {
+                    tape.train(shard_seed(seed, shard));
+                }
+                let Some(batch) = part_of_batch(shard)? else { return Ok(None) };
+                let weight = part_of(samples, shard, count).len() as f64 / samples as f64;
+                let mut shard = locked(&shards[shard - first]);
+                shard.run(tape, net, &batch, (weight, part.share), lenient, &loss).map(Some)
+            });
+            outcomes.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, Failure>>()
+        };
+        let outcomes = samples.map_err(Failure::from).and_then(compute);
+        let outcomes = from_all(&self.exchange, outcomes, &mut self.known);
+        let outcomes = outcomes.inspect_err(|_| self.clear())?;
         self.metrics = Metrics::default();
         outcomes.iter().for_each(|outcome| self.metrics.merge(&outcome.metrics));
         self.cause = outcomes.iter().find_map(|outcome| outcome.cause.clone());
         let loss: f64 = outcomes.iter().map(|outcome| outcome.weight * outcome.loss).sum();
         if !loss.is_finite() {
-            return Ok(loss);
-        }
-        for Outcome { weight, tensors, .. } in &outcomes {
-            self.sum.add(net, part.share * weight, tensors);
-        }
-        if self.cause.is_some()
-            && let Some(gradients) = self.sum.record(net)
-        {
-            // Here gradients are constants; what made them stands on the tapes of the shards.
-            optimiser.check(net, &gradients).map_err(|error| error.because(&self.cause))?;
+            self.clear();
+            // The process that has made it says so.
+            let origin = outcomes.iter().find(|outcome| !outcome.loss.is_finite());
+            let rank = origin.map_or(0, |outcome| outcome.rank);
+            if rank != self.exchange.rank() {
+                let message = format!("the loss is {loss}");
+                return Err(Failure::Elsewhere { rank, message });
+            }
         }
         Ok(loss)
+    }
+
+    /// Forgets what was added.
+    fn clear(&mut self) {
+        self.shards.iter().for_each(|shard| locked(shard).clear());
+        self.known.clear();
     }
 
     /// Takes the step on what was added.
@@ -201,10 +272,20 @@ impl<T: Real> DataParallel<T> {
         net: &mut M,
         optimiser: &mut Optimiser<T, R>,
     ) -> Result<(), StepError> {
+        let mut length = 0;
+        net.visit(&Path::root(), &mut |_, param| length += param.len());
+        let mut shards: Vec<MutexGuard<'_, Shard<T>>> = self.shards.iter().map(locked).collect();
+        let mut numbers: Vec<&mut [T]> =
+            shards.iter_mut().map(|shard| shard.numbers(length)).collect();
+        let (total, exchange, count) = (&mut self.total, &self.exchange, self.count);
+        let total = total.of(exchange, &self.pool, count, length, &mut numbers);
+        self.sum.set(net, total, &self.known);
+        drop(shards);
+        self.clear();
         self.sum.step(net, optimiser).map_err(|error| error.because(&self.cause))
     }
 
-    /// What the last step has measured.
+    /// What the last step has measured, on all processes.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
@@ -214,63 +295,31 @@ impl<T: Real> DataParallel<T> {
     pub fn first_non_finite(&self) -> Option<String> {
         self.cause.clone()
     }
-
-    /// Calls a function with each shard's number and tape, and gives what it gives in the
-    /// order of the shards. A shard is always on the same thread.
-    fn on_each_shard<X: Send>(&self, f: impl Fn(usize, &mut Tape<T>) -> X + Sync) -> Vec<X> {
-        let shards = self.shards;
-        let results = self.pool.broadcast(|thread| {
-            let own = (thread.index()..shards).step_by(thread.num_threads());
-            TAPES.with_borrow_mut(|tapes| {
-                if !tapes.is::<Vec<Tape<T>>>() {
-                    *tapes = Box::new(own.clone().map(|_| Tape::<T>::new()).collect::<Vec<_>>());
-                }
-                let tapes: &mut Vec<Tape<T>> = tapes.downcast_mut().expect("as made above");
-                own.zip(tapes).map(|(shard, tape)| (shard, f(shard, tape))).collect::<Vec<_>>()
-            })
-        });
-        let mut results: Vec<(usize, X)> = results.into_iter().flatten().collect();
-        results.sort_by_key(|&(shard, _)| shard);
-        results.into_iter().map(|(_, result)| result).collect()
-    }
 }
 
-/// The seed of a shard's tape.
-fn seed_of(seed: u64, shard: usize) -> u64 {
-    if shard == 0 { seed } else { derived_seed(seed, shard as u64) }
+/// A shard that no other thread has: a panic of one ends the step.
+fn locked<T: Real>(shard: &Mutex<Shard<T>>) -> MutexGuard<'_, Shard<T>> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Computes loss and gradients of a range of a batch.
-fn run<T: Real, M: Module<T>, B: Dataset<Batch = B>>(
-    tape: &mut Tape<T>,
-    net: &M,
-    batch: &B,
-    range: Range<usize>,
-    loss: &impl for<'t> Fn(&M, &'t Tape<T>, &B, &mut Metrics) -> Var<'t, T>,
-) -> Result<Outcome<T>, Failure> {
-    let weight = range.len() as f64 / batch.len() as f64;
-    // Nothing is random about a part of what is there.
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(0);
-    let part = batch.batch(&range.collect::<Vec<usize>>(), &mut rng)?;
-    tape.reset();
-    let mut metrics = Metrics::default();
-    let value = loss(net, tape, &part, &mut metrics);
-    let loss = value.item().as_f64();
-    let gradients = value.backward();
-    let is_finite = loss.is_finite() && gradients.are_finite();
-    let cause = if is_finite { None } else { tape.first_non_finite() };
-    let (mut tensors, mut is_related) = (Vec::new(), false);
-    net.visit(&Path::root(), &mut |_, param| {
-        tensors.push(if param.is_buffer() {
-            tape.assigned(param.key()).map(|value| value.value())
-        } else {
-            let gradient = gradients.with_parameter(param.key(), |gradient| gradient.to_tensor());
-            is_related |= gradient.is_some();
-            gradient
-        });
+/// Calls a function with each shard's number and tape, and gives what it gives in the
+/// order of the shards. A shard is always on the same thread.
+fn on_each_shard<T: Real, X: Send>(
+    pool: &ThreadPool,
+    own: Range<usize>,
+    f: impl Fn(usize, &mut Tape<T>) -> X + Sync,
+) -> Vec<X> {
+    let results = pool.broadcast(|thread| {
+        let own = (own.start + thread.index()..own.end).step_by(thread.num_threads());
+        TAPES.with_borrow_mut(|tapes| {
+            if !tapes.is::<Vec<Tape<T>>>() {
+                *tapes = Box::new(own.clone().map(|_| Tape::<T>::new()).collect::<Vec<_>>());
+            }
+            let tapes: &mut Vec<Tape<T>> = tapes.downcast_mut().expect("as made above");
+            own.zip(tapes).map(|(shard, tape)| (shard, f(shard, tape))).collect::<Vec<_>>()
+        })
     });
-    if !is_related {
-        StepError::unrelated(net, &gradients)?;
-    }
-    Ok(Outcome { weight, loss, tensors, metrics, cause })
+    let mut results: Vec<(usize, X)> = results.into_iter().flatten().collect();
+    results.sort_by_key(|&(shard, _)| shard);
+    results.into_iter().map(|(_, result)| result).collect()
 }

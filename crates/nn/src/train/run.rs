@@ -10,17 +10,18 @@ use std::time::Instant;
 
 use wengert_core::{Real, Tape, Var};
 
+use super::exchange::{Group, agreed, any};
 use super::interrupt::Interrupt;
 use super::measure::{LOSS, measure_on};
 use super::screen::Screen;
 use super::state::State;
-use super::steps::{Failure, Part, Steps};
+use super::steps::{Contents, Failure, Part, Steps};
 use super::trainer::Every;
 use super::{Loaders, Metrics, Progress, Report, StopReason, TrainError, Trainer};
-use crate::Module;
-use crate::data::{Batches, DataLoader};
+use crate::data::DataLoader;
 use crate::optim::{Optimiser, Rule};
 use crate::random::derived_seed;
+use crate::{Module, Path};
 
 /// A run under way.
 pub(super) struct Run<'r, 'a, T: Real, M, R, L, F, S> {
@@ -37,6 +38,7 @@ pub(super) struct Run<'r, 'a, T: Real, M, R, L, F, S> {
     pub(super) evaluation: Tape<T>,
     /// Steps since the last checkpoint, and when it was written.
     pub(super) since: (usize, Instant),
+    pub(super) begun: Instant,
 }
 
 impl<T, M, R, L, F, S> Run<'_, '_, T, M, R, L, F, S>
@@ -53,6 +55,9 @@ where
     pub(super) fn finish(mut self) -> Result<Report, TrainError> {
         let ended = self.epochs();
         self.steps.settle(self.net, self.optimiser);
+        // All have ended here. Of an error that all have, one speaks; of one that others do not have,
+        // they are told all.
+        let ended = agreed(self.steps.group(), ended);
         self.screen.clear();
         // Also where the run ends in an error, the best weights are those of the model.
         let epoch = self.settle()?;
@@ -63,7 +68,8 @@ where
         let recorded = self.steps.refusal().map(str::to_owned);
         let State { mut history, validation, .. } = self.state;
         history.mark(epoch.filter(|_| self.trainer.best.is_some()));
-        Ok(Report { reason, history, epoch, validation, recorded })
+        let (time, exchange_time) = (self.begun.elapsed(), self.steps.exchange_time());
+        Ok(Report { reason, history, epoch, validation, recorded, time, exchange_time })
     }
 
     /// Trains until there is a reason to stop.
@@ -91,10 +97,10 @@ where
     #[track_caller]
     fn take_steps(&mut self) -> Result<ControlFlow<()>, TrainError> {
         let (training, epoch) = (self.loaders.training(), self.state.history.epochs());
-        let mut batches = training.epoch_from(epoch as u64, self.state.batches);
+        let mut batches = self.steps.contents(training, epoch as u64, self.state.batches);
         while self.state.batches < training.len() {
             self.take_step(&mut batches)?;
-            if self.interrupt.as_ref().is_some_and(Interrupt::is_asked) {
+            if self.is_interrupted() {
                 self.save()?;
                 return Ok(ControlFlow::Break(()));
             }
@@ -103,9 +109,15 @@ where
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Whether Ctrl-C was pressed, on any process.
+    fn is_interrupted(&self) -> bool {
+        let asked = self.interrupt.as_ref().map(Interrupt::is_asked);
+        asked.is_some_and(|asked| any(self.steps.group(), asked))
+    }
+
     /// Takes one step, on as many batches as belong to it.
     #[track_caller]
-    fn take_step(&mut self, contents: &mut Batches<L::Training>) -> Result<(), TrainError> {
+    fn take_step(&mut self, contents: &mut Contents<S::Content>) -> Result<(), TrainError> {
         let (first, history) = (self.state.batches, &self.state.history);
         let (training, accumulate) = (self.loaders.training(), self.trainer.accumulate);
         let (epoch, batches) = (history.epochs(), training.len());
@@ -117,17 +129,17 @@ where
         let samples: usize = of_step.clone().map(|batch| training.batch_len(batch)).sum();
         let mut mean = 0.0;
         for batch in of_step.clone() {
-            let content = contents.next().expect("a loader has the batches that it counts")?;
+            let content = contents.next().expect("a loader has the batches that it counts");
             let (own, metrics) = (training.batch_len(batch), &mut self.state.metrics);
             let share = own as f64 / samples as f64;
             let seed = derived_seed(derived_seed(self.trainer.seed, epoch as u64), batch as u64);
             let taken = if of_step.len() == 1 {
-                self.steps.step(self.net, self.optimiser, &content, seed, metrics)
+                self.steps.step(self.net, self.optimiser, content, seed, metrics)
             } else {
                 self.steps.add(
                     self.net,
                     self.optimiser,
-                    &content,
+                    content,
                     Part { share, seed: Some(seed) },
                     metrics,
                 )
@@ -191,8 +203,26 @@ where
             flow = hook(self.net, &self.state.history);
             self.steps.forget();
         }
+        self.expect_one_model(epoch)?;
+        if any(self.steps.group(), flow.is_break()) {
+            flow = ControlFlow::Break(());
+        }
         self.save()?;
         Ok(flow)
+    }
+
+    /// That every process has the parameters of rank 0, bit for bit: what a hook does to them may
+    /// depend on the process.
+    fn expect_one_model(&self, epoch: usize) -> Result<(), TrainError> {
+        let group = self.steps.group();
+        if group.size() == 1 {
+            return Ok(());
+        }
+        let own = digest(self.net).to_le_bytes();
+        let first = group.broadcast(own.to_vec());
+        let what = || format!("its parameters have other bits after epoch {}", epoch + 1);
+        let differs = || TrainError::Differs { rank: group.rank(), what: what() };
+        agreed(group, if first == own { Ok(()) } else { Err(differs()) })
     }
 
     /// Measures the model, with its averaged weights if there are any.
@@ -201,11 +231,12 @@ where
         if let Some(average) = &mut self.state.average {
             average.swap(self.net);
         }
-        let measured = measure_on(&mut self.evaluation, self.net, loader, self.loss);
+        let group = self.steps.group();
+        let measured = measure_on(group, &mut self.evaluation, self.net, loader, self.loss);
         if let Some(average) = &mut self.state.average {
             average.swap(self.net);
         }
-        Ok(measured?)
+        measured
     }
 
     /// Writes a checkpoint within an epoch if it is time.
@@ -214,7 +245,8 @@ where
         let is_due = match self.trainer.every {
             None => false,
             Some(Every::Steps(every)) => steps >= every,
-            Some(Every::Time(every)) => time.elapsed() >= every,
+            // Clocks differ from process to process.
+            Some(Every::Time(every)) => any(self.steps.group(), time.elapsed() >= every),
         };
         if is_due { self.save() } else { Ok(()) }
     }
@@ -224,7 +256,9 @@ where
         self.since = (0, Instant::now());
         let Some(path) = &self.trainer.checkpoint else { return Ok(()) };
         self.steps.settle(self.net, self.optimiser);
-        self.state.save(path, self.net, self.optimiser)
+        let group = self.steps.group();
+        let save = || self.state.save(path, self.net, self.optimiser);
+        agreed(group, if group.is_first() { save() } else { Ok(()) })
     }
 
     /// Gives the model the weights of the best epoch, or the averages, if it is to have those. Says
@@ -260,8 +294,20 @@ impl Failure {
         match self {
             Self::File(error) => error.into(),
             Self::Step(error) => TrainError::Step { epoch, batch, error },
+            Self::Elsewhere { rank, message } => TrainError::Elsewhere { rank, message },
         }
     }
+}
+
+/// A number that other parameters would not have but for one case in 2^64.
+fn digest<T: Real, M: Module<T>>(net: &M) -> u64 {
+    let mut digest = 0;
+    net.visit(&Path::root(), &mut |_, param| {
+        for x in param.elements() {
+            digest = derived_seed(digest, x.as_f64().to_bits());
+        }
+    });
+    digest
 }
 
 /// The columns of a phase: the loss, and then the other metrics.

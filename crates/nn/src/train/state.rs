@@ -5,11 +5,12 @@ use std::path::Path;
 use indexmap::IndexMap;
 use wengert_core::{Real, Tensor};
 
+use super::exchange::{Group, agreed};
 use super::outcome::finite;
 use super::{Best, Checkpoint, History, Loaders, Metrics, TrainError, Trainer};
-use crate::Module;
 use crate::data::DataLoader;
 use crate::optim::{Average, Optimiser, Rule};
+use crate::{Module, StateError};
 
 /// The value of an option that there is not.
 const NONE: &str = "none";
@@ -34,9 +35,11 @@ pub(super) struct State<T: Real> {
 }
 
 impl<T: Real> State<T> {
-    /// Where a run begins: at the start, or where its checkpoint left it.
+    /// Where a run begins: at the start, or where its checkpoint left it. Rank 0 says so, and all
+    /// others begin there.
     pub(super) fn of<M: Module<T>, R: Rule>(
         trainer: &Trainer<'_, M>,
+        group: &impl Group,
         options: IndexMap<String, String>,
         net: &mut M,
         optimiser: &mut Optimiser<T, R>,
@@ -50,14 +53,29 @@ impl<T: Real> State<T> {
             best: None,
             validation: None,
         };
-        if let Some(path) = trainer.resumed() {
-            state.take_up(path, net, optimiser)?;
+        let resumed = match trainer.resumed().filter(|_| group.is_first()) {
+            Some(path) => state.resume(path, net, optimiser),
+            None => Ok(()),
+        };
+        agreed(group, resumed)?;
+        if group.size() > 1 {
+            let own = if group.is_first() {
+                state.checkpoint(net, optimiser).to_bytes()
+            } else {
+                Vec::new()
+            };
+            let bytes = group.broadcast(own);
+            let joined = match group.is_first() {
+                true => Ok(()),
+                false => state.join(group.rank(), bytes, net, optimiser),
+            };
+            agreed(group, joined)?;
         }
         Ok(state)
     }
 
-    /// Goes on from a checkpoint.
-    fn take_up<M: Module<T>, R: Rule>(
+    /// Goes on from the checkpoint in a file.
+    fn resume<M: Module<T>, R: Rule>(
         &mut self,
         path: &Path,
         net: &mut M,
@@ -66,11 +84,37 @@ impl<T: Real> State<T> {
         let checkpoint = Checkpoint::load(path)?;
         same_options(path, &self.options, &checkpoint)?;
         let resume = |error| TrainError::Resume { path: path.to_owned(), error };
-        checkpoint.restore(net, optimiser).map_err(resume)?;
+        self.take_up(checkpoint, net, optimiser).map_err(resume)
+    }
+
+    /// Begins where rank 0 does.
+    fn join<M: Module<T>, R: Rule>(
+        &mut self,
+        rank: usize,
+        bytes: Vec<u8>,
+        net: &mut M,
+        optimiser: &mut Optimiser<T, R>,
+    ) -> Result<(), TrainError> {
+        let differs = |what| TrainError::Differs { rank, what };
+        let checkpoint = Checkpoint::of_bytes("the start of rank 0", bytes)?;
+        if let Some((option, expected, found)) = other_option(&self.options, &checkpoint) {
+            return Err(differs(format!("{option}: {expected}, and there {found}")));
+        }
+        self.take_up(checkpoint, net, optimiser).map_err(|error| differs(error.to_string()))
+    }
+
+    /// Goes on from a checkpoint.
+    fn take_up<M: Module<T>, R: Rule>(
+        &mut self,
+        checkpoint: Checkpoint<T>,
+        net: &mut M,
+        optimiser: &mut Optimiser<T, R>,
+    ) -> Result<(), StateError> {
+        checkpoint.restore(net, optimiser)?;
         if let Some(average) = &mut self.average {
             // A loop that is no trainer's need not have kept one: it begins here.
             let saved = checkpoint.average.as_ref().unwrap_or(&checkpoint.model);
-            average.load_state_dict(net, saved).map_err(resume)?;
+            average.load_state_dict(net, saved)?;
         }
         (self.history, self.best) = (checkpoint.history, checkpoint.best);
         (self.batches, self.metrics) = (checkpoint.batches, checkpoint.metrics);
@@ -91,7 +135,16 @@ impl<T: Real> State<T> {
         // Between two epochs, it is the one before that made it so.
         let epoch = self.history.epochs().saturating_sub(usize::from(self.batches == 0));
         finite(net, epoch)?;
-        let checkpoint = Checkpoint {
+        Ok(self.checkpoint(net, optimiser).save(path)?)
+    }
+
+    /// All that the run has come to.
+    fn checkpoint<M: Module<T>, R: Rule>(
+        &self,
+        net: &M,
+        optimiser: &Optimiser<T, R>,
+    ) -> Checkpoint<T> {
+        Checkpoint {
             average: self.average.as_ref().map(|average| average.state_dict(net)),
             best: self.best.clone(),
             epochs: self.history.epochs(),
@@ -100,8 +153,7 @@ impl<T: Real> State<T> {
             options: self.options.clone(),
             history: self.history.clone(),
             ..Checkpoint::of(net, optimiser)
-        };
-        Ok(checkpoint.save(path)?)
+        }
     }
 
     /// The state that the model is to have if this epoch is the best: its averages, if there are
@@ -117,18 +169,23 @@ pub(super) fn same_options<T: Real>(
     options: &IndexMap<String, String>,
     checkpoint: &Checkpoint<T>,
 ) -> Result<(), TrainError> {
-    for (option, found) in &checkpoint.options {
-        let expected = options.get(option).map_or(NONE, |value| value);
-        if expected != found {
-            return Err(TrainError::Option {
-                path: path.to_owned(),
-                option: option.clone(),
-                expected: expected.to_owned(),
-                found: found.clone(),
-            });
+    match other_option(options, checkpoint) {
+        None => Ok(()),
+        Some((option, expected, found)) => {
+            Err(TrainError::Option { path: path.to_owned(), option, expected, found })
         }
     }
-    Ok(())
+}
+
+/// The first option of a checkpoint that is another one here: its name, what it is here, and there.
+fn other_option<T: Real>(
+    options: &IndexMap<String, String>,
+    checkpoint: &Checkpoint<T>,
+) -> Option<(String, String, String)> {
+    checkpoint.options.iter().find_map(|(option, found)| {
+        let expected = options.get(option).map_or(NONE, |value| value);
+        (expected != found).then(|| (option.clone(), expected.to_owned(), found.clone()))
+    })
 }
 
 /// All that decides on a run, as far as it is known, by name.

@@ -4,11 +4,16 @@
 //! A step of one batch is the plain loop. A step of several adds up their gradients first, each of which
 //! counts by its share of the step's samples, so that it is the step of one large batch up to rounding.
 
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use wengert_core::{Real, Tape, Var};
 
+use super::exchange::{Alone, Exchange, Group, Timed};
 use super::sum::Sum;
 use super::{DataParallel, Metrics};
-use crate::data::Dataset;
+use crate::data::{Cut, DataLoader, Dataset};
 use crate::optim::{Optimiser, Rule, StepError};
 use crate::{FileError, Module};
 
@@ -19,6 +24,23 @@ pub(super) enum Failure {
     File(FileError),
     /// The optimiser has refused it.
     Step(StepError),
+    /// Another process has failed.
+    Elsewhere {
+        /// Which one.
+        rank: usize,
+        /// What it says.
+        message: String,
+    },
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(formatter),
+            Self::Step(error) => error.fmt(formatter),
+            Self::Elsewhere { rank, message } => write!(formatter, "rank {rank}: {message}"),
+        }
+    }
 }
 
 impl From<FileError> for Failure {
@@ -49,10 +71,33 @@ impl Part {
     }
 }
 
+/// What steps need of batches, one after another.
+pub(super) type Contents<X> = Box<dyn Iterator<Item = Result<X, FileError>>>;
+
 /// A way to take steps.
 pub(super) trait Steps<T: Real, M, R: Rule, B> {
+    /// The processes that take them.
+    type Group: Group;
+    /// What a step needs of a batch.
+    type Content;
+
+    fn group(&self) -> &Self::Group;
+
     /// How many shards a batch is cut into.
     fn shards(&self) -> usize;
+
+    /// What steps need of an epoch's batches, from one of them on.
+    fn contents<D: Dataset<Batch = B>>(
+        &self,
+        loader: &DataLoader<D>,
+        epoch: u64,
+        first: usize,
+    ) -> Contents<Self::Content>;
+
+    /// The time spent in exchange with other processes.
+    fn exchange_time(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Adds the gradients of a batch to those of the step, and gives the loss; adds none if that is
     /// not finite.
@@ -60,7 +105,7 @@ pub(super) trait Steps<T: Real, M, R: Rule, B> {
         &mut self,
         net: &M,
         optimiser: &Optimiser<T, R>,
-        batch: &B,
+        content: Result<Self::Content, FileError>,
         part: Part,
         metrics: &mut Metrics,
     ) -> Result<f64, Failure>;
@@ -73,11 +118,11 @@ pub(super) trait Steps<T: Real, M, R: Rule, B> {
         &mut self,
         net: &mut M,
         optimiser: &mut Optimiser<T, R>,
-        batch: &B,
+        content: Result<Self::Content, FileError>,
         seed: u64,
         metrics: &mut Metrics,
     ) -> Result<f64, Failure> {
-        let loss = self.add(net, optimiser, batch, Part::whole(Some(seed)), metrics)?;
+        let loss = self.add(net, optimiser, content, Part::whole(Some(seed)), metrics)?;
         if loss.is_finite() {
             self.take(net, optimiser)?;
         }
@@ -128,22 +173,39 @@ where
     T: Real,
     R: Rule,
     M: Module<T>,
+    B: Send + 'static,
     F: for<'t> Fn(&M, &'t Tape<T>, &B, &mut Metrics) -> Var<'t, T>,
 {
+    type Group = Alone;
+    type Content = B;
+
+    fn group(&self) -> &Alone {
+        &Alone
+    }
+
     fn shards(&self) -> usize {
         1
+    }
+
+    fn contents<D: Dataset<Batch = B>>(
+        &self,
+        loader: &DataLoader<D>,
+        epoch: u64,
+        first: usize,
+    ) -> Contents<B> {
+        Box::new(loader.epoch_from(epoch, first))
     }
 
     fn add(
         &mut self,
         net: &M,
         optimiser: &Optimiser<T, R>,
-        batch: &B,
+        content: Result<Self::Content, FileError>,
         part: Part,
         metrics: &mut Metrics,
     ) -> Result<f64, Failure> {
         self.begin(part.seed);
-        let loss = (self.loss)(net, &self.tape, batch, metrics);
+        let loss = (self.loss)(net, &self.tape, &content?, metrics);
         let value = loss.item().as_f64();
         if value.is_finite() {
             let gradients = loss.backward();
@@ -161,12 +223,12 @@ where
         &mut self,
         net: &mut M,
         optimiser: &mut Optimiser<T, R>,
-        batch: &B,
+        content: Result<Self::Content, FileError>,
         seed: u64,
         metrics: &mut Metrics,
     ) -> Result<f64, Failure> {
         self.begin(Some(seed));
-        let loss = (self.loss)(net, &self.tape, batch, metrics);
+        let loss = (self.loss)(net, &self.tape, &content?, metrics);
         let value = loss.item().as_f64();
         if value.is_finite() {
             optimiser.try_step(net, &loss.backward())?;
@@ -180,39 +242,70 @@ where
 }
 
 /// Steps on shards.
-pub(super) struct Shards<'f, T: Real, F> {
-    parallel: DataParallel<T>,
+pub(super) struct Shards<'f, T: Real, E, F> {
+    parallel: DataParallel<T, E>,
     loss: &'f F,
 }
 
-impl<'f, T: Real, F> Shards<'f, T, F> {
+impl<'f, T: Real, E: Exchange<T>, F> Shards<'f, T, E, F> {
     #[track_caller]
-    pub(super) fn new(shards: usize, loss: &'f F) -> Self {
-        Self { parallel: DataParallel::new(shards), loss }
+    pub(super) fn new(exchange: E, shards: usize, loss: &'f F) -> Self {
+        Self { parallel: DataParallel::on(exchange, shards), loss }
     }
 }
 
-impl<T, M, R, B, F> Steps<T, M, R, B> for Shards<'_, T, F>
+impl<T, M, R, B, E, F> Steps<T, M, R, B> for Shards<'_, T, E, F>
 where
     T: Real,
     R: Rule,
     M: Module<T> + Sync,
-    B: Dataset<Batch = B>,
+    B: Send + 'static,
+    E: Exchange<T>,
     F: for<'t> Fn(&M, &'t Tape<T>, &B, &mut Metrics) -> Var<'t, T> + Sync,
 {
+    type Group = Timed<E>;
+    type Content = Cut<B>;
+
+    fn group(&self) -> &Timed<E> {
+        self.parallel.exchange()
+    }
+
     fn shards(&self) -> usize {
         self.parallel.shards()
+    }
+
+    fn contents<D: Dataset<Batch = B>>(
+        &self,
+        loader: &DataLoader<D>,
+        epoch: u64,
+        first: usize,
+    ) -> Contents<Cut<B>> {
+        Box::new(loader.shards_from(epoch, first, self.parallel.shards(), self.parallel.own()))
+    }
+
+    fn exchange_time(&self) -> Duration {
+        self.parallel.exchange_time()
     }
 
     fn add(
         &mut self,
         net: &M,
         optimiser: &Optimiser<T, R>,
-        batch: &B,
+        content: Result<Cut<B>, FileError>,
         part: Part,
         metrics: &mut Metrics,
     ) -> Result<f64, Failure> {
-        let loss = self.parallel.add(net, optimiser, batch, part, self.loss)?;
+        let first = self.parallel.own().start;
+        let (samples, parts) = match content {
+            Ok(Cut { samples, parts }) => (Ok(samples), parts),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        // Each shard takes its own.
+        let parts: Vec<Mutex<Option<B>>> = parts.into_iter().map(Mutex::new).collect();
+        let part_of = |shard: usize| {
+            Ok(parts[shard - first].lock().unwrap_or_else(PoisonError::into_inner).take())
+        };
+        let loss = self.parallel.add(net, optimiser, part, samples, part_of, self.loss)?;
         metrics.merge(self.parallel.metrics());
         Ok(loss)
     }

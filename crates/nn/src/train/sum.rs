@@ -1,4 +1,5 @@
-//! Gradients of several parts of a step, added up: shards of a batch, or batches of one step.
+//! Gradients of several parts of a step, added up: batches of one step, or shards (which `exchange`
+//! adds up).
 //!
 //! The sum reaches the optimiser as the gradient of a linear function, `sum(g w)`, on a tape where it is
 //! recorded like any other: optimisers read gradients from a tape, and so does everything that comes
@@ -61,21 +62,20 @@ impl<T: Real> Sum<T> {
         if is_related { Ok(()) } else { StepError::unrelated(net, gradients) }
     }
 
-    /// Adds what was computed elsewhere, in the order of the visit.
-    pub(super) fn add<M: Module<T> + ?Sized>(
-        &mut self,
-        net: &M,
-        share: f64,
-        parts: &[Option<Tensor<T>>],
-    ) {
-        let (mut position, share) = (0, T::from_f64(share));
+    /// Takes over a sum that was made elsewhere: its numbers in the order of the visit, and which
+    /// parameters it has.
+    pub(super) fn set<M: Module<T> + ?Sized>(&mut self, net: &M, numbers: &[T], known: &[bool]) {
+        let (mut position, mut start) = (0, 0);
+        self.is_done = true;
         self.begin();
         net.visit(&Path::root(), &mut |_, param| {
             let term = self.term(position, param.value());
-            if let Some(part) = &parts[position] {
-                term.add(share, part.view());
+            let end = start + param.len();
+            if known.get(position) == Some(&true) {
+                term.sum.as_mut_slice().copy_from_slice(&numbers[start..end]);
+                term.is_known = true;
             }
-            position += 1;
+            (position, start) = (position + 1, end);
         });
     }
 

@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use wengert_core::{Real, Tape, Var};
 
 use super::compiled::{BatchLoss, Compiled, TensorBatch, taken_in};
+use super::exchange::{Alone, Exchange, Group, agreed};
 use super::interrupt::Interrupt;
 use super::outcome::not_empty;
 use super::run::Run;
@@ -18,7 +19,6 @@ use super::state::{SHARDS, State, options, same_options};
 use super::steps::{OneTape, Shards, Steps};
 use super::{Best, Checkpoint, History, Loaders, Metrics, Report, TrainError};
 use crate::Module;
-use crate::data::Dataset;
 use crate::file::Lock;
 use crate::optim::number::share;
 use crate::optim::{Optimiser, Rule};
@@ -353,9 +353,44 @@ impl<'a, M> Trainer<'a, M> {
     ) -> Result<Report, TrainError>
     where
         M: Module<T> + Sync,
-        L::Batch: Dataset<Batch = L::Batch>,
     {
-        let steps = Shards::new(shards, &loss);
+        self.fit_on(Alone, shards, net, optimiser, loaders, loss)
+    }
+
+    /// As [`fit_parallel`](Self::fit_parallel), on several processes. Each of them calls this with a
+    /// model, an optimiser and loaders that are made in the same way; the crate `wengert-mpi` starts
+    /// them on the machines of a cluster.
+    ///
+    /// No bit depends on the number of processes, and so a checkpoint of four goes on with one. Each
+    /// process makes and computes a run of the shards, and takes the same steps. Rank 0 resumes from the
+    /// checkpoint, and the others begin with what it has: parameters, buffers, what the optimiser
+    /// remembers, history. Rank 0 alone shows progress and writes the checkpoint.
+    /// [Schedules](Self::schedule) and [hooks](Self::on_step) are called on every process, with the same
+    /// arguments; a run ends if a hook of any of them says so. After each epoch, the processes compare
+    /// their parameters.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit). If one process has an error, all end: the others with
+    /// [`TrainError::Elsewhere`], which names it. And if a process is not as rank 0
+    /// ([`TrainError::Differs`]).
+    ///
+    /// # Panics
+    /// As [`fit_parallel`](Self::fit_parallel). The others then wait, unless what has started them
+    /// ends them, as `wengert-mpi` does.
+    #[track_caller]
+    pub fn fit_on<T: Real, R: Rule, L: Loaders, E: Exchange<T>>(
+        &mut self,
+        exchange: E,
+        shards: usize,
+        net: &mut M,
+        optimiser: &mut Optimiser<T, R>,
+        loaders: L,
+        loss: impl for<'t> Fn(&M, &'t Tape<T>, &L::Batch, &mut Metrics) -> Var<'t, T> + Sync,
+    ) -> Result<Report, TrainError>
+    where
+        M: Module<T> + Sync,
+    {
+        let steps = Shards::new(exchange, shards, &loss);
         self.run(net, optimiser, &loaders, &loss, steps)
     }
 
@@ -472,13 +507,19 @@ impl<'a, M> Trainer<'a, M> {
     where
         M: Module<T>,
     {
+        let (group, begun) = (steps.group(), Instant::now());
         // Two runs would write over each other.
-        let _lock = self.checkpoint.as_deref().map(Lock::of).transpose()?;
-        self.expect_data(loaders)?;
+        let locked = self.checkpoint.as_deref().filter(|_| group.is_first()).map(Lock::of);
+        let ready = locked.transpose().map_err(TrainError::from).and_then(|lock| {
+            self.expect_data(loaders)?;
+            Ok(lock)
+        });
+        let _lock = agreed(group, ready)?;
         let options = options(self, loaders, optimiser, steps.shards());
-        let state = State::of(self, options, net, optimiser)?;
+        let state = State::of(self, group, options, net, optimiser)?;
         let (all, epochs) = (loaders.training().len(), state.history.epochs());
-        let screen = Screen::new(self.quiet, self.epochs * all, epochs * all + state.batches);
+        let quiet = self.quiet || !group.is_first();
+        let screen = Screen::new(quiet, self.epochs * all, epochs * all + state.batches);
         let interrupt = self.interruptible.then(Interrupt::listen);
         let (evaluation, since) = (Tape::new(), (0, Instant::now()));
         let trainer = self;
@@ -494,6 +535,7 @@ impl<'a, M> Trainer<'a, M> {
             interrupt,
             evaluation,
             since,
+            begun,
         };
         run.finish()
     }

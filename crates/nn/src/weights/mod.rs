@@ -33,7 +33,7 @@ use indexmap::IndexMap;
 use wengert_core::{Real, Tensor};
 
 pub(crate) use array::Array;
-pub(crate) use tensors::{read_safetensors, write_safetensors};
+pub(crate) use tensors::{read_safetensors, safetensors_bytes, write_safetensors};
 
 use crate::file::{Source, replace};
 use crate::{FileError, Module, Path as Place, StateError};

@@ -23,21 +23,32 @@ pub(crate) type Content = (IndexMap<String, Array>, HashMap<String, String>);
 pub(crate) fn write_safetensors(
     path: &Path,
     arrays: Vec<(String, Array)>,
-    (key, note): (&str, &str),
+    note: (&str, &str),
 ) -> Result<(), FileError> {
+    let refused = |(expected, found): Refusal| FileError::content(path, 0, expected, found);
+    replace(path, &safetensors_bytes(arrays, note).map_err(refused)?)
+}
+
+/// What was expected of arrays, and what was found.
+type Refusal = (String, String);
+
+/// The bytes of such a file.
+pub(crate) fn safetensors_bytes(
+    arrays: Vec<(String, Array)>,
+    (key, note): (&str, &str),
+) -> Result<Vec<u8>, Refusal> {
     // The format keeps its notes under this name, and a tensor would be lost.
     if arrays.iter().any(|(name, _)| name == METADATA) {
         let expected = format!("tensors of other names than `{METADATA}`, which is the format's");
-        return Err(FileError::content(path, 0, expected, "one of that name"));
+        return Err((expected, "one of that name".to_owned()));
     }
     let views = arrays.iter().map(|(name, array)| {
         let view = TensorView::new(dtype(array.kind), array.shape.clone(), &array.bytes);
         (name, view.expect("an array has as many bytes as its shape says"))
     });
     let notes = HashMap::from([(key.to_owned(), note.to_owned())]);
-    let bytes = safetensors::serialize(views, Some(notes))
-        .map_err(|error| FileError::content(path, 0, "tensors that can be written", error))?;
-    replace(path, &bytes)
+    safetensors::serialize(views, Some(notes))
+        .map_err(|error| ("tensors that can be written".to_owned(), error.to_string()))
 }
 
 /// Reads arrays and notes.

@@ -9,6 +9,7 @@ mod compile_fail;
 mod compiled;
 mod data;
 mod derive;
+mod exchange;
 mod files;
 mod gradients;
 mod images;
