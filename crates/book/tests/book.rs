@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+use wengert::nn::random::MatlabRng;
+use wengert::prelude::*;
 use wengert_book::{formulas, page};
 
 thread_local! {
@@ -126,6 +128,61 @@ fn links_lead_to_files_and_none_out_of_the_house() {
         }
     }
     assert!(count > 20, "{count}");
+}
+
+/// The first example of Griewank & Walther.
+fn first_example() -> String {
+    let x = [1.5, 0.5].map(Tensor::from);
+    let f = func_n(|[x1, x2]| {
+        let (quotient, power) = (x1 / x2, x2.exp());
+        (quotient.sin() + quotient - power) * (quotient - power)
+    });
+    trace(f, x.each_ref()).without_lines().to_svg()
+}
+
+/// The paper's network at its start, with the names of the paper.
+fn network() -> String {
+    let mut rng = MatlabRng::new(5000);
+    let tape = Tape::<f64>::new();
+    let mut draw = |[rows, columns]: [usize; 2]| {
+        tape.variable(Tensor::from_fn([columns, rows], |_| 0.5 * rng.randn()).transpose())
+    };
+    let w = [[2, 2], [3, 2], [2, 3]].map(&mut draw);
+    let b = [[2, 1], [3, 1], [2, 1]].map(&mut draw);
+    let mut a = tape.constant([[0.1], [0.1]]).named("x");
+    for (l, (w, b)) in (2..).zip(w.into_iter().zip(b)) {
+        let (w, b) = (w.named(format!("W{l}")), b.named(format!("b{l}")));
+        let z = (w.matmul(a) + b).named(format!("z{l}")).adjoint_named(format!("delta{l}"));
+        a = z.sigmoid().named(format!("a{l}"));
+    }
+    let cost = (0.5 * (a - [[1.0], [0.0]]).square().sum()).named("C");
+    tape.trace(cost).without_lines().to_svg()
+}
+
+#[test]
+fn figures_are_what_is_drawn() {
+    for (file, drawn) in
+        [("ad/first_example.svg", first_example()), ("paper/network.svg", network())]
+    {
+        if env::var_os("WENGERT_WRITE_DOCS").is_some() {
+            fs::write(book().join(file), &drawn).expect("the figure can be written");
+        }
+        assert!(
+            read(file) == drawn,
+            "docs/book/src/{file} is another figure than what is drawn now"
+        );
+    }
+}
+
+#[test]
+fn snippets_fit_a_page() {
+    for file in pages() {
+        let content = read(&file);
+        for block in page::blocks(&content).iter().filter(|block| block.language == "rust") {
+            let wide = block.text.lines().find(|line| line.chars().count() > 96);
+            assert_eq!(wide, None, "{file}: wider than 96 characters");
+        }
+    }
 }
 
 #[test]
