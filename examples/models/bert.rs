@@ -7,10 +7,9 @@
 //! and values are maps of their own; [`Bert::from_state`] brings them to the nn crate's.
 
 use wengert::Shape;
+use wengert::nn::layer::AttentionMask;
 use wengert::nn::random::MatlabRng;
-use wengert::nn::{
-    AttentionMask, Embedding, LayerNorm, LearnedPositions, StateError, TransformerEncoderLayer,
-};
+use wengert::nn::{Embedding, LayerNorm, LearnedPositions, StateError, TransformerEncoderLayer};
 use wengert::prelude::*;
 
 /// What is added to a variance.

@@ -54,16 +54,16 @@ pub(crate) fn expand(input: &DeriveInput, nn: TokenStream) -> Result<TokenStream
         impl #impl_generics #nn::Module<__T> for #name #type_generics #where_clause {
             fn visit<'__a>(
                 &'__a self,
-                path: &#nn::Path<'_>,
-                f: &mut dyn ::core::ops::FnMut(&#nn::Path<'_>, &'__a #nn::Param<__T>),
+                path: &#nn::module::Path<'_>,
+                f: &mut dyn ::core::ops::FnMut(&#nn::module::Path<'_>, &'__a #nn::Param<__T>),
             ) {
                 #visit
             }
 
             fn visit_mut<'__a>(
                 &'__a mut self,
-                path: &#nn::Path<'_>,
-                f: &mut dyn ::core::ops::FnMut(&#nn::Path<'_>, &'__a mut #nn::Param<__T>),
+                path: &#nn::module::Path<'_>,
+                f: &mut dyn ::core::ops::FnMut(&#nn::module::Path<'_>, &'__a mut #nn::Param<__T>),
             ) {
                 #visit_mut
             }

@@ -5,9 +5,9 @@
 //!
 //! - [`Param`]: the numbers that training changes, outside of every tape
 //! - [`Module`]: whatever holds parameters; derived, and one visit serves all;
-//!   [`Path`] names a parameter, [`StateError`] says what a saved state lacks
+//!   [`StateError`] says what a saved state lacks
 //! - [`Layer`]: modules that map one variable to one: [`Linear`], [`Conv2d`], [`Lstm`],
-//!   [`MultiHeadAttention`], ... in a row in a [`Sequential`]; docs/layers.md lists all
+//!   [`MultiHeadAttention`], ... in a row in a [`Sequential`]; [`layer`] has all, with what they are made of
 //! - [`init`]: where training starts
 //! - [`loss`]: what training makes small
 //! - [`optim`]: how: [`Sgd`], [`Adam`] and its kin, rules of your own, schedules; solvers for
@@ -64,31 +64,42 @@ pub mod __field;
 pub mod check;
 pub mod data;
 mod error;
-mod file;
+pub mod file;
 pub mod init;
-mod layer;
+pub mod layer;
 pub mod loss;
-mod module;
+pub mod module;
 pub mod optim;
 mod param;
 mod path;
 pub mod random;
 pub mod sample;
-mod state;
-mod summary;
+pub mod state;
+pub mod summary;
 pub mod train;
 mod train_step;
 pub mod weights;
 
 pub use error::Error;
-pub use file::{FileError, limit_unpacked, unpacked_limit};
-pub use layer::*;
+pub use file::FileError;
+pub use layer::{
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d, AvgPool1d, AvgPool2d, AvgPool3d, BatchNorm, Bilinear, Celu, ChannelDropout,
+    Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Dropout, Elu,
+    Embedding, Flatten, Gelu, GeluTanh, GlobalAvgPool, GlobalMaxPool, Glu, GroupNorm, Gru,
+    Hardshrink, Hardsigmoid, Hardswish, Hardtanh, InstanceNorm, Layer, LayerNorm, LeakyRelu,
+    LearnedPositions, Linear, LocalResponseNorm, LogSigmoid, LogSoftmax, Lstm, MaxPool1d,
+    MaxPool2d, MaxPool3d, Mish, MultiHeadAttention, Prelu, Relu, Relu6, ReluRnn, Residual, RmsNorm,
+    Rnn, Selu, Sequential, Sigmoid, Silu, SinusoidalPositions, Softmax, Softmin, Softplus,
+    Softshrink, Softsign, Tanh, Tanhshrink, TransformerDecoderLayer, TransformerEncoderLayer,
+    Upsample,
+};
 pub use module::Module;
-pub use optim::{Adam, Sgd};
+pub use optim::{Adam, Optimiser, Sgd};
 pub use param::Param;
-pub use path::Path;
-pub use state::{Mismatch, StateError};
-pub use summary::{Row, Summary};
+pub(crate) use path::Path;
+pub use state::StateError;
+pub use summary::Summary;
 pub use train_step::TrainStep;
 pub use wengert_derive::Module;
 

@@ -14,8 +14,9 @@ use std::marker::PhantomData;
 use indexmap::IndexMap;
 use wengert_core::{Gradients, Real, Tape, Tensor};
 
+use crate::Param;
+pub use crate::path::Path;
 use crate::state::StateError;
-use crate::{Param, Path};
 
 /// Something that holds parameters with elements `T`: a layer, or a whole model.
 ///

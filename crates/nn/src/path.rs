@@ -10,7 +10,7 @@ use std::fmt;
 /// outside in, with dots between, such as `layers.0.weight`.
 ///
 /// ```
-/// use wengert_nn::Path;
+/// use wengert_nn::module::Path;
 ///
 /// let root = Path::root();
 /// let layers = root.field("layers");

@@ -3,7 +3,7 @@
 
 use wengert::nn::loss::cross_entropy_with;
 use wengert::nn::random::MatlabRng;
-use wengert::nn::{AvgPool, Conv2d, Flatten, MaxPool, Relu, Sequential, sequential};
+use wengert::nn::{AvgPool2d, Conv2d, Flatten, MaxPool2d, Relu, Sequential, sequential};
 use wengert::prelude::*;
 
 use super::Workload;
@@ -36,8 +36,8 @@ pub(super) fn training() -> Training<Sequential<f32>> {
         Conv2d::new(channels, filters, [height, width], rng).padding(padding)
     };
     // Windows of 3 that move by 2 and end at the border.
-    let max_pool = MaxPool::<2>::new(3).stride(2).padding([[0, 1], [0, 1]]);
-    let avg_pool = AvgPool::<2>::new(3).stride(2).padding([[0, 1], [0, 1]]).cropped();
+    let max_pool = MaxPool2d::new(3).stride(2).padding([[0, 1], [0, 1]]);
+    let avg_pool = AvgPool2d::new(3).stride(2).padding([[0, 1], [0, 1]]).cropped();
     let model = sequential![
         conv(0, 2),
         max_pool,

@@ -18,8 +18,9 @@ use wengert_core::{Real, Tensor};
 use wengert_nn::data::{
     TableFormat, read_cifar, read_cifar100, read_idx, read_idx_labels, read_image, read_text,
 };
+use wengert_nn::file::limit_unpacked;
 use wengert_nn::train::Checkpoint;
-use wengert_nn::{FileError, limit_unpacked, weights};
+use wengert_nn::{FileError, weights};
 
 use crate::dice::Dice;
 

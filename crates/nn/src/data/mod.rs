@@ -29,8 +29,10 @@ mod ahead;
 mod cifar;
 mod dataset;
 mod idx;
+#[cfg(feature = "image")]
 mod image;
 mod loader;
+#[cfg(feature = "data")]
 mod table;
 mod text;
 pub mod transform;
@@ -38,8 +40,10 @@ pub mod transform;
 pub use cifar::{read_cifar, read_cifar100};
 pub use dataset::{Augmented, Dataset, Subset};
 pub use idx::{read_idx, read_idx_labels};
+#[cfg(feature = "image")]
 pub use image::{ImageFolder, read_image, with_channels};
 pub use loader::{Batches, DataLoader};
 pub(crate) use loader::{Cut, part_of};
+#[cfg(feature = "data")]
 pub use table::{Column, Table, TableFormat};
 pub use text::{Alphabet, Windows, read_text};

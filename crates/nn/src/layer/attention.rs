@@ -18,7 +18,7 @@ const UNSEEN: f64 = f64::NEG_INFINITY;
 /// ```
 /// use wengert_core::{Tape, Tensor};
 /// use wengert_nn::random::seeded;
-/// use wengert_nn::{AttentionMask, MultiHeadAttention};
+/// use wengert_nn::layer::{AttentionMask, MultiHeadAttention};
 ///
 /// let attention = MultiHeadAttention::<f64>::new(4, 2, &mut seeded(1));
 /// let tape = Tape::new();
@@ -94,7 +94,7 @@ fn must_broadcast<T: Real>(mask: Var<'_, T>, scores: &Shape) {
 ///
 /// ```
 /// use wengert_core::Tape;
-/// use wengert_nn::attention;
+/// use wengert_nn::layer::attention;
 ///
 /// let tape = Tape::new();
 /// let (q, k) = (tape.constant([[0.0, 0.0]]), tape.constant([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]));
@@ -292,7 +292,7 @@ impl<T: Real> MultiHeadAttention<T> {
     ///
     /// ```
     /// # use wengert_core::{Tape, Tensor};
-    /// # use wengert_nn::{AttentionMask, MultiHeadAttention, random::seeded};
+    /// # use wengert_nn::{layer::AttentionMask, MultiHeadAttention, random::seeded};
     /// let attention = MultiHeadAttention::<f64>::new(4, 2, &mut seeded(1));
     /// let tape = Tape::new();
     /// let ones = |time| tape.constant(Tensor::ones([1, time, 4]));

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
 
-use flate2::Crc;
+use crc32fast::Hasher;
 use rand::Rng;
 
 use crate::random::{shuffle, uniform};
@@ -61,9 +61,9 @@ impl Weighted {
 impl fmt::Display for Weighted {
     /// What decides on the draws, in short: a checksum of the weights.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut sum = Crc::new();
+        let mut sum = Hasher::new();
         self.sums.iter().for_each(|x| sum.update(&x.to_le_bytes()));
-        write!(f, "weighted {:08x}", sum.sum())
+        write!(f, "weighted {:08x}", sum.finalize())
     }
 }
 
@@ -128,12 +128,12 @@ impl Stratified {
 impl fmt::Display for Stratified {
     /// What decides on the draws, in short: a checksum of the classes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut sum = Crc::new();
+        let mut sum = Hasher::new();
         for class in &self.classes {
             class.iter().for_each(|&i| sum.update(&(i as u64).to_le_bytes()));
             sum.update(&u64::MAX.to_le_bytes());
         }
-        write!(f, "stratified {:08x}", sum.sum())
+        write!(f, "stratified {:08x}", sum.finalize())
     }
 }
 

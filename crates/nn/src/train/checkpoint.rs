@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use flate2::Crc;
+use crc32fast::Hasher;
 use indexmap::IndexMap;
 use wengert_core::{Real, Tensor};
 
@@ -277,13 +277,13 @@ const CHECKSUM: &str = "\nchecksum=";
 fn checksum<'a>(arrays: impl Iterator<Item = (&'a str, &'a Array)>, note: &str) -> u32 {
     let mut arrays: Vec<_> = arrays.collect();
     arrays.sort_unstable_by_key(|(name, _)| *name);
-    let mut sum = Crc::new();
+    let mut sum = Hasher::new();
     for (name, array) in arrays {
         sum.update(format!("{name}\n{:?} {:?}\n", array.kind, array.shape).as_bytes());
         sum.update(&array.bytes);
     }
     sum.update(note.as_bytes());
-    sum.sum()
+    sum.finalize()
 }
 
 /// The multipliers of a model's parameters.

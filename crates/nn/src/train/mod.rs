@@ -34,6 +34,7 @@
 //! *Invariant*: what a run draws follows from seed, epoch and batch. Nothing depends on what
 //! was drawn before, on threads, on processes or on time.
 
+mod bar;
 mod checkpoint;
 mod compiled;
 mod confusion;
@@ -46,6 +47,7 @@ mod measure;
 mod metrics;
 mod outcome;
 mod parallel;
+mod pool;
 mod run;
 mod screen;
 mod shard;

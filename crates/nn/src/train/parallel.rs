@@ -10,18 +10,16 @@
 //! taken. What a batch has measured, and what has gone wrong, all processes know before that: so all
 //! of them take the step, or none does.
 
-use std::any::Any;
-use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rayon_core::{ThreadPool, ThreadPoolBuilder};
 use wengert_core::random::{SeedableRng, Xoshiro256PlusPlus};
 use wengert_core::{Real, Tape, Var, threads};
 
 use super::Metrics;
 use super::exchange::{Alone, Exchange, Group, Timed, Total};
+use super::pool::Pool;
 use super::shard::{Shard, from_all};
 use super::steps::{Failure, Part};
 use super::sum::Sum;
@@ -60,7 +58,7 @@ use crate::{FileError, Module, Path};
 pub struct DataParallel<T: Real, E = Alone> {
     exchange: Timed<E>,
     count: usize,
-    pool: ThreadPool,
+    pool: Pool<T>,
     /// The shards of this process.
     shards: Vec<Mutex<Shard<T>>>,
     /// Their sum over all processes, and which parameters it has.
@@ -71,13 +69,6 @@ pub struct DataParallel<T: Real, E = Alone> {
     /// What the last step has measured, and what was not finite.
     metrics: Metrics,
     cause: Option<String>,
-}
-
-thread_local! {
-    /// The tapes of the shards that a thread of a pool computes, one after another. They
-    /// cannot leave their thread, and the pool with its threads belongs to one
-    /// [`DataParallel`], so that they are of its type.
-    static TAPES: RefCell<Box<dyn Any>> = RefCell::new(Box::new(()));
 }
 
 impl<T: Real> DataParallel<T> {
@@ -118,8 +109,7 @@ impl<T: Real, E: Exchange<T>> DataParallel<T, E> {
     fn made(exchange: E, count: usize, threads: usize) -> Self {
         assert!(count > 0 && threads > 0, "a step has at least one shard and one thread");
         let own = part_of(count, exchange.rank(), exchange.size());
-        let pool = ThreadPoolBuilder::new().num_threads(threads.min(own.len().max(1))).build();
-        let pool = pool.unwrap_or_else(|error| panic!("threads for shards: {error}"));
+        let pool = Pool::new(own.clone(), threads);
         Self {
             exchange: Timed::new(exchange),
             count,
@@ -155,8 +145,7 @@ impl<T: Real, E: Exchange<T>> DataParallel<T, E> {
     /// Says that the steps from now on are those of training, with this seed: see
     /// [`Tape::train`]. The first shard draws what a single tape would.
     pub fn train(&self, seed: u64) {
-        let own = self.own();
-        on_each_shard(&self.pool, own, |shard, tape: &mut Tape<T>| {
+        self.pool.on_each_shard(|shard, tape: &mut Tape<T>| {
             tape.train(shard_seed(seed, shard));
         });
     }
@@ -229,7 +218,7 @@ impl<T: Real, E: Exchange<T>> DataParallel<T, E> {
         let (own, count, lenient) = (self.own(), self.count, optimiser.is_lenient());
         let (first, shards) = (own.start, &self.shards);
         let compute = |samples| {
-            let outcomes = on_each_shard(&self.pool, own, |shard, tape| {
+            let outcomes = self.pool.on_each_shard(|shard, tape| {
                 if let Some(seed) = part.seed {
                     tape.train(shard_seed(seed, shard));
                 }
@@ -300,26 +289,4 @@ impl<T: Real, E: Exchange<T>> DataParallel<T, E> {
 /// A shard that no other thread has: a panic of one ends the step.
 fn locked<T: Real>(shard: &Mutex<Shard<T>>) -> MutexGuard<'_, Shard<T>> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Calls a function with each shard's number and tape, and gives what it gives in the
-/// order of the shards. A shard is always on the same thread.
-fn on_each_shard<T: Real, X: Send>(
-    pool: &ThreadPool,
-    own: Range<usize>,
-    f: impl Fn(usize, &mut Tape<T>) -> X + Sync,
-) -> Vec<X> {
-    let results = pool.broadcast(|thread| {
-        let own = (own.start + thread.index()..own.end).step_by(thread.num_threads());
-        TAPES.with_borrow_mut(|tapes| {
-            if !tapes.is::<Vec<Tape<T>>>() {
-                *tapes = Box::new(own.clone().map(|_| Tape::<T>::new()).collect::<Vec<_>>());
-            }
-            let tapes: &mut Vec<Tape<T>> = tapes.downcast_mut().expect("as made above");
-            own.zip(tapes).map(|(shard, tape)| (shard, f(shard, tape))).collect::<Vec<_>>()
-        })
-    });
-    let mut results: Vec<(usize, X)> = results.into_iter().flatten().collect();
-    results.sort_by_key(|&(shard, _)| shard);
-    results.into_iter().map(|(_, result)| result).collect()
 }

@@ -9,8 +9,6 @@
 use std::ops::Range;
 use std::path::Path;
 
-use flate2::Crc;
-
 use crate::FileError;
 use crate::file::{Source, deflated, replace, within_limit};
 
@@ -119,12 +117,11 @@ fn unpack(source: &Source, entry: &Entry) -> Result<Vec<u8>, FileError> {
             return Err(source.error_at(said, expected, format!("method {other}")));
         }
     };
-    let mut sum = Crc::new();
-    sum.update(&bytes);
-    if bytes.len() != size || sum.sum() != crc {
+    let sum = crc32fast::hash(&bytes);
+    if bytes.len() != size || sum != crc {
         within_limit(source.path(), source.bytes().len(), bytes.len())?;
         let expected = format!("{size} bytes of `{name}` with the checksum {crc:#010x}");
-        let found = format!("{} with {:#010x}", bytes.len(), sum.sum());
+        let found = format!("{} with {:#010x}", bytes.len(), sum);
         return Err(source.error_at(data, expected, found));
     }
     Ok(bytes)
@@ -213,15 +210,14 @@ pub(super) fn write(
         count += 1;
         few(count, "arrays")?;
         let offset = small(archive.len())?.to_le_bytes();
-        let mut sum = Crc::new();
-        sum.update(&bytes);
+        let sum = crc32fast::hash(&bytes);
         let size = small(bytes.len())?.to_le_bytes();
         // Names beyond ASCII are of an old code page unless a flag says UTF-8.
         let flags: u16 = if name.is_ascii() { 0 } else { 0x0800 };
         let [low, high] = flags.to_le_bytes();
         // Version 2.0, stored, midnight of 1 January 1980.
         let mut common = vec![20, 0, low, high, 0, 0, 0, 0, 0x21, 0];
-        common.extend(sum.sum().to_le_bytes());
+        common.extend(sum.to_le_bytes());
         common.extend([size, size].concat());
         common.extend(name_length);
         common.extend([0, 0]);

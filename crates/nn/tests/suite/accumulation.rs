@@ -63,7 +63,7 @@ fn several_batches_make_the_step_of_a_plain_loop() {
             }
             weights = weights.iter().zip(sum).map(|(w, g)| w - 0.3 * g).collect();
             naive.set_parameter_vector(&weights);
-            naive.visit_mut(&wengert_nn::Path::root(), &mut |_, param| {
+            naive.visit_mut(&wengert_nn::module::Path::root(), &mut |_, param| {
                 if param.is_buffer() {
                     param.set(Tensor::new([6], mean.clone()));
                 }

@@ -1,7 +1,7 @@
 //! Attention: the function beside plain loops, heads and transformer layers beside PyTorch's.
 
 use wengert_core::{Tape, Tensor, check};
-use wengert_nn::*;
+use wengert_nn::layer::*;
 
 use crate::agreement::{agrees, input_value};
 use crate::layers::{layer, rng};

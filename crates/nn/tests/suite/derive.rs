@@ -4,8 +4,9 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use wengert_core::{Real, Tape, Tensor, Var};
+use wengert_nn::module::Path;
 use wengert_nn::random::MatlabRng;
-use wengert_nn::{Linear, Module, Param, Path, Relu, Sequential, sequential};
+use wengert_nn::{Linear, Module, Param, Relu, Sequential, sequential};
 
 fn names<T: Real>(net: &impl Module<T>) -> Vec<String> {
     net.named_parameters().into_iter().map(|(name, _)| name).collect()
@@ -99,7 +100,7 @@ fn tuples_units_and_enums_are_modules() {
 
 mod renamed {
     pub(crate) mod my_nn {
-        pub(crate) use wengert_nn::{__Real, __field, Module, Param, Path};
+        pub(crate) use wengert_nn::{__Real, __field, Module, Param, module};
     }
 
     #[derive(wengert_nn::Module)]

@@ -3,12 +3,12 @@
 //! The right numbers are closed forms, in double precision, of the text beside them.
 
 use wengert_core::{Tape, Tensor, Var, grad, hessian, hvp};
+use wengert_nn::layer::AttentionMask;
 use wengert_nn::loss::*;
 use wengert_nn::optim::{Adam, AdamW, Lion, NAdam, Optimiser, RmsProp, Rule, Sgd};
 use wengert_nn::random::MatlabRng;
 use wengert_nn::{
-    AttentionMask, Dropout, Hardshrink, Hardswish, Layer, MultiHeadAttention, Param, Prelu,
-    Softshrink,
+    Dropout, Hardshrink, Hardswish, Layer, MultiHeadAttention, Param, Prelu, Softshrink,
 };
 
 const NEVER: f64 = f64::NEG_INFINITY;

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use wengert_core::{Tape, Tensor};
 use wengert_nn::loss::squared_error;
 use wengert_nn::random::MatlabRng;
-use wengert_nn::{Layer, Linear, Mismatch, Module, Sequential, Sgd, Sigmoid, sequential};
+use wengert_nn::state::Mismatch;
+use wengert_nn::{Layer, Linear, Module, Sequential, Sgd, Sigmoid, sequential};
 
 /// The paper's 2-2-3-2 network.
 fn net(seed: u32) -> Sequential<f64> {

@@ -3,8 +3,9 @@
 use indexmap::IndexMap;
 use wengert_core::Tensor;
 use wengert_nn::data::{Table, read_idx, read_image, read_text};
+use wengert_nn::file::{limit_unpacked, unpacked_limit};
 use wengert_nn::train::Checkpoint;
-use wengert_nn::{limit_unpacked, unpacked_limit, weights};
+use wengert_nn::weights;
 
 use crate::files::{file, message, packed, place, zip};
 

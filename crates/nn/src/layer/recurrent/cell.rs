@@ -9,7 +9,7 @@ use wengert_core::{Real, Var};
 /// ```
 /// use wengert_core::{Real, Tape, Tensor, Var};
 /// use wengert_nn::random::seeded;
-/// use wengert_nn::{Cell, Layer, Recurrent};
+/// use wengert_nn::layer::{Cell, Layer, Recurrent};
 ///
 /// /// A state that forgets slowly.
 /// #[derive(Clone, Debug, Default)]

@@ -17,11 +17,11 @@
 
 use std::ops::Range;
 
-use rayon_core::{ThreadPool, join};
 use wengert_core::Real;
 
 use super::Exchange;
 use crate::data::part_of;
+use crate::train::pool::{Pool, join};
 
 /// The elements of a bucket.
 const BUCKET: usize = 1 << 22;
@@ -67,7 +67,7 @@ fn add_up<T: Real>(node: Range<usize>, pieces: &[Range<usize>], numbers: &mut [&
 }
 
 /// Calls what adds vectors of a length: on a pool if that is worth while.
-fn on(pool: &ThreadPool, length: usize, f: impl FnOnce() + Send) {
+fn on<T: Real>(pool: &Pool<T>, length: usize, f: impl FnOnce() + Send) {
     if length > SHARED { pool.install(f) } else { f() }
 }
 
@@ -102,7 +102,7 @@ impl<T: Real> Total<T> {
     pub(crate) fn of<'a>(
         &'a mut self,
         exchange: &impl Exchange<T>,
-        pool: &ThreadPool,
+        pool: &Pool<T>,
         shards: usize,
         length: usize,
         own: &'a mut [&mut [T]],
@@ -127,7 +127,7 @@ impl<T: Real> Total<T> {
     fn exchange(
         &mut self,
         exchange: &impl Exchange<T>,
-        pool: &ThreadPool,
+        pool: &Pool<T>,
         shards: usize,
         bucket: Range<usize>,
         own: &[&[T]],
@@ -163,7 +163,6 @@ impl<T: Real> Total<T> {
 mod tests {
     use super::*;
     use crate::train::{Alone, InProcess};
-    use rayon_core::ThreadPoolBuilder;
 
     /// A node as a formula.
     fn formula(node: Range<usize>) -> String {
@@ -225,7 +224,7 @@ mod tests {
         let mut own: Vec<Vec<f32>> =
             run.map(|shard| (0..length).map(|i| x(shard, i)).collect()).collect();
         let mut own: Vec<&mut [f32]> = own.iter_mut().map(|shard| &mut shard[..]).collect();
-        let pool = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let pool = Pool::new(0..2, 2);
         Total { bucket, ..Total::new() }.of(process, &pool, shards, length, &mut own).to_vec()
     }
 
