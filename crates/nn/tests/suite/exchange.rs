@@ -9,11 +9,12 @@ use wengert_core::random::Xoshiro256PlusPlus;
 use wengert_core::{Tape, Tensor, Var};
 use wengert_nn::data::{DataLoader, Dataset};
 use wengert_nn::loss::cross_entropy;
+use wengert_nn::module::Path as Place;
 use wengert_nn::random::{derived_seed, seeded};
 use wengert_nn::train::{
     Best, Checkpoint, DataParallel, Group, History, InProcess, Metrics, Report, TrainError, Trainer,
 };
-use wengert_nn::{Adam, FileError, Module, Param, Path as Place, Sgd};
+use wengert_nn::{Adam, FileError, Module, Param, Sgd};
 
 use crate::files::place;
 use crate::training::{Batch, Net, bits, loaders, loss, samples, trainer};
