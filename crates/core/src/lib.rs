@@ -26,15 +26,13 @@
 #[macro_use]
 mod tuned;
 
-mod axes;
 pub mod check;
 mod json;
 mod kernel;
-mod number;
 pub mod op;
 mod program;
 pub mod random;
-mod real;
+mod scalar;
 mod sweep;
 mod tape;
 mod tensor;
@@ -42,25 +40,27 @@ pub mod trace;
 mod transform;
 mod var;
 
-#[cfg(feature = "tiny-kernels")]
-#[doc(hidden)]
-pub use kernel::damage::{Damage, damage};
 pub use kernel::threads;
-#[doc(hidden)]
-pub use tuned::sizes;
-
-pub use axes::{Axes, AxisList};
-pub use kernel::vectorised;
-pub use kernel::width::{InstructionSet, instruction_set};
-pub use number::{Number, Plain};
-pub use op::{custom_jvp, custom_vjp};
+pub use op::{concat, custom_jvp, custom_vjp, stack};
 pub use program::{CompileError, Functions, Program, compile, compile_n};
-pub use real::Real;
+pub use scalar::{InstructionSet, Number, Plain, Real, instruction_set, vectorised};
 pub use sweep::Gradients;
-pub use tape::{Layers, Leaf, Memory, Tape};
+pub use tape::{Layers, Leaf, Memory, Operand, Tape, Var};
 #[cfg(any(feature = "faer", feature = "nalgebra"))]
 pub use tensor::AxesError;
-pub use tensor::{Layout, Shape, Tensor, View, are_finite};
+pub use tensor::{Axes, AxisList, Layout, Shape, Tensor, View, are_finite};
+pub use trace::closure::{trace, trace_along};
 pub use transform::*;
-pub use var::{Operand, Var, concat, einsum, stack};
+#[cfg(feature = "tiny-kernels")]
+#[doc(hidden)]
+pub use tuned::damage::{Damage, damage};
+pub use var::{Function, FunctionAux, Inputs, einsum};
 pub use wengert_derive::Inputs;
+
+/// All constants that are declared by `tuned!`, for tests. One of them fails if a file's are not
+/// listed here.
+#[doc(hidden)]
+pub fn sizes() -> Vec<(&'static str, usize)> {
+    let others = [scalar::SIZES, tensor::SIZES, tape::store::SIZES];
+    [kernel::SIZES_OF_FILES, program::SIZES_OF_FILES, &others].concat().concat()
+}

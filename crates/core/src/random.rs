@@ -5,7 +5,7 @@
 //! No op draws. So a tape that follows its last recording computes with the new sample,
 //! and a derivative with respect to the parameters of a distribution is that of a formula
 //! in which the sample stands fixed (the reparameterisation of Kingma & Welling 2014).
-//! For layers that draw there is [`Tape::sample`](crate::Tape::sample), which takes a
+//! For layers that draw there is [`Tape::sample`](crate::tape::Tape::sample), which takes a
 //! sample in from a generator that the tape was given.
 //!
 //! ```
@@ -38,9 +38,8 @@
 pub use rand::rngs::Xoshiro256PlusPlus;
 pub use rand::{Rng, SeedableRng};
 
-use crate::kernel::dispatched;
+use crate::scalar::{Real, dispatched};
 use crate::tensor::{Shape, Tensor};
-use crate::{Real, Var};
 
 /// A uniform number in [0, 1) with 53 random bits, from two 32-bit words: the
 /// `genrand_res53` of Matsumoto and Nishimura, MATLAB's `rand`.
@@ -242,30 +241,4 @@ pub fn dropout_mask<T: Real, R: Rng + ?Sized>(
     rng: &mut R,
 ) -> Tensor<T> {
     Distribution::Dropout(p).tensor(shape, rng)
-}
-
-impl<T: Real> Var<'_, T> {
-    /// A category in a form that has a derivative: the softmax of noisy logits, sharper
-    /// the lower the temperature (Jang, Gu & Poole 2017; Maddison, Mnih & Teh 2017).
-    /// The noise is made of [Gumbel numbers](gumbels), in the shape of the logits.
-    ///
-    /// ```
-    /// use wengert_core::random::{self, SeedableRng, Xoshiro256PlusPlus};
-    /// use wengert_core::{Tape, Tensor};
-    ///
-    /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-    /// let tape = Tape::<f64>::new();
-    /// let logits = tape.variable([1.0, 2.0, 3.0]);
-    /// let noise = tape.constant(random::gumbels([3], &mut rng));
-    /// let category = logits.gumbel_softmax(noise, 0.5, -1);
-    /// assert!((category.sum().item() - 1.0).abs() < 1e-12);
-    /// ```
-    ///
-    /// # Panics
-    /// If the axis does not exist, the shapes do not broadcast, or the operands are on
-    /// two tapes.
-    #[track_caller]
-    pub fn gumbel_softmax(self, noise: Self, temperature: f64, axis: isize) -> Self {
-        ((self + noise) / T::from_f64(temperature)).softmax(axis)
-    }
 }

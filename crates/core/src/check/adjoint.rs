@@ -6,7 +6,7 @@
 //! only to an error that both modes share. The rate of the remainder, in
 //! [`rate`](super::rate), sees those.
 
-use crate::Real;
+use crate::scalar::Real;
 
 /// Rounding errors that an identity may accumulate, in units of the element
 /// type's epsilon and relative to the sum of the absolute terms.

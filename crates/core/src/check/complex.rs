@@ -2,8 +2,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use crate::number::indicator;
-use crate::{Number, Plain};
+use crate::scalar::{Number, Plain, indicator};
 
 /// A complex number in double precision.
 ///

@@ -1,7 +1,9 @@
 //! What the tape says of a function along a line: its gradient, tangent and curvature.
 
 use super::problem::inner;
-use crate::{Real, Tensor, Var};
+use crate::scalar::Real;
+use crate::tape::Var;
+use crate::tensor::Tensor;
 
 /// What the tape says about a function contracted with a cotangent `w`.
 pub(super) struct Derivatives<T> {

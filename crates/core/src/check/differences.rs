@@ -2,7 +2,8 @@
 
 use super::options::Options;
 use super::problem::{Evaluate, moved, scale_of};
-use crate::{Real, Tensor};
+use crate::scalar::Real;
+use crate::tensor::Tensor;
 
 /// The step of a central quotient, relative to the size of what it moves.
 pub(super) fn step<T: Real>(largest: f64) -> f64 {

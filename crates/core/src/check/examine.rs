@@ -14,7 +14,8 @@ use super::rate::Rate;
 use super::rate::line::{Candidate, Line, Walk};
 use super::report::diagnosis::{Cause, Comparison};
 use super::report::{Report, Verdict};
-use crate::{Real, Shape, Tensor};
+use crate::scalar::Real;
+use crate::tensor::{Shape, Tensor};
 
 /// Directions that a check looks along, beside each other: in single precision, steps resolve so
 /// little that errors of several entries may cancel down to that along some of them.

@@ -12,8 +12,11 @@ use super::problem::{Draw, Problem, Recorded, inner, recorder};
 use super::rate::line::{Candidate, Walk};
 use super::report::diagnosis::{Cause, Comparison};
 use super::report::{Report, Verdict};
-use crate::transform::{Function, Inputs, jacobian_of};
-use crate::{Real, Shape, Tape, Tensor, Var};
+use crate::scalar::Real;
+use crate::tape::{Tape, Var};
+use crate::tensor::{Shape, Tensor};
+use crate::transform::jacobian_of;
+use crate::var::{Function, Inputs};
 
 /// What somebody says of a function's derivative.
 struct Claim<'a, T: Real> {

@@ -7,8 +7,9 @@
 use std::fmt;
 
 use super::problem::Draw;
-use crate::tape::NodeId;
-use crate::{Real, Tensor, Var};
+use crate::scalar::Real;
+use crate::tape::{NodeId, Var};
+use crate::tensor::Tensor;
 
 /// An element whose local partial is smaller passes no gradient on, for any practical purpose.
 const FLAT: f64 = 1e-3;
@@ -78,7 +79,7 @@ impl Diagnosis {
         self.symptoms.is_empty()
     }
 
-    /// As [`diagnose`], with the names of parameters and their [keys](crate::Tape::parameter).
+    /// As [`diagnose`], with the names of parameters and their [keys](crate::tape::Tape::parameter).
     ///
     /// # Panics
     /// As [`diagnose`].

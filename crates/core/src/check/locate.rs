@@ -7,8 +7,9 @@
 //! op and the user's line.
 
 use super::problem::{Draw, inner, moved};
-use crate::tape::NodeId;
-use crate::{Real, Tensor, Var};
+use crate::scalar::Real;
+use crate::tape::{NodeId, Var};
+use crate::tensor::Tensor;
 
 /// Nodes up to which adjoints are looked at one by one.
 const NODES: usize = 5000;

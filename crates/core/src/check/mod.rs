@@ -55,15 +55,16 @@ pub mod reference;
 mod report;
 
 use crate::op::{Operation, SampleSet};
-use crate::transform::{Function, Inputs};
-use crate::{Real, Tape, Tensor, Var};
+use crate::scalar::Real;
+use crate::tape::{Tape, Var};
+use crate::tensor::Tensor;
+use crate::var::{Function, Inputs};
 
 pub use adjoint::Identity;
 pub use harness::{Finding, OpReport};
 pub use health::{Diagnosis, Symptom, SymptomKind, diagnose};
 pub use options::Options;
 pub use parameters::{ParameterReport, ParametersReport};
-pub(crate) use program::program_difference;
 pub use program::{ProgramReport, program};
 pub use rate::{Rate, Rung};
 pub use report::diagnosis::{Cause, Comparison, Entry, Part};
@@ -151,7 +152,7 @@ pub fn vjp<T: Real, I: Inputs<T> + Copy>(
 }
 
 /// Checks a Jacobian that was written by hand, one block for each input, as
-/// [`jacobian`](crate::jacobian) gives it.
+/// [`jacobian`](crate::transform::jacobian) gives it.
 ///
 /// ```
 /// use wengert_core::{Tensor, check, concat};

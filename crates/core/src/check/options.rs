@@ -83,7 +83,7 @@ impl<'a> Options<'a> {
         Self { tolerance: relative, ..self }
     }
 
-    /// Records in [training](crate::Tape::train): dropout, batch normalisation and whatever draws
+    /// Records in [training](crate::tape::Tape::train): dropout, batch normalisation and whatever draws
     /// samples do what they do there, with the samples of this seed in every recording. Without this
     /// functions and models are recorded for evaluation.
     ///

@@ -12,7 +12,9 @@ use super::options::Options;
 use super::problem::{Draw, Problem, recorder};
 use super::report::{Report, Verdict};
 use crate::json::Json;
-use crate::{Real, Shape, Tape, Tensor, Var};
+use crate::scalar::Real;
+use crate::tape::{Tape, Var};
+use crate::tensor::{Shape, Tensor};
 
 /// What a check found of one parameter, or of an input of a model.
 #[derive(Clone, Debug)]

@@ -26,7 +26,8 @@ use super::problem::Evaluate;
 use super::reference::{Complex, complex_step};
 use super::report::Report;
 use super::report::diagnosis::{Comparison, ENTRIES, room};
-use crate::{Real, Shape, Tensor};
+use crate::scalar::Real;
+use crate::tensor::{Shape, Tensor};
 
 /// Checks a gradient of a function of a slice: by its rate, and, if that is wrong, entry by entry
 /// against difference quotients.
@@ -239,7 +240,7 @@ impl<'a> Plain<'a> {
 
     /// Checks a gradient as [`gradient`](Self::gradient) does, and compares every entry with the
     /// [complex step](complex_step), which has no truncation and no cancellation: to the last
-    /// digits. The function is one of [`Number`](crate::Number)s.
+    /// digits. The function is one of [`Number`](crate::scalar::Number)s.
     ///
     /// ```
     /// use wengert_core::{Number, check};

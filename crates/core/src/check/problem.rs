@@ -10,9 +10,10 @@ use std::rc::Rc;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::op::DynOp;
-use crate::tape::NodeId;
-use crate::{Real, Shape, Tape, Tensor, Var};
+use crate::scalar::Real;
+use crate::tape::elemental::DynOp;
+use crate::tape::{NodeId, Tape, Var};
+use crate::tensor::{Shape, Tensor};
 
 /// What a check records: from variables on a tape to a value.
 pub(super) type Record<'f, T> = dyn for<'t> Fn(&'t Tape<T>, &[Var<'t, T>]) -> Var<'t, T> + 'f;

@@ -7,12 +7,10 @@
 //! summed in double precision ([`Crowded`]): a sum of a million equal terms in single
 //! precision is wrong in its second digit.
 
-use super::contiguous;
-use super::damage::{Damage, damaged};
 use super::map::add_slice;
-use super::rows::Rows;
-use crate::Real;
-use crate::tensor::{Shape, View};
+use crate::scalar::Real;
+use crate::tensor::{Rows, Shape, View};
+use crate::tuned::damage::{Damage, damaged};
 
 /// The number of an element along an axis.
 ///
@@ -86,7 +84,7 @@ pub(crate) fn take<T: Real>(places: View<'_, T>, x: View<'_, T>, axis: usize, ou
     if out.is_empty() {
         return;
     }
-    let x_elements = contiguous(x);
+    let x_elements = x.packed();
     let extent = x.shape()[axis];
     let moved = x.shape().with_axis(axis, places.shape()[axis]);
     for_each_place(
@@ -206,7 +204,7 @@ pub(crate) fn scatter<T: Real>(
     if u.is_empty() {
         return;
     }
-    let elements = contiguous(u);
+    let elements = u.packed();
     let each = |visit: &mut dyn FnMut(usize, usize, usize)| {
         for_each_place(NAME, places, u.shape(), axis, extent, visit);
     };

@@ -5,10 +5,47 @@
 //! a few numbers that stand in one memory. Both are compiled for every vector width
 //! and give the same bits.
 
-use super::damage::{Damage, damaged};
-use super::dispatched;
-use super::map::{MAX_OPERANDS, Pointwise, Sources};
-use crate::Real;
+use crate::scalar::{Real, dispatched};
+use crate::tuned::damage::{Damage, damaged};
+
+/// The most operands that a function has.
+pub(crate) const MAX_OPERANDS: usize = 8;
+
+/// A block of each operand; those beyond the last are empty.
+pub(crate) type Sources<'a, T> = [&'a [T]; MAX_OPERANDS];
+
+/// A function of one element of each operand.
+pub(crate) trait Pointwise<T>: Copy + Send + Sync {
+    /// The number of operands, at most [`MAX_OPERANDS`].
+    const OPERANDS: usize;
+    /// Whether it may call elementary functions, which even for one number should be
+    /// [compiled for this CPU](dispatched).
+    const IS_ELEMENTARY: bool;
+    /// Whether loops over it are worth compiling for every vector width.
+    const VECTORISES: bool;
+
+    /// The value, from the elements that `get` gives for each operand's number.
+    fn at(self, get: impl Fn(usize) -> T) -> T;
+
+    /// Whether [`at_near`](Self::at_near) serves these elements.
+    #[inline(always)]
+    fn is_near(self, _get: impl Fn(usize) -> T) -> bool {
+        true
+    }
+
+    /// The same bits as [`at`](Self::at), for elements that are
+    /// [near](Self::is_near), by code without branches.
+    #[inline(always)]
+    fn at_near(self, get: impl Fn(usize) -> T) -> T {
+        self.at(get)
+    }
+}
+
+/// Runs `code`, which evaluates `F` for one number, compiled as it should be.
+#[inline(always)]
+pub(crate) fn alone<T, F: Pointwise<T>, R>(code: impl FnOnce() -> R) -> R {
+    if F::IS_ELEMENTARY { dispatched(code) } else { code() }
+}
 
 /// Where the elements of a short operand lie: `start`, `start + step`, and so on.
 #[derive(Clone, Copy, Debug, Default)]

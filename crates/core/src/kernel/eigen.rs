@@ -12,8 +12,9 @@
 //! *Invariant*: what is shared out are rows that do not depend on each other, so that
 //! bits do not depend on the number of threads.
 
-use super::damage::{Damage, damaged};
-use super::{dispatched, threads};
+use super::threads;
+use crate::scalar::dispatched;
+use crate::tuned::damage::{Damage, damaged};
 
 tuned! {
     /// Rows that go through reflections and rotations together. They lie side by side, one

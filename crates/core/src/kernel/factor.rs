@@ -10,7 +10,7 @@
 use nalgebra::DMatrix;
 
 use super::{eigen, singular};
-use crate::Real;
+use crate::scalar::Real;
 use crate::tensor::View;
 
 pub(super) type Matrix = DMatrix<f64>;

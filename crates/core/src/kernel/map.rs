@@ -11,12 +11,11 @@
 
 use smallvec::SmallVec;
 
-use super::block::{BlockKernel, Steps};
-use super::damage::{Damage, damaged};
-use super::rows::{Row, Rows};
-use super::{dispatched, threads, vectorised};
-use crate::Real;
-use crate::tensor::{Layout, Shape, View};
+use super::block::{BlockKernel, MAX_OPERANDS, Sources, Steps};
+use super::threads;
+use crate::scalar::{Real, vectorised};
+use crate::tensor::{Layout, Row, Rows, Shape, View};
+use crate::tuned::damage::{Damage, damaged};
 
 tuned! {
     /// Elements of a block. Packed operands live on the stack, and a block of each
@@ -29,47 +28,9 @@ tuned! {
 /// How many elements a function is thought to take in a nanosecond: few functions
 /// are slower than 1, and memory lets none be faster than 8.
 const ELEMENTS_A_NANOSECOND: usize = 4;
-/// The most operands that a function has.
-pub(crate) const MAX_OPERANDS: usize = 8;
-
-/// A block of each operand; those beyond the last are empty.
-pub(crate) type Sources<'a, T> = [&'a [T]; MAX_OPERANDS];
 
 /// One thing for each operand.
 type OfEach<X> = SmallVec<[X; MAX_OPERANDS]>;
-
-/// A function of one element of each operand.
-pub(crate) trait Pointwise<T>: Copy + Send + Sync {
-    /// The number of operands, at most [`MAX_OPERANDS`].
-    const OPERANDS: usize;
-    /// Whether it may call elementary functions, which even for one number should be
-    /// [compiled for this CPU](dispatched).
-    const IS_ELEMENTARY: bool;
-    /// Whether loops over it are worth compiling for every vector width.
-    const VECTORISES: bool;
-
-    /// The value, from the elements that `get` gives for each operand's number.
-    fn at(self, get: impl Fn(usize) -> T) -> T;
-
-    /// Whether [`at_near`](Self::at_near) serves these elements.
-    #[inline(always)]
-    fn is_near(self, _get: impl Fn(usize) -> T) -> bool {
-        true
-    }
-
-    /// The same bits as [`at`](Self::at), for elements that are
-    /// [near](Self::is_near), by code without branches.
-    #[inline(always)]
-    fn at_near(self, get: impl Fn(usize) -> T) -> T {
-        self.at(get)
-    }
-}
-
-/// Runs `code`, which evaluates `F` for one number, compiled as it should be.
-#[inline(always)]
-pub(crate) fn alone<T, F: Pointwise<T>, R>(code: impl FnOnce() -> R) -> R {
-    if F::IS_ELEMENTARY { dispatched(code) } else { code() }
-}
 
 /// Writes `kernel` of the broadcast operands to `out`, in row-major order.
 ///

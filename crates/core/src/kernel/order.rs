@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 
-use crate::Real;
+use crate::scalar::Real;
 
 thread_local! {
     /// The keys of the row that is being ordered, kept so that the next row, and the

@@ -4,10 +4,17 @@
 //! at once, so that a fused loop gives the same bits as the loops it replaces,
 //! and so does a loop whose parts run on several threads.
 
-use super::damage::{Damage, damaged};
-use super::reduce::{LEAF, leaf};
-use super::vectorised;
-use crate::Real;
+use std::hint::black_box;
+
+use crate::scalar::{Real, vectorised};
+use crate::tuned::damage::{Damage, damaged};
+
+tuned! {
+    /// Numbers that are added in one go at the leaves of the pairwise tree.
+    pub(crate) const LEAF = 128, tiny 4;
+    /// Partial sums kept side by side in a leaf, so that additions overlap.
+    pub(super) const LANES = 16, tiny 2;
+}
 
 /// A sum in progress: adds leaves as a binary counter adds digits. `levels[k]`
 /// holds a sum of `2^k` leaves where the count of leaves has bit `k` set.
@@ -85,6 +92,38 @@ impl<T: Real> Pairwise<T> {
         }
         total
     }
+}
+
+/// The sum of at most [`LEAF`] numbers.
+#[inline(always)]
+pub(super) fn leaf<T: Real>(xs: &[T]) -> T {
+    if xs.len() < LANES {
+        return xs.iter().fold(T::zero(), |sum, &x| sum + x);
+    }
+    let mut lanes = [T::zero(); LANES];
+    let chunks = xs.chunks_exact(LANES);
+    let rest = chunks.remainder().iter().fold(T::zero(), |sum, &x| sum + x);
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane += x;
+        }
+    }
+    let rest = if damaged(Damage::LeafRemainder) { T::zero() } else { rest };
+    if damaged(Damage::LeafLane) {
+        lanes[LANES - 1] = T::zero();
+    }
+    // The tree below ends with two lanes. A compiler that sees this makes pairs of the lanes
+    // above too, instead of vectors as wide as the CPU has.
+    let mut lanes = black_box(lanes);
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            let upper = lanes[i + width];
+            lanes[i] += upper;
+        }
+        width /= 2;
+    }
+    lanes[0] + rest
 }
 
 #[cfg(test)]

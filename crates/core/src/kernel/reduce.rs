@@ -4,23 +4,16 @@
 //! rather than with the length itself, at the speed of a plain loop (Higham,
 //! *Accuracy and Stability of Numerical Algorithms*, section 4.2).
 
-use std::hint::black_box;
-
 use smallvec::SmallVec;
 
-use super::damage::{Damage, damaged};
 use super::map::{Walk, add_slice};
-use super::pairwise::Pairwise;
-use super::rows::{Row, Rows};
-use super::{threads, vectorised};
-use crate::Real;
-use crate::tensor::View;
+use super::pairwise::{LANES, LEAF, Pairwise, leaf};
+use super::threads;
+use crate::scalar::{Real, vectorised};
+use crate::tensor::{Row, Rows, View};
+use crate::tuned::damage::{Damage, damaged};
 
 tuned! {
-    /// Numbers that are added in one go at the leaves of the pairwise tree.
-    pub(crate) const LEAF = 128, tiny 4;
-    /// Partial sums kept side by side in a leaf, so that additions overlap.
-    const LANES = 16, tiny 2;
     /// The fewest leaves of a part of a long sum, as a power of two; and the most parts,
     /// whose sums lie on the stack.
     const PART_LEVEL = 8, tiny 1;
@@ -63,37 +56,6 @@ pub(crate) fn sum<T: Real>(xs: &[T]) -> T {
         }
     });
     Pairwise::of_parts(level, xs.len(), partials[..count].iter().copied())
-}
-
-#[inline(always)]
-pub(super) fn leaf<T: Real>(xs: &[T]) -> T {
-    if xs.len() < LANES {
-        return xs.iter().fold(T::zero(), |sum, &x| sum + x);
-    }
-    let mut lanes = [T::zero(); LANES];
-    let chunks = xs.chunks_exact(LANES);
-    let rest = chunks.remainder().iter().fold(T::zero(), |sum, &x| sum + x);
-    for chunk in chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane += x;
-        }
-    }
-    let rest = if damaged(Damage::LeafRemainder) { T::zero() } else { rest };
-    if damaged(Damage::LeafLane) {
-        lanes[LANES - 1] = T::zero();
-    }
-    // The tree below ends with two lanes. A compiler that sees this makes pairs of the lanes
-    // above too, instead of vectors as wide as the CPU has.
-    let mut lanes = black_box(lanes);
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            let upper = lanes[i + width];
-            lanes[i] += upper;
-        }
-        width /= 2;
-    }
-    lanes[0] + rest
 }
 
 /// The pairwise sum of a slice, for loops that are already vectorised.

@@ -10,10 +10,10 @@
 //!
 //! Runs are independent of one another, and shared out to threads.
 
-use super::damage::{Damage, damaged};
-use super::{contiguous, dispatched, threads, vectorised};
-use crate::Real;
+use super::threads;
+use crate::scalar::{Real, dispatched, vectorised};
 use crate::tensor::View;
+use crate::tuned::damage::{Damage, damaged};
 
 /// Nanoseconds that a scan is thought to take for an element.
 const ELEMENT: usize = 1;
@@ -141,7 +141,7 @@ pub(crate) fn recurrence<T: Real>(
     reverse: bool,
     out: &mut [T],
 ) {
-    let a = contiguous(a);
+    let a = a.packed();
     for_each_run(b, axis, out, |start, run, width| {
         let a = &a[start..start + run.len()];
         if width == 1 {

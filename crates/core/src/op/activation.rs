@@ -9,8 +9,7 @@
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 use super::{Cost, Domain, Elementwise, Formula, Partials, Samples};
-use crate::Real;
-use crate::number::{Number, Plain};
+use crate::scalar::{Number, Plain, Real};
 
 /// The hyperbolic tangent.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -440,7 +439,7 @@ impl Elementwise<1> for Softsign {
 /// `scale alpha (e^(x / width) - 1)`. The derivative at 0 is that from the left.
 ///
 /// Three functions of the literature are of this kind: `elu` (Clevert, Unterthiner and
-/// Hochreiter, 2015) has scale and width 1, [`selu`](crate::Var::selu) (Klambauer et al., 2017)
+/// Hochreiter, 2015) has scale and width 1, [`selu`](crate::tape::Var::selu) (Klambauer et al., 2017)
 /// fixed numbers, and `celu` (Barron, 2017) a width of `alpha`, which makes it smooth.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Elu {

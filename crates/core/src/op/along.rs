@@ -7,8 +7,9 @@
 
 use super::{Call, Cost, Domain, Formula, Op, Samples, ShapeClass, Stacked, operands};
 use crate::kernel::along as kernel;
+use crate::scalar::Real;
+use crate::tape::{Operand, Var};
 use crate::tensor::{Shape, View};
-use crate::{Operand, Real, Var};
 
 /// Of operands `i` and `x`, the elements of `x` at places `i` along an axis. Beside
 /// that axis both have the same extents, or `i` has 1 and stretches. No derivative

@@ -1,8 +1,7 @@
 //! The four operations, and choosing between two numbers.
 
 use super::{Cost, Domain, Elementwise, Formula, Partials, Samples};
-use crate::Real;
-use crate::number::Number;
+use crate::scalar::{Number, Real};
 
 /// `-x`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -11,9 +11,10 @@ use super::{
     Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Series, SeriesCall,
     Stacked, add_terms, family, operands,
 };
-use crate::kernel::product::Factor;
+use crate::kernel::gemm::Factor;
+use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tensor::{Layout, Shape, View};
-use crate::{Real, Var};
 
 /// A product of two operands.
 pub trait Bilinear: Clone + PartialEq + Debug + 'static {

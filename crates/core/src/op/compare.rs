@@ -2,8 +2,7 @@
 
 use super::step::step;
 use super::{Cost, Domain, Elementwise, Formula, Partials, Samples};
-use crate::Real;
-use crate::number::{Number, indicator};
+use crate::scalar::{Number, Real, indicator};
 
 step! {
     /// 1 where `a > b`, else 0. No derivative flows through it.

@@ -20,8 +20,9 @@ use super::window::{PerAxis, PerSide, slides};
 use super::{Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked};
 use crate::kernel::convolution::{self as kernel, Geometry};
 use crate::kernel::window::Slide;
+use crate::scalar::Real;
+use crate::tape::{Operand, Var};
 use crate::tensor::{Shape, View};
-use crate::{Operand, Real, Var};
 
 /// How a convolution slides over its images: over `D` axes, two for planes.
 ///

@@ -15,9 +15,9 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::{Call, Cost, DynOp, add_terms};
-use crate::kernel::contiguous;
+use crate::scalar::Real;
+use crate::tape::{Operand, Tape, Var};
 use crate::tensor::{Shape, Tensor, View};
-use crate::{Operand, Real, Tape, Var};
 
 /// A value with the user's derivative. The first operand is the value, the others are the
 /// inputs.
@@ -255,7 +255,7 @@ impl<T: Real, F: Fn(&[&[T]], &mut [T]) + 'static> DynOp<T> for External<F> {
     }
 
     fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
-        let args: Vec<_> = args.iter().map(|arg| contiguous(*arg)).collect();
+        let args: Vec<_> = args.iter().map(|arg| arg.packed()).collect();
         let args: Vec<&[T]> = args.iter().map(|arg| &**arg).collect();
         out.fill(T::zero());
         (self.f)(&args, out);

@@ -9,8 +9,9 @@
 
 use super::{Along, Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, operands};
 use crate::kernel::factor;
+use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tensor::{Shape, View};
-use crate::{Real, Var};
 
 /// The difference up to which values are equal.
 fn resolution<T: Real>(values: &[f64]) -> f64 {

@@ -5,8 +5,9 @@ use super::solve::{LogAbsDet, elimination, square_matrices};
 use super::symmetric::{directed, directed_samples};
 use super::{Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, operands};
 use crate::kernel::{factor, minors};
+use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tensor::{Shape, View};
-use crate::{Real, Var};
 
 /// `det A`.
 #[derive(Clone, Copy, Debug, PartialEq)]

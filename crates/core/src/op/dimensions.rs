@@ -8,10 +8,11 @@
 //!
 //! All derivatives follow from those of the parts.
 
-use super::{Convolution, Pooling, Slice};
+use super::{Convolution, Pooling, Slice, stack};
 use crate::kernel::window::Slide;
+use crate::scalar::Real;
+use crate::tape::{Operand, Var};
 use crate::tensor::{Shape, Tensor};
-use crate::{Operand, Real, Var, stack};
 
 impl Convolution<1> {
     /// The same over images of one row.

@@ -14,11 +14,11 @@ use super::{
     Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Series, SeriesCall,
     Stacked, add_terms, family, operands,
 };
-use crate::kernel::block::BlockKernel;
-use crate::kernel::map::{MAX_OPERANDS, Pointwise, alone, map};
-use crate::number::{Near, Number, Plain, Reads};
+use crate::kernel::block::{BlockKernel, MAX_OPERANDS, Pointwise, alone};
+use crate::kernel::map::map;
+use crate::scalar::{Near, Number, Plain, Reads, Real};
+use crate::tape::Var;
 use crate::tensor::{Layout, Shape, View};
-use crate::{Real, Var};
 
 /// How the partials of a function act on a tangent or a cotangent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,11 @@
 
 use super::factorise::own_matrix;
 use super::solve::{elimination, square, square_matrices};
-use super::{Call, Cost, Dependence, Domain, Formula, Op, Samples, operands};
+use super::{Call, Cost, Dependence, Domain, Formula, Op, Samples, concat, operands};
 use crate::kernel::factor;
+use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tensor::{Shape, View};
-use crate::{Real, Var, concat};
 
 /// The matrix exponential.
 ///

@@ -7,8 +7,7 @@ use std::f64::consts::{LN_2, LOG2_E, LOG10_E};
 
 use super::power::quotient_unless;
 use super::{Cost, Domain, Elementwise, Formula, Samples};
-use crate::Real;
-use crate::number::Number;
+use crate::scalar::{Number, Real};
 
 /// The exponential `e^x`.
 #[derive(Clone, Copy, Debug, PartialEq)]

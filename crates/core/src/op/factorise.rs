@@ -15,10 +15,13 @@
 
 use super::degenerate::{distinct, least_gap, over_gaps};
 use super::solve::{elimination, square, square_matrices};
-use super::{Along, Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, operands};
+use super::{
+    Along, Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, concat, operands,
+};
 use crate::kernel::factor;
+use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tensor::{Shape, View};
-use crate::{Real, Var, concat};
 
 /// The lower triangular `L` of `L L^T = A`, for the symmetric part of `A`; NaN where that
 /// is not positive definite.

@@ -4,8 +4,7 @@
 
 use super::trigonometric::one_less_square;
 use super::{Cost, Domain, Elementwise, Formula, Samples};
-use crate::Real;
-use crate::number::Number;
+use crate::scalar::{Number, Real};
 
 /// The hyperbolic sine.
 #[derive(Clone, Copy, Debug, PartialEq)]

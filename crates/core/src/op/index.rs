@@ -7,8 +7,9 @@ use super::{
     Cost, Dependence, Domain, Formula, Linear, Samples, ShapeClass, Shapes, Stacked, operands,
 };
 use crate::kernel::along::scatter_at;
+use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tensor::{Shape, View};
-use crate::{Real, Var};
 
 /// Copies the parts of `inner` elements at some positions.
 fn read_at<T: Real>(x: &[T], indices: &[usize], inner: usize, out: &mut [T]) {

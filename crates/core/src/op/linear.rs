@@ -11,8 +11,9 @@ use super::{
     Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Series, SeriesCall,
     Stacked, family,
 };
+use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tensor::{Layout, Shape, View};
-use crate::{Real, Var};
 
 /// A map that is linear in all of its operands together.
 pub trait Linear: Clone + PartialEq + Debug + 'static {

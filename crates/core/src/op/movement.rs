@@ -7,11 +7,10 @@ use super::dependence::{listed, transposed};
 use super::{
     Along, Dependence, Domain, Formula, Linear, Samples, ShapeClass, Shapes, Stacked, operands,
 };
-use crate::Real;
 use crate::kernel::map::Walk;
-use crate::kernel::rows::pack;
-use crate::tensor::{Layout, Shape, View, check_progression};
-use crate::{Var, axes::AxisList};
+use crate::scalar::Real;
+use crate::tape::Var;
+use crate::tensor::{AxisList, Layout, Shape, View, check_progression, pack};
 
 /// Copies stretched along axes of extent 1 or missing ones.
 #[derive(Clone, Debug, PartialEq)]
@@ -558,4 +557,34 @@ fn join<T: Real>(args: &[View<'_, T>], outer: usize, out: &mut [T]) {
 fn copy_view<T: Real, L: Linear>(op: &L, args: &[View<'_, T>], out: &mut [T]) {
     let (layout, moved) = op.view(args[0].layout()).expect("the op is a view");
     pack(args[0].data(), (args[0].offset() as isize + moved) as usize, &layout, out);
+}
+
+/// Joins variables along an axis that they have.
+///
+/// ```
+/// # use wengert_core::{Tape, concat};
+/// let tape = Tape::new();
+/// let (a, b) = (tape.variable([1.0, 2.0]), tape.variable([3.0]));
+/// assert_eq!(concat(&[a, b], 0).value().to_vec(), [1.0, 2.0, 3.0]);
+/// ```
+///
+/// # Panics
+/// If there is none, or shapes differ beside that axis.
+#[doc(alias("cat", "concatenate"))]
+#[track_caller]
+pub fn concat<'t, T: Real>(vars: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
+    let Some(first) = vars.first() else { panic!("concat: expected variables, got none") };
+    let axis = first.resolve_axis("concat", axis, first.rank());
+    first.tape().apply(Concat { axis }, vars)
+}
+
+/// Joins variables of one shape along a new axis; -1 puts it last.
+///
+/// # Panics
+/// If there is none, or shapes differ.
+#[track_caller]
+pub fn stack<'t, T: Real>(vars: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
+    let Some(first) = vars.first() else { panic!("stack: expected variables, got none") };
+    let axis = first.resolve_axis("stack", axis, first.rank() + 1);
+    first.tape().apply(Stack { axis }, vars)
 }

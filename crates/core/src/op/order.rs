@@ -8,11 +8,11 @@
 
 use super::row::row_shape;
 use super::{Call, Cost, Domain, Formula, Op, Samples, ShapeClass, TakeAlong};
-use crate::axes::Axes;
+use crate::kernel::each_row::{for_each_row, for_each_row_of};
 use crate::kernel::order as kernel;
-use crate::kernel::rows::{for_each_row, for_each_row_of};
-use crate::tensor::{Shape, View};
-use crate::{Real, Var};
+use crate::scalar::Real;
+use crate::tape::Var;
+use crate::tensor::{Axes, Shape, View};
 
 /// The places of the first `count` elements of each row, in order. Equal elements
 /// keep the order in which they stand, and NaN counts as the largest. No

@@ -15,10 +15,11 @@ use super::{
     Along, Call, Cost, Dependence, Domain, Formula, Linear, Op, Samples, ShapeClass, Shapes,
     Stacked, operands,
 };
+use crate::kernel::pool as kernel;
 use crate::kernel::window::Slide;
-use crate::kernel::{contiguous, pool as kernel};
+use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tensor::{Shape, View};
-use crate::{Real, Var};
 
 /// How a window of pooling slides: over `D` axes, two for planes.
 ///
@@ -134,7 +135,7 @@ impl Linear for AvgPool2d {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let slides = self.0.slides(args[0].shape()).expect(SHAPES_PASSED);
-        kernel::mean(slides, &contiguous(args[0]), out);
+        kernel::mean(slides, &args[0].packed(), out);
     }
 
     fn transpose<'t, T: Real>(
@@ -192,7 +193,7 @@ impl Linear for AvgUnpool2d {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let slides = self.pooling.slides(&self.size).expect(SHAPES_PASSED);
-        kernel::spread(slides, &contiguous(args[0]), out);
+        kernel::spread(slides, &args[0].packed(), out);
     }
 
     fn transpose<'t, T: Real>(
@@ -249,7 +250,7 @@ impl Op for MaxPool2d {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let slides = self.0.slides(args[0].shape()).expect(SHAPES_PASSED);
-        kernel::max(slides, &contiguous(args[0]), out);
+        kernel::max(slides, &args[0].packed(), out);
     }
 
     fn jvp<'t, T: Real>(
@@ -277,7 +278,7 @@ impl Op for MaxPool2d {
 
     fn kink_distance<T: Real>(&self, args: &[View<'_, T>]) -> T {
         let slides = self.0.slides(args[0].shape()).expect(SHAPES_PASSED);
-        kernel::max_margin(slides, &contiguous(args[0]))
+        kernel::max_margin(slides, &args[0].packed())
     }
 
     fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
@@ -318,7 +319,7 @@ impl Op for GatherMax2d {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let slides = self.0.slides(args[0].shape()).expect(SHAPES_PASSED);
-        kernel::gather_max(slides, &contiguous(args[0]), &contiguous(args[1]), out);
+        kernel::gather_max(slides, &args[0].packed(), &args[1].packed(), out);
     }
 
     fn jvp<'t, T: Real>(
@@ -393,7 +394,7 @@ impl Op for ScatterMax2d {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let slides = self.0.slides(args[0].shape()).expect(SHAPES_PASSED);
-        kernel::scatter_max(slides, &contiguous(args[0]), &contiguous(args[1]), out);
+        kernel::scatter_max(slides, &args[0].packed(), &args[1].packed(), out);
     }
 
     fn jvp<'t, T: Real>(

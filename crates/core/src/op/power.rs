@@ -1,8 +1,7 @@
 //! Powers and roots.
 
 use super::{Cost, Domain, Elementwise, Formula, Samples};
-use crate::Real;
-use crate::number::Number;
+use crate::scalar::{Number, Real};
 
 /// `x^2`.
 #[derive(Clone, Copy, Debug, PartialEq)]

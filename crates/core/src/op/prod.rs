@@ -2,11 +2,11 @@
 
 use super::row::{empty_rows, row_shape, rows};
 use super::{Call, Cost, Formula, Op, Samples};
-use crate::axes::Axes;
-use crate::kernel::row;
-use crate::kernel::rows::for_each_row_of;
-use crate::tensor::{Shape, View};
-use crate::{Real, Var};
+use crate::kernel::each_row::for_each_row_of;
+use crate::kernel::row_functions;
+use crate::scalar::Real;
+use crate::tape::Var;
+use crate::tensor::{Axes, Shape, View};
 
 /// The product of each row; of an empty row, 1.
 ///
@@ -30,7 +30,7 @@ impl Op for Prod {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         out.fill(T::one());
-        for_each_row_of([args[0]], out, |[row], y| y[0] = row::product(row));
+        for_each_row_of([args[0]], out, |[row], y| y[0] = row_functions::product(row));
     }
 
     fn jvp<'t, T: Real>(

@@ -1,11 +1,12 @@
 //! Products of matrices and vectors.
 
-use super::stacked::filled_up;
-use super::{Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked};
-use crate::kernel::product::Factor;
-use crate::kernel::product::matmul;
+use super::{
+    Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked, filled_up,
+};
+use crate::kernel::gemm::{Factor, matmul};
+use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tensor::{Layout, Shape, View};
-use crate::{Real, Var};
 
 /// The matrix product over the last two axes; leading axes broadcast. A vector
 /// on the left is a row, on the right a column, and that axis disappears.

@@ -6,7 +6,7 @@
 
 use super::samples::SampleSet;
 use super::*;
-use crate::Operand;
+use crate::tape::Operand;
 
 /// An op as the registry knows it.
 #[derive(Clone, Debug)]

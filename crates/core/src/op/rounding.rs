@@ -5,8 +5,7 @@
 
 use super::step::step;
 use super::{Cost, Domain, Elementwise, Formula, Partials, Samples};
-use crate::Real;
-use crate::number::Number;
+use crate::scalar::{Number, Real};
 
 step! {
     /// The greatest whole number up to `x`. No derivative flows through it.

@@ -10,11 +10,11 @@ use super::power::quotient_or_zero;
 use super::{
     Call, Cost, Dependence, Domain, DynOp, Formula, Op, Samples, ShapeClass, Stacked, operands,
 };
-use crate::axes::{Axes, AxisList};
-use crate::kernel::row;
-use crate::kernel::rows::{for_each_row, for_each_row_of};
-use crate::tensor::{Shape, View};
-use crate::{Real, Var};
+use crate::kernel::each_row::{for_each_row, for_each_row_of};
+use crate::kernel::row_functions;
+use crate::scalar::Real;
+use crate::tape::Var;
+use crate::tensor::{Axes, AxisList, Shape, View};
 
 /// The largest element of each row. Where several are equal, the derivative goes
 /// to the first.
@@ -168,7 +168,7 @@ impl Op for LogSumExp {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         out.fill(T::neg_infinity());
-        for_each_row_of([args[0]], out, |[row], y| y[0] = row::log_sum_exp(row));
+        for_each_row_of([args[0]], out, |[row], y| y[0] = row_functions::log_sum_exp(row));
     }
 
     fn jvp<'t, T: Real>(
@@ -225,7 +225,7 @@ impl Op for Softmax {
     }
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
-        for_each_row_of([args[0]], out, |[x], y| row::softmax(x, y));
+        for_each_row_of([args[0]], out, |[x], y| row_functions::softmax(x, y));
     }
 
     fn jvp<'t, T: Real>(
@@ -285,7 +285,7 @@ impl Op for LogSoftmax {
     }
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
-        for_each_row_of([args[0]], out, |[x], y| row::log_softmax(x, y));
+        for_each_row_of([args[0]], out, |[x], y| row_functions::log_softmax(x, y));
     }
 
     fn jvp<'t, T: Real>(
@@ -348,7 +348,7 @@ impl Op for LayerNorm {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let epsilon = T::from_f64(self.epsilon);
-        for_each_row_of([args[0]], out, |[x], y| row::layer_norm(x, epsilon, y));
+        for_each_row_of([args[0]], out, |[x], y| row_functions::layer_norm(x, epsilon, y));
     }
 
     fn jvp<'t, T: Real>(
@@ -433,7 +433,7 @@ impl Op for Norm {
         let epsilon = T::from_f64(self.epsilon);
         // Rows without elements are not visited.
         out.fill(epsilon.sqrt());
-        for_each_row_of([args[0]], out, |[row], y| y[0] = row::norm(row, epsilon));
+        for_each_row_of([args[0]], out, |[row], y| y[0] = row_functions::norm(row, epsilon));
     }
 
     fn jvp<'t, T: Real>(
@@ -462,7 +462,7 @@ impl Op for Norm {
         let mut distance = T::infinity();
         if self.epsilon == 0.0 {
             for_each_row(args[0], |_, row| {
-                distance = distance.min(row::norm(row, T::zero()));
+                distance = distance.min(row_functions::norm(row, T::zero()));
             });
         }
         distance
@@ -489,19 +489,19 @@ trait RowMap: Op + Sync {
 
 impl RowMap for Softmax {
     fn adjoint<T: Real>(&self, _: &[T], y: &[T], c: &[T], out: &mut [T]) {
-        row::softmax_adjoint(y, c, out);
+        row_functions::softmax_adjoint(y, c, out);
     }
 }
 
 impl RowMap for LogSoftmax {
     fn adjoint<T: Real>(&self, _: &[T], y: &[T], c: &[T], out: &mut [T]) {
-        row::log_softmax_adjoint(y, c, out);
+        row_functions::log_softmax_adjoint(y, c, out);
     }
 }
 
 impl RowMap for LayerNorm {
     fn adjoint<T: Real>(&self, x: &[T], y: &[T], c: &[T], out: &mut [T]) {
-        row::layer_norm_adjoint(x, y, T::from_f64(self.epsilon), c, out);
+        row_functions::layer_norm_adjoint(x, y, T::from_f64(self.epsilon), c, out);
     }
 }
 

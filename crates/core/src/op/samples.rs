@@ -7,8 +7,9 @@
 use std::rc::Rc;
 
 use super::{DynOp, Elementwise, Operation};
+use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tensor::Shape;
-use crate::{Real, Var};
 
 /// The classes of shapes that the harness insists on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

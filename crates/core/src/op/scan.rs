@@ -5,11 +5,14 @@
 //! one again, forwards for tangents and backwards for adjoints. So zeros among the
 //! elements are numbers like any other, to every order.
 
-use super::{Call, Cost, Domain, Formula, Linear, Op, Samples, ShapeClass, Shapes, Stacked};
-use super::{Elementwise, LogAddExp, add_terms, operands};
+use super::{
+    Call, Cost, Domain, Elementwise, Formula, Linear, LogAddExp, Op, Samples, ShapeClass, Shapes,
+    Stacked, add_terms, concat, operands,
+};
 use crate::kernel::scan as kernel;
+use crate::scalar::Real;
+use crate::tape::{Operand, Var};
 use crate::tensor::{Shape, View};
-use crate::{Operand, Real, Var, concat};
 
 /// The sum of each element along an axis and all before it.
 #[derive(Clone, Copy, Debug, PartialEq)]

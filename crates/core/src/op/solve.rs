@@ -5,11 +5,13 @@
 //! matrix, and its adjoint that of one with the transposed matrix, so these rules are
 //! made of the ops themselves.
 
-use super::{Along, Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass};
-use super::{add_terms, operands};
+use super::{
+    Along, Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, add_terms, operands,
+};
 use crate::kernel::factor;
+use crate::scalar::Real;
+use crate::tape::{Operand, Var};
 use crate::tensor::{Shape, View};
-use crate::{Operand, Real, Var};
 
 /// `X` of `A X = B`, by elimination with pivots; NaN where `A` is singular.
 #[derive(Clone, Copy, Debug, PartialEq)]

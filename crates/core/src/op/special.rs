@@ -5,8 +5,7 @@
 use std::f64::consts::FRAC_2_SQRT_PI;
 
 use super::{Cost, Domain, Elementwise, Formula, Samples};
-use crate::Real;
-use crate::number::Number;
+use crate::scalar::{Number, Real};
 
 /// `2 / sqrt(pi) e^(-x^2)`: the derivative of the error function.
 #[inline(always)]

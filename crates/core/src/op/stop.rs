@@ -6,8 +6,9 @@
 use std::any::Any;
 
 use super::{Call, Cost, DynOp, Formula, operands};
+use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tensor::{Layout, Shape, View};
-use crate::{Real, Var};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct StopGradient;

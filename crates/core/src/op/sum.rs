@@ -1,10 +1,10 @@
 //! Sums and means over axes, and the adjoint of broadcasting.
 
 use super::{Along, Cost, Dependence, Domain, Formula, Linear, Samples, Shapes, Stacked, operands};
-use crate::axes::{Axes, AxisList};
 use crate::kernel::reduce::sum_axes;
-use crate::tensor::{Shape, View};
-use crate::{Real, Var};
+use crate::scalar::Real;
+use crate::tape::Var;
+use crate::tensor::{Axes, AxisList, Shape, View};
 
 /// The sum over axes.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,8 +1,9 @@
 //! The triangles of matrices.
 
 use super::{Domain, Formula, Linear, Samples, ShapeClass, Shapes, Stacked, operands};
+use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tensor::{Shape, View};
-use crate::{Real, Var};
 
 /// The elements of each matrix on one side of a diagonal, and zeros on the other;
 /// what is left out may be anything, even NaN. It is its own transpose.

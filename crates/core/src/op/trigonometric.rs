@@ -4,8 +4,7 @@
 
 use super::power::quotient_or_zero;
 use super::{Cost, Domain, Elementwise, Formula, Samples};
-use crate::Real;
-use crate::number::Number;
+use crate::scalar::{Number, Real};
 
 /// The sine, of an angle in radians.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -7,11 +7,13 @@
 //! form are what networks consist of.
 
 use super::product::left_extents;
-use super::stacked::filled_up;
-use super::{Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked};
-use crate::kernel::product::{Factor, matmul_transposed};
+use super::{
+    Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked, filled_up,
+};
+use crate::kernel::gemm::{Factor, matmul_transposed};
+use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tensor::{Layout, Shape, View};
-use crate::{Real, Var};
 
 /// The matrix product `A B^T` over the last two axes; leading axes broadcast. A vector on the
 /// left is a row, and that axis disappears.

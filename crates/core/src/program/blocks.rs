@@ -11,7 +11,7 @@ use super::fuse::{Role, role};
 use super::graph::{Source, ValueId};
 use super::lower::Lowering;
 use super::run::{Argument, Block, Loop, Place, Scratches, Step, Sum, parts};
-use crate::Real;
+use crate::scalar::Real;
 use crate::tensor::Shape;
 
 /// Where a member of a loop finds an operand.

@@ -6,8 +6,8 @@ use super::Program;
 use super::fuse::Unit;
 use super::graph::{Graph, Operand, ValueId};
 use super::lower::Lowered;
-use crate::Real;
-use crate::op::Cost;
+use crate::scalar::Real;
+use crate::tape::elemental::Cost;
 
 /// What a compilation made, kept to be printed and asked.
 #[derive(Clone, Debug)]

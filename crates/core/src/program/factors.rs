@@ -8,7 +8,7 @@
 use indexmap::IndexMap;
 
 use super::graph::{Graph, Source, ValueId, operands};
-use crate::Real;
+use crate::scalar::Real;
 use crate::tensor::Layout;
 
 tuned! {

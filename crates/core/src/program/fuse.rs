@@ -11,7 +11,7 @@
 
 use super::SHORT;
 use super::graph::{Graph, Operand, ValueId};
-use crate::Real;
+use crate::scalar::Real;
 
 /// Functions in one loop. More would take more blocks than the cache holds.
 const MOST_MEMBERS: usize = 64;

@@ -13,11 +13,11 @@ use indexmap::IndexMap;
 use smallvec::SmallVec;
 
 use super::{CompileError, SHORT};
-use crate::number::Number;
-use crate::op::{Cost, Domain, DynOp, Elementwise, Operation, Permute, Samples};
-use crate::tape::{Args, NodeId, OpHandle};
+use crate::op::{Domain, Elementwise, Operation, Permute, Samples};
+use crate::scalar::{Number, Real};
+use crate::tape::elemental::{Cost, DynOp};
+use crate::tape::{Args, NodeId, OpHandle, Tape, Var};
 use crate::tensor::{Layout, Shape, Tensor, View};
-use crate::{Real, Tape, Var};
 
 /// A value of a [`Graph`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

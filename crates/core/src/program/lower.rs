@@ -15,13 +15,12 @@ use super::graph::{Graph, Operand, Source, ValueId};
 use super::run::{
     Apply, Argument, Instruction, LaidOut, Memory, Place, SHORT_OPERANDS, ShortCall, ShortSum,
 };
-use crate::Real;
 use crate::kernel::block::Steps;
-use crate::kernel::product::ShortProduct;
-use crate::kernel::rows::Rows;
-use crate::op::DynOp;
+use crate::kernel::gemm::ShortProduct;
+use crate::scalar::Real;
+use crate::tape::elemental::DynOp;
 use crate::tape::{Args, OpHandle};
-use crate::tensor::{Buffer, Elements, Layout, Shape};
+use crate::tensor::{Buffer, Elements, Layout, Rows, Shape};
 
 /// What a compilation gives.
 pub(super) struct Lowered<T: Real> {

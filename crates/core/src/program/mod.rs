@@ -29,11 +29,12 @@ use std::panic::Location;
 use thiserror::Error;
 
 use crate::random::{Distribution, SeedableRng, Xoshiro256PlusPlus};
-use crate::tape::Leaf;
+use crate::scalar::Real;
+use crate::tape::{Leaf, Tape, Var};
 use crate::tensor::{Layout, Tensor, View, are_finite};
-use crate::transform::inputs::{Function, Inputs, record, taken_in};
 use crate::tuned::Size;
-use crate::{Real, Tape, Var};
+use crate::var::inputs::{record, taken_in};
+use crate::var::{Function, Inputs};
 use display::Report;
 use graph::{Graph, ValueId};
 use recording::Recording;
@@ -142,7 +143,7 @@ struct Update {
 
 /// Compiles a function of tensors, recorded at the given ones.
 ///
-/// It takes what [`grad`](crate::grad) and [`vmap`](crate::vmap) take; [`compile_n`] takes a function
+/// It takes what [`grad`](crate::transform::grad) and [`vmap`](crate::vmap) take; [`compile_n`] takes a function
 /// with several results. The function is called once, and all that is no input is taken as fixed.
 ///
 /// ```
@@ -173,7 +174,7 @@ pub fn compile<T: Real, I: Inputs<T>>(
 
 /// As [`compile`], for a function that gives several results, as an array: a value with its
 /// gradient ([`Var::grad`], or [`Var::backward`] with
-/// [`Gradients::on_tape`](crate::Gradients::on_tape)), any derivatives.
+/// [`Gradients::on_tape`](crate::sweep::Gradients::on_tape)), any derivatives.
 ///
 /// ```
 /// use wengert_core::{Tensor, compile_n};

@@ -7,10 +7,9 @@
 use std::panic::Location;
 
 use super::Program;
-use crate::check::{ProgramReport, program_difference};
-use crate::tape::{Args, NodeId, OpHandle, line};
+use crate::scalar::Real;
+use crate::tape::{Args, NodeId, OpHandle, Tape, Var, line};
 use crate::tensor::{Shape, Tensor, View};
-use crate::{Real, Tape, Var};
 
 /// Where a value comes from.
 enum Source<T: Real> {
@@ -111,14 +110,18 @@ impl<T: Real> Recording<T> {
 }
 
 impl<T: Real> Program<T> {
-    /// Runs at each of some points, and compares with what the recording gives there. Inputs, states
-    /// and the generator are as before when it returns.
+    /// Runs at each of some points, and tells `compare` what it gives, states included, what the
+    /// recording gives with the same samples, and how to describe a result. Inputs, states and the
+    /// generator are as before when it returns.
     #[track_caller]
-    pub(crate) fn compare_with_recording(&mut self, points: &[Vec<Tensor<T>>]) -> ProgramReport {
+    pub(crate) fn beside_recording(
+        &mut self,
+        points: &[Vec<Tensor<T>>],
+        mut compare: impl FnMut(&[Tensor<T>], &[Tensor<T>], &dyn Fn(usize) -> String),
+    ) {
         let given = self.given();
         let before: Vec<Tensor<T>> = (0..given).map(|input| self.input(input)).collect();
         let rng = self.rng.clone();
-        let mut difference = None;
         for point in points {
             let count = point.len();
             assert!(count == given, "the program has {given} inputs, and {count} were given");
@@ -130,12 +133,14 @@ impl<T: Real> Program<T> {
             let states = self.recording.states.iter().map(|&state| self.input(state));
             let found: Vec<Tensor<T>> = outputs.chain(states).collect();
             let expected = self.recording.replay(&inputs);
-            let describe = |result| self.recording.describe(result);
-            difference = difference.or_else(|| program_difference(&found, &expected, describe));
+            compare(&found, &expected, &|result| self.recording.describe(result));
         }
         before.iter().enumerate().for_each(|(input, value)| self.set_input(input, value));
         self.rng = rng;
-        let results = self.recording.results.len();
-        ProgramReport { results, points: points.len(), difference }
+    }
+
+    /// How many results a run has, states included.
+    pub(crate) fn results(&self) -> usize {
+        self.recording.results.len()
     }
 }

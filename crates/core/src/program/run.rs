@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use smallvec::SmallVec;
 
-use crate::Real;
-use crate::kernel::block::{BlockKernel, Steps};
-use crate::kernel::map::{MAX_OPERANDS, Walk};
-use crate::kernel::pairwise::Pairwise;
-use crate::kernel::product::ShortProduct;
-use crate::kernel::reduce::{LEAF, sum};
+use crate::kernel::block::{BlockKernel, MAX_OPERANDS, Steps};
+use crate::kernel::gemm::ShortProduct;
+use crate::kernel::map::Walk;
+use crate::kernel::pairwise::{LEAF, Pairwise};
+use crate::kernel::reduce::sum;
 use crate::kernel::threads;
-use crate::op::DynOp;
+use crate::scalar::Real;
+use crate::tape::elemental::DynOp;
 use crate::tape::{Args, OpHandle};
 use crate::tensor::{Buffer, Elements, LINE, Layout, Shape, Tensor, View};
 

@@ -1,8 +1,8 @@
 //! The forward sweep: tangents along with the values (G&W, section 3.1).
 
-use crate::op::Call;
-use crate::tape::{Adjoint, Args, NodeId};
-use crate::{Real, Tape, Var};
+use crate::scalar::Real;
+use crate::tape::elemental::Call;
+use crate::tape::{Adjoint, Args, NodeId, Tape, Var};
 
 impl<'t, T: Real> Var<'t, T> {
     /// The tangent of `self` for given tangents of some values before it: the

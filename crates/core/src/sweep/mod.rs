@@ -5,6 +5,7 @@
 //! differentiated again; a *fast* one records values only, so that elementwise
 //! rules run as single loops and sums of adjoints are added in place.
 
+mod accumulate;
 mod forward;
 mod reverse;
 mod taylor;

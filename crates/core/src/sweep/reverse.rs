@@ -7,11 +7,11 @@
 
 use std::fmt;
 
-use crate::op::accumulate::{AddPart, AddProduct};
-use crate::op::{Call, DynOp};
-use crate::tape::{Adjoint, Adjoints, NodeId};
+use super::accumulate::{AddPart, AddProduct};
+use crate::scalar::Real;
+use crate::tape::elemental::{Call, DynOp};
+use crate::tape::{Adjoint, Adjoints, NodeId, Tape, Var};
 use crate::tensor::{Layout, Tensor, View};
-use crate::{Real, Tape, Var};
 
 /// The adjoints that a fast reverse sweep has left on its tape.
 ///
@@ -98,7 +98,7 @@ impl<'t, T: Real> Gradients<'t, T> {
     /// The gradient with respect to a variable or parameter, as a value on the tape
     /// through which no derivative flows: for programs that go on
     /// computing with it, such as a training step that is
-    /// [compiled](crate::Tape::compile).
+    /// [compiled](crate::tape::Tape::compile).
     ///
     /// # Panics
     /// As [`wrt`](Self::wrt).

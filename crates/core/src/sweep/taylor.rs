@@ -3,9 +3,9 @@
 //! Order by order, so that a coefficient finds all lower ones ready, and within an
 //! order in the order of the tape, so that nothing recurses through it.
 
-use crate::op::{Series, SeriesCall, System};
-use crate::tape::NodeId;
-use crate::{Real, Tape, Var};
+use crate::scalar::Real;
+use crate::tape::elemental::{Series, SeriesCall, System};
+use crate::tape::{NodeId, Tape, Var};
 
 impl<'t, T: Real> Var<'t, T> {
     /// The coefficients `y_0, ..., y_degree` of `y(t) = y_0 + y_1 t + y_2 t^2 + ...`,

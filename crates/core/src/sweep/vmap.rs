@@ -6,9 +6,10 @@
 //! cotangents take one pass over the tape: a derivative is recorded for one direction, and
 //! mapped over all of them.
 
-use crate::op::Stacked;
-use crate::tape::{Args, NodeId};
-use crate::{Real, Tape, Var};
+use crate::op::stack;
+use crate::scalar::Real;
+use crate::tape::elemental::Stacked;
+use crate::tape::{Args, NodeId, Tape, Var};
 
 impl<'t, T: Real> Var<'t, T> {
     /// The value for many values of some inputs, which are given with one more leading axis
@@ -104,7 +105,7 @@ impl<T: Real> Tape<T> {
                 .collect();
             self.record_on_behalf(Some(id));
             let stacked = Stacked::new(&op, &operands, &is_stacked, extent);
-            let mapped = || op.get().stacked(&stacked).unwrap_or_else(|| stacked.one_by_one());
+            let mapped = || op.get().stacked(&stacked).unwrap_or_else(|| one_by_one(&stacked));
             // What counts as constant does so for each of the values.
             let value = if detached[index] { self.without_gradients(mapped) } else { mapped() };
             debug_assert_eq!(
@@ -153,4 +154,12 @@ impl<T: Real> Tape<T> {
         }
         extent
     }
+}
+
+/// The op on one operand after the other.
+#[track_caller]
+fn one_by_one<'t, T: Real>(operands: &Stacked<'_, 't, T>) -> Var<'t, T> {
+    let one = |k| operands.recorded(&operands.one(k));
+    let each: Vec<Var<'t, T>> = (0..operands.extent()).map(one).collect();
+    stack(&each, 0)
 }

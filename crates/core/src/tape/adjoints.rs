@@ -4,11 +4,10 @@
 use std::panic::Location;
 
 use super::sweeps::Adjoints;
-use super::{Args, NodeId, Tape};
-use crate::op::DynOp;
-use crate::op::accumulate::AddWhole;
+use super::{Args, NodeId, Tape, Var};
+use crate::scalar::Real;
+use crate::tape::elemental::DynOp;
 use crate::tensor::{View, are_finite};
-use crate::{Real, Var};
 
 /// Tables of the sweeps, kept so that a sweep in steady state allocates nothing.
 #[derive(Default)]
@@ -57,15 +56,6 @@ impl<T: Real> Tape<T> {
         let mut inner = self.inner.borrow_mut();
         let nodes = inner.len();
         inner.reads.push((id, nodes, Location::caller()));
-    }
-
-    /// The adjoint after `term` is added to it: in place if its memory is its own.
-    pub(crate) fn accumulate<'t>(&'t self, sum: Adjoint, term: Var<'t, T>) -> Adjoint {
-        if sum.owned {
-            return self.accumulate_by(AddWhole, sum, &[term]);
-        }
-        let id = (self.var(sum.id) + term).id();
-        Adjoint { id, owned: !self.records_derivatives() }
     }
 
     /// The adjoint after an op has added terms to it in place. Its memory is its own.

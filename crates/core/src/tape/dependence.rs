@@ -18,8 +18,8 @@ use std::ops::Range;
 
 use super::node::Origin;
 use super::recorder::Recorder;
-use super::{Args, NodeId, Tape, line};
-use crate::{Real, Var};
+use super::{Args, NodeId, Tape, Var, line};
+use crate::scalar::Real;
 
 /// Dependence on some nodes, on its way along the tape.
 struct Spread<'a, T: Real> {

@@ -1,6 +1,6 @@
 //! What a tape takes in as a value.
 
-use crate::Real;
+use crate::scalar::Real;
 use crate::tensor::{Buffer, Layout, Shape, Tensor, View};
 
 /// A value from outside: a tensor, a reference to one, a number, a vector or an

@@ -14,18 +14,21 @@
 
 mod adjoints;
 mod dependence;
+pub(crate) mod elemental;
 mod layouts;
 mod leaf;
 mod memory;
 mod mode;
 mod names;
 mod node;
+mod operand;
 mod parameters;
 mod places;
 mod recorder;
 pub(crate) mod store;
 mod sweeps;
 mod training;
+mod var;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -40,13 +43,15 @@ pub use leaf::Leaf;
 pub use memory::Memory;
 use node::{INLINE_ARGS, Origin};
 pub(crate) use node::{NodeId, OpHandle, line};
+pub use operand::Operand;
 pub use places::Layers;
 use recorder::Recorder;
 pub(crate) use sweeps::Adjoints;
+pub use var::Var;
 
-use crate::op::{DynOp, Operation};
+use crate::scalar::Real;
 use crate::tensor::{Shape, Tensor, View};
-use crate::{Real, Var};
+pub(crate) use elemental::DynOp;
 
 /// Arguments of one operation: rarely more than four.
 pub(crate) type Args<X> = SmallVec<[X; INLINE_ARGS]>;
@@ -76,8 +81,8 @@ impl<T: Real> Tape<T> {
     ///
     /// # Panics
     /// If one of the environment variables `WENGERT_THREADS` and `WENGERT_SIMD` has a value that
-    /// means nothing: see [`threads::count`](crate::threads::count) and
-    /// [`instruction_set`](crate::instruction_set).
+    /// means nothing: see [`threads::count`](crate::kernel::threads::count) and
+    /// [`instruction_set`](crate::scalar::instruction_set).
     #[track_caller]
     pub fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -116,19 +121,6 @@ impl<T: Real> Tape<T> {
     pub(crate) fn scalar_constant(&self, value: T) -> Var<'_, T> {
         let location = Location::caller();
         self.var(self.inner.borrow_mut().scalar(value, location))
-    }
-
-    /// Records an op, the user's or built in, on its operands.
-    ///
-    /// # Panics
-    /// If the operands do not fit the op, or belong to another tape.
-    #[track_caller]
-    pub fn apply<'t, Family>(
-        &'t self,
-        op: impl Operation<T, Family>,
-        args: &[Var<'t, T>],
-    ) -> Var<'t, T> {
-        self.record(op.into_dyn(), args)
     }
 
     /// Records an op whose type is forgotten, such as that of a sample in the

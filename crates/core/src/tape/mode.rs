@@ -1,7 +1,7 @@
 //! Whether a tape records derivatives.
 
 use super::Tape;
-use crate::Real;
+use crate::scalar::Real;
 
 /// Restores the mode of a tape, even if what it is for panics.
 pub(crate) struct ModeGuard<'a, T: Real> {
@@ -26,8 +26,8 @@ impl<T: Real> Tape<T> {
     /// that is recorded afterwards. For inference, for monitoring a cost, and for targets that
     /// are to be held fixed.
     ///
-    /// Within `body`, derivatives are asked for as elsewhere ([`Var::grad`](crate::Var::grad), [`Var::vjp`](crate::Var::vjp),
-    /// [`Var::jvp`](crate::Var::jvp), [`Var::taylor`](crate::Var::taylor)), and go through what `body` has computed: forces of an
+    /// Within `body`, derivatives are asked for as elsewhere ([`Var::grad`](crate::tape::Var::grad), [`Var::vjp`](crate::tape::Var::vjp),
+    /// [`Var::jvp`](crate::tape::Var::jvp), [`Var::taylor`](crate::tape::Var::taylor)), and go through what `body` has computed: forces of an
     /// energy that is only evaluated, for instance. They are computed faster than when they are
     /// recorded, from formulas that are not kept, so a derivative *of* such a derivative is
     /// refused: take the first one outside.

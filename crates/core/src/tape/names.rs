@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::node::NodeId;
-use crate::{Real, Tape, Var};
+use super::{Tape, Var};
+use crate::scalar::Real;
 
 /// Nodes and what they are called, in the order in which the names were given.
 type List = Vec<(NodeId, Cow<'static, str>)>;

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use super::layouts::LayoutId;
 use super::store::Place;
-use crate::Real;
-use crate::op::DynOp;
+use crate::scalar::Real;
+use crate::tape::elemental::DynOp;
 
 /// The position of a node on its tape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

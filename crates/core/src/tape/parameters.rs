@@ -6,10 +6,11 @@ use std::panic::Location;
 
 use indexmap::IndexMap;
 
-use super::Tape;
 use super::layouts::WordHasher;
 use super::node::{NodeId, Origin};
-use crate::{Real, Tensor, Var};
+use super::{Tape, Var};
+use crate::scalar::Real;
+use crate::tensor::Tensor;
 
 /// The nodes of parameters, by key.
 ///

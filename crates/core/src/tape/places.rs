@@ -15,7 +15,7 @@ use std::panic::Location;
 
 use super::Tape;
 use super::node::NodeId;
-use crate::Real;
+use crate::scalar::Real;
 
 /// A layer or a scope, and what stands around it.
 #[derive(Clone, Copy, Debug, Default)]

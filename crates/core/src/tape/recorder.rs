@@ -28,10 +28,10 @@ use super::places::Places;
 use super::store::Store;
 use super::sweeps::{Adjoints, Sweep, Sweeps};
 use super::training::Mode;
-use super::{Args, Scratch};
-use crate::op::DynOp;
+use super::{Args, Scratch, Var};
+use crate::scalar::Real;
+use crate::tape::elemental::DynOp;
 use crate::tensor::{Buffer, Layout, Shape, Tensor, View};
-use crate::{Real, Var};
 
 pub(super) struct Recorder<T: Real> {
     /// This recording, and behind it what an earlier one had.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
-use crate::Real;
+use crate::scalar::Real;
 use crate::tensor::{Buffer, Elements, Layout, Tensor, View};
 
 tuned! {

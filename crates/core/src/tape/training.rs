@@ -11,11 +11,11 @@
 
 use std::panic::Location;
 
-use super::Tape;
 use super::node::{NodeId, Origin};
+use super::{Tape, Var};
 use crate::random::{Distribution, SeedableRng, Xoshiro256PlusPlus};
+use crate::scalar::Real;
 use crate::tensor::{Shape, Tensor};
-use crate::{Real, Var};
 
 /// What a tape records for.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use crate::Real;
+use crate::scalar::Real;
 
 /// Memory, shared by tensors and tapes. It may be longer than the elements that a
 /// layout places in it.

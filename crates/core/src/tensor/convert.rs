@@ -1,7 +1,7 @@
 //! Tensors from plain Rust values.
 
 use super::Tensor;
-use crate::Real;
+use crate::scalar::Real;
 
 impl<T: Real> From<T> for Tensor<T> {
     fn from(value: T) -> Self {

@@ -4,7 +4,7 @@
 #[cfg(any(feature = "faer", feature = "nalgebra"))]
 use super::{Shape, Tensor};
 #[cfg(any(feature = "faer", feature = "nalgebra"))]
-use crate::Real;
+use crate::scalar::Real;
 
 /// A tensor that is no matrix or no vector.
 #[cfg(any(feature = "faer", feature = "nalgebra"))]
@@ -29,7 +29,8 @@ fn matrix<T: Real>(tensor: &Tensor<T>) -> Result<[usize; 2], AxesError> {
 mod with_ndarray {
     use ndarray::{Array, ArrayD, Dimension, IxDyn};
 
-    use crate::{Real, Tensor};
+    use crate::scalar::Real;
+    use crate::tensor::Tensor;
 
     impl<T: Real, D: Dimension> From<Array<T, D>> for Tensor<T> {
         fn from(array: Array<T, D>) -> Self {
@@ -51,7 +52,8 @@ mod with_nalgebra {
     use nalgebra::{DMatrix, DVector};
 
     use super::{AxesError, matrix};
-    use crate::{Real, Tensor};
+    use crate::scalar::Real;
+    use crate::tensor::Tensor;
 
     impl<T: Real> From<DMatrix<T>> for Tensor<T> {
         fn from(matrix: DMatrix<T>) -> Self {
@@ -96,7 +98,8 @@ mod with_faer {
     use faer::{Mat, MatRef};
 
     use super::{AxesError, matrix};
-    use crate::{Real, Tensor};
+    use crate::scalar::Real;
+    use crate::tensor::Tensor;
 
     impl<T: Real> From<MatRef<'_, T>> for Tensor<T> {
         fn from(matrix: MatRef<'_, T>) -> Self {
@@ -127,7 +130,8 @@ mod with_serde {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use crate::{Real, Shape, Tensor};
+    use crate::scalar::Real;
+    use crate::tensor::{Shape, Tensor};
 
     /// What is written: `{"shape": [2, 1], "elements": [1.0, 2.0]}`, in row-major order.
     #[derive(Serialize, Deserialize)]

@@ -4,16 +4,20 @@
 //! share the buffer; writing to a shared buffer copies it first, so that a
 //! tensor behaves like a value.
 
+mod axes;
 mod buffer;
 mod convert;
 mod interop;
 mod layout;
 mod shape;
 mod view;
+mod walk;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use axes::resolve_axis;
+pub use axes::{Axes, AxisList};
 pub(crate) use buffer::{Buffer, Elements, LINE};
 #[cfg(any(feature = "faer", feature = "nalgebra"))]
 pub use interop::AxesError;
@@ -21,8 +25,9 @@ pub use layout::Layout;
 pub(crate) use layout::check_progression;
 pub use shape::Shape;
 pub use view::{View, are_finite};
+pub(crate) use walk::{Row, Rows, SIZES, pack};
 
-use crate::Real;
+use crate::scalar::Real;
 
 /// An array of any number of axes, row-major, with elements `f32` or `f64`.
 ///
@@ -317,33 +322,9 @@ impl<T: Real> Tensor<T> {
     }
 
     #[track_caller]
-    fn expect_shape_of(&self, name: &str, other: &Self) {
+    pub(crate) fn expect_shape_of(&self, name: &str, other: &Self) {
         let (own, others) = (self.shape(), other.shape());
         assert!(own == others, "{name}: expected two tensors of one shape, got {own} and {others}");
-    }
-
-    /// The inner product `sum(x * y)`, added in double precision.
-    ///
-    /// # Panics
-    /// If the shapes differ.
-    #[track_caller]
-    pub fn dot(&self, other: &Self) -> f64 {
-        self.expect_shape_of("dot", other);
-        let products: Vec<f64> =
-            self.iter().zip(other.iter()).map(|(x, y)| x.as_f64() * y.as_f64()).collect();
-        crate::kernel::reduce::sum(&products)
-    }
-
-    /// The Euclidean norm of all elements, in double precision.
-    #[doc(alias = "vector_norm")]
-    pub fn norm(&self) -> f64 {
-        let square = self.dot(self);
-        let largest = self.iter().map(|x| x.as_f64().abs()).fold(0.0, f64::max);
-        if (1e-280..f64::INFINITY).contains(&square) || largest == 0.0 || largest.is_infinite() {
-            return square.sqrt();
-        }
-        // Squares have overflowed or vanished.
-        largest * self.iter().map(|x| (x.as_f64() / largest).powi(2)).sum::<f64>().sqrt()
     }
 
     /// The elements in another precision.

@@ -1,11 +1,12 @@
 //! A borrowed tensor: what kernels read.
 
+use std::borrow::Cow;
+
 use super::Tensor;
 use super::layout::Layout;
 use super::shape::Shape;
-use crate::Real;
-use crate::kernel::rows::{Row, Rows, pack};
-use crate::kernel::vectorised;
+use super::walk::{Row, Rows, pack};
+use crate::scalar::{Real, vectorised};
 
 /// Whether no number is NaN or infinite.
 ///
@@ -93,6 +94,11 @@ impl<'a, T: Real> View<'a, T> {
     pub fn as_slice(&self) -> Option<&'a [T]> {
         let data: &'a [T] = self.data;
         self.layout.is_contiguous().then(|| &data[self.offset..self.offset + self.len()])
+    }
+
+    /// The elements in row-major order, copied only where they lie in another one.
+    pub(crate) fn packed(self) -> Cow<'a, [T]> {
+        self.as_slice().map_or_else(|| Cow::Owned(self.iter().collect()), Cow::Borrowed)
     }
 
     /// The first element.

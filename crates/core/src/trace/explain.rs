@@ -6,8 +6,8 @@ use std::fmt;
 use indexmap::IndexMap;
 
 use super::{Trace, Work};
-use crate::tape::Memory;
-use crate::{Real, Tape, Var};
+use crate::scalar::Real;
+use crate::tape::{Memory, Tape, Var};
 
 /// What an evaluation and its gradient cost, counted: see [`Tape::explain`].
 #[derive(Clone, Debug)]

@@ -6,9 +6,9 @@
 use std::fmt;
 
 use super::notation::{self, Notation};
-use crate::op::DynOp;
-use crate::tape::NodeId;
-use crate::{Real, Tape, Var};
+use crate::scalar::Real;
+use crate::tape::elemental::DynOp;
+use crate::tape::{NodeId, Tape, Var};
 
 /// Operations that a formula may have. What is longer is written as the transpose of its op.
 const LONGEST: usize = 60;
@@ -226,7 +226,7 @@ fn read<T: Real>(
 /// An op on written operands.
 pub(super) fn call<T: Real>(
     op: &dyn DynOp<T>,
-    shape: &crate::Shape,
+    shape: &crate::tensor::Shape,
     args: &[Var<'_, T>],
     mut operands: Vec<Expression>,
 ) -> Expression {

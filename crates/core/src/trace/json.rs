@@ -2,7 +2,7 @@
 
 use super::{Expression, Quantity, Reference, Row, Term, Token, Trace, Values, Work};
 use crate::json::Json;
-use crate::op::Cost;
+use crate::tape::elemental::Cost;
 
 impl Trace {
     /// The trace as JSON: all that a [`Row`] has, formulas as lists of text and references (`tokens`) and

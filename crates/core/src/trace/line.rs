@@ -1,9 +1,9 @@
 //! The tape's lines as values, for programs that read them.
 
-use crate::op::Cost;
-use crate::tape::NodeId;
+use crate::scalar::Real;
+use crate::tape::elemental::Cost;
+use crate::tape::{NodeId, Tape};
 use crate::tensor::Shape;
-use crate::{Real, Tape};
 
 /// A line of a tape: what a node's value has cost, and its shape.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The tape as something to read: the evaluation trace of Griewank & Walther (sections 2.2 and 3.2),
 //! forwards with values and tangents, backwards with adjoints.
 //!
-//! A [`Trace`] is plain data, made once by [`Tape::trace`](crate::Tape::trace) or [`trace`](crate::trace()).
+//! A [`Trace`] is plain data, made once by [`Tape::trace`](crate::tape::Tape::trace) or [`trace`](crate::trace()).
 //! It comes from a second tape: the part that the output depends on is recorded there again, the real
 //! sweeps run on it, and each rule is asked once more by itself, so that what it passes on has a formula
 //! (what it recorded) and a number. So no derivative is stated twice, and the user's tape stays as it is.
@@ -13,6 +13,7 @@
 mod explain;
 mod explorer;
 
+pub(crate) mod closure;
 mod expression;
 mod graph;
 mod json;

@@ -6,10 +6,10 @@ use super::expression::{self, Expression, Quantity, Reference};
 use super::replay::{cut, replay};
 use super::source::Sources;
 use super::{Activity, Partial, Role, Row, Term, Trace, Values, Work};
-use crate::op::{Call, Cost};
-use crate::tape::NodeId;
+use crate::scalar::Real;
+use crate::tape::elemental::{Call, Cost};
+use crate::tape::{NodeId, Tape, Var};
 use crate::tensor::Tensor;
-use crate::{Real, Tape, Var};
 
 impl<T: Real> Tape<T> {
     /// The evaluation trace of `y`: all that it depends on, downwards with values and upwards with the

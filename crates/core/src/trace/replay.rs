@@ -3,8 +3,8 @@
 //! Sweeps record. On the copy they may, and the copy has the same nodes: ops, values to the last bit, and
 //! what derivatives go through.
 
-use crate::tape::NodeId;
-use crate::{Real, Tape, Var};
+use crate::scalar::Real;
+use crate::tape::{NodeId, Tape, Var};
 
 /// The nodes of the copy by those of the tape: none for what `y` does not depend on.
 pub(super) fn replay<'c, T: Real>(y: Var<'_, T>, copy: &'c Tape<T>) -> Vec<Option<Var<'c, T>>> {

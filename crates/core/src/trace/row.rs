@@ -2,7 +2,7 @@
 
 use super::{Expression, Quantity, Reference, Values, Work};
 
-/// A tape as evaluation trace: see [`Tape::trace`](crate::Tape::trace).
+/// A tape as evaluation trace: see [`Tape::trace`](crate::tape::Tape::trace).
 ///
 /// It prints as a table: downwards each value with its formula, upwards what each row's adjoint passes
 /// on to its operands.
@@ -48,9 +48,9 @@ pub struct Row {
     /// Its number on the tape, the same as in messages. Numbers that stand in formulas have no row, so
     /// some are left out.
     pub number: usize,
-    /// The [given](crate::Var::named) name, or `v` and the number.
+    /// The [given](crate::tape::Var::named) name, or `v` and the number.
     pub name: String,
-    /// The name that its adjoint has of its [own](crate::Var::adjoint_named), if any.
+    /// The name that its adjoint has of its [own](crate::tape::Var::adjoint_named), if any.
     pub own_adjoint_name: Option<String>,
     /// What part it has.
     pub role: Role,

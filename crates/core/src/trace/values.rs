@@ -1,7 +1,7 @@
 //! What a trace keeps of a value: all of a small one; of a large one its size, its extremes, and a
 //! picture of few points.
 
-use crate::Real;
+use crate::scalar::Real;
 use crate::tensor::{Shape, View};
 
 use super::number;

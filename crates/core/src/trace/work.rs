@@ -1,9 +1,9 @@
 //! What operations cost: in arithmetic, and in memory that is read and written.
 
-use crate::op::Cost;
-use crate::tape::NodeId;
+use crate::scalar::Real;
+use crate::tape::elemental::Cost;
+use crate::tape::{NodeId, Tape};
 use crate::tensor::{Layout, Shape};
-use crate::{Real, Tape};
 
 /// Operations of scalars, and bytes that they read and write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

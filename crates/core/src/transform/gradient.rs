@@ -1,7 +1,9 @@
 //! Gradients of closures.
 
-use super::inputs::{Function, FunctionAux, Inputs, record, taken_in};
-use crate::{Real, Tape, Var};
+use crate::scalar::Real;
+use crate::tape::{Tape, Var};
+use crate::var::inputs::{record, taken_in};
+use crate::var::{Function, FunctionAux, Inputs};
 
 /// The gradient of a scalar function at `x`.
 ///

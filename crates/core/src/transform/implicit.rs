@@ -17,9 +17,10 @@ use std::rc::Rc;
 
 use super::checkpoint::segment::{Piece, Segment, Spare, part};
 use crate::kernel::factor;
-use crate::op::{Call, Cost, DynOp};
+use crate::scalar::Real;
+use crate::tape::elemental::{Call, Cost, DynOp};
+use crate::tape::{Tape, Var};
 use crate::tensor::{Shape, Tensor, View};
-use crate::{Real, Tape, Var};
 
 /// The solution of `residual(x, inputs) = 0` that `solve` finds from the inputs' values.
 ///

@@ -1,7 +1,10 @@
 //! Whole Jacobians and Hessians, for functions of few variables.
 
-use super::inputs::{Function, Inputs, record};
-use crate::{Real, Shape, Tape, Tensor, Var, View};
+use crate::scalar::Real;
+use crate::tape::{Tape, Var};
+use crate::tensor::{Shape, Tensor, View};
+use crate::var::inputs::record;
+use crate::var::{Function, Inputs};
 
 /// The Jacobian of a function at `x`, one tensor for each input, of the value's
 /// shape followed by the input's: `J[i.., j..] = dy[i..] / dx[j..]`.
@@ -60,7 +63,7 @@ impl<'t, T: Real> Var<'t, T> {
 /// assert_eq!(h, Tensor::from([[10.0, 6.0], [6.0, 14.0]]));
 /// ```
 ///
-/// A closure that is kept in a variable goes through [`func`](crate::func).
+/// A closure that is kept in a variable goes through [`func`](crate::transform::func).
 ///
 /// # Panics
 /// If the function's value has more than one element.

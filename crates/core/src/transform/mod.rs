@@ -7,21 +7,17 @@
 pub mod checkpoint;
 mod gradient;
 mod implicit;
-pub(crate) mod inputs;
 mod jacobian;
 mod product;
 pub mod sparse;
 mod taylor;
-mod trace;
 mod vmap;
 
 pub use checkpoint::checkpoint;
 pub use gradient::{func, func_n, grad, value_and_grad, value_and_grad_aux};
 pub use implicit::{fixed_point, minimiser, root};
-pub use inputs::{Function, FunctionAux, Inputs};
 pub(crate) use jacobian::jacobian_of;
 pub use jacobian::{hessian, jacobian};
 pub use product::{fisher_product, gauss_newton_product, hvp, jvp, vjp};
 pub use taylor::{taylor, taylor_along};
-pub use trace::{trace, trace_along};
 pub use vmap::vmap;

@@ -1,7 +1,10 @@
 //! Products with Jacobians and Hessians, which are never formed.
 
-use super::inputs::{Function, Inputs, constants, record};
-use crate::{Real, Tape, Tensor, Var};
+use crate::scalar::Real;
+use crate::tape::{Tape, Var};
+use crate::tensor::Tensor;
+use crate::var::inputs::{constants, record};
+use crate::var::{Function, Inputs};
 
 /// The value of a function at `x`, and its Jacobian times a direction `v`
 /// arranged like `x`: the tangent, at the cost of about two evaluations.

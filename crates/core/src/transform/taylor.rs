@@ -1,7 +1,10 @@
 //! Taylor coefficients of closures along curves.
 
-use super::inputs::{Function, Inputs, constants, record};
-use crate::{Real, Tape, Tensor, Var};
+use crate::scalar::Real;
+use crate::tape::{Tape, Var};
+use crate::tensor::Tensor;
+use crate::var::inputs::{constants, record};
+use crate::var::{Function, Inputs};
 
 /// The Taylor coefficients of `t -> f(x + t v)` up to a degree: `k!` times the `k`-th
 /// is the derivative of order `k` along `v` (G&W, chapter 13). The first is

@@ -1,13 +1,16 @@
 //! Functions mapped over leading axes.
 
-use super::inputs::{Function, Inputs, constants};
-use crate::{Real, Tape, Tensor};
+use crate::scalar::Real;
+use crate::tape::Tape;
+use crate::tensor::Tensor;
+use crate::var::inputs::constants;
+use crate::var::{Function, Inputs};
 
 /// The values of a function for many inputs at once: each tensor has one more leading
 /// axis than the function takes, of the same extent, and so has the result.
 ///
 /// The function is called once, with the first of the inputs, and what it records is mapped
-/// ([`Var::vmap`](crate::Var::vmap)): loops over many small values become few over large ones.
+/// ([`Var::vmap`](crate::tape::Var::vmap)): loops over many small values become few over large ones.
 ///
 /// ```
 /// use wengert_core::{Tensor, vmap};

@@ -3,9 +3,10 @@
 
 use std::ops;
 
-use crate::number::Number;
 use crate::op::{Add, Div, LeakyRelu, Mul, Neg, Powf, Powi, Select, Sinc, Sub};
-use crate::{Operand, Real, Tensor, Var};
+use crate::scalar::{Number, Real};
+use crate::tape::{Operand, Var};
+use crate::tensor::Tensor;
 
 macro_rules! operators {
     ($($op:ident $method:ident, $assign:ident $assign_method:ident;)*) => {$(

@@ -4,10 +4,10 @@
 //! is from those. The diagonal of a matrix of `m` columns, for instance, is every
 //! `m + 1`-th of its elements in a row.
 
-use crate::axes::{Axes, AxisList};
-use crate::op::{Pad, Slice};
-use crate::tensor::Shape;
-use crate::{Real, Var, concat};
+use crate::op::{Pad, Slice, concat};
+use crate::scalar::Real;
+use crate::tape::Var;
+use crate::tensor::{Axes, AxisList, Shape};
 
 impl<'t, T: Real> Var<'t, T> {
     /// Two axes exchanged; negative numbers count from the end.

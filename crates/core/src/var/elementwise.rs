@@ -1,7 +1,8 @@
 //! Elementwise functions that take parameters, or are put together from others.
 
 use crate::op::{Clamp, Elu, Polygamma, Sinc};
-use crate::{Operand, Real, Var};
+use crate::scalar::Real;
+use crate::tape::{Operand, Var};
 
 impl<'t, T: Real> Var<'t, T> {
     /// The values, cut off at two bounds, of which either may be infinite. The

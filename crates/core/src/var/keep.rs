@@ -1,8 +1,9 @@
 //! Reductions whose axes stay, with extent 1, so that the result broadcasts against what was
 //! reduced. (Those of sums and means are ops, and stand beside them.)
 
-use crate::axes::{Axes, AxisList};
-use crate::{Real, Var};
+use crate::scalar::Real;
+use crate::tape::Var;
+use crate::tensor::{Axes, AxisList};
 
 impl<'t, T: Real> Var<'t, T> {
     /// What is left of `whole` after a reduction over `axes`, with those axes.

@@ -3,10 +3,10 @@
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
-use crate::axes::AxisList;
-use crate::op::{BroadcastTo, Concat, Gather, Pad, Permute, Reshape, ScatterAdd, Slice, Stack};
-use crate::tensor::Shape;
-use crate::{Real, Var};
+use crate::op::{BroadcastTo, Gather, Pad, Permute, Reshape, ScatterAdd, Slice};
+use crate::scalar::Real;
+use crate::tape::Var;
+use crate::tensor::{AxisList, Shape};
 
 impl<'t, T: Real> Var<'t, T> {
     /// The elements stretched to a larger shape, by the rule of
@@ -214,34 +214,4 @@ impl<'t, T: Real> Var<'t, T> {
         let axis = self.resolve_axis("scatter_add", axis, self.rank());
         self.apply(ScatterAdd { axis, indices: indices.into(), extent })
     }
-}
-
-/// Joins variables along an axis that they have.
-///
-/// ```
-/// # use wengert_core::{Tape, concat};
-/// let tape = Tape::new();
-/// let (a, b) = (tape.variable([1.0, 2.0]), tape.variable([3.0]));
-/// assert_eq!(concat(&[a, b], 0).value().to_vec(), [1.0, 2.0, 3.0]);
-/// ```
-///
-/// # Panics
-/// If there is none, or shapes differ beside that axis.
-#[doc(alias("cat", "concatenate"))]
-#[track_caller]
-pub fn concat<'t, T: Real>(vars: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
-    let Some(first) = vars.first() else { panic!("concat: expected variables, got none") };
-    let axis = first.resolve_axis("concat", axis, first.rank());
-    first.tape().apply(Concat { axis }, vars)
-}
-
-/// Joins variables of one shape along a new axis; -1 puts it last.
-///
-/// # Panics
-/// If there is none, or shapes differ.
-#[track_caller]
-pub fn stack<'t, T: Real>(vars: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
-    let Some(first) = vars.first() else { panic!("stack: expected variables, got none") };
-    let axis = first.resolve_axis("stack", axis, first.rank() + 1);
-    first.tape().apply(Stack { axis }, vars)
 }

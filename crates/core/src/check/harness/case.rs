@@ -3,10 +3,13 @@
 use std::rc::Rc;
 
 use crate::check::problem::{Draw, record_op};
+use crate::op::Domain;
 use crate::op::samples::Sample;
-use crate::op::{Domain, DynOp};
+use crate::scalar::Real;
+use crate::tape::elemental::DynOp;
+use crate::tape::{Tape, Var};
+use crate::tensor::{Shape, Tensor};
 use crate::trace::number;
-use crate::{Real, Shape, Tape, Tensor, Var};
 
 /// Distance that operands keep from kinks, so that steps stay on one side.
 const KINK_MARGIN: f64 = 0.03;

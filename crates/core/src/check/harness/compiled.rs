@@ -2,7 +2,9 @@
 
 use super::case::{Case, numbers, same};
 use crate::check::problem::{Draw, record_op};
-use crate::{CompileError, Tape, Tensor, Var};
+use crate::program::CompileError;
+use crate::tape::{Tape, Var};
+use crate::tensor::Tensor;
 
 pub(super) fn compiled_is_recorded(case: &Case<f64>) -> Result<(), String> {
     let tape = Tape::new();

@@ -8,17 +8,16 @@ use super::layouts::views;
 use super::nested::{checkpointed, derivatives_at_once};
 use super::selection::selection;
 use super::stacked::many_at_once;
-use crate::check::Verdict;
 use crate::check::derivatives::Derivatives;
-use crate::check::differences;
 use crate::check::problem::{Draw, Problem, Recorded, inner, record_op, recorder};
 use crate::check::rate::line::{Candidate, Walk};
 use crate::check::report::diagnosis::{Comparison, room};
-use crate::check::{Identity, Options, Rate};
+use crate::check::{Identity, Options, Rate, Verdict, differences};
 use crate::op::samples::Sample;
+use crate::tape::{Tape, Var};
+use crate::tensor::{Shape, Tensor};
 use crate::trace::number;
 use crate::transform::sparse::domains::{IndexSets, index_domains};
-use crate::{Shape, Tape, Tensor, Var};
 
 /// What must hold for every sample.
 pub(super) const CHECKS: [(&str, Check); 21] = [

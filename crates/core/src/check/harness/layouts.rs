@@ -5,7 +5,7 @@
 
 use super::case::Case;
 use super::conditions::ROUNDING;
-use crate::Tensor;
+use crate::tensor::Tensor;
 
 /// A way to lie in memory. It gives the tensor, or one like it, as a view.
 type Viewed = fn(&Tensor<f64>) -> Tensor<f64>;

@@ -17,9 +17,11 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::problem::Draw;
+use crate::op::ShapeClass;
 use crate::op::samples::SampleSet;
-use crate::op::{DynOp, ShapeClass};
-use crate::{Real, Shape};
+use crate::scalar::Real;
+use crate::tape::elemental::DynOp;
+use crate::tensor::Shape;
 use case::Case;
 use conditions::{CHECKS, single_precision};
 

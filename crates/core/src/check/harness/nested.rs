@@ -3,9 +3,11 @@
 use super::case::{Case, close, numbers};
 use super::conditions::{ROUNDING, curved};
 use crate::check::problem::{Draw, record_op};
+use crate::op::stack;
+use crate::tape::{Tape, Var};
+use crate::tensor::{Shape, Tensor};
 use crate::transform::checkpoint::checkpoint;
 use crate::transform::checkpoint::segment::divided;
-use crate::{Shape, Tape, Tensor, Var, stack};
 
 /// Different roundings, of derivatives up to the second.
 const TOLERANCE: f64 = 1e-10;

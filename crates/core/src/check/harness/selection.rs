@@ -5,7 +5,9 @@
 //! x)` has the derivative 0 at -1, though that of the root is infinite there.
 
 use super::case::{Case, close};
-use crate::{CompileError, Tape, Tensor, Var};
+use crate::program::CompileError;
+use crate::tape::{Tape, Var};
+use crate::tensor::Tensor;
 
 /// What comes from behind, or from before, where it does not matter.
 const UNBOUNDED: [f64; 2] = [f64::INFINITY, f64::NAN];

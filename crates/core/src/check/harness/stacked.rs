@@ -3,7 +3,9 @@
 use super::case::{Case, close, numbers};
 use super::conditions::ROUNDING;
 use crate::check::problem::{Draw, record_op};
-use crate::{Tape, Tensor, stack};
+use crate::op::stack;
+use crate::tape::Tape;
+use crate::tensor::Tensor;
 
 /// How many operands at once.
 const EXTENT: usize = 3;

@@ -13,7 +13,8 @@ use std::slice::from_ref;
 
 use super::limit::{Limit, Quotient, limit};
 use crate::check::problem::{Evaluate, inner, moved};
-use crate::{Real, Tensor};
+use crate::scalar::Real;
+use crate::tensor::Tensor;
 
 /// The first step to try, relative to the size of `x`. In single precision there are few steps
 /// above rounding, so that they begin further away.

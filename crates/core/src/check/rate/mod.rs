@@ -17,7 +17,7 @@ pub(super) mod limit;
 pub(super) mod line;
 
 use super::report::Verdict;
-use crate::Real;
+use crate::scalar::Real;
 use limit::Limit;
 use line::{Line, Size};
 

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::Shape;
+use crate::tensor::Shape;
 
 /// What the differences look like.
 #[derive(Clone, Debug, PartialEq)]

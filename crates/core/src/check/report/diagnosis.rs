@@ -9,8 +9,9 @@ use super::cause::{Pairs, Wrong, cause};
 use crate::check::differences;
 use crate::check::options::Options;
 use crate::check::problem::{Evaluate, scale_of};
+use crate::scalar::Real;
+use crate::tensor::{Shape, Tensor};
 use crate::trace::number;
-use crate::{Real, Shape, Tensor};
 
 pub use super::cause::Cause;
 

@@ -14,9 +14,8 @@ use super::Geometry;
 use super::phase::{Phase, Reading};
 use super::planes::{self, Planes};
 use super::tile::{MOST, Tile, VECTORS, load, narrow, vector_width, widen, width};
-use crate::Real;
-use crate::kernel::simd::Aligned;
-use crate::kernel::{ARCH, threads};
+use crate::kernel::threads;
+use crate::scalar::{ARCH, Aligned, Real};
 
 tuned! {
     /// The most terms that are summed up in registers, unless they are one run; those sums are added

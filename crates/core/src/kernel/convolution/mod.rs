@@ -15,11 +15,14 @@
 //! last bit.
 
 pub(super) mod correlate;
+mod geometry;
 mod phase;
 pub(super) mod planes;
 mod tile;
 pub(super) mod weights;
 pub(super) mod winograd;
+
+pub(crate) use geometry::Geometry;
 
 use smallvec::SmallVec;
 
@@ -28,56 +31,8 @@ use phase::Reading;
 use winograd::Patches;
 
 use super::reduce::largest_of;
-use super::window::Slide;
-use super::{contiguous, dispatched, vectorised};
-use crate::Real;
+use crate::scalar::{Real, dispatched, vectorised};
 use crate::tensor::View;
-
-/// Extents of a convolution: `images` of `groups * channels` planes, and as many
-/// images of `groups * features` planes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Geometry {
-    pub(crate) images: usize,
-    pub(crate) groups: usize,
-    /// Input planes of a group.
-    pub(crate) channels: usize,
-    /// Output planes of a group.
-    pub(crate) features: usize,
-    /// How the window slides down and across.
-    pub(crate) slides: [Slide; 2],
-}
-
-impl Geometry {
-    /// Height and width of a plane of the input.
-    fn source(&self) -> [usize; 2] {
-        self.slides.map(|slide| slide.extent)
-    }
-
-    /// Elements of a plane of the output.
-    fn positions(&self) -> usize {
-        self.slides[0].positions * self.slides[1].positions
-    }
-
-    /// Elements under the window at one position, over the channels of a group.
-    fn taps(&self) -> usize {
-        self.channels * self.slides[0].taps * self.slides[1].taps
-    }
-
-    /// Elements of an image of a group of the input.
-    fn input(&self) -> usize {
-        self.channels * self.slides[0].extent * self.slides[1].extent
-    }
-
-    /// Nanoseconds that the convolution and its transposes are thought to take.
-    fn work<T>(&self) -> usize {
-        self.images * self.groups * self.taps() * self.output() * size_of::<T>() / 200
-    }
-
-    /// Elements of an image of a group of the output.
-    fn output(&self) -> usize {
-        self.features * self.positions()
-    }
-}
 
 /// Writes the convolution of `x` with weights `w` to `y`.
 pub(crate) fn convolve<T: Real>(geometry: &Geometry, x: View<'_, T>, w: View<'_, T>, y: &mut [T]) {
@@ -105,7 +60,7 @@ fn either_way<T: Real>(
     if source.is_empty() || weights.is_empty() || result.is_empty() {
         return result.fill(T::zero());
     }
-    let (source, weights) = (contiguous(source), contiguous(weights));
+    let (source, weights) = (source.packed(), weights.packed());
     let [from, to] = extents.image().map(|size| size * extents.groups);
     let images = || source.chunks_exact(from);
     let Some(patches) = patches.filter(|_| is_even(&weights) && images().any(is_even)) else {
@@ -126,7 +81,7 @@ pub(crate) fn weights<T: Real>(geometry: &Geometry, x: View<'_, T>, y: View<'_, 
     if w.is_empty() || x.is_empty() || y.is_empty() {
         return w.fill(T::zero());
     }
-    let (x, y) = (contiguous(x), contiguous(y));
+    let (x, y) = (x.packed(), y.packed());
     let [from, to] = [geometry.input(), geometry.output()].map(|size| size * geometry.groups);
     let are_even = || x.chunks_exact(from).all(is_even) && y.chunks_exact(to).all(is_even);
     if let Some(patches) = Patches::of_input(geometry).filter(|_| are_even()) {

@@ -5,9 +5,8 @@
 //! once, and read as often as the window has taps.
 
 use super::phase::Padding;
-use crate::Real;
-use crate::kernel::damage::{Damage, damaged};
-use crate::kernel::simd::Aligned;
+use crate::scalar::{Aligned, Real};
+use crate::tuned::damage::{Damage, damaged};
 
 /// Padded planes, by line, column and channel.
 #[derive(Debug)]

@@ -6,9 +6,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::Real;
-use crate::kernel::ARCH;
-use crate::kernel::simd::lanes;
+use crate::scalar::{ARCH, Real, lanes};
 
 /// The vectors of a row.
 pub(super) const VECTORS: usize = 2;

@@ -14,11 +14,10 @@ use super::Geometry;
 use super::phase::Reading;
 use super::planes::{self, Planes};
 use super::tile::{MOST, Tile, VECTORS, load_one, narrow, widen, width};
-use crate::Real;
-use crate::kernel::damage::{Damage, damaged};
 use crate::kernel::map::add_slice;
-use crate::kernel::simd::lanes;
-use crate::kernel::{ARCH, threads};
+use crate::kernel::threads;
+use crate::scalar::{ARCH, Real, lanes};
+use crate::tuned::damage::{Damage, damaged};
 
 tuned! {
     /// Images that are summed before they are added to the others.

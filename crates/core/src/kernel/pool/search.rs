@@ -4,9 +4,9 @@
 //! the largest is found first, and its place then: two plain loops stay vectors
 //! where one that compares both does not.
 
-use super::row::{Band, LANES};
-use super::{ANY, Slides, Windows, is_larger, larger, stride};
-use crate::Real;
+use super::vectors::{Band, LANES};
+use super::windows::{ANY, Slides, Windows, is_larger, larger, stride};
+use crate::scalar::Real;
 
 /// The numbers of a vector's elements.
 const NUMBERS: [u32; LANES] = {

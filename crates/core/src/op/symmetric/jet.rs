@@ -7,8 +7,8 @@
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use crate::kernel::spectral::{Coefficients, TERMS};
-use crate::number::{Number, Plain, Reads};
 use crate::op::Elementwise;
+use crate::scalar::{Number, Plain, Reads};
 
 /// A number as a power series, of `TERMS` coefficients.
 #[derive(Clone, Copy, Debug)]

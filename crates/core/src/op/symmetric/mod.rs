@@ -14,8 +14,9 @@ use super::{
 };
 use crate::kernel::factor;
 use crate::kernel::spectral::{self, Coefficients, Function};
+use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tensor::{Shape, View};
-use crate::{Real, Var};
 
 /// The most directions that a derivative has. One has `n^(k + 1)` terms, so that no more are
 /// within reach.

@@ -8,9 +8,11 @@ use std::rc::Rc;
 use super::run::{Core, owned_value};
 use super::segment::{Adjoint, Piece, Segment, part, wanted_of};
 use super::steps::TangentStep;
-use crate::op::{Call, Cost, DynOp};
+use crate::op::{concat, stack};
+use crate::scalar::Real;
+use crate::tape::Var;
+use crate::tape::elemental::{Call, Cost, DynOp};
 use crate::tensor::{Shape, View};
-use crate::{Real, Var, concat, stack};
 
 /// A loop as an op. Its arguments are the first state, the inputs of which each step has
 /// its own part, and the shared values; its value is the last state and each output of all

@@ -29,8 +29,9 @@ pub use scan::Scan;
 pub use schedule::{Action, Schedule, forward_steps, reach};
 pub use steps::Steps;
 
+use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tensor::{Shape, Tensor};
-use crate::{Real, Var};
 use segment::{Piece, Segment, Spare, divided};
 
 /// Applies a function without recording what it does: the sweep records it again when

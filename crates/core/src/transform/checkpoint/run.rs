@@ -6,8 +6,9 @@ use std::rc::Rc;
 use super::schedule::{Action, Online, Schedule};
 use super::segment::{CHANGED, Spare, joined, same, wanted_of};
 use super::steps::{Count, Step};
+use crate::scalar::Real;
+use crate::tape::{Tape, Var};
 use crate::tensor::{Shape, Tensor};
-use crate::{Real, Tape, Var};
 
 /// The state of a loop that was run forwards, to be swept back over.
 pub(super) struct Run<T> {

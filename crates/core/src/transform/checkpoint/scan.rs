@@ -8,8 +8,9 @@ use super::looped::Loop;
 use super::run::{Core, Memory};
 use super::segment::divided;
 use super::steps::{Count, Step, check_step};
+use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tensor::Shape;
-use crate::{Real, Var};
 
 /// A recurrence: each step takes the state, its own part of some inputs and what all steps
 /// share, and gives the next state and some outputs; those of all steps are stacked.

@@ -11,9 +11,11 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::op::{Call, Cost, DynOp};
+use crate::op::concat;
+use crate::scalar::Real;
+use crate::tape::elemental::{Call, Cost, DynOp};
+use crate::tape::{Tape, Var};
 use crate::tensor::{Shape, View};
-use crate::{Real, Tape, Var, concat};
 
 /// A function that can be recorded on any tape.
 pub(in crate::transform) trait Piece<T: Real>: Any {

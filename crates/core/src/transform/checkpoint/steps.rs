@@ -6,8 +6,9 @@ use std::rc::Rc;
 use super::looped::Loop;
 use super::run::{Core, Memory};
 use super::segment::{divided, wanted_of};
+use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tensor::{Shape, Tensor};
-use crate::{Real, Var};
 
 /// A loop that is differentiated with `c` states kept, instead of all of them.
 ///

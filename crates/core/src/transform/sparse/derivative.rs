@@ -4,10 +4,13 @@ use std::marker::PhantomData;
 
 use super::plan::{self, Plan};
 use super::{Colouring, Compression, Matrix, Pattern, PatternError};
+use crate::program::{CompileError, Program};
 use crate::random::{SeedableRng, Xoshiro256PlusPlus, uniform};
-use crate::tape::NodeId;
-use crate::transform::inputs::{Function, Inputs, record};
-use crate::{CompileError, Program, Real, Tape, Tensor, Var};
+use crate::scalar::Real;
+use crate::tape::{NodeId, Tape, Var};
+use crate::tensor::Tensor;
+use crate::var::inputs::record;
+use crate::var::{Function, Inputs};
 
 /// Products taken from one recording of the function. More would save little, and
 /// the tape keeps the values of all.
@@ -305,7 +308,7 @@ impl<T: Real, F, K: Kind> Derivative<T, F, K> {
     /// any of them.
     ///
     /// # Errors
-    /// If the function reads a value and goes on: see [`compile`](crate::compile()).
+    /// If the function reads a value and goes on: see [`compile`](crate::program::compile()).
     ///
     /// # Panics
     /// If a given pattern does not hold at this point.

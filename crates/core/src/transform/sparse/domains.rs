@@ -9,11 +9,10 @@
 use indexmap::IndexSet;
 use smallvec::SmallVec;
 
-use crate::kernel::rows::Rows;
-use crate::op::{Along, Dependence, DynOp};
-use crate::tape::NodeId;
-use crate::tensor::{Layout, Shape};
-use crate::{Real, Var};
+use crate::scalar::Real;
+use crate::tape::elemental::{Along, Dependence, DynOp};
+use crate::tape::{NodeId, Var};
+use crate::tensor::{Layout, Rows, Shape};
 
 /// The number of a set.
 pub(crate) type SetId = u32;

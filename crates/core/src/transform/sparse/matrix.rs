@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::Pattern;
-use crate::{Real, Tensor};
+use crate::scalar::Real;
+use crate::tensor::Tensor;
 
 /// A sparse matrix: the numbers of a [`Pattern`]'s entries, row by row.
 ///

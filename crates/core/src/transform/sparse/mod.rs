@@ -27,8 +27,8 @@ pub use matrix::Matrix;
 pub use pattern::Pattern;
 pub use plan::Compression;
 
-use super::inputs::{Function, Inputs};
-use crate::Real;
+use crate::scalar::Real;
+use crate::var::{Function, Inputs};
 
 /// The Jacobian of a function at `x`, with its pattern. Rows are the elements of the
 /// value, columns those of all inputs, one after another, each in row-major order.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::domains::{IndexSets, index_domains};
 use super::{Colouring, Matrix, Pattern, PatternError};
-use crate::{Real, Tensor, Var};
+use crate::scalar::Real;
+use crate::tape::Var;
+use crate::tensor::Tensor;
 
 /// What is added up in a product with zeros and ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,9 +17,9 @@
 
 mod subscripts;
 
-use crate::axes::AxisList;
-use crate::tensor::Shape;
-use crate::{Operand, Real, Var};
+use crate::scalar::Real;
+use crate::tape::{Operand, Var};
+use crate::tensor::{AxisList, Shape};
 use subscripts::{Label, Subscripts};
 
 /// A value with a name for each axis.

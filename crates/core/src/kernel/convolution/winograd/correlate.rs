@@ -6,16 +6,15 @@
 
 use pulp::{Simd, WithSimd};
 
+use super::patches::{BLOCK, Patch, Patches};
 use super::points::{POINTS, SHARES, both_ways, evaluate, moments, prepare, scaled, square};
 use super::transform::{distance, to_points};
-use super::{BLOCK, Patch, Patches};
-use crate::Real;
 use crate::kernel::convolution::correlate::Extents;
 use crate::kernel::convolution::planes::Planes;
 use crate::kernel::convolution::tile::{MOST, Tile, VECTORS, load, load_one, store_one, width};
-use crate::kernel::damage::{Damage, damaged};
-use crate::kernel::simd::{Aligned, lanes};
-use crate::kernel::{ARCH, threads};
+use crate::kernel::threads;
+use crate::scalar::{ARCH, Aligned, Real, lanes};
+use crate::tuned::damage::{Damage, damaged};
 
 /// Computes the result's images, of which none may be without elements.
 pub(in super::super) fn correlate<T: Real>(

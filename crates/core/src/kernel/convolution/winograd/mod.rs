@@ -15,156 +15,14 @@
 //! are results that are not finite.
 
 mod correlate;
+pub(in crate::kernel) mod patches;
 mod points;
 mod transform;
 pub(in crate::kernel) mod weights;
 
 pub(super) use correlate::correlate;
+pub(super) use patches::Patches;
 pub(super) use weights::accumulate;
-
-use points::POINTS;
-
-use super::Geometry;
-use super::phase::Padding;
-use crate::kernel::window::Slide;
-
-tuned! {
-    /// Patches that are transformed together, which makes rows enough for the
-    /// products of matrices, and few enough to be near when these read them.
-    const BLOCK = 64, tiny 16;
-    /// Channels, and features, from which on the transforms are worth it.
-    /// Tiny kernels leave it: an error that spreads over a patch is no dependence, and tests of
-    /// samples would take it for one.
-    const MANY = 16, tiny 16;
-}
-
-/// How results are cut into patches along an axis.
-#[derive(Clone, Copy, Debug)]
-struct Axis {
-    /// Elements of the result.
-    result: usize,
-    taps: usize,
-    /// Zeros before the source.
-    before: usize,
-}
-
-impl Axis {
-    /// Results of a patch.
-    fn results(&self) -> usize {
-        POINTS + 1 - self.taps
-    }
-
-    fn patches(&self) -> usize {
-        self.result.div_ceil(self.results())
-    }
-
-    /// The elements of the source that the patches read, with zeros around.
-    fn source(&self) -> Padding {
-        let extent = self.patches() * self.results() + self.taps - 1;
-        Padding { before: self.before, extent }
-    }
-
-    /// The results of whole patches, with zeros beyond the last one.
-    fn padded(&self) -> Padding {
-        Padding { before: 0, extent: self.patches() * self.results() }
-    }
-}
-
-/// A patch of one of the images that are transformed together.
-#[derive(Clone, Copy, Debug)]
-struct Patch {
-    image: usize,
-    /// The row and the column of its first result.
-    corner: [usize; 2],
-}
-
-impl Patch {
-    /// Where it begins, with what is so far from one column, row and image to the next.
-    #[inline(always)]
-    fn start(&self, [column, row, image]: [usize; 3]) -> usize {
-        self.image * image + self.corner[0] * row + self.corner[1] * column
-    }
-}
-
-/// How results are cut into patches.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Patches {
-    axes: [Axis; 2],
-    /// Whether the window is read from its end: that is the transpose.
-    reversed: bool,
-}
-
-impl Patches {
-    /// For a convolution, and for the sum over its positions, if it is worth it.
-    pub(super) fn of_input(geometry: &Geometry) -> Option<Self> {
-        let axis = |slide: &Slide| {
-            let Slide { positions: result, taps, before, .. } = *slide;
-            Some(Axis { result, taps, before })
-        };
-        Self::new(geometry, axis, false)
-    }
-
-    /// For a convolution's transpose with respect to the input, if it is worth it:
-    /// that reads the output with the window reversed.
-    pub(super) fn of_output(geometry: &Geometry) -> Option<Self> {
-        let axis = |slide: &Slide| {
-            let Slide { extent: result, taps, before, .. } = *slide;
-            Some(Axis { result, taps, before: (taps - 1).checked_sub(before)? })
-        };
-        Self::new(geometry, axis, true)
-    }
-
-    fn new(
-        geometry: &Geometry,
-        axis: impl Fn(&Slide) -> Option<Axis>,
-        reversed: bool,
-    ) -> Option<Self> {
-        let fits =
-            |slide: &Slide| slide.stride == 1 && slide.dilation == 1 && matches!(slide.taps, 3 | 5);
-        if geometry.channels.min(geometry.features) < MANY || !geometry.slides.iter().all(fits) {
-            return None;
-        }
-        let axes = [axis(&geometry.slides[0])?, axis(&geometry.slides[1])?];
-        if axes[0].taps != axes[1].taps {
-            return None;
-        }
-        let patches = Self { axes, reversed };
-        let product = |f: fn(&Axis) -> usize| f(&axes[0]) * f(&axes[1]);
-        // Patches that reach beyond the last result do some of their work in vain.
-        let fewer = 5 * patches.count() * POINTS * POINTS <= 3 * product(|a| a.result * a.taps);
-        fewer.then_some(patches)
-    }
-
-    /// Patches of an image.
-    fn count(&self) -> usize {
-        self.axes[0].patches() * self.axes[1].patches()
-    }
-
-    /// Images that are transformed together.
-    fn together(&self) -> usize {
-        (BLOCK / self.count()).max(1)
-    }
-
-    /// Taps of the window along either axis.
-    fn taps(&self) -> usize {
-        self.axes[0].taps
-    }
-
-    /// Results of a patch along either axis.
-    fn results(&self) -> usize {
-        self.axes[0].results()
-    }
-
-    /// The patches of as many images as are transformed together, image by image.
-    fn list(&self) -> Vec<Patch> {
-        let [down, across] =
-            self.axes.map(|axis| (0..axis.patches()).map(move |k| k * axis.results()));
-        let corners = down.flat_map(|i| across.clone().map(move |j| [i, j]));
-        (0..self.together())
-            .flat_map(|image| corners.clone().map(move |corner| Patch { image, corner }))
-            .collect()
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -172,10 +30,12 @@ mod tests {
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
 
+    use super::super::Geometry;
     use super::super::phase::Reading;
     use super::super::{Extents, correlate as directly, weights as direct_weights};
     use super::*;
-    use crate::Real;
+    use crate::kernel::window::Slide;
+    use crate::scalar::Real;
 
     /// Numbers between -1 and 1, the same in both precisions.
     fn numbers<T: Real>(len: usize, seed: u64) -> Vec<T> {

@@ -27,7 +27,7 @@
 
 use pulp::Simd;
 
-use crate::Real;
+use crate::scalar::Real;
 
 /// The points, infinity being the last.
 pub(super) const POINTS: usize = 6;
@@ -55,7 +55,7 @@ pub(super) const SHARES: [f64; POINTS] = {
 };
 
 /// A vector of each of [`POINTS`] numbers; and of as many rows of them.
-pub(super) type Line<T, S> = [<T as crate::kernel::simd::Lanes>::Vector<S>; POINTS];
+pub(super) type Line<T, S> = [<T as crate::scalar::Lanes>::Vector<S>; POINTS];
 pub(super) type Square<T, S> = [Line<T, S>; POINTS];
 
 /// Room for a square.

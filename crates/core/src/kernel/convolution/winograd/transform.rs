@@ -6,12 +6,11 @@
 
 use pulp::Simd;
 
+use super::patches::{BLOCK, Patch};
 use super::points::{Line, POINTS, both_ways, square};
-use super::{BLOCK, Patch};
-use crate::Real;
 use crate::kernel::convolution::planes::Planes;
 use crate::kernel::convolution::tile::{load_one, store_one};
-use crate::kernel::simd::lanes;
+use crate::scalar::{Real, lanes};
 
 /// From the numbers of [`BLOCK`] patches for one point to those for the next: a cache
 /// line more than they are, since lines 4 KiB apart get into each other's way.

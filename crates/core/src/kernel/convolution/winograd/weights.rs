@@ -7,17 +7,15 @@
 
 use pulp::{Simd, WithSimd};
 
+use super::patches::{BLOCK, Patch, Patches};
 use super::points::{POINTS, SHARES, both_ways, evaluate, moments, prepare, scaled, square};
 use super::transform::{distance, to_points};
-use super::{BLOCK, Patch, Patches};
-use crate::Real;
-use crate::kernel::ARCH;
 use crate::kernel::convolution::Geometry;
 use crate::kernel::convolution::planes::Planes;
 use crate::kernel::convolution::tile::{MOST, Tile, VECTORS, load_one, store_one, width};
 use crate::kernel::convolution::weights::over_images;
 use crate::kernel::map::add_slice;
-use crate::kernel::simd::{Aligned, lanes};
+use crate::scalar::{ARCH, Aligned, Real, lanes};
 
 tuned! {
     /// Rows of a tile, at most.

@@ -1,0 +1,99 @@
+//! How the matrices of a product lie in their buffers.
+
+use crate::scalar::Real;
+use crate::tensor::Layout;
+
+/// How the elements of a matrix lie, from a start that is kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Factor {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) row_stride: isize,
+    pub(crate) column_stride: isize,
+}
+
+impl Factor {
+    /// The left factor of a product: a matrix, or a vector as a row.
+    pub(crate) fn left(layout: &Layout) -> Self {
+        match (&layout.shape()[..], layout.strides()) {
+            ([columns], [stride]) => {
+                Self { rows: 1, columns: *columns, row_stride: 0, column_stride: *stride }
+            }
+            _ => Self::matrix(layout),
+        }
+    }
+
+    /// The right factor of a product: a matrix, or a vector as a column.
+    pub(crate) fn right(layout: &Layout) -> Self {
+        match (&layout.shape()[..], layout.strides()) {
+            ([rows], [stride]) => {
+                Self { rows: *rows, columns: 1, row_stride: *stride, column_stride: 0 }
+            }
+            _ => Self::matrix(layout),
+        }
+    }
+
+    /// The last two axes.
+    fn matrix(layout: &Layout) -> Self {
+        let rank = layout.shape().rank();
+        Self {
+            rows: layout.shape()[rank - 2],
+            columns: layout.shape()[rank - 1],
+            row_stride: layout.strides()[rank - 2],
+            column_stride: layout.strides()[rank - 1],
+        }
+    }
+
+    /// The transposed matrix.
+    pub(crate) fn turned(self) -> Self {
+        let Self { rows, columns, row_stride, column_stride } = self;
+        Self { rows: columns, columns: rows, row_stride: column_stride, column_stride: row_stride }
+    }
+}
+
+/// A matrix within a buffer.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a, T> {
+    pub(super) data: &'a [T],
+    pub(super) start: isize,
+    pub(super) factor: Factor,
+}
+
+impl<T: Real> Matrix<'_, T> {
+    /// The columns from `first` on.
+    pub(super) fn columns(self, first: usize, columns: usize) -> Self {
+        let start = self.start + first as isize * self.factor.column_stride;
+        Self { start, factor: Factor { columns, ..self.factor }, ..self }
+    }
+
+    /// The rows from `first` on.
+    pub(super) fn rows(self, first: usize, rows: usize) -> Self {
+        let start = self.start + first as isize * self.factor.row_stride;
+        Self { start, factor: Factor { rows, ..self.factor }, ..self }
+    }
+
+    /// Panics if an element lies outside the buffer: what makes the call of
+    /// `gemm` below sound.
+    pub(super) fn check(&self) {
+        let Factor { rows, columns, row_stride, column_stride } = self.factor;
+        if rows == 0 || columns == 0 {
+            return;
+        }
+        // Nothing wraps around here: the strides and extents are those of a layout.
+        let down = (rows as isize - 1) * row_stride;
+        let across = (columns as isize - 1) * column_stride;
+        let low = self.start + down.min(0) + across.min(0);
+        let high = self.start + down.max(0) + across.max(0);
+        assert!(
+            low >= 0 && (high as usize) < self.data.len(),
+            "a matrix reaches out of its buffer"
+        );
+    }
+}
+
+/// What becomes of the numbers that stand where a product goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    Overwritten,
+    AddedTo,
+}

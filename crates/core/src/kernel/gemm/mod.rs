@@ -1,0 +1,353 @@
+//! Matrix products.
+//!
+//! The gemm library's micro-kernels compute tiles of the result, in loops of our own
+//! ([blocked]). Products with a vector, of one or two terms, and small results of
+//! long rows go to the library as they are: it has kernels for those. [Tiny](tiny) ones are
+//! three plain loops. Strides are passed on, so that transposes never copy.
+//!
+//! Threads take whole products of a batch, or stripes of a product. What a stripe
+//! gives does not depend on where it is cut, since the terms of
+//! an element are added up in an order that depends on their number alone (a test holds it to
+//! that).
+
+pub(super) mod blocked;
+mod matrix;
+pub(super) mod tiny;
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use blocked::Parts;
+pub(crate) use matrix::Factor;
+pub(crate) use tiny::ShortProduct;
+
+use matrix::{Before, Matrix};
+
+use super::threads;
+use crate::scalar::Real;
+use crate::scalar::micro::{Lines, Product};
+use crate::tensor::{Layout, Rows, View};
+
+tuned! {
+    /// Up to this many elements of a result the library's kernels for long rows win.
+    const FEW = 256, tiny 4;
+    /// The fewest columns or rows of a stripe.
+    const NARROWEST = 64, tiny 2;
+    /// Stripes of this many columns or rows lose little time with laying out the other
+    /// factor, which each of them does for itself.
+    const WIDE = 256, tiny 4;
+    /// The most terms of which a product is one sum: the products of more are added in double
+    /// precision, part by part. In a part, sums of [`blocked`]'s depth are added one to the other.
+    const LONG = 1 << 14, tiny 8;
+    /// The same for the library's kernels, which add term by term.
+    const LONG_FOR_LIBRARY = 1 << 11, tiny 4;
+}
+
+/// Nanoseconds that some multiplications are thought to take.
+fn work<T>(multiplications: usize) -> usize {
+    multiplications * size_of::<T>() / 400
+}
+
+/// Whether a product is left to the library as a whole: it has ways of its own for
+/// those with a vector, of one or two terms, and of few long rows and columns.
+fn is_for_library(a: &Factor, b: &Factor) -> bool {
+    let (m, k, n) = (a.rows, a.columns, b.columns);
+    m.min(n) == 1 || k <= 2 || (m * n <= FEW && a.column_stride == 1 && b.row_stride == 1)
+}
+
+impl Factor {
+    /// Whether the product with another factor goes by the loops in [blocked], whose sums do
+    /// not depend on how the factors lie.
+    pub(crate) fn is_blocked(&self, right: &Factor) -> bool {
+        !self.is_tiny(right) && !is_for_library(self, right)
+    }
+}
+
+/// In how many stripes a product is computed, and whether they are of columns, of which
+/// each stripe lays out its own alone.
+fn stripes<T>(m: usize, k: usize, n: usize) -> (usize, bool) {
+    let work = work::<T>(m * k * n);
+    let is_by_columns = n >= m;
+    let whole = m.max(n);
+    let wanted = (whole / WIDE).clamp(threads::worth(work), threads::pieces(work));
+    (wanted.min(whole / NARROWEST).max(1), is_by_columns)
+}
+
+/// Where stripes of a result go, each to elements of its own.
+struct Target<T>(*mut T);
+
+// SAFETY: whoever writes through the pointer says why nobody else does.
+unsafe impl<T: Send> Sync for Target<T> {}
+
+impl<T> Target<T> {
+    fn pointer(&self) -> *mut T {
+        self.0
+    }
+}
+
+/// Writes `a b` to `out`, row-major, or adds it.
+fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
+    let terms = a.factor.columns;
+    if terms <= LONG_FOR_LIBRARY || b.factor.rows != terms {
+        return short_product(a, b, out, before);
+    }
+    let most = if is_for_library(&a.factor, &b.factor) { LONG_FOR_LIBRARY } else { LONG };
+    if terms <= most {
+        return short_product(a, b, out, before);
+    }
+    let mut sums: SmallVec<[f64; 64]> = match before {
+        Before::Overwritten => SmallVec::from_elem(0.0, out.len()),
+        Before::AddedTo => out.iter().map(|x| x.as_f64()).collect(),
+    };
+    for (first, terms) in Parts::of(terms, most).iter() {
+        let (a, b) = (a.columns(first, terms), b.rows(first, terms));
+        short_product(a, b, out, Before::Overwritten);
+        sums.iter_mut().zip(&*out).for_each(|(sum, x)| *sum += x.as_f64());
+    }
+    out.iter_mut().zip(&sums).for_each(|(x, &sum)| *x = T::from_f64(sum));
+}
+
+/// The same, whose terms are one sum.
+fn short_product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
+    let (m, k, n) = (a.factor.rows, a.factor.columns, b.factor.columns);
+    // The result's elements were counted when its shape was inferred, so `m * n` is no other number.
+    assert_eq!((b.factor.rows, out.len()), (k, m * n), "the factors and the result do not fit");
+    if out.is_empty() {
+        return;
+    }
+    if a.factor.is_tiny(&b.factor) {
+        return tiny::product(a, b, out, before);
+    }
+    a.check();
+    b.check();
+    if is_for_library(&a.factor, &b.factor) {
+        let whole = Stripe { left: a, right: b, rows: 0..m, columns: 0..n, before };
+        // SAFETY: both factors were checked to lie inside their buffers, and fit each other. `out`
+        // holds m x n elements in row-major order; as a unique borrow it overlaps neither factor.
+        return unsafe { (T::micro().library)(whole.product(out.as_mut_ptr())) };
+    }
+    let (stripes, is_by_columns) = stripes::<T>(m, k, n);
+    let whole = if is_by_columns { n } else { m };
+    let cut = |stripe: usize| whole.min((whole * stripe).div_ceil(stripes).next_multiple_of(16));
+    let out = Target(out.as_mut_ptr());
+    threads::share(work::<T>(m * k * n), 0..stripes, |own| {
+        for stripe in own {
+            let range = cut(stripe)..cut(stripe + 1);
+            let (rows, columns) = if is_by_columns { (0..m, range) } else { (range, 0..n) };
+            let stripe = Stripe { left: a, right: b, rows, columns, before };
+            // SAFETY: both factors were checked to lie inside their buffers, and the
+            // rows and columns lie inside both. `out` holds m x n elements in
+            // row-major order; as a unique borrow it overlaps neither factor, and
+            // each of its elements lies in one stripe alone.
+            unsafe { blocked::product(stripe.product(out.pointer())) };
+        }
+    });
+}
+
+/// Some rows and columns of a product.
+struct Stripe<'a, T> {
+    left: Matrix<'a, T>,
+    right: Matrix<'a, T>,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    before: Before,
+}
+
+impl<T> Stripe<'_, T> {
+    /// As the loops take it; `out` is where the whole result begins.
+    ///
+    /// # Safety
+    /// Both factors lie inside their buffers, the stripe's rows are rows of `left`, its columns are
+    /// columns of `right`, and `out` points to as many elements as the whole result has.
+    unsafe fn product(self, out: *mut T) -> Product<T> {
+        let Self { left: a, right: b, rows, columns, before } = self;
+        let (left, right) = (a.factor, b.factor);
+        let row = a.start + rows.start as isize * left.row_stride;
+        let column = b.start + columns.start as isize * right.column_stride;
+        // SAFETY: the first row and the first column lie in the factors and in the result; where the
+        // stripe has none, nothing is read or written, and the offset is at most one line behind.
+        let (a, b, out) = unsafe {
+            let first = rows.start * right.columns + columns.start;
+            (a.data.as_ptr().offset(row), b.data.as_ptr().offset(column), out.add(first))
+        };
+        Product {
+            rows: rows.len(),
+            terms: left.columns,
+            columns: columns.len(),
+            left: Lines { start: a, step: left.row_stride, term: left.column_stride },
+            right: Lines { start: b, step: right.column_stride, term: right.row_stride },
+            out,
+            out_row: right.columns,
+            adds: before == Before::AddedTo,
+        }
+    }
+}
+
+/// A left and a right factor.
+fn matrices<'a, T: Real>(a: &View<'a, T>, b: &View<'a, T>) -> [Matrix<'a, T>; 2] {
+    let matrix = |view: &View<'a, T>, factor| Matrix {
+        data: view.data(),
+        start: view.offset() as isize,
+        factor,
+    };
+    [matrix(a, Factor::left(a.layout())), matrix(b, Factor::right(b.layout()))]
+}
+
+/// Adds the product of two matrices to `sum`, without a pass of its own: an adjoint
+/// that is a sum of products is added up where the library writes.
+pub(crate) fn add_matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, sum: &mut [T]) {
+    let [left, right] = matrices(&a, &b);
+    product(left, right, sum, Before::AddedTo);
+}
+
+/// Writes the product of the last two axes to `out`, for every index of the
+/// leading axes, which broadcast. A vector on the left is a row, one on the
+/// right a column.
+pub(crate) fn matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
+    let factors = matrices(&a, &b);
+    products(a, b, factors, out);
+}
+
+/// The same with the matrices on the right transposed.
+pub(crate) fn matmul_transposed<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
+    let [left, right] = matrices(&a, &b);
+    products(a, b, [left, Matrix { factor: right.factor.turned(), ..right }], out);
+}
+
+/// The products of two matrices for every index of the leading axes.
+fn products<'a, T: Real>(
+    a: View<'a, T>,
+    b: View<'a, T>,
+    [left, right]: [Matrix<'a, T>; 2],
+    out: &mut [T],
+) {
+    if a.shape().rank() <= 2 && b.shape().rank() <= 2 {
+        return product(left, right, out, Before::Overwritten);
+    }
+    let (batch_a, batch_b) = (a.layout().leading(2), b.layout().leading(2));
+    let batch = batch_a.shape().broadcast(batch_b.shape()).expect("the shape rule has passed");
+    let starts = |layout: &Layout, offset: usize| -> SmallVec<[isize; 16]> {
+        let layout = layout.broadcast_to(&batch);
+        Rows::new(&layout, offset).places().map(|place| place as isize).collect()
+    };
+    let (starts_a, starts_b) = (starts(&batch_a, a.offset()), starts(&batch_b, b.offset()));
+    let size = left.factor.rows * right.factor.columns;
+    if size == 0 {
+        return;
+    }
+    let each = |first: usize, out: &mut [T]| {
+        let starts = starts_a[first / size..].iter().zip(&starts_b[first / size..]);
+        for (out, (&a, &b)) in out.chunks_exact_mut(size).zip(starts) {
+            let (left, right) = (Matrix { start: a, ..left }, Matrix { start: b, ..right });
+            product(left, right, out, Before::Overwritten);
+        }
+    };
+    // A few large products are shared out themselves.
+    let work = work::<T>(left.factor.columns * out.len());
+    if starts_a.len() < threads::pieces(work) {
+        each(0, out);
+    } else {
+        threads::for_each_piece(work, out, size, each);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scalar::micro::{Micro, doubles, singles};
+
+    impl<T> Matrix<'_, T> {
+        fn part(self, rows: Range<usize>, columns: Range<usize>) -> Self {
+            let Factor { row_stride, column_stride, .. } = self.factor;
+            let moved = rows.start as isize * row_stride + columns.start as isize * column_stride;
+            let factor = Factor { rows: rows.len(), columns: columns.len(), ..self.factor };
+            Self { start: self.start + moved, factor, ..self }
+        }
+    }
+
+    const SHAPES: [[usize; 3]; 7] = [
+        [9, 8, 8],
+        [2, 70, 33],
+        [16, 40, 16],
+        [13, 530, 70],
+        [70, 3, 530],
+        [97, 65, 130],
+        [300, 7, 41],
+    ];
+
+    fn numbers<T: Real>(len: usize, seed: usize) -> Vec<T> {
+        (0..len)
+            .map(|i| T::from_f64(((i * 7919 + seed * 104_729) % 1009) as f64 / 504.0 - 1.0))
+            .collect()
+    }
+
+    /// A matrix by rows, or by columns.
+    fn matrix<T>(data: &[T], rows: usize, columns: usize, is_turned: bool) -> Matrix<'_, T> {
+        let by_rows = |rows, columns| Factor {
+            rows,
+            columns,
+            row_stride: columns as isize,
+            column_stride: 1,
+        };
+        let factor =
+            if is_turned { by_rows(columns, rows).turned() } else { by_rows(rows, columns) };
+        Matrix { data, start: 0, factor }
+    }
+
+    fn any_layout_gives_three_loops<T: Real>(micro: Micro<T>) {
+        let cases =
+            SHAPES.into_iter().flat_map(|shape| (0..8).map(move |layouts| (shape, layouts)));
+        for ([m, k, n], layouts) in cases {
+            let (a, b) = (numbers::<T>(m * k, 1), numbers::<T>(k * n, 2));
+            let left = matrix(&a, m, k, layouts & 1 > 0);
+            let right = matrix(&b, k, n, layouts & 2 > 0);
+            let before = if layouts & 4 > 0 { Before::AddedTo } else { Before::Overwritten };
+            let start = numbers::<T>(m * n, 3);
+            let (mut fast, mut plain) = (start.clone(), start);
+            let stripe = Stripe { left, right, rows: 0..m, columns: 0..n, before };
+            // SAFETY: the factors and the result have these extents.
+            unsafe { blocked::product_by(micro, stripe.product(fast.as_mut_ptr())) };
+            tiny::product(left, right, &mut plain, before);
+            // Both orders of k terms of at most 4 are off by k rounding errors of 4 k at most.
+            let allowed = (8 * k * k) as f64 * T::epsilon().as_f64();
+            for (x, y) in fast.iter().zip(&plain) {
+                let error = (x.as_f64() - y.as_f64()).abs();
+                assert!(error <= allowed, "{m} {k} {n}, layouts {layouts}: {x} and {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn products_of_any_layout_are_three_loops_on_any_cpu() {
+        singles::all().for_each(any_layout_gives_three_loops);
+        doubles::all().for_each(any_layout_gives_three_loops);
+    }
+
+    /// What makes it right to share out stripes, and to choose for each how its factors
+    /// are laid out.
+    #[test]
+    fn a_part_of_a_product_has_the_bits_of_the_whole() {
+        let [m, k, n] = [130, 530, 200];
+        let (a, b) = (numbers::<f32>(m * k, 1), numbers::<f32>(k * n, 2));
+        for layouts in 0..4 {
+            let (left, right) =
+                (matrix(&a, m, k, layouts & 1 > 0), matrix(&b, k, n, layouts & 2 > 0));
+            let mut whole = vec![0.0; m * n];
+            product(left, right, &mut whole, Before::Overwritten);
+            for (rows, columns) in
+                [(0..130, 17..150), (37..90, 0..200), (100..103, 5..180), (1..129, 64..128)]
+            {
+                let own_left = left.part(rows.clone(), 0..k);
+                let own_right = right.part(0..k, columns.clone());
+                let mut out = vec![0.0; rows.len() * columns.len()];
+                product(own_left, own_right, &mut out, Before::Overwritten);
+                for (i, row) in rows.clone().enumerate() {
+                    let expected = &whole[row * n..][columns.clone()];
+                    let got = &out[i * columns.len()..][..columns.len()];
+                    assert!(expected.iter().zip(got).all(|(x, y)| x.to_bits() == y.to_bits()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Sums of adjoints in place.
+//!
+//! A fast sweep owns the memory of the sums that it makes, so it adds into them.
+//! What it records says the sum, as a value of its own like any other: only
+//! [`DynOp::add_into`] knows that the first operand's memory becomes the result's.
+//! No derivative is ever asked of them.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use crate::kernel::block::BlockKernel;
+use crate::kernel::each_row::add_to_part;
+use crate::kernel::gemm::add_matmul;
+use crate::kernel::map::add_view;
+use crate::op::{Add, Operation};
+use crate::scalar::Real;
+use crate::tape::elemental::{Call, Cost, DynOp};
+use crate::tape::{Adjoint, Tape, Var};
+use crate::tensor::{Layout, Shape, View};
+
+impl<T: Real> Tape<T> {
+    /// The adjoint after `term` is added to it: in place if its memory is its own.
+    pub(crate) fn accumulate<'t>(&'t self, sum: Adjoint, term: Var<'t, T>) -> Adjoint {
+        if sum.owned {
+            return self.accumulate_by(AddWhole, sum, &[term]);
+        }
+        let id = (self.var(sum.id) + term).id();
+        Adjoint { id, owned: !self.records_derivatives() }
+    }
+}
+
+/// The second operand added to the first one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct AddWhole;
+
+/// The second operand added to a part of the first one: how the adjoint of a slice
+/// joins the adjoint of the whole, without being padded to its size.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AddPart {
+    /// How the part lies in the whole, which lies in order.
+    pub(crate) layout: Layout,
+    /// Where its first element is.
+    pub(crate) first: usize,
+}
+
+/// The product of the second and the third operand, two matrices, added to the first
+/// one as it is computed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct AddProduct;
+
+macro_rules! accumulation {
+    ($name:literal, $cost:expr) => {
+        fn name(&self) -> &'static str {
+            $name
+        }
+
+        fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+            Ok(args[0].clone())
+        }
+
+        fn adds(&self) -> bool {
+            true
+        }
+
+        fn has_rules(&self) -> bool {
+            false
+        }
+
+        fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+            unreachable!("it has no rules")
+        }
+
+        fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
+            unreachable!("it has no rules")
+        }
+
+        fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
+            let cost: fn(&[&Shape], &Shape) -> Cost = $cost;
+            cost(args, result)
+        }
+
+        fn equals(&self, other: &dyn Any) -> bool {
+            other.downcast_ref() == Some(self)
+        }
+    };
+}
+
+impl<T: Real> DynOp<T> for AddWhole {
+    accumulation!("add", |args, _| Cost::adds(args[1].elements() as u64));
+
+    fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]) {
+        DynOp::<T>::eval(&Operation::<T, _>::into_dyn(Add), args, shape, out);
+    }
+
+    fn add_into(&self, terms: &[View<'_, T>], sum: &mut [T]) {
+        add_view(sum, terms[0]);
+    }
+
+    fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
+        DynOp::<T>::pointwise(&Operation::<T, _>::into_dyn(Add))
+    }
+}
+
+impl<T: Real> DynOp<T> for AddPart {
+    accumulation!("add_part", |args, _| Cost::adds(args[1].elements() as u64));
+
+    fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
+        args[0].copy_to(out);
+        self.add_into(&args[1..], out);
+    }
+
+    fn add_into(&self, terms: &[View<'_, T>], sum: &mut [T]) {
+        add_to_part(sum, self.first, &self.layout, terms[0]);
+    }
+}
+
+impl<T: Real> DynOp<T> for AddProduct {
+    accumulation!("add_product", |args, result| {
+        let products = (result.elements() * args[1][1]) as u64;
+        Cost::adds(products).and(Cost::muls(products))
+    });
+
+    fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
+        args[0].copy_to(out);
+        self.add_into(&args[1..], out);
+    }
+
+    fn add_into(&self, terms: &[View<'_, T>], sum: &mut [T]) {
+        add_matmul(terms[0], terms[1], sum);
+    }
+}

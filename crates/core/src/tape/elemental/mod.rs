@@ -1,0 +1,152 @@
+//! What a tape asks of an elemental function.
+//!
+//! A list of operations needs to know of each what it computes and how derivatives pass through
+//! it. [`DynOp`] is this question, and this folder holds everything that it is put in terms of.
+//! The answers stand in the room of ops, which the tape does not see.
+
+mod call;
+mod cost;
+mod dependence;
+mod formula;
+mod series;
+mod stacked;
+
+pub use call::Call;
+pub(crate) use call::add_terms;
+pub use cost::Cost;
+pub use dependence::{Along, Dependence};
+pub use formula::Formula;
+pub(crate) use series::convolution;
+pub use series::{Series, SeriesCall, System};
+pub use stacked::Stacked;
+pub(crate) use stacked::filled_up;
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::Var;
+use crate::kernel::block::BlockKernel;
+use crate::kernel::gemm::Factor;
+use crate::scalar::Real;
+use crate::tensor::{Layout, Shape, View};
+
+/// The object-safe side of every op: what tapes and sweeps call.
+///
+/// Nobody implements this by hand: it follows from a family's trait through
+/// [`Operation`].
+pub trait DynOp<T: Real>: Any + Debug {
+    /// The name.
+    fn name(&self) -> &'static str;
+    /// The formula, of ops that stand in the registry.
+    fn formula(&self) -> Formula {
+        Formula::default()
+    }
+    /// The op as its author wrote it, without the shell of its family, for whoever wants
+    /// to know its parameters. `()` for ops that nobody but core records.
+    fn as_any(&self) -> &dyn Any {
+        &()
+    }
+    /// The shape of the result, or the reason why there is none.
+    ///
+    /// # Errors
+    /// The reason, as a sentence.
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String>;
+    /// For ops that only look at elements in another way: the layout of the
+    /// result, and how far its first element lies from the argument's.
+    fn view(&self, _arg: &Layout) -> Option<(Layout, isize)> {
+        None
+    }
+    /// Writes every element of a result of the given shape.
+    fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]);
+    /// The result for scalar arguments, where that is one number.
+    #[inline]
+    fn eval_scalar(&self, _args: &[T]) -> Option<T> {
+        None
+    }
+    /// Whether a derivative can differ from zero.
+    #[inline]
+    fn is_differentiable(&self) -> bool {
+        true
+    }
+    /// Whether it has derivative rules. What a fast sweep computes in one go has none: a sweep
+    /// that is to be differentiated records the formula in its place.
+    #[inline]
+    fn has_rules(&self) -> bool {
+        true
+    }
+    /// The tangent of the result.
+    fn jvp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>>;
+    /// What the cotangent adds to one argument's adjoint.
+    fn vjp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        arg: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>>;
+    /// The factors of what the [rule](Self::vjp) gives, where that is the product of two
+    /// matrices, which can be added to an adjoint as it is computed.
+    fn vjp_factors<'t>(
+        &self,
+        _call: &Call<'_, 't, T>,
+        _arg: usize,
+        _cotangent: Var<'t, T>,
+    ) -> Option<[Var<'t, T>; 2]> {
+        None
+    }
+    /// The Taylor coefficients of the result. Every op has them by its forward rule.
+    fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
+        call.by_jvp()
+    }
+    /// The op applied to many operands at once. `None` for one after the other.
+    fn stacked<'t>(&self, _operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        None
+    }
+    /// The scalar operations of one evaluation.
+    fn cost(&self, args: &[&Shape], result: &Shape) -> Cost;
+    /// The distance to the nearest kink.
+    fn kink_distance(&self, _args: &[View<'_, T>]) -> T {
+        T::infinity()
+    }
+    /// The elements of operand `arg` on which an element of the result depends.
+    fn dependence(&self, _args: &[&Shape], _arg: usize, _result: &Shape) -> Dependence {
+        Dependence::Everything
+    }
+    /// The local partials at numbers, by the op's formula, if it is elementwise.
+    fn partials(&self, _args: &[T]) -> Option<Vec<T>> {
+        None
+    }
+    /// Whether `other` is the same op with the same parameters.
+    fn equals(&self, other: &dyn Any) -> bool;
+    /// The op as a function of contiguous blocks, if it is elementwise.
+    fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
+        None
+    }
+    /// Which operand the result equals, where some are known to be one number
+    /// throughout.
+    fn identity(&self, _known: &[Option<T>]) -> Option<usize> {
+        None
+    }
+    /// For ops that add up all elements of their operand: the number by which the
+    /// sum is then divided.
+    fn total(&self, _arg: &Shape) -> Option<f64> {
+        None
+    }
+    /// For products of two matrices: how their elements lie.
+    fn factors(&self, _left: &Layout, _right: &Layout) -> Option<[Factor; 2]> {
+        None
+    }
+    /// Whether it adds to its first operand, and can do so in place.
+    fn adds(&self) -> bool {
+        false
+    }
+    /// For ops that [add](Self::adds): adds the other operands to `sum`, which holds
+    /// the first one.
+    fn add_into(&self, _terms: &[View<'_, T>], _sum: &mut [T]) {
+        unreachable!("{} does not add to its first operand", self.name());
+    }
+}
