@@ -4,7 +4,7 @@
 //! table of ops in the documentation. A line may name a method for ops without
 //! parameters; methods that take parameters stand beside their op.
 
-use super::samples::SampleSet;
+use super::knowledge::samples::SampleSet;
 use super::*;
 use crate::tape::Operand;
 

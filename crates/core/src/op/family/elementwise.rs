@@ -1,0 +1,516 @@
+//! The family of functions that act on each element by itself.
+//!
+//! An elementwise op states its value and its local partials, once, as formulas
+//! over numbers. In a sweep that keeps nothing, value and partial run as one loop
+//! over memory ([`PartialProduct`]); in a recorded sweep the same formula is
+//! recorded, so that it can be differentiated again. Operands broadcast, and the
+//! adjoint of that is [`Var::sum_to`], here and for every family.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::kernel::block::{BlockKernel, MAX_OPERANDS, Pointwise, alone};
+use crate::kernel::map::map;
+use crate::op::{
+    Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Series, SeriesCall,
+    Stacked, add_terms, family, operands,
+};
+use crate::scalar::{Near, Number, Plain, Reads, Real};
+use crate::tape::Var;
+use crate::tensor::{Layout, Shape, View};
+
+/// How the partials of a function act on a tangent or a cotangent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partials {
+    /// They are factors.
+    Factors,
+    /// They are 1 where the operand was chosen, and 0 where another was: what comes is
+    /// passed on or dropped, and no infinity or NaN gets through where it is dropped.
+    Choices,
+    /// The function is put together from pieces. Where a partial is 0, so is that of the
+    /// whole piece, and what comes is dropped; elsewhere it is a factor.
+    Pieces,
+}
+
+impl Partials {
+    /// A tangent or a cotangent times a partial.
+    #[inline(always)]
+    fn scale<A: Number>(self, factor: A, partial: A) -> A {
+        let zero = partial.constant(0.0);
+        match self {
+            Self::Factors => factor * partial,
+            Self::Choices => partial.select(factor, zero),
+            // The factor is chosen before, for the adjoint of the partial, and the product
+            // after, for the partial's own tangent.
+            Self::Pieces => {
+                let is_zero = partial.equal(zero);
+                is_zero.select(zero, is_zero.select(zero, factor) * partial)
+            }
+        }
+    }
+}
+
+/// A function of `N` numbers, at most 8, applied element by element.
+///
+/// ```
+/// use wengert_core::op::{Domain, Elementwise, Samples};
+/// use wengert_core::{Number, Real, Tape};
+///
+/// #[derive(Clone, Copy, Debug, PartialEq)]
+/// struct Swish;
+///
+/// impl Elementwise<1> for Swish {
+///     const NAME: &'static str = "swish";
+///     fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+///         x / (T::one() + (-x).exp())
+///     }
+///     fn partial<A: Number>(self, _: usize, [x]: [A; 1], y: A) -> A {
+///         let s = x.sigmoid();
+///         s + y * (x.constant(1.0) - s)
+///     }
+///     fn samples(samples: &mut Samples<Self>) {
+///         samples.over(Swish, [Domain::reals()]);
+///     }
+/// }
+///
+/// let tape = Tape::new();
+/// let x = tape.variable([0.0, 1.0]);
+/// let y = x.apply(Swish).sum();
+/// assert_eq!(y.backward().wrt(x).at(&[0]), 0.5);
+/// ```
+pub trait Elementwise<const N: usize>: Copy + PartialEq + Debug + Send + Sync + 'static {
+    /// The name, as it stands in tapes and messages.
+    const NAME: &'static str;
+    /// What it computes.
+    const FORMULA: Formula = Formula::new("", "", "");
+    /// The scalar operations for one element.
+    const COST: Cost = Cost::nonlinear(1);
+    /// Whether derivatives flow through it at all.
+    const DIFFERENTIABLE: bool = true;
+    /// Whether loops over it can be vectorised. A function that calls a library for
+    /// every number says no, and is not compiled for every vector width in vain.
+    const VECTORISES: bool = true;
+    /// How partials act. A function that chooses says so: what was not chosen gets an exact
+    /// 0, even where 0 is multiplied by infinity.
+    const PARTIALS: Partials = Partials::Factors;
+
+    /// The value, from the operands' values.
+    fn eval<T: Real>(self, x: [T; N]) -> T;
+
+    /// The derivative of the value `y` with respect to operand `arg`, counted
+    /// from 0.
+    fn partial<A: Number>(self, arg: usize, x: [A; N], y: A) -> A;
+
+    /// The function by those of [`Number`], where it is one of them or a product. Taylor
+    /// mode then needs one convolution; without, it solves `y' = sum of partial x'`,
+    /// which is as exact, and takes one for each partial and each function in it.
+    #[inline]
+    fn closed_form<A: Number>(self, _x: [A; N]) -> Option<A> {
+        None
+    }
+
+    /// The partials of a function that is linear in its operands. A slope of 1
+    /// or 0 costs nothing.
+    #[inline]
+    fn slopes(self) -> Option<[f64; N]> {
+        None
+    }
+
+    /// Whether [`eval_near`](Self::eval_near) serves these operands: whether they are
+    /// [near](Real::is_near), if the op or its partial takes sines or cosines of them.
+    #[inline(always)]
+    fn is_near<T: Real>(self, _x: [T; N]) -> bool {
+        true
+    }
+
+    /// The same bits as `eval`, for operands that are [near](Self::is_near). Loops
+    /// over blocks of such operands are vectorised; `partial` is then evaluated with
+    /// the near forms as well.
+    #[inline(always)]
+    fn eval_near<T: Real>(self, x: [T; N]) -> T {
+        self.eval(x)
+    }
+
+    /// For products: which operand the partial with respect to `arg` is.
+    #[inline]
+    fn partial_operand(self, _arg: usize) -> Option<usize> {
+        None
+    }
+
+    /// Which operand the function equals, to the last bit, where some operands are
+    /// known numbers: `x` for `x * 1`. Programs leave such functions out.
+    fn identity<T: Real>(self, _known: [Option<T>; N]) -> Option<usize> {
+        None
+    }
+
+    /// The distance to the nearest point where the function has no derivative.
+    fn kink_distance<T: Real>(self, _x: [T; N]) -> T {
+        T::infinity()
+    }
+
+    /// Where to test the function.
+    fn samples(samples: &mut Samples<Self>);
+}
+
+/// Shell of an [`Elementwise`] op.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mapped<E, const N: usize>(E);
+
+impl<T: Real, E: Elementwise<N>, const N: usize> Operation<T, family::Elementwise<N>> for E {
+    type Dyn = Mapped<E, N>;
+
+    #[inline]
+    fn into_dyn(self) -> Mapped<E, N> {
+        Mapped(self)
+    }
+
+    fn sample_set() -> SampleSet<T> {
+        let mut samples = Samples::new();
+        Self::samples(&mut samples);
+        samples.erase()
+    }
+}
+
+impl<T: Real, E: Elementwise<N>, const N: usize> Pointwise<T> for Mapped<E, N> {
+    const OPERANDS: usize = N;
+    const IS_ELEMENTARY: bool = E::VECTORISES && E::COST.nonlinear > 0;
+    const VECTORISES: bool = E::VECTORISES;
+
+    #[inline(always)]
+    fn at(self, get: impl Fn(usize) -> T) -> T {
+        self.0.eval(gathered(get))
+    }
+
+    #[inline(always)]
+    fn is_near(self, get: impl Fn(usize) -> T) -> bool {
+        self.0.is_near(gathered(get))
+    }
+
+    #[inline(always)]
+    fn at_near(self, get: impl Fn(usize) -> T) -> T {
+        self.0.eval_near(gathered(get))
+    }
+}
+
+/// An element of each operand. (`array::from_fn` is three functions more for each `get`, of which
+/// every op brings a dozen.)
+#[inline(always)]
+fn gathered<T: Real, const N: usize>(get: impl Fn(usize) -> T) -> [T; N] {
+    let mut x = [T::zero(); N];
+    for (operand, x) in x.iter_mut().enumerate() {
+        *x = get(operand);
+    }
+    x
+}
+
+/// The operands of an op, as many as its shape rule has let pass.
+fn each<X: Copy, const N: usize>(operands: &[X]) -> [X; N] {
+    operands.try_into().expect("the shape rule has passed")
+}
+
+/// The least of a function of one element of each operand.
+fn least<T: Real>(args: &[View<'_, T>], of: &dyn Fn(&[T]) -> T) -> T {
+    // Only checks ask for it, so it need not be fast.
+    let shapes: Vec<&Shape> = args.iter().map(|arg| arg.shape()).collect();
+    let shape = broadcast_all(&shapes).expect("the shape rule has passed");
+    let layouts: Vec<Layout> = args.iter().map(|arg| arg.layout().broadcast_to(&shape)).collect();
+    let operands: Vec<Vec<T>> = args
+        .iter()
+        .zip(&layouts)
+        .map(|(arg, layout)| arg.with_layout(layout, arg.offset()).iter().collect())
+        .collect();
+    (0..shape.elements())
+        .map(|i| of(&operands.iter().map(|operand| operand[i]).collect::<Vec<T>>()))
+        .fold(T::infinity(), T::min)
+}
+
+/// What the operands' tangents add to the result's, in its shape, each `scaled` by its partial.
+fn add_tangents<'t, T: Real>(
+    call: &Call<'_, 't, T>,
+    tangents: &[Option<Var<'t, T>>],
+    scaled: &dyn Fn(usize, Var<'t, T>) -> Option<Var<'t, T>>,
+) -> Option<Var<'t, T>> {
+    let shape = call.value().shape();
+    add_terms(
+        tangents
+            .iter()
+            .enumerate()
+            .map(|(arg, tangent)| Some(scaled(arg, (*tangent)?)?.broadcast_to(&shape))),
+    )
+}
+
+/// The operands of a [`PartialProduct`]. Where the formula does not read an operand or the value,
+/// the factor stands for it, so that nothing has to be kept for its sake.
+fn product_operands<'t, T: Real>(
+    call: &Call<'_, 't, T>,
+    factor: Var<'t, T>,
+    reads: Reads,
+) -> [Var<'t, T>; MAX_OPERANDS] {
+    let mut args = [factor; MAX_OPERANDS];
+    for (i, (slot, &x)) in args.iter_mut().zip(call.args()).enumerate() {
+        if reads.contain(i) {
+            *slot = x;
+        }
+    }
+    let value = call.args().len();
+    if reads.contain(value) {
+        args[value] = call.value();
+    }
+    args
+}
+
+/// The shape that operands take together.
+fn broadcast_all(args: &[&Shape]) -> Result<Shape, String> {
+    let (first, rest) = args.split_first().ok_or("takes at least one operand")?;
+    rest.iter().try_fold((*first).clone(), |shape, next| {
+        if shape == **next {
+            return Ok(shape);
+        }
+        shape.broadcast(next).ok_or_else(|| {
+            format!("shapes {shape} and {next} do not broadcast: aligned at the right, extents must be equal or 1")
+        })
+    })
+}
+
+impl<E: Elementwise<N>, const N: usize> Mapped<E, N> {
+    /// A tangent or cotangent times the local partial, in the result's shape.
+    fn scaled<'t, T: Real>(
+        &self,
+        call: &Call<'_, 't, T>,
+        arg: usize,
+        factor: Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        if const { !E::DIFFERENTIABLE } {
+            return None;
+        }
+        let op = self.0;
+        if let Some(slopes) = op.slopes() {
+            return match slopes[arg] {
+                0.0 => None,
+                1.0 => Some(factor),
+                -1.0 => Some(-factor),
+                slope => Some(factor * T::from_f64(slope)),
+            };
+        }
+        if let Some(operand) = op.partial_operand(arg) {
+            return Some(factor * call.arg(operand));
+        }
+        let xs: [Var<'t, T>; N] = each(call.args());
+        let recorded = || E::PARTIALS.scale(factor, op.partial(arg, xs, call.value()));
+        let tape = factor.tape();
+        if tape.records_derivatives() || N + 2 > MAX_OPERANDS {
+            return Some(recorded());
+        }
+        let reads = op.partial(arg, std::array::from_fn(Reads::of), Reads::of(N));
+        let args = &product_operands(call, factor, reads)[..N + 2];
+        // Constants, so that nothing is compiled for operands that there are not.
+        Some(match arg {
+            0 => tape.record(PartialProduct::<E, N, 0>(op), args),
+            1 if const { N > 1 } => tape.record(PartialProduct::<E, N, 1>(op), args),
+            2 if const { N > 2 } => tape.record(PartialProduct::<E, N, 2>(op), args),
+            _ => recorded(),
+        })
+    }
+}
+
+impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
+    fn name(&self) -> &'static str {
+        E::NAME
+    }
+
+    fn formula(&self) -> Formula {
+        E::FORMULA
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        &self.0
+    }
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        broadcast_all(&operands::<N>(args)?)
+    }
+
+    fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]) {
+        map(args, shape, out, self);
+    }
+
+    #[inline]
+    fn eval_scalar(&self, args: &[T]) -> Option<T> {
+        let x: [T; N] = args.try_into().ok()?;
+        Some(alone::<T, Self, _>(
+            #[inline(always)]
+            move || self.0.eval(x),
+        ))
+    }
+
+    #[inline]
+    fn is_differentiable(&self) -> bool {
+        E::DIFFERENTIABLE
+    }
+
+    fn jvp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        add_tangents(call, tangents, &|arg, tangent| self.scaled(call, arg, tangent))
+    }
+
+    fn vjp<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        arg: usize,
+        cotangent: Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        Some(self.scaled(call, arg, cotangent)?.sum_to_shape_of(call.arg(arg)))
+    }
+
+    fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
+        let op = self.0;
+        if op.slopes().is_some() {
+            return call.linear();
+        }
+        let xs: [Series<'s, 't, T>; N] = each(call.args());
+        match op.closed_form(xs) {
+            Some(y) => call.closed(y),
+            None => call.solved(&|arg, y, rate| E::PARTIALS.scale(rate, op.partial(arg, xs, y))),
+        }
+    }
+
+    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        Some(operands.broadcast())
+    }
+
+    fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {
+        E::COST.times(result.elements())
+    }
+
+    fn kink_distance(&self, args: &[View<'_, T>]) -> T {
+        least(args, &|x| self.0.kink_distance(each(x)))
+    }
+
+    fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
+        match self.0.slopes() {
+            Some(slopes) if slopes[arg] == 0.0 => Dependence::Nothing,
+            _ => Dependence::broadcast(args[arg], result),
+        }
+    }
+
+    fn partials(&self, args: &[T]) -> Option<Vec<T>> {
+        let x: [T; N] = args.try_into().ok()?;
+        let y = Plain(self.0.eval(x));
+        let mut partials = vec![T::zero(); N];
+        for (arg, partial) in partials.iter_mut().enumerate() {
+            *partial = self.0.partial(arg, x.map(Plain), y).0;
+        }
+        Some(partials)
+    }
+
+    fn equals(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
+    }
+
+    fn identity(&self, known: &[Option<T>]) -> Option<usize> {
+        self.0.identity(known.try_into().ok()?)
+    }
+
+    fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
+        Some(Arc::new(*self))
+    }
+}
+
+/// The partial of an elementwise op times a tangent or cotangent, in one pass
+/// over memory. Only sweeps that keep nothing record it, so it needs no rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct PartialProduct<E, const N: usize, const ARG: usize>(E);
+
+impl<E: Elementwise<N>, const N: usize, const ARG: usize> PartialProduct<E, N, ARG> {
+    #[inline(always)]
+    fn product<T: Real>(self, x: [T; N], y: T, factor: T) -> T {
+        E::PARTIALS.scale(Plain(factor), self.0.partial(ARG, x.map(Plain), Plain(y))).0
+    }
+
+    #[inline(always)]
+    fn product_near<T: Real>(self, x: [T; N], y: T, factor: T) -> T {
+        E::PARTIALS.scale(Near(factor), self.0.partial(ARG, x.map(Near), Near(y))).0
+    }
+}
+
+impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> Pointwise<T>
+    for PartialProduct<E, N, ARG>
+{
+    // The op's own operands, its value, and the factor.
+    const OPERANDS: usize = N + 2;
+    const IS_ELEMENTARY: bool = E::VECTORISES && E::COST.nonlinear > 0;
+    const VECTORISES: bool = E::VECTORISES;
+
+    #[inline(always)]
+    fn at(self, get: impl Fn(usize) -> T) -> T {
+        self.product(gathered(&get), get(N), get(N + 1))
+    }
+
+    #[inline(always)]
+    fn is_near(self, get: impl Fn(usize) -> T) -> bool {
+        self.0.is_near(gathered(get))
+    }
+
+    #[inline(always)]
+    fn at_near(self, get: impl Fn(usize) -> T) -> T {
+        self.product_near(gathered(&get), get(N), get(N + 1))
+    }
+}
+
+impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> DynOp<T>
+    for PartialProduct<E, N, ARG>
+{
+    fn name(&self) -> &'static str {
+        E::NAME
+    }
+
+    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
+        broadcast_all(args)
+    }
+
+    fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]) {
+        map(args, shape, out, self);
+    }
+
+    #[inline]
+    fn eval_scalar(&self, args: &[T]) -> Option<T> {
+        let x: [T; N] = args[..N].try_into().ok()?;
+        let (y, factor) = (args[N], args[N + 1]);
+        Some(alone::<T, Self, _>(
+            #[inline(always)]
+            move || self.product(x, y, factor),
+        ))
+    }
+
+    fn has_rules(&self) -> bool {
+        false
+    }
+
+    fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+        unreachable!("it has no rules")
+    }
+
+    fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
+        unreachable!("it has no rules")
+    }
+
+    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+        Some(operands.broadcast())
+    }
+
+    fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {
+        E::COST.and(Cost::muls(1)).times(result.elements())
+    }
+
+    fn equals(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
+    }
+
+    fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
+        Some(Arc::new(*self))
+    }
+}

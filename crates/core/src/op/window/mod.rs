@@ -1,0 +1,10 @@
+//! Windows that slide over the last axes: convolution and pooling.
+
+pub(super) mod convolution;
+pub(super) mod dimensions;
+pub(super) mod options;
+pub(super) mod pool;
+
+pub use convolution::*;
+pub use options::{PerAxis, PerSide};
+pub use pool::*;
