@@ -39,7 +39,7 @@ pub use rows::*;
 pub use window::*;
 
 pub use crate::tape::elemental::{
-    Along, Call, Cost, Dependence, DynOp, Formula, Series, SeriesCall, Stacked, System,
+    Along, Call, Cost, Dependence, DynOp, Formula, Series, SeriesCall, Stacked, System, Term,
 };
 pub(crate) use crate::tape::elemental::{add_terms, filled_up};
 pub use family::bilinear::Bilinear;

@@ -14,6 +14,7 @@ use crate::kernel::gemm::add_matmul;
 use crate::kernel::map::add_view;
 use crate::op::{Add, Operation};
 use crate::scalar::Real;
+use crate::tape::elemental::Term;
 use crate::tape::elemental::{Call, Cost, DynOp};
 use crate::tape::{Adjoint, Tape, Var};
 use crate::tensor::{Layout, Shape, View};
@@ -66,11 +67,11 @@ macro_rules! accumulation {
             false
         }
 
-        fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+        fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Term<'t, T>]) -> Term<'t, T> {
             unreachable!("it has no rules")
         }
 
-        fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
+        fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Term<'t, T> {
             unreachable!("it has no rules")
         }
 

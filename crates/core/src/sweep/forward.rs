@@ -2,6 +2,7 @@
 
 use crate::scalar::Real;
 use crate::tape::elemental::Call;
+use crate::tape::elemental::Term;
 use crate::tape::{Adjoint, Args, NodeId, Tape, Var};
 
 impl<'t, T: Real> Var<'t, T> {
@@ -81,7 +82,7 @@ impl<T: Real> Tape<T> {
                 continue;
             }
             let Some((op, args)) = self.call(id) else { continue };
-            let tangents: Args<Option<Var<'t, T>>> = args
+            let tangents: Args<Term<'t, T>> = args
                 .iter()
                 .map(|arg| table[arg.id().index()].map(|tangent| self.var(tangent.id)))
                 .collect();

@@ -9,6 +9,7 @@
 use crate::op::stack;
 use crate::scalar::Real;
 use crate::tape::elemental::Stacked;
+use crate::tape::elemental::Term;
 use crate::tape::{Args, NodeId, Tape, Var};
 
 impl<'t, T: Real> Var<'t, T> {
@@ -70,7 +71,7 @@ impl<T: Real> Tape<T> {
         let needed = self.needed_for(outputs);
         let kept = self.kept_values();
         let detached = self.detached(0..count);
-        let mut table: Vec<Option<Var<'t, T>>> = vec![None; count];
+        let mut table: Vec<Term<'t, T>> = vec![None; count];
         for (input, values) in inputs {
             if let Some(slot) = table.get_mut(input.id().index()) {
                 *slot = Some(*values);

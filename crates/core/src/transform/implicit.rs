@@ -18,6 +18,7 @@ use std::rc::Rc;
 use super::checkpoint::segment::{Piece, Segment, Spare, part};
 use crate::kernel::factor;
 use crate::scalar::Real;
+use crate::tape::elemental::Term;
 use crate::tape::elemental::{Call, Cost, DynOp};
 use crate::tape::{Tape, Var};
 use crate::tensor::{Shape, Tensor, View};
@@ -395,11 +396,7 @@ impl<T: Real> DynOp<T> for Root<T> {
         solution.view().copy_to(out);
     }
 
-    fn jvp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let tape = call.value().tape();
         let args: Vec<_> = [call.value()].into_iter().chain(call.args().iter().copied()).collect();
         let residual = tape.record(self.segment(), &args);
@@ -410,12 +407,7 @@ impl<T: Real> DynOp<T> for Root<T> {
         Some(tape.record(self.system(false), &args))
     }
 
-    fn vjp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t>(&self, call: &Call<'_, 't, T>, arg: usize, cotangent: Var<'t, T>) -> Term<'t, T> {
         let wanted = call.wanted();
         let [adjoints] = call.shared(|| {
             let tape = call.value().tape();

@@ -2,7 +2,8 @@
 
 use crate::kernel::gemm::{Factor, matmul};
 use crate::op::{
-    Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked, filled_up,
+    Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked, Term,
+    filled_up,
 };
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -57,22 +58,17 @@ impl Bilinear for Matmul {
         matmul(a, b, out);
     }
 
-    fn transpose_left<'t, T: Real>(
-        &self,
-        a: &Shape,
-        b: Var<'t, T>,
-        cotangent: Var<'t, T>,
-    ) -> Var<'t, T> {
-        if let Some([left, right]) = self.factors_of_left(a, b, cotangent) {
+    fn transpose_left<'t, T: Real>(&self, a: &Shape, b: Var<'t, T>, bar: Var<'t, T>) -> Var<'t, T> {
+        if let Some([left, right]) = self.factors_of_left(a, b, bar) {
             return left.matmul(right);
         }
         match (a.rank(), b.rank()) {
-            (1, 1) => b * cotangent,
-            (1, 2) => b.matmul(cotangent),
-            (1, _) => b.matmul(cotangent.unsqueeze(-1)).squeeze(-1).sum_to(a),
-            (2, 1) => cotangent.outer(b),
-            (_, 1) => cotangent.unsqueeze(-1) * b,
-            _ => cotangent.matmul(b.matrix_transpose()).sum_to(a),
+            (1, 1) => b * bar,
+            (1, 2) => b.matmul(bar),
+            (1, _) => b.matmul(bar.unsqueeze(-1)).squeeze(-1).sum_to(a),
+            (2, 1) => bar.outer(b),
+            (_, 1) => bar.unsqueeze(-1) * b,
+            _ => bar.matmul(b.matrix_transpose()).sum_to(a),
         }
     }
 
@@ -80,18 +76,18 @@ impl Bilinear for Matmul {
         &self,
         a: Var<'t, T>,
         b: &Shape,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
-        if let Some([left, right]) = self.factors_of_right(a, b, cotangent) {
+        if let Some([left, right]) = self.factors_of_right(a, b, bar) {
             return left.matmul(right);
         }
         match (a.rank(), b.rank()) {
-            (1, 1) => a * cotangent,
-            (1, 2) => a.outer(cotangent),
-            (1, _) => a.unsqueeze(-1) * cotangent.unsqueeze(-2),
-            (2, 1) => cotangent.matmul(a),
-            (_, 1) => cotangent.flatten(0, -1).matmul(a.flatten(0, -2)),
-            _ => a.matrix_transpose().matmul(cotangent).sum_to(b),
+            (1, 1) => a * bar,
+            (1, 2) => a.outer(bar),
+            (1, _) => a.unsqueeze(-1) * bar.unsqueeze(-2),
+            (2, 1) => bar.matmul(a),
+            (_, 1) => bar.flatten(0, -1).matmul(a.flatten(0, -2)),
+            _ => a.matrix_transpose().matmul(bar).sum_to(b),
         }
     }
 
@@ -99,20 +95,20 @@ impl Bilinear for Matmul {
         &self,
         a: &Shape,
         b: Var<'t, T>,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Option<[Var<'t, T>; 2]> {
-        (a.rank() == 2 && b.rank() == 2).then(|| [cotangent, b.matrix_transpose()])
+        (a.rank() == 2 && b.rank() == 2).then(|| [bar, b.matrix_transpose()])
     }
 
     fn factors_of_right<'t, T: Real>(
         &self,
         a: Var<'t, T>,
         b: &Shape,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Option<[Var<'t, T>; 2]> {
         // One product over all leading indices, instead of one for each and a sum.
         (a.rank() >= 2 && b.rank() == 2)
-            .then(|| [a.flatten(0, -2).matrix_transpose(), cotangent.flatten(0, -2)])
+            .then(|| [a.flatten(0, -2).matrix_transpose(), bar.flatten(0, -2)])
     }
 
     fn factors(&self, a: &Layout, b: &Layout) -> Option<[Factor; 2]> {
@@ -139,7 +135,7 @@ impl Bilinear for Matmul {
         Cost::adds(products as u64).and(Cost::muls(products as u64))
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         let (a, b) = (operands.arg(0), operands.arg(1));
         let each = [operands.rank(0), operands.rank(1)];
         let is_stacked = [operands.is_stacked(0), operands.is_stacked(1)];
@@ -230,22 +226,17 @@ impl Bilinear for Outer {
         }
     }
 
-    fn transpose_left<'t, T: Real>(
-        &self,
-        _: &Shape,
-        b: Var<'t, T>,
-        cotangent: Var<'t, T>,
-    ) -> Var<'t, T> {
-        cotangent.matmul(b)
+    fn transpose_left<'t, T: Real>(&self, _: &Shape, b: Var<'t, T>, bar: Var<'t, T>) -> Var<'t, T> {
+        bar.matmul(b)
     }
 
     fn transpose_right<'t, T: Real>(
         &self,
         a: Var<'t, T>,
         _: &Shape,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
-        a.matmul(cotangent)
+        a.matmul(bar)
     }
 
     fn factors(&self, a: &Layout, b: &Layout) -> Option<[Factor; 2]> {
@@ -261,7 +252,7 @@ impl Bilinear for Outer {
         Cost::muls(result.elements() as u64)
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         Some(operands.arg(0).unsqueeze(-1) * operands.arg(1).unsqueeze(-2))
     }
 

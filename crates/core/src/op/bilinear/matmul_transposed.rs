@@ -9,7 +9,8 @@
 use super::matmul::left_extents;
 use crate::kernel::gemm::{Factor, matmul_transposed};
 use crate::op::{
-    Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked, filled_up,
+    Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked, Term,
+    filled_up,
 };
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -52,16 +53,11 @@ impl Bilinear for MatmulTransposed {
         matmul_transposed(a, b, out);
     }
 
-    fn transpose_left<'t, T: Real>(
-        &self,
-        a: &Shape,
-        b: Var<'t, T>,
-        cotangent: Var<'t, T>,
-    ) -> Var<'t, T> {
+    fn transpose_left<'t, T: Real>(&self, a: &Shape, b: Var<'t, T>, bar: Var<'t, T>) -> Var<'t, T> {
         match (a.rank(), b.rank()) {
-            (1, 2) => cotangent.matmul(b),
-            (1, _) => cotangent.unsqueeze(-2).matmul(b).squeeze(-2).sum_to(a),
-            _ => cotangent.matmul(b).sum_to(a),
+            (1, 2) => bar.matmul(b),
+            (1, _) => bar.unsqueeze(-2).matmul(b).squeeze(-2).sum_to(a),
+            _ => bar.matmul(b).sum_to(a),
         }
     }
 
@@ -69,15 +65,15 @@ impl Bilinear for MatmulTransposed {
         &self,
         a: Var<'t, T>,
         b: &Shape,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
-        if let Some([left, right]) = self.factors_of_right(a, b, cotangent) {
+        if let Some([left, right]) = self.factors_of_right(a, b, bar) {
             return left.matmul(right);
         }
         match (a.rank(), b.rank()) {
-            (1, 2) => cotangent.outer(a),
-            (1, _) => cotangent.unsqueeze(-1) * a,
-            _ => cotangent.matrix_transpose().matmul(a).sum_to(b),
+            (1, 2) => bar.outer(a),
+            (1, _) => bar.unsqueeze(-1) * a,
+            _ => bar.matrix_transpose().matmul(a).sum_to(b),
         }
     }
 
@@ -85,20 +81,20 @@ impl Bilinear for MatmulTransposed {
         &self,
         a: &Shape,
         b: Var<'t, T>,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Option<[Var<'t, T>; 2]> {
-        (a.rank() == 2 && b.rank() == 2).then_some([cotangent, b])
+        (a.rank() == 2 && b.rank() == 2).then_some([bar, b])
     }
 
     fn factors_of_right<'t, T: Real>(
         &self,
         a: Var<'t, T>,
         b: &Shape,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Option<[Var<'t, T>; 2]> {
         // One product over all leading indices, instead of one for each and a sum.
         (a.rank() >= 2 && b.rank() == 2)
-            .then(|| [cotangent.flatten(0, -2).matrix_transpose(), a.flatten(0, -2)])
+            .then(|| [bar.flatten(0, -2).matrix_transpose(), a.flatten(0, -2)])
     }
 
     fn factors(&self, a: &Layout, b: &Layout) -> Option<[Factor; 2]> {
@@ -124,7 +120,7 @@ impl Bilinear for MatmulTransposed {
         Cost::adds(products).and(Cost::muls(products))
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         let (a, b) = (operands.arg(0), operands.arg(1));
         let is_vector = operands.rank(0) == 1;
         // A stack of vectors is a matrix.

@@ -10,7 +10,7 @@ use std::fmt::Debug;
 use crate::kernel::gemm::Factor;
 use crate::op::{
     Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Series, SeriesCall,
-    Stacked, add_terms, family, operands,
+    Stacked, Term, add_terms, family, operands,
 };
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -34,21 +34,12 @@ pub trait Bilinear: Clone + PartialEq + Debug + 'static {
 
     /// The transpose of `a -> a b`, applied to a cotangent; the result has the
     /// shape of `a`.
-    fn transpose_left<'t, T: Real>(
-        &self,
-        a: &Shape,
-        b: Var<'t, T>,
-        cotangent: Var<'t, T>,
-    ) -> Var<'t, T>;
+    fn transpose_left<'t, T: Real>(&self, a: &Shape, b: Var<'t, T>, bar: Var<'t, T>) -> Var<'t, T>;
 
     /// The transpose of `b -> a b`, applied to a cotangent; the result has the
     /// shape of `b`.
-    fn transpose_right<'t, T: Real>(
-        &self,
-        a: Var<'t, T>,
-        b: &Shape,
-        cotangent: Var<'t, T>,
-    ) -> Var<'t, T>;
+    fn transpose_right<'t, T: Real>(&self, a: Var<'t, T>, b: &Shape, bar: Var<'t, T>)
+    -> Var<'t, T>;
 
     /// The factors of [`transpose_left`](Self::transpose_left), where it is a product
     /// of two matrices: sums of such products are added up in place.
@@ -79,7 +70,7 @@ pub trait Bilinear: Clone + PartialEq + Debug + 'static {
     }
 
     /// The op applied to many operands at once. `None` for one after the other.
-    fn stacked<'t, T: Real>(&self, _operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, _operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         None
     }
 
@@ -136,11 +127,7 @@ impl<T: Real, B: Bilinear> DynOp<T> for BilinearMap<B> {
         self.0.eval(args[0], args[1], out);
     }
 
-    fn jvp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let tape = call.value().tape();
         let product = |a, b| tape.record(self.clone(), &[a, b]);
         add_terms([
@@ -149,16 +136,11 @@ impl<T: Real, B: Bilinear> DynOp<T> for BilinearMap<B> {
         ])
     }
 
-    fn vjp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let (a, b) = (call.arg(0), call.arg(1));
         Some(match arg {
-            0 => self.0.transpose_left(&a.shape(), b, cotangent),
-            _ => self.0.transpose_right(a, &b.shape(), cotangent),
+            0 => self.0.transpose_left(&a.shape(), b, bar),
+            _ => self.0.transpose_right(a, &b.shape(), bar),
         })
     }
 
@@ -166,12 +148,12 @@ impl<T: Real, B: Bilinear> DynOp<T> for BilinearMap<B> {
         &self,
         call: &Call<'_, 't, T>,
         arg: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Option<[Var<'t, T>; 2]> {
         let (a, b) = (call.arg(0), call.arg(1));
         match arg {
-            0 => self.0.factors_of_left(&a.shape(), b, cotangent),
-            _ => self.0.factors_of_right(a, &b.shape(), cotangent),
+            0 => self.0.factors_of_left(&a.shape(), b, bar),
+            _ => self.0.factors_of_right(a, &b.shape(), bar),
         }
     }
 
@@ -180,7 +162,7 @@ impl<T: Real, B: Bilinear> DynOp<T> for BilinearMap<B> {
         call.bilinear(move |a, b| a.tape().record(op.clone(), &[a, b]))
     }
 
-    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         self.0.stacked(operands)
     }
 

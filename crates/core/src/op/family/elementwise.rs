@@ -14,7 +14,7 @@ use crate::kernel::block::{BlockKernel, MAX_OPERANDS, Pointwise, alone};
 use crate::kernel::map::map;
 use crate::op::{
     Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Series, SeriesCall,
-    Stacked, add_terms, family, operands,
+    Stacked, Term, add_terms, family, operands,
 };
 use crate::scalar::{Near, Number, Plain, Reads, Real};
 use crate::tape::Var;
@@ -228,9 +228,9 @@ fn least<T: Real>(args: &[View<'_, T>], of: &dyn Fn(&[T]) -> T) -> T {
 /// What the operands' tangents add to the result's, in its shape, each `scaled` by its partial.
 fn add_tangents<'t, T: Real>(
     call: &Call<'_, 't, T>,
-    tangents: &[Option<Var<'t, T>>],
-    scaled: &dyn Fn(usize, Var<'t, T>) -> Option<Var<'t, T>>,
-) -> Option<Var<'t, T>> {
+    tangents: &[Term<'t, T>],
+    scaled: &dyn Fn(usize, Var<'t, T>) -> Term<'t, T>,
+) -> Term<'t, T> {
     let shape = call.value().shape();
     add_terms(
         tangents
@@ -280,7 +280,7 @@ impl<E: Elementwise<N>, const N: usize> Mapped<E, N> {
         call: &Call<'_, 't, T>,
         arg: usize,
         factor: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    ) -> Term<'t, T> {
         if const { !E::DIFFERENTIABLE } {
             return None;
         }
@@ -349,21 +349,12 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
         E::DIFFERENTIABLE
     }
 
-    fn jvp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         add_tangents(call, tangents, &|arg, tangent| self.scaled(call, arg, tangent))
     }
 
-    fn vjp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
-        Some(self.scaled(call, arg, cotangent)?.sum_to_shape_of(call.arg(arg)))
+    fn vjp<'t>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
+        Some(self.scaled(call, arg, bar)?.sum_to_shape_of(call.arg(arg)))
     }
 
     fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
@@ -378,7 +369,7 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
         }
     }
 
-    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         Some(operands.broadcast())
     }
 
@@ -490,15 +481,15 @@ impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> DynOp<T>
         false
     }
 
-    fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+    fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Term<'t, T>]) -> Term<'t, T> {
         unreachable!("it has no rules")
     }
 
-    fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Term<'t, T> {
         unreachable!("it has no rules")
     }
 
-    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         Some(operands.broadcast())
     }
 

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt::Debug;
 
 use crate::op::{
-    Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Stacked, family,
+    Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Stacked, Term, family,
 };
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -36,11 +36,7 @@ pub trait Op: Clone + PartialEq + Debug + 'static {
 
     /// The tangent of the result: the Jacobian applied to the arguments'
     /// tangents. `None` stands for zero.
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>>;
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T>;
 
     /// What the result's cotangent adds to the adjoint of one argument: the
     /// transposed Jacobian applied to it. `None` stands for zero.
@@ -48,15 +44,10 @@ pub trait Op: Clone + PartialEq + Debug + 'static {
     /// What a rule records may depend on the op, on shapes, and on values that it
     /// reads, but on nothing else: a program that repeats itself repeats its
     /// backward sweep without asking the rules, unless one has read a value.
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>>;
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T>;
 
     /// The op applied to many operands at once. `None` for one after the other.
-    fn stacked<'t, T: Real>(&self, _operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, _operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         None
     }
 
@@ -121,24 +112,15 @@ impl<T: Real, O: Op> DynOp<T> for General<O> {
         O::DIFFERENTIABLE
     }
 
-    fn jvp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         self.0.jvp(call, tangents)
     }
 
-    fn vjp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
-        self.0.vjp(call, arg, cotangent)
+    fn vjp<'t>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
+        self.0.vjp(call, arg, bar)
     }
 
-    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         if const { O::LEADING_AXES } {
             return Some(operands.each());
         }

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 
 use crate::op::{
     Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Series, SeriesCall,
-    Stacked, family,
+    Stacked, Term, family,
 };
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -49,11 +49,11 @@ pub trait Linear: Clone + PartialEq + Debug + 'static {
         &self,
         args: Shapes<'_, 't, T>,
         arg: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T>;
 
     /// The op applied to many operands at once. `None` for one after the other.
-    fn stacked<'t, T: Real>(&self, _operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, _operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         None
     }
 
@@ -130,11 +130,7 @@ impl<T: Real, L: Linear> DynOp<T> for LinearMap<L> {
         self.0.total(arg)
     }
 
-    fn jvp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         if tangents.iter().all(Option::is_none) {
             return None;
         }
@@ -147,20 +143,15 @@ impl<T: Real, L: Linear> DynOp<T> for LinearMap<L> {
         Some(tape.record(self.clone(), &tangents))
     }
 
-    fn vjp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
-        Some(self.0.transpose(Shapes(call.args()), arg, cotangent))
+    fn vjp<'t>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
+        Some(self.0.transpose(Shapes(call.args()), arg, bar))
     }
 
     fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
         call.linear()
     }
 
-    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         self.0.stacked(operands)
     }
 

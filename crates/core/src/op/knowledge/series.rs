@@ -11,7 +11,7 @@ use std::f64::consts::FRAC_2_SQRT_PI;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use crate::op::elementwise::power::quotient_or_zero;
-use crate::op::{Series, System};
+use crate::op::{Series, System, Term};
 use crate::scalar::{Number, Real};
 use crate::tape::Var;
 use crate::tape::elemental::convolution;
@@ -109,7 +109,7 @@ impl<'t, T: Real> Series<'_, 't, T> {
 /// Coefficients of the powers `x^e`, `x^(e-1)`, `x^(e-2)`, ... of a series, by level, each found
 /// once. The derivative of one is a multiple of the next, so nothing is divided by `x`, which may
 /// be 0 or pass through it.
-struct Descent<'t, T: Real>(RefCell<HashMap<[usize; 2], Option<Var<'t, T>>>>);
+struct Descent<'t, T: Real>(RefCell<HashMap<[usize; 2], Term<'t, T>>>);
 
 impl<T: Real> Default for Descent<'_, T> {
     fn default() -> Self {
@@ -124,10 +124,10 @@ impl<'t, T: Real> Descent<'t, T> {
     fn coefficient(
         &self,
         [level, k]: [usize; 2],
-        at: &dyn Fn(usize) -> Option<Var<'t, T>>,
-        known: &dyn Fn(usize, usize) -> Option<Option<Var<'t, T>>>,
-        times_exponent: &dyn Fn(usize, Var<'t, T>) -> Option<Var<'t, T>>,
-    ) -> Option<Var<'t, T>> {
+        at: &dyn Fn(usize) -> Term<'t, T>,
+        known: &dyn Fn(usize, usize) -> Option<Term<'t, T>>,
+        times_exponent: &dyn Fn(usize, Var<'t, T>) -> Term<'t, T>,
+    ) -> Term<'t, T> {
         if let Some(&found) = self.0.borrow().get(&[level, k]) {
             return found;
         }
@@ -145,7 +145,7 @@ impl<'t, T: Real> Descent<'t, T> {
 }
 
 /// Coefficients of powers of what a series adds to its start, each found once.
-struct Powers<'t, T: Real>(RefCell<HashMap<[usize; 2], Option<Var<'t, T>>>>);
+struct Powers<'t, T: Real>(RefCell<HashMap<[usize; 2], Term<'t, T>>>);
 
 impl<T: Real> Default for Powers<'_, T> {
     fn default() -> Self {
@@ -155,12 +155,7 @@ impl<T: Real> Default for Powers<'_, T> {
 
 impl<'t, T: Real> Powers<'t, T> {
     /// Coefficient `k` of the power `j`, by those of the power before it.
-    fn coefficient(
-        &self,
-        at: &dyn Fn(usize) -> Option<Var<'t, T>>,
-        j: usize,
-        k: usize,
-    ) -> Option<Var<'t, T>> {
+    fn coefficient(&self, at: &dyn Fn(usize) -> Term<'t, T>, j: usize, k: usize) -> Term<'t, T> {
         if j == 1 {
             return at(k);
         }

@@ -6,7 +6,7 @@
 //! The two ops are linear in their second operand, and each other's transposes.
 
 use crate::kernel::along as kernel;
-use crate::op::{Call, Cost, Domain, Formula, Op, Samples, ShapeClass, Stacked, operands};
+use crate::op::{Call, Cost, Domain, Formula, Op, Samples, ShapeClass, Stacked, Term, operands};
 use crate::scalar::Real;
 use crate::tape::{Operand, Var};
 use crate::tensor::{Shape, View};
@@ -38,30 +38,21 @@ impl Op for TakeAlong {
         kernel::take(args[0], args[1], self.axis, out);
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let tangent = tangents[1]?;
         Some(tangent.tape().apply(*self, &[call.arg(0), tangent]))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let op = ScatterAlong { axis: self.axis, extent: call.arg(1).shape()[self.axis] };
-        (arg == 1).then(|| cotangent.tape().apply(op, &[call.arg(0), cotangent]))
+        (arg == 1).then(|| bar.tape().apply(op, &[call.arg(0), bar]))
     }
 
     fn cost(&self, _: &[&Shape], _: &Shape) -> Cost {
         Cost::NONE
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         let args = operands.all_whole();
         Some(args[0].tape().apply(TakeAlong { axis: self.axis + 1 }, &args))
     }
@@ -116,30 +107,21 @@ impl Op for ScatterAlong {
         kernel::scatter(args[0], args[1], self.axis, self.extent, out);
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let tangent = tangents[1]?;
         Some(tangent.tape().apply(*self, &[call.arg(0), tangent]))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let op = TakeAlong { axis: self.axis };
-        (arg == 1).then(|| cotangent.tape().apply(op, &[call.arg(0), cotangent]))
+        (arg == 1).then(|| bar.tape().apply(op, &[call.arg(0), bar]))
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
         Cost::adds(args[1].elements() as u64)
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         let args = operands.all_whole();
         Some(args[0].tape().apply(ScatterAlong { axis: self.axis + 1, ..*self }, &args))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::kernel::along::scatter_at;
 use crate::op::knowledge::positions::transposed;
 use crate::op::{
-    Cost, Dependence, Domain, Formula, Linear, Samples, ShapeClass, Shapes, Stacked, operands,
+    Cost, Dependence, Domain, Formula, Linear, Samples, ShapeClass, Shapes, Stacked, Term, operands,
 };
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -80,10 +80,10 @@ impl Linear for Gather {
         &self,
         args: Shapes<'_, 't, T>,
         _: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
         let Gather { axis, indices } = self.clone();
-        cotangent.apply(ScatterAdd { axis, indices, extent: args.of(0)[axis] })
+        bar.apply(ScatterAdd { axis, indices, extent: args.of(0)[axis] })
     }
 
     fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
@@ -91,7 +91,7 @@ impl Linear for Gather {
         Dependence::along(args[0], self.axis, positions)
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         Some(operands.arg(0).apply(Gather { axis: self.axis + 1, ..self.clone() }))
     }
 
@@ -153,9 +153,9 @@ impl Linear for ScatterAdd {
         &self,
         _: Shapes<'_, 't, T>,
         _: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
-        cotangent.apply(Gather { axis: self.axis, indices: self.indices.clone() })
+        bar.apply(Gather { axis: self.axis, indices: self.indices.clone() })
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
@@ -167,7 +167,7 @@ impl Linear for ScatterAdd {
         Dependence::along(args[0], self.axis, transposed(&places, self.extent))
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         Some(operands.arg(0).apply(ScatterAdd { axis: self.axis + 1, ..self.clone() }))
     }
 

@@ -6,7 +6,8 @@
 use crate::kernel::map::Walk;
 use crate::op::knowledge::positions::{listed, transposed};
 use crate::op::{
-    Along, Dependence, Domain, Formula, Linear, Samples, ShapeClass, Shapes, Stacked, operands,
+    Along, Dependence, Domain, Formula, Linear, Samples, ShapeClass, Shapes, Stacked, Term,
+    operands,
 };
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -47,12 +48,12 @@ impl Linear for BroadcastTo {
         &self,
         args: Shapes<'_, 't, T>,
         _: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
-        cotangent.sum_to(&args.of(0))
+        bar.sum_to(&args.of(0))
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         let rank = self.shape.rank();
         Some(operands.filled_up(0, rank).broadcast_to(operands.shape(&self.shape)))
     }
@@ -114,12 +115,12 @@ impl Linear for Reshape {
         &self,
         args: Shapes<'_, 't, T>,
         _: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
-        cotangent.reshape(args.of(0))
+        bar.reshape(args.of(0))
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         Some(operands.arg(0).reshape(operands.shape(&self.shape)))
     }
 
@@ -175,16 +176,16 @@ impl Linear for Permute {
         &self,
         _: Shapes<'_, 't, T>,
         _: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
         let mut order: AxisList = self.order.clone();
         for (position, &axis) in self.order.iter().enumerate() {
             order[axis] = position;
         }
-        cotangent.apply(Permute { order })
+        bar.apply(Permute { order })
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         let moved = self.order.iter().map(|axis| axis + 1);
         Some(operands.arg(0).permute_axes([0].into_iter().chain(moved).collect()))
     }
@@ -247,18 +248,18 @@ impl Linear for Slice {
         &self,
         args: Shapes<'_, 't, T>,
         _: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
         let Slice { axis, start, count, step } = *self;
         let extent = args.of(0)[axis];
         if step == -1 && count == extent {
             // All elements, backwards: that is its own transpose, and a view.
-            return cotangent.apply(self.clone());
+            return bar.apply(self.clone());
         }
-        cotangent.apply(Pad { axis, start, step, extent })
+        bar.apply(Pad { axis, start, step, extent })
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         Some(operands.arg(0).apply(Slice { axis: self.axis + 1, ..*self }))
     }
 
@@ -344,10 +345,10 @@ impl Linear for Pad {
         &self,
         args: Shapes<'_, 't, T>,
         _: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
         let Pad { axis, start, step, .. } = *self;
-        cotangent.apply(Slice { axis, start, count: args.of(0)[axis], step })
+        bar.apply(Slice { axis, start, count: args.of(0)[axis], step })
     }
 
     fn dependence(&self, args: &[&Shape], _: usize, _: &Shape) -> Dependence {
@@ -357,7 +358,7 @@ impl Linear for Pad {
         Dependence::along(args[0], axis, transposed(&places, extent))
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         Some(operands.arg(0).apply(Pad { axis: self.axis + 1, ..*self }))
     }
 
@@ -416,11 +417,11 @@ impl Linear for Concat {
         &self,
         args: Shapes<'_, 't, T>,
         arg: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
         let start = (0..arg).map(|earlier| args.of(earlier)[self.axis]).sum();
         let count = args.of(arg)[self.axis];
-        cotangent.apply(Slice { axis: self.axis, start, count, step: 1 })
+        bar.apply(Slice { axis: self.axis, start, count, step: 1 })
     }
 
     fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
@@ -430,7 +431,7 @@ impl Linear for Concat {
         Dependence::along(args[arg], axis, listed(result[axis], own))
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         let args = operands.all_whole();
         Some(args[0].tape().apply(Concat { axis: self.axis + 1 }, &args))
     }
@@ -487,10 +488,10 @@ impl Linear for Stack {
         &self,
         args: Shapes<'_, 't, T>,
         arg: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
         let part = Slice { axis: self.axis, start: arg, count: 1, step: 1 };
-        cotangent.apply(part).reshape(args.of(arg))
+        bar.apply(part).reshape(args.of(arg))
     }
 
     fn dependence(&self, args: &[&Shape], arg: usize, _: &Shape) -> Dependence {
@@ -500,7 +501,7 @@ impl Linear for Stack {
         Dependence::Axes(own.chain([Along::Listed(self.axis, place)]).collect())
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         let args = operands.all_whole();
         Some(args[0].tape().apply(Stack { axis: self.axis + 1 }, &args))
     }

@@ -8,7 +8,7 @@
 use crate::kernel::scan as kernel;
 use crate::op::{
     Call, Cost, Domain, Elementwise, Formula, Linear, LogAddExp, Op, Samples, ShapeClass, Shapes,
-    Stacked, add_terms, concat, operands,
+    Stacked, Term, add_terms, concat, operands,
 };
 use crate::scalar::Real;
 use crate::tape::{Operand, Var};
@@ -45,16 +45,16 @@ impl Linear for CumSum {
         &self,
         _: Shapes<'_, 't, T>,
         _: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
-        cotangent.apply(CumSum { reverse: !self.reverse, ..*self })
+        bar.apply(CumSum { reverse: !self.reverse, ..*self })
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
         Cost::adds(args[0].elements() as u64)
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         Some(operands.arg(0).apply(CumSum { axis: self.axis + 1, ..*self }))
     }
 
@@ -117,27 +117,18 @@ impl Op for LinearRecurrence {
         kernel::recurrence(args[0], args[1], self.axis, self.reverse, out);
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let steps =
             add_terms([tangents[0].map(|da| self.times_before(da, call.value())), tangents[1]])?;
         Some(steps.tape().apply(*self, &[call.arg(0), steps]))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let back = LinearRecurrence { reverse: !self.reverse, ..*self };
         let [steps] = call.shared(|| {
             // The adjoint of s[i-1] gets a[i] times that of s[i].
             let coefficients = shifted(call.arg(0), self.axis, self.reverse);
-            [cotangent.tape().apply(back, &[coefficients, cotangent])]
+            [bar.tape().apply(back, &[coefficients, bar])]
         });
         Some(match arg {
             0 => self.times_before(steps, call.value()),
@@ -149,7 +140,7 @@ impl Op for LinearRecurrence {
         Cost::adds(1).and(Cost::muls(1)).times(result.elements())
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         let args = operands.all_whole();
         Some(args[0].tape().apply(LinearRecurrence { axis: self.axis + 1, ..*self }, &args))
     }
@@ -222,26 +213,17 @@ impl Op for LogCumSumExp {
         kernel::running_log_sum_exp(args[0], self.axis, out);
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let tangent = tangents[0]?;
         let [a, b] = self.weights(call);
         let op = LinearRecurrence { axis: self.axis, reverse: false };
         Some(tangent.tape().apply(op, &[a, b * tangent]))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        _: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let [a, b] = self.weights(call);
         let op = LinearRecurrence { axis: self.axis, reverse: true };
-        let steps = cotangent.tape().apply(op, &[shifted(a, self.axis, false), cotangent]);
+        let steps = bar.tape().apply(op, &[shifted(a, self.axis, false), bar]);
         Some(b * steps)
     }
 
@@ -249,7 +231,7 @@ impl Op for LogCumSumExp {
         Cost::adds(3).and(Cost::nonlinear(2)).times(result.elements())
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         Some(operands.arg(0).apply(LogCumSumExp { axis: self.axis + 1 }))
     }
 

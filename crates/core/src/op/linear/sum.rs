@@ -2,7 +2,7 @@
 
 use crate::kernel::reduce::sum_axes;
 use crate::op::{
-    Along, Cost, Dependence, Domain, Formula, Linear, Samples, Shapes, Stacked, operands,
+    Along, Cost, Dependence, Domain, Formula, Linear, Samples, Shapes, Stacked, Term, operands,
 };
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -41,9 +41,9 @@ impl Linear for Sum {
         &self,
         args: Shapes<'_, 't, T>,
         _: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
-        stretch(cotangent, &self.axes, args.of(0))
+        stretch(bar, &self.axes, args.of(0))
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
@@ -54,7 +54,7 @@ impl Linear for Sum {
         reduction(args[0], &self.axes, self.keep)
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         Some(operands.arg(0).apply(Sum { axes: moved_on(&self.axes), keep: self.keep }))
     }
 
@@ -112,10 +112,10 @@ impl Linear for Mean {
         &self,
         args: Shapes<'_, 't, T>,
         _: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
         let shape = args.of(0);
-        stretch(cotangent / T::from_f64(self.count(&shape)), &self.axes, shape)
+        stretch(bar / T::from_f64(self.count(&shape)), &self.axes, shape)
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
@@ -126,7 +126,7 @@ impl Linear for Mean {
         reduction(args[0], &self.axes, self.keep)
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         Some(operands.arg(0).apply(Mean { axes: moved_on(&self.axes), keep: self.keep }))
     }
 
@@ -185,9 +185,9 @@ impl Linear for SumTo {
         &self,
         args: Shapes<'_, 't, T>,
         _: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
-        cotangent.broadcast_to(args.of(0))
+        bar.broadcast_to(args.of(0))
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
@@ -204,7 +204,7 @@ impl Linear for SumTo {
         Dependence::Axes((0..args[0].rank()).map(along).collect())
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         let x = operands.arg(0);
         let axes = moved_on(&self.axes(&x.shape()[1..].into()));
         Some(x.apply(Sum { axes, keep: false }).reshape(operands.shape(&self.shape)))
@@ -227,12 +227,12 @@ impl Linear for SumTo {
 }
 
 /// A cotangent of the reduced axes, broadcast to the operand's shape.
-fn stretch<'t, T: Real>(cotangent: Var<'t, T>, axes: &[usize], shape: Shape) -> Var<'t, T> {
+fn stretch<'t, T: Real>(bar: Var<'t, T>, axes: &[usize], shape: Shape) -> Var<'t, T> {
     let column = if axes.len() == shape.rank() {
         // A single number broadcasts as it is.
-        cotangent
+        bar
     } else {
-        cotangent.reshape(shape.reduced(axes, true))
+        bar.reshape(shape.reduced(axes, true))
     };
     column.broadcast_to(shape)
 }

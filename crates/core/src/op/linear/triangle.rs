@@ -1,6 +1,6 @@
 //! The triangles of matrices.
 
-use crate::op::{Domain, Formula, Linear, Samples, ShapeClass, Shapes, Stacked, operands};
+use crate::op::{Domain, Formula, Linear, Samples, ShapeClass, Shapes, Stacked, Term, operands};
 use crate::scalar::Real;
 use crate::tape::Var;
 use crate::tensor::{Shape, View};
@@ -53,12 +53,12 @@ impl Linear for Triangle {
         &self,
         _: Shapes<'_, 't, T>,
         _: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
-        cotangent.apply(*self)
+        bar.apply(*self)
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         Some(operands.each())
     }
 

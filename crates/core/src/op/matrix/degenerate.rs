@@ -9,7 +9,7 @@
 
 use crate::kernel::factor;
 use crate::op::{
-    Along, Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, operands,
+    Along, Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, Term, operands,
 };
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -105,23 +105,14 @@ impl Op for OverGaps {
         });
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let moved = tangents[0].map(|values| -(call.value() * self.gaps(values)));
         let change = crate::op::add_terms([tangents[1], moved])?;
         Some(over_gaps(change, call.arg(0), self.of_sums))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
-        let [of_x] = call.shared(|| [over_gaps(cotangent, call.arg(0), self.of_sums)]);
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
+        let [of_x] = call.shared(|| [over_gaps(bar, call.arg(0), self.of_sums)]);
         if arg == 1 {
             return Some(of_x);
         }
@@ -256,21 +247,12 @@ impl Op for DistinctColumns {
         }
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         Some(self.marked(call.arg(0), tangents[1]?))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
-        (arg == 1).then(|| self.marked(call.arg(0), cotangent))
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
+        (arg == 1).then(|| self.marked(call.arg(0), bar))
     }
 
     fn cost(&self, _: &[&Shape], _: &Shape) -> Cost {

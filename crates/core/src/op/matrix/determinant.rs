@@ -4,7 +4,7 @@ use super::factorise::own_matrix;
 use super::solve::{LogAbsDet, elimination, square_matrices};
 use super::symmetric::{directed, directed_samples};
 use crate::kernel::{factor, minors};
-use crate::op::{Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, operands};
+use crate::op::{Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, Term, operands};
 use crate::scalar::Real;
 use crate::tape::Var;
 use crate::tensor::{Shape, View};
@@ -34,23 +34,14 @@ impl Op for Det {
         });
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let cofactors = call.arg(0).apply(Cofactors { directions: 0 });
         Some((cofactors * tangents[0]?).sum_over([-2, -1]))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        _: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let cofactors = call.arg(0).apply(Cofactors { directions: 0 });
-        Some(cotangent.unsqueeze(-1).unsqueeze(-1) * cofactors)
+        Some(bar.unsqueeze(-1).unsqueeze(-1) * cofactors)
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
@@ -98,11 +89,7 @@ impl Op for Cofactors {
         factor::for_each_matrix(args, n * n, out, &|args, y| minors::cofactors(n, args, y));
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let terms = tangents
             .iter()
             .enumerate()
@@ -110,13 +97,8 @@ impl Op for Cofactors {
         terms.reduce(|sum, term| sum + term)
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
-        Some(self.with(call.args(), arg, cotangent))
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
+        Some(self.with(call.args(), arg, bar))
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
@@ -192,11 +174,7 @@ impl Op for Pinv {
         });
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let (a, x) = (call.arg(0), call.value());
         let direction = tangents[0]?;
         let transposed = direction.matrix_transpose();
@@ -209,20 +187,15 @@ impl Op for Pinv {
         Some(left + right - x.matmul(direction).matmul(x))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        _: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let (a, x) = (call.arg(0), call.value());
-        let transposed = cotangent.matrix_transpose();
+        let transposed = bar.matrix_transpose();
         let x_t = x.matrix_transpose();
         let left = transposed.matmul(x);
         let left = (left - a.matmul(x.matmul(left))).matmul(x_t);
         let right = x.matmul(transposed);
         let right = x_t.matmul(right - right.matmul(x).matmul(a));
-        Some(left + right - x_t.matmul(cotangent).matmul(x_t))
+        Some(left + right - x_t.matmul(bar).matmul(x_t))
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {

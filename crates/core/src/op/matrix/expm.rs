@@ -3,7 +3,7 @@
 use super::factorise::own_matrix;
 use super::solve::{elimination, square, square_matrices};
 use crate::kernel::factor;
-use crate::op::{Call, Cost, Dependence, Domain, Formula, Op, Samples, concat, operands};
+use crate::op::{Call, Cost, Dependence, Domain, Formula, Op, Samples, Term, concat, operands};
 use crate::scalar::Real;
 use crate::tape::Var;
 use crate::tensor::{Shape, View};
@@ -36,21 +36,12 @@ impl Op for Expm {
         factor::for_each_matrix(args, n * n, out, &|args, y| factor::expm(n, args[0], y));
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         Some(in_direction(call.arg(0), tangents[0]?))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        _: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
-        Some(in_direction(call.arg(0).matrix_transpose(), cotangent))
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
+        Some(in_direction(call.arg(0).matrix_transpose(), bar))
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {

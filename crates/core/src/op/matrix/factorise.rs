@@ -17,7 +17,7 @@ use super::degenerate::{distinct, least_gap, over_gaps};
 use super::solve::{elimination, square, square_matrices};
 use crate::kernel::factor;
 use crate::op::{
-    Along, Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, concat, operands,
+    Along, Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, Term, concat, operands,
 };
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -60,24 +60,15 @@ impl Op for Cholesky {
         factor::for_each_matrix(args, n * n, out, &|args, l| factor::cholesky(n, args[0], l));
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let l = call.value();
         let left = l.solve_lower_triangular(symmetric(tangents[0]?));
         Some(l.matmul(lower_half(l.solve_lower_triangular(left.matrix_transpose()))))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        _: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let upper = call.value().matrix_transpose();
-        let left = upper.solve_upper_triangular(lower_half(upper.matmul(cotangent)));
+        let left = upper.solve_upper_triangular(lower_half(upper.matmul(bar)));
         Some(symmetric(upper.solve_upper_triangular(left.matrix_transpose())))
     }
 
@@ -123,25 +114,16 @@ impl Op for Eigh {
         factor::for_each_matrix(args, n * (n + 1), out, &|args, y| factor::eigh(n, args[0], y));
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let [values, vectors] = Self::unpack(call.value());
         let turned = vectors.matrix_transpose().matmul(symmetric(tangents[0]?)).matmul(vectors);
         let turn = vectors.matmul(over_gaps(turned, values, false));
         Some(concat(&[turned.diagonal(0, [-2, -1]).unsqueeze(-1), turn], -1))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        _: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let [values, vectors] = Self::unpack(call.value());
-        let [of_values, of_vectors] = Self::halves(cotangent);
+        let [of_values, of_vectors] = Self::halves(bar);
         let transposed = vectors.matrix_transpose();
         let turn = over_gaps(transposed.matmul(of_vectors), values, false);
         Some(symmetric(vectors.matmul(of_values.diag_embed(0) + turn).matmul(transposed)))
@@ -221,11 +203,7 @@ impl Op for Qr {
         factor::for_each_matrix(args, (m + n) * n, out, &|args, y| factor::qr(m, args[0], y));
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let [q, r] = Self::unpack(call.value());
         let scaled = right_solved(tangents[0]?, r);
         let c = q.matrix_transpose().matmul(scaled);
@@ -233,14 +211,9 @@ impl Op for Qr {
         Some(concat(&[scaled - q.matmul(upper), upper.matmul(r)], -2))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        _: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let [q, r] = Self::unpack(call.value());
-        let [of_q, of_r] = Self::unpack(cotangent);
+        let [of_q, of_r] = Self::unpack(bar);
         let m = r.matmul(of_r.matrix_transpose()) - of_q.matrix_transpose().matmul(q);
         let mirrored = m.tril(0) + m.tril(-1).matrix_transpose();
         let left = of_q + q.matmul(mirrored);
@@ -286,7 +259,7 @@ impl Svd {
 
 /// `(I - U U^T) X S^-1`, of a change `X` of `U S`: what lies beyond the columns of `U`. Of
 /// square matrices that is nothing, and it is 0 where `s` is.
-fn outside<'t, T: Real>(x: Var<'t, T>, u: Var<'t, T>, s: Var<'t, T>) -> Option<Var<'t, T>> {
+fn outside<'t, T: Real>(x: Var<'t, T>, u: Var<'t, T>, s: Var<'t, T>) -> Term<'t, T> {
     let [.., m, n] = x.shape()[..] else { unreachable!("the shape rule") };
     if m == n || n == 0 {
         return None;
@@ -320,11 +293,7 @@ impl Op for Svd {
         factor::for_each_matrix(args, (m + 1 + n) * n, out, &|args, y| factor::svd(m, args[0], y));
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let [u, s, v] = Self::unpack(call.value());
         let turned = tangents[0]?.matmul(v);
         let p = u.matrix_transpose().matmul(turned);
@@ -338,14 +307,9 @@ impl Op for Svd {
         Some(concat(&[of_u, of_s, v.matmul(common - opposed)], -2))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        _: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let [u, s, v] = Self::unpack(call.value());
-        let [of_u, of_s, of_v] = Self::parts(cotangent);
+        let [of_u, of_s, of_v] = Self::parts(bar);
         let skew = |x: Var<'t, T>| (x - x.matrix_transpose()) * x.constant_like(0.5);
         let in_u = u.matrix_transpose().matmul(of_u);
         let in_v = v.matrix_transpose().matmul(of_v);

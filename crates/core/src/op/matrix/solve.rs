@@ -7,7 +7,8 @@
 
 use crate::kernel::factor;
 use crate::op::{
-    Along, Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, add_terms, operands,
+    Along, Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, Term, add_terms,
+    operands,
 };
 use crate::scalar::Real;
 use crate::tape::{Operand, Var};
@@ -36,23 +37,14 @@ impl Op for Solve {
         factor::for_each_matrix(args, n * k, out, &|args, x| factor::solve(n, args[0], args[1], x));
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let right = add_terms([tangents[1], tangents[0].map(|da| -da.matmul(call.value()))])?;
         Some(right.tape().apply(Solve, &[call.arg(0), right]))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
-        let transposed = || [call.arg(0).matrix_transpose(), cotangent];
-        let [right] = call.shared(|| [cotangent.tape().apply(Solve, &transposed())]);
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
+        let transposed = || [call.arg(0).matrix_transpose(), bar];
+        let [right] = call.shared(|| [bar.tape().apply(Solve, &transposed())]);
         Some(match arg {
             0 => -right.matmul(call.value().matrix_transpose()),
             _ => right,
@@ -113,25 +105,16 @@ impl Op for SolveTriangular {
         });
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let left = tangents[0].map(|da| -self.triangle(da).matmul(call.value()));
         let right = add_terms([tangents[1], left])?;
         Some(right.tape().apply(*self, &[call.arg(0), right]))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
-        let transposed = || [call.arg(0).matrix_transpose(), cotangent];
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
+        let transposed = || [call.arg(0).matrix_transpose(), bar];
         let back = SolveTriangular { upper: !self.upper, ..*self };
-        let [right] = call.shared(|| [cotangent.tape().apply(back, &transposed())]);
+        let [right] = call.shared(|| [bar.tape().apply(back, &transposed())]);
         Some(match arg {
             0 => -self.triangle(right.matmul(call.value().matrix_transpose())),
             _ => right,
@@ -180,22 +163,13 @@ impl Op for LogAbsDet {
         determinants(args, 0, out);
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         Some(call.arg(0).solve(tangents[0]?).trace())
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        _: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let inverse = call.arg(0).matrix_transpose().inverse();
-        Some(cotangent.unsqueeze(-1).unsqueeze(-1) * inverse)
+        Some(bar.unsqueeze(-1).unsqueeze(-1) * inverse)
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
@@ -235,15 +209,11 @@ impl Op for SignDet {
         determinants(args, 1, out);
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        _: &Call<'_, 't, T>,
-        _: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, _: &Call<'_, 't, T>, _: &[Term<'t, T>]) -> Term<'t, T> {
         None
     }
 
-    fn vjp<'t, T: Real>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Term<'t, T> {
         None
     }
 

@@ -9,7 +9,7 @@
 use super::softmax::row_shape;
 use crate::kernel::each_row::{for_each_row, for_each_row_of};
 use crate::kernel::order as kernel;
-use crate::op::{Call, Cost, Domain, Formula, Op, Samples, ShapeClass, TakeAlong};
+use crate::op::{Call, Cost, Domain, Formula, Op, Samples, ShapeClass, TakeAlong, Term};
 use crate::scalar::Real;
 use crate::tape::Var;
 use crate::tensor::{Axes, Shape, View};
@@ -53,15 +53,11 @@ impl Op for ArgSort {
         });
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        _: &Call<'_, 't, T>,
-        _: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, _: &Call<'_, 't, T>, _: &[Term<'t, T>]) -> Term<'t, T> {
         None
     }
 
-    fn vjp<'t, T: Real>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Term<'t, T> {
         None
     }
 

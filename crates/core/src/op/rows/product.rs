@@ -3,7 +3,7 @@
 use super::softmax::{empty_rows, row_shape, rows};
 use crate::kernel::each_row::for_each_row_of;
 use crate::kernel::row_functions;
-use crate::op::{Call, Cost, Formula, Op, Samples};
+use crate::op::{Call, Cost, Formula, Op, Samples, Term};
 use crate::scalar::Real;
 use crate::tape::Var;
 use crate::tensor::{Axes, Shape, View};
@@ -33,23 +33,14 @@ impl Op for Prod {
         for_each_row_of([args[0]], out, |[row], y| y[0] = row_functions::product(row));
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let x = call.arg(0);
         Some((tangents[0]? * x.product_of_others(x.rank() - 1)).sum_over(-1))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        _: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let x = call.arg(0);
-        Some(cotangent.unsqueeze(-1) * x.product_of_others(x.rank() - 1))
+        Some(bar.unsqueeze(-1) * x.product_of_others(x.rank() - 1))
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {

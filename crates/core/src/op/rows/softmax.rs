@@ -10,7 +10,8 @@ use crate::kernel::each_row::{for_each_row, for_each_row_of};
 use crate::kernel::row_functions;
 use crate::op::elementwise::power::quotient_or_zero;
 use crate::op::{
-    Call, Cost, Dependence, Domain, DynOp, Formula, Op, Samples, ShapeClass, Stacked, operands,
+    Call, Cost, Dependence, Domain, DynOp, Formula, Op, Samples, ShapeClass, Stacked, Term,
+    operands,
 };
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -43,21 +44,12 @@ impl Op for Max {
         for_each_row_of([args[0]], out, |[row], y| y[0] = largest(row));
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         Some(chosen(call.arg(0), tangents[0]?).sum_over(-1))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        _: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
-        Some(chosen(call.arg(0), cotangent.unsqueeze(-1)))
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
+        Some(chosen(call.arg(0), bar.unsqueeze(-1)))
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
@@ -120,15 +112,11 @@ impl Op for FirstMax {
         for_each_row_of([args[0]], out, |[row], y| y[first_largest(row)] = T::one());
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        _: &Call<'_, 't, T>,
-        _: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, _: &Call<'_, 't, T>, _: &[Term<'t, T>]) -> Term<'t, T> {
         None
     }
 
-    fn vjp<'t, T: Real>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Term<'t, T> {
         None
     }
 
@@ -171,22 +159,13 @@ impl Op for LogSumExp {
         for_each_row_of([args[0]], out, |[row], y| y[0] = row_functions::log_sum_exp(row));
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         Some((tangents[0]? * call.arg(0).apply(Softmax)).sum_over(-1))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        _: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
         // Not e^(x - y): beside a large x, y has lost what tells the shares.
-        Some(cotangent.unsqueeze(-1) * call.arg(0).apply(Softmax))
+        Some(bar.unsqueeze(-1) * call.arg(0).apply(Softmax))
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
@@ -228,25 +207,16 @@ impl Op for Softmax {
         for_each_row_of([args[0]], out, |[x], y| row_functions::softmax(x, y));
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         // The Jacobian diag(y) - y y^T is symmetric: one formula serves both.
         self.vjp(call, 0, tangents[0]?)
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        _: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let y = call.value();
-        Some(match fused(self, call, cotangent) {
+        Some(match fused(self, call, bar) {
             Some(adjoint) => adjoint,
-            None => y * (cotangent - (cotangent * y).sum_keep(-1)),
+            None => y * (bar - (bar * y).sum_keep(-1)),
         })
     }
 
@@ -288,24 +258,15 @@ impl Op for LogSoftmax {
         for_each_row_of([args[0]], out, |[x], y| row_functions::log_softmax(x, y));
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let tangent = tangents[0]?;
         Some(tangent - (tangent * call.value().exp()).sum_keep(-1))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        _: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
-        Some(match fused(self, call, cotangent) {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
+        Some(match fused(self, call, bar) {
             Some(adjoint) => adjoint,
-            None => cotangent - call.value().exp() * cotangent.sum_keep(-1),
+            None => bar - call.value().exp() * bar.sum_keep(-1),
         })
     }
 
@@ -351,22 +312,13 @@ impl Op for LayerNorm {
         for_each_row_of([args[0]], out, |[x], y| row_functions::layer_norm(x, epsilon, y));
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         // The Jacobian of a row is symmetric: one formula serves both.
         self.vjp(call, 0, tangents[0]?)
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        _: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
-        if let Some(adjoint) = fused(self, call, cotangent) {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
+        if let Some(adjoint) = fused(self, call, bar) {
             return Some(adjoint);
         }
         let (x, y) = (call.arg(0), call.value());
@@ -375,8 +327,8 @@ impl Op for LayerNorm {
         let count = centred.shape()[centred.rank() - 1] as f64;
         let length = centred.smooth_norm(-1, self.epsilon * count).unsqueeze(-1);
         let deviation = length / T::from_f64(count.sqrt());
-        let along = (cotangent * y).mean_keep(-1);
-        Some((cotangent - cotangent.mean_keep(-1) - y * along) / deviation)
+        let along = (bar * y).mean_keep(-1);
+        Some((bar - bar.mean_keep(-1) - y * along) / deviation)
     }
 
     fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {
@@ -436,21 +388,12 @@ impl Op for Norm {
         for_each_row_of([args[0]], out, |[row], y| y[0] = row_functions::norm(row, epsilon));
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         Some((tangents[0]? * Norm::direction(call)).sum_over(-1))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        _: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
-        Some(cotangent.unsqueeze(-1) * Norm::direction(call))
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
+        Some(bar.unsqueeze(-1) * Norm::direction(call))
     }
 
     fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
@@ -507,13 +450,9 @@ impl RowMap for LayerNorm {
 
 /// The adjoint in one pass over memory, in sweeps that keep nothing; in others it
 /// has to be recorded as a formula.
-fn fused<'t, T: Real, O: RowMap>(
-    op: &O,
-    call: &Call<'_, 't, T>,
-    cotangent: Var<'t, T>,
-) -> Option<Var<'t, T>> {
-    let tape = cotangent.tape();
-    let args = [call.arg(0), call.value(), cotangent];
+fn fused<'t, T: Real, O: RowMap>(op: &O, call: &Call<'_, 't, T>, bar: Var<'t, T>) -> Term<'t, T> {
+    let tape = bar.tape();
+    let args = [call.arg(0), call.value(), bar];
     (!tape.records_derivatives()).then(|| tape.record(RowAdjoint(op.clone()), &args))
 }
 
@@ -541,15 +480,15 @@ impl<T: Real, O: RowMap> DynOp<T> for RowAdjoint<O> {
         false
     }
 
-    fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+    fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Term<'t, T>]) -> Term<'t, T> {
         unreachable!("it has no rules")
     }
 
-    fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Term<'t, T> {
         unreachable!("it has no rules")
     }
 
-    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         Some(operands.each())
     }
 

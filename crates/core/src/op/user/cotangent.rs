@@ -5,7 +5,7 @@
 
 use std::any::Any;
 
-use crate::op::{Call, Cost, DynOp, Formula, operands};
+use crate::op::{Call, Cost, DynOp, Formula, Term, operands};
 use crate::scalar::Real;
 use crate::tape::Var;
 use crate::tensor::{Layout, Shape, View};
@@ -46,14 +46,14 @@ impl<T: Real> DynOp<T> for Cotangent {
         args[0].copy_to(out);
     }
 
-    fn jvp<'t>(&self, _: &Call<'_, 't, T>, tangents: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+    fn jvp<'t>(&self, _: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         match *self {
             Cotangent::Scaled(scale) => Some(tangents[0]? * T::from_f64(scale)),
             _ => tangents[0],
         }
     }
 
-    fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, w: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, w: Var<'t, T>) -> Term<'t, T> {
         Some(match *self {
             Cotangent::Scaled(scale) => w * T::from_f64(scale),
             Cotangent::Clipped(limit) => {

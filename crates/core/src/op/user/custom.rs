@@ -14,7 +14,7 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::op::{Call, Cost, DynOp, add_terms};
+use crate::op::{Call, Cost, DynOp, Term, add_terms};
 use crate::scalar::Real;
 use crate::tape::{Operand, Tape, Var};
 use crate::tensor::{Shape, Tensor, View};
@@ -84,32 +84,23 @@ where
 {
     given!("custom_vjp");
 
-    fn jvp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let (inputs, value) = point(call);
         call.value().tape().with_gradients(|| {
-            let cotangent = placeholder(value);
-            let adjoints = (self.rule)(inputs, value, cotangent);
+            let bar = placeholder(value);
+            let adjoints = (self.rule)(inputs, value, bar);
             let terms = adjoints.iter().zip(&tangents[1..]);
             let along =
                 add_terms(terms.map(|(adjoint, tangent)| Some((*adjoint * (*tangent)?).sum())))?;
-            let [tangent] = along.grad([cotangent]);
+            let [tangent] = along.grad([bar]);
             Some(tangent)
         })
     }
 
-    fn vjp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let adjoints = call.shared(|| {
-            let ((inputs, value), cotangent) = (point(call), cotangent.alias());
-            cotangent.tape().with_gradients(|| (self.rule)(inputs, value, cotangent))
+            let ((inputs, value), bar) = (point(call), bar.alias());
+            bar.tape().with_gradients(|| (self.rule)(inputs, value, bar))
         });
         Some(adjoints[arg - 1])
     }
@@ -121,11 +112,7 @@ where
 {
     given!("custom_jvp");
 
-    fn jvp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let (inputs, value) = point(call);
         let tangents = std::array::from_fn(|i| match tangents[i + 1] {
             Some(tangent) => tangent.alias(),
@@ -134,12 +121,7 @@ where
         Some(value.tape().with_gradients(|| (self.rule)(inputs, value, tangents)))
     }
 
-    fn vjp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let (inputs, value) = point(call);
         value.tape().with_gradients(|| {
             let direction = placeholder(call.arg(arg));
@@ -147,7 +129,7 @@ where
                 if i + 1 == arg { direction } else { call.arg(i + 1).zeros_like() }
             });
             let tangent = (self.rule)(inputs, value, tangents);
-            tangent.vjp(cotangent, &[direction]).pop()
+            tangent.vjp(bar, &[direction]).pop()
         })
     }
 }
@@ -261,11 +243,11 @@ impl<T: Real, F: Fn(&[&[T]], &mut [T]) + 'static> DynOp<T> for External<F> {
         (self.f)(&args, out);
     }
 
-    fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+    fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Term<'t, T>]) -> Term<'t, T> {
         panic!("{NO_DERIVATIVE}");
     }
 
-    fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Term<'t, T> {
         panic!("{NO_DERIVATIVE}");
     }
 

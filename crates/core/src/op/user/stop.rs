@@ -5,7 +5,7 @@
 
 use std::any::Any;
 
-use crate::op::{Call, Cost, DynOp, Formula, operands};
+use crate::op::{Call, Cost, DynOp, Formula, Term, operands};
 use crate::scalar::Real;
 use crate::tape::Var;
 use crate::tensor::{Layout, Shape, View};
@@ -38,11 +38,11 @@ impl<T: Real> DynOp<T> for StopGradient {
         false
     }
 
-    fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+    fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Term<'t, T>]) -> Term<'t, T> {
         None
     }
 
-    fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Term<'t, T> {
         None
     }
 

@@ -19,7 +19,9 @@ use super::options::{PerAxis, PerSide, slides};
 use crate::kernel::convolution::{self as kernel, Geometry};
 use crate::kernel::window::Slide;
 use crate::op::knowledge::positions::{listed, places, reads, transposed, windows};
-use crate::op::{Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked};
+use crate::op::{
+    Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked, Term,
+};
 use crate::scalar::Real;
 use crate::tape::{Operand, Var};
 use crate::tensor::{Shape, View};
@@ -120,10 +122,7 @@ fn result(geometry: &Geometry) -> Shape {
 }
 
 /// A stack of images is more images. Filters go one by one.
-fn more_images<'t, T: Real, O: Bilinear>(
-    op: O,
-    operands: &Stacked<'_, 't, T>,
-) -> Option<Var<'t, T>> {
+fn more_images<'t, T: Real, O: Bilinear>(op: O, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
     let (x, filters) = (operands.arg(0), operands.arg(1));
     if !operands.is_stacked(0) || operands.is_stacked(1) {
         return None;
@@ -172,23 +171,18 @@ impl Bilinear for Conv2d {
         kernel::convolve(&geometry, x, w, out);
     }
 
-    fn transpose_left<'t, T: Real>(
-        &self,
-        x: &Shape,
-        w: Var<'t, T>,
-        cotangent: Var<'t, T>,
-    ) -> Var<'t, T> {
-        cotangent.conv_transpose2d(w, self.0, [x[2], x[3]])
+    fn transpose_left<'t, T: Real>(&self, x: &Shape, w: Var<'t, T>, bar: Var<'t, T>) -> Var<'t, T> {
+        bar.conv_transpose2d(w, self.0, [x[2], x[3]])
     }
 
     fn transpose_right<'t, T: Real>(
         &self,
         x: Var<'t, T>,
         w: &Shape,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
         let op = Conv2dWeights { convolution: self.0, window: [w[2], w[3]] };
-        x.tape().apply(op, &[x, cotangent])
+        x.tape().apply(op, &[x, bar])
     }
 
     fn cost(&self, x: &Shape, w: &Shape, _: &Shape) -> Cost {
@@ -209,7 +203,7 @@ impl Bilinear for Conv2d {
         })
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         more_images(*self, operands)
     }
 
@@ -295,23 +289,18 @@ impl Bilinear for ConvTranspose2d {
         kernel::transpose(&geometry, y, w, out);
     }
 
-    fn transpose_left<'t, T: Real>(
-        &self,
-        _: &Shape,
-        w: Var<'t, T>,
-        cotangent: Var<'t, T>,
-    ) -> Var<'t, T> {
-        cotangent.conv2d(w, self.convolution)
+    fn transpose_left<'t, T: Real>(&self, _: &Shape, w: Var<'t, T>, bar: Var<'t, T>) -> Var<'t, T> {
+        bar.conv2d(w, self.convolution)
     }
 
     fn transpose_right<'t, T: Real>(
         &self,
         y: Var<'t, T>,
         w: &Shape,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
         let op = Conv2dWeights { convolution: self.convolution, window: [w[2], w[3]] };
-        y.tape().apply(op, &[cotangent, y])
+        y.tape().apply(op, &[bar, y])
     }
 
     fn cost(&self, y: &Shape, w: &Shape, _: &Shape) -> Cost {
@@ -336,7 +325,7 @@ impl Bilinear for ConvTranspose2d {
         })
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         more_images(*self, operands)
     }
 
@@ -403,22 +392,17 @@ impl Bilinear for Conv2dWeights {
         kernel::weights(&geometry, x, y, out);
     }
 
-    fn transpose_left<'t, T: Real>(
-        &self,
-        x: &Shape,
-        y: Var<'t, T>,
-        cotangent: Var<'t, T>,
-    ) -> Var<'t, T> {
-        y.conv_transpose2d(cotangent, self.convolution, [x[2], x[3]])
+    fn transpose_left<'t, T: Real>(&self, x: &Shape, y: Var<'t, T>, bar: Var<'t, T>) -> Var<'t, T> {
+        y.conv_transpose2d(bar, self.convolution, [x[2], x[3]])
     }
 
     fn transpose_right<'t, T: Real>(
         &self,
         x: Var<'t, T>,
         _: &Shape,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
-        x.conv2d(cotangent, self.convolution)
+        x.conv2d(bar, self.convolution)
     }
 
     fn cost(&self, x: &Shape, y: &Shape, _: &Shape) -> Cost {

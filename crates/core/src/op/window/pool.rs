@@ -15,7 +15,7 @@ use crate::kernel::window::Slide;
 use crate::op::knowledge::positions::{transposed, windows};
 use crate::op::{
     Along, Call, Cost, Dependence, Domain, Formula, Linear, Op, Samples, ShapeClass, Shapes,
-    Stacked, operands,
+    Stacked, Term, operands,
 };
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -142,10 +142,10 @@ impl Linear for AvgPool2d {
         &self,
         args: Shapes<'_, 't, T>,
         _: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
         let x = args.of(0);
-        cotangent.apply(AvgUnpool2d { pooling: self.0, size: size_of(&x) })
+        bar.apply(AvgUnpool2d { pooling: self.0, size: size_of(&x) })
     }
 
     fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {
@@ -156,7 +156,7 @@ impl Linear for AvgPool2d {
         self.0.dependence(args[0], windows)
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         Some(operands.each())
     }
 
@@ -200,9 +200,9 @@ impl Linear for AvgUnpool2d {
         &self,
         _: Shapes<'_, 't, T>,
         _: usize,
-        cotangent: Var<'t, T>,
+        bar: Var<'t, T>,
     ) -> Var<'t, T> {
-        cotangent.apply(AvgPool2d(self.pooling))
+        bar.apply(AvgPool2d(self.pooling))
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
@@ -213,7 +213,7 @@ impl Linear for AvgUnpool2d {
         self.pooling.dependence(result, |slide| transposed(&windows(slide), slide.extent))
     }
 
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         Some(operands.each())
     }
 
@@ -253,23 +253,14 @@ impl Op for MaxPool2d {
         kernel::max(slides, &args[0].packed(), out);
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let x = call.arg(0);
         Some(x.tape().apply(GatherMax2d(self.0), &[x, tangents[0]?]))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        _: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let x = call.arg(0);
-        Some(x.tape().apply(ScatterMax2d(self.0), &[x, cotangent]))
+        Some(x.tape().apply(ScatterMax2d(self.0), &[x, bar]))
     }
 
     fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {
@@ -322,23 +313,14 @@ impl Op for GatherMax2d {
         kernel::gather_max(slides, &args[0].packed(), &args[1].packed(), out);
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let x = call.arg(0);
         Some(x.tape().apply(*self, &[x, tangents[1]?]))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let x = call.arg(0);
-        (arg == 1).then(|| x.tape().apply(ScatterMax2d(self.0), &[x, cotangent]))
+        (arg == 1).then(|| x.tape().apply(ScatterMax2d(self.0), &[x, bar]))
     }
 
     fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {
@@ -397,23 +379,14 @@ impl Op for ScatterMax2d {
         kernel::scatter_max(slides, &args[0].packed(), &args[1].packed(), out);
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let x = call.arg(0);
         Some(x.tape().apply(*self, &[x, tangents[1]?]))
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let x = call.arg(0);
-        (arg == 1).then(|| x.tape().apply(GatherMax2d(self.0), &[x, cotangent]))
+        (arg == 1).then(|| x.tape().apply(GatherMax2d(self.0), &[x, bar]))
     }
 
     fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {

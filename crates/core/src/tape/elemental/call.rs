@@ -66,9 +66,10 @@ impl<'a, 't, T: Real> Call<'a, 't, T> {
     }
 }
 
+/// What a rule gives: a variable, or `None` for zero.
+pub type Term<'t, T> = Option<Var<'t, T>>;
+
 /// The sum of contributions of which some may be zero.
-pub(crate) fn add_terms<'t, T: Real>(
-    terms: impl IntoIterator<Item = Option<Var<'t, T>>>,
-) -> Option<Var<'t, T>> {
+pub(crate) fn add_terms<'t, T: Real>(terms: impl IntoIterator<Item = Term<'t, T>>) -> Term<'t, T> {
     terms.into_iter().flatten().reduce(|sum, term| sum + term)
 }

@@ -11,8 +11,8 @@ mod formula;
 mod series;
 mod stacked;
 
-pub use call::Call;
 pub(crate) use call::add_terms;
+pub use call::{Call, Term};
 pub use cost::Cost;
 pub use dependence::{Along, Dependence};
 pub use formula::Formula;
@@ -76,18 +76,9 @@ pub trait DynOp<T: Real>: Any + Debug {
         true
     }
     /// The tangent of the result.
-    fn jvp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>>;
+    fn jvp<'t>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T>;
     /// What the cotangent adds to one argument's adjoint.
-    fn vjp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>>;
+    fn vjp<'t>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T>;
     /// The factors of what the [rule](Self::vjp) gives, where that is the product of two
     /// matrices, which can be added to an adjoint as it is computed.
     fn vjp_factors<'t>(
@@ -103,7 +94,7 @@ pub trait DynOp<T: Real>: Any + Debug {
         call.by_jvp()
     }
     /// The op applied to many operands at once. `None` for one after the other.
-    fn stacked<'t>(&self, _operands: &Stacked<'_, 't, T>) -> Option<Var<'t, T>> {
+    fn stacked<'t>(&self, _operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
         None
     }
     /// The scalar operations of one evaluation.

@@ -16,17 +16,16 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::op::add_terms;
+use super::{Call, Term, add_terms};
 use crate::scalar::Real;
-use crate::tape::elemental::Call;
 use crate::tape::{Args, NodeId, OpHandle, Tape, Var};
 
 /// How a coefficient follows from lower ones.
-type Rule<'t, T> = Rc<dyn Fn(&System<'t, T>, usize) -> Option<Var<'t, T>> + 't>;
+type Rule<'t, T> = Rc<dyn Fn(&System<'t, T>, usize) -> Term<'t, T> + 't>;
 
 /// An unknown series.
 struct Unknown<'t, T: Real> {
-    found: Vec<Option<Var<'t, T>>>,
+    found: Vec<Term<'t, T>>,
     /// Without a rule, all further coefficients are 0.
     rule: Option<Rule<'t, T>>,
 }
@@ -43,7 +42,7 @@ impl<'t, T: Real> System<'t, T> {
     }
 
     /// The series with the given coefficients, and zeros after them.
-    pub(crate) fn given(&self, coefficients: Vec<Option<Var<'t, T>>>) -> Series<'_, 't, T> {
+    pub(crate) fn given(&self, coefficients: Vec<Term<'t, T>>) -> Series<'_, 't, T> {
         self.add(Unknown { found: coefficients, rule: None })
     }
 
@@ -64,7 +63,7 @@ impl<'t, T: Real> System<'t, T> {
     }
 
     /// The coefficient of `t^k`, from the first power on, of a series with this derivative.
-    fn integrated(&self, rate: usize, k: usize) -> Option<Var<'t, T>> {
+    fn integrated(&self, rate: usize, k: usize) -> Term<'t, T> {
         let rate = self.at(rate, k - 1)?;
         Some(if k == 1 { rate } else { rate / T::from_f64(k as f64) })
     }
@@ -81,13 +80,13 @@ impl<'t, T: Real> System<'t, T> {
 
     pub(crate) fn defined(
         &self,
-        rule: impl Fn(&System<'t, T>, usize) -> Option<Var<'t, T>> + 't,
+        rule: impl Fn(&System<'t, T>, usize) -> Term<'t, T> + 't,
     ) -> Series<'_, 't, T> {
         self.add(Unknown { found: Vec::new(), rule: Some(Rc::new(rule)) })
     }
 
     /// The coefficient of `t^order`, found if it is not known yet.
-    pub(crate) fn at(&self, id: usize, order: usize) -> Option<Var<'t, T>> {
+    pub(crate) fn at(&self, id: usize, order: usize) -> Term<'t, T> {
         loop {
             let (rule, next) = {
                 let unknown = &self.unknowns.borrow()[id];
@@ -133,7 +132,7 @@ impl<'s, 't, T: Real> Series<'s, 't, T> {
     }
 
     /// The coefficient of `t^order`; `None` stands for zero.
-    pub fn coefficient(self, order: usize) -> Option<Var<'t, T>> {
+    pub fn coefficient(self, order: usize) -> Term<'t, T> {
         self.system.at(self.id, order)
     }
 
@@ -154,7 +153,7 @@ impl<'s, 't, T: Real> Series<'s, 't, T> {
         unknown.rule.is_none() && unknown.found.iter().skip(1).all(Option::is_none)
     }
 
-    pub(crate) fn define(self, rule: impl Fn(&System<'t, T>, usize) -> Option<Var<'t, T>> + 't) {
+    pub(crate) fn define(self, rule: impl Fn(&System<'t, T>, usize) -> Term<'t, T> + 't) {
         self.system.unknowns.borrow_mut()[self.id].rule = Some(Rc::new(rule));
     }
 
@@ -230,7 +229,7 @@ impl<'s, 't, T: Real> SeriesCall<'s, 't, T> {
     /// shape of the value.
     fn result(
         &self,
-        rule: impl Fn(&System<'t, T>, usize) -> Option<Var<'t, T>> + 't,
+        rule: impl Fn(&System<'t, T>, usize) -> Term<'t, T> + 't,
     ) -> Series<'s, 't, T> {
         let value = self.value;
         self.system.defined(move |system, k| match k {
@@ -323,7 +322,7 @@ fn record_jvp<'t, T: Real>(
     let tape = system.tape;
     let series = |id| Series { system, id };
     let mut known: HashMap<usize, usize> = HashMap::from([(value.id().index(), own)]);
-    let mut tangents: Args<Option<Var<'t, T>>> = Args::new();
+    let mut tangents: Args<Term<'t, T>> = Args::new();
     for (arg, &x) in args.iter().zip(moving) {
         if series(x).is_constant() {
             tangents.push(None);
@@ -356,7 +355,7 @@ fn record_jvp<'t, T: Real>(
 /// The sum of those terms that are not zero.
 pub(crate) fn convolution<'t, T: Real>(
     range: impl Iterator<Item = usize>,
-    term: impl Fn(usize) -> Option<Var<'t, T>>,
-) -> Option<Var<'t, T>> {
+    term: impl Fn(usize) -> Term<'t, T>,
+) -> Term<'t, T> {
     add_terms(range.map(term))
 }

@@ -11,6 +11,7 @@ use super::steps::TangentStep;
 use crate::op::{concat, stack};
 use crate::scalar::Real;
 use crate::tape::Var;
+use crate::tape::elemental::Term;
 use crate::tape::elemental::{Call, Cost, DynOp};
 use crate::tensor::{Shape, View};
 
@@ -100,11 +101,7 @@ impl<T: Real> DynOp<T> for Loop<T> {
         self.0.run.replace(self.0.is_swept.then_some(run));
     }
 
-    fn jvp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let core = &self.0;
         let (state, rest) = call.args().split_at(core.states);
         let (inputs, shared) = rest.split_at(core.inputs);
@@ -120,8 +117,7 @@ impl<T: Real> DynOp<T> for Loop<T> {
             .chain(shared.iter().copied())
             .chain(moved_shared.iter().copied().flatten())
             .collect();
-        let moves =
-            |tangents: &[Option<Var<'t, T>>]| tangents.iter().map(Option::is_some).collect();
+        let moves = |tangents: &[Term<'t, T>]| tangents.iter().map(Option::is_some).collect();
         let step = TangentStep {
             of: core.step.clone(),
             states: core.states,
@@ -149,12 +145,7 @@ impl<T: Real> DynOp<T> for Loop<T> {
         })
     }
 
-    fn vjp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t>(&self, call: &Call<'_, 't, T>, arg: usize, cotangent: Var<'t, T>) -> Term<'t, T> {
         let wanted = call.wanted();
         let [adjoints] = call.shared(|| {
             let args: Vec<_> =
@@ -212,20 +203,11 @@ impl<T: Real> DynOp<T> for LoopAdjoint<T> {
         out.copy_from_slice(&self.of.backward(args, &self.wanted, cotangent, &value));
     }
 
-    fn jvp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         self.unrolled().jvp(call, tangents)
     }
 
-    fn vjp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t>(&self, call: &Call<'_, 't, T>, arg: usize, cotangent: Var<'t, T>) -> Term<'t, T> {
         self.unrolled().vjp(call, arg, cotangent)
     }
 

@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use crate::op::concat;
 use crate::scalar::Real;
+use crate::tape::elemental::Term;
 use crate::tape::elemental::{Call, Cost, DynOp};
 use crate::tape::{Tape, Var};
 use crate::tensor::{Shape, View};
@@ -158,11 +159,7 @@ impl<T: Real> DynOp<T> for Segment<T> {
         });
     }
 
-    fn jvp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let moves: Vec<bool> = tangents.iter().map(Option::is_some).collect();
         let directions = tangents.iter().copied().flatten();
         let args: Vec<_> =
@@ -171,12 +168,7 @@ impl<T: Real> DynOp<T> for Segment<T> {
         Some(call.value().tape().record(self.derived(tangent, self.elements), &args))
     }
 
-    fn vjp<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t>(&self, call: &Call<'_, 't, T>, arg: usize, cotangent: Var<'t, T>) -> Term<'t, T> {
         let wanted = call.wanted();
         // One recording of the function serves all operands.
         let [adjoints] = call.shared(|| [self.adjoints(call, &wanted, cotangent)]);
@@ -200,7 +192,7 @@ pub(in crate::transform) fn part<'t, T: Real>(
     wanted: &[bool],
     arg: usize,
     adjoints: Var<'t, T>,
-) -> Option<Var<'t, T>> {
+) -> Term<'t, T> {
     let start: usize = wanted_of(&args[..arg], wanted).map(|arg| arg.elements()).sum();
     let range = start..start + args[arg].elements();
     wanted[arg].then(|| adjoints.slice(0, range).reshape(args[arg].shape()))

@@ -12,7 +12,7 @@ use super::solve::{elimination, square};
 use crate::kernel::factor;
 use crate::kernel::spectral::{self, Coefficients, Function};
 use crate::op::{
-    Call, Cost, Dependence, Domain, Elementwise, Formula, Ln, Op, Samples, ShapeClass, Sqrt,
+    Call, Cost, Dependence, Domain, Elementwise, Formula, Ln, Op, Samples, ShapeClass, Sqrt, Term,
 };
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -99,11 +99,7 @@ impl<F: Elementwise<1>> Op for SymmetricFunction<F> {
         });
     }
 
-    fn jvp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
+    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let of_matrix = tangents[0].map(symmetric).into_iter().flat_map(|direction| {
             (0..=self.directions).map(move |place| self.further(call.args(), place, direction))
         });
@@ -115,18 +111,13 @@ impl<F: Elementwise<1>> Op for SymmetricFunction<F> {
         of_matrix.chain(of_directions).reduce(|sum, term| sum + term)
     }
 
-    fn vjp<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        cotangent: Var<'t, T>,
-    ) -> Option<Var<'t, T>> {
+    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let (matrix, directions) = (call.arg(0), &call.args()[1..]);
         // The directions behind one, the cotangent, and those before it.
         let turned = |after: usize, before: usize| {
             let mut args = vec![matrix];
             args.extend(&directions[after..]);
-            args.push(cotangent.matrix_transpose());
+            args.push(bar.matrix_transpose());
             args.extend(&directions[..before]);
             let op = Self { directions: args.len() - 1, ..*self };
             matrix.tape().apply(op, &args).matrix_transpose()
