@@ -11,6 +11,8 @@
 //! | [`Elementwise`] | the function and its local partials | jvp, vjp, Taylor, broadcasting |
 //! | [`Linear`] | the map and its transpose | jvp = map, vjp = transpose, Taylor = map |
 //! | [`Bilinear`] | the map and its two transposes | jvp, vjp, Taylor by convolution |
+//! | [`RowReduction`] | the gradient of a row | jvp, vjp, Taylor by the jvp |
+//! | [`Selection`] | the map of the second operand, and its transpose | as linear in it |
 //! | [`Op`] | jvp and vjp by hand | Taylor, by the jvp |
 //!
 //! Rules are written with [`Var`] operations, so every order of derivative
@@ -46,6 +48,8 @@ pub use family::bilinear::Bilinear;
 pub use family::elementwise::{Elementwise, Partials};
 pub use family::general::Op;
 pub use family::linear::{Linear, Shapes};
+pub use family::row_reduction::RowReduction;
+pub use family::selection::Selection;
 pub use knowledge::samples::{self, Domain, SampleSet, Samples, ShapeClass};
 pub use user::custom::{custom_jvp, custom_vjp};
 

@@ -13,7 +13,7 @@ use crate::tape::Operand;
 pub struct Entry<T: Real> {
     /// The name.
     pub name: &'static str,
-    /// The family: elementwise, linear, bilinear or general.
+    /// The family: elementwise, linear, bilinear, row_reduction, selection or general.
     pub family: &'static str,
     /// The formula.
     pub formula: Formula,
@@ -173,23 +173,27 @@ ops! {
         ConvTranspose2d,
         Conv2dWeights,
     }
-    general (Op) {
+    row_reduction (RowReduction) {
         Max,
-        FirstMax,
         LogSumExp,
+        Norm,
+        Prod,
+    }
+    selection (Selection) {
+        GatherMax2d,
+        ScatterMax2d,
+        TakeAlong,
+        ScatterAlong,
+    }
+    general (Op) {
+        FirstMax,
         Softmax,
         LogSoftmax,
         LayerNorm,
-        Norm,
         MaxPool2d,
-        GatherMax2d,
-        ScatterMax2d,
-        Prod,
         LinearRecurrence,
         LogCumSumExp,
         ArgSort,
-        TakeAlong,
-        ScatterAlong,
         Solve,
         SolveTriangular,
         LogAbsDet: unary log_abs_det ["slogdet"] "`ln |det|` of square matrices over the last two axes; minus infinity where one is singular.",

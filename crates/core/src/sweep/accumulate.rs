@@ -14,8 +14,7 @@ use crate::kernel::gemm::add_matmul;
 use crate::kernel::map::add_view;
 use crate::op::{Add, Operation};
 use crate::scalar::Real;
-use crate::tape::elemental::Term;
-use crate::tape::elemental::{Call, Cost, DynOp};
+use crate::tape::elemental::{Call, Cost, DynOp, Term, no_rules};
 use crate::tape::{Adjoint, Tape, Var};
 use crate::tensor::{Layout, Shape, View};
 
@@ -63,17 +62,7 @@ macro_rules! accumulation {
             true
         }
 
-        fn has_rules(&self) -> bool {
-            false
-        }
-
-        fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Term<'t, T>]) -> Term<'t, T> {
-            unreachable!("it has no rules")
-        }
-
-        fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Term<'t, T> {
-            unreachable!("it has no rules")
-        }
+        no_rules!();
 
         fn cost(&self, args: &[&Shape], result: &Shape) -> Cost {
             let cost: fn(&[&Shape], &Shape) -> Cost = $cost;

@@ -1,8 +1,7 @@
 //! The forward sweep: tangents along with the values (G&W, section 3.1).
 
 use crate::scalar::Real;
-use crate::tape::elemental::Call;
-use crate::tape::elemental::Term;
+use crate::tape::elemental::{Call, Term};
 use crate::tape::{Adjoint, Args, NodeId, Tape, Var};
 
 impl<'t, T: Real> Var<'t, T> {

@@ -8,8 +8,7 @@
 
 use crate::op::stack;
 use crate::scalar::Real;
-use crate::tape::elemental::Stacked;
-use crate::tape::elemental::Term;
+use crate::tape::elemental::{Stacked, Term};
 use crate::tape::{Args, NodeId, Tape, Var};
 
 impl<'t, T: Real> Var<'t, T> {

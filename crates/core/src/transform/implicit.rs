@@ -18,8 +18,7 @@ use std::rc::Rc;
 use super::checkpoint::segment::{Piece, Segment, Spare, part};
 use crate::kernel::factor;
 use crate::scalar::Real;
-use crate::tape::elemental::Term;
-use crate::tape::elemental::{Call, Cost, DynOp};
+use crate::tape::elemental::{Call, Cost, DynOp, Term};
 use crate::tape::{Tape, Var};
 use crate::tensor::{Shape, Tensor, View};
 

@@ -86,37 +86,13 @@ pub trait Bilinear: Clone + PartialEq + Debug + 'static {
     fn samples(samples: &mut Samples<Self>);
 }
 
-/// Shell of a [`Bilinear`] op.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BilinearMap<B>(B);
-
-impl<T: Real, B: Bilinear> Operation<T, family::Bilinear> for B {
-    type Dyn = BilinearMap<B>;
-
-    #[inline]
-    fn into_dyn(self) -> BilinearMap<B> {
-        BilinearMap(self)
-    }
-
-    fn sample_set() -> SampleSet<T> {
-        let mut samples = Samples::new();
-        Self::samples(&mut samples);
-        samples.erase()
-    }
+shell! {
+    /// Shell of a [`Bilinear`] op.
+    BilinearMap of Bilinear as family::Bilinear
 }
 
 impl<T: Real, B: Bilinear> DynOp<T> for BilinearMap<B> {
-    fn name(&self) -> &'static str {
-        B::NAME
-    }
-
-    fn formula(&self) -> Formula {
-        B::FORMULA
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        &self.0
-    }
+    as_written!(B);
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         let [a, b] = operands(args)?;
@@ -172,10 +148,6 @@ impl<T: Real, B: Bilinear> DynOp<T> for BilinearMap<B> {
 
     fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
         self.0.dependence(args, arg, result)
-    }
-
-    fn equals(&self, other: &dyn Any) -> bool {
-        other.downcast_ref() == Some(self)
     }
 
     fn factors(&self, left: &Layout, right: &Layout) -> Option<[Factor; 2]> {

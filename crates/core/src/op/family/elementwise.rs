@@ -10,13 +10,14 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use super::partial_product::PartialProduct;
 use crate::kernel::block::{BlockKernel, MAX_OPERANDS, Pointwise, alone};
 use crate::kernel::map::map;
 use crate::op::{
     Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Series, SeriesCall,
     Stacked, Term, add_terms, family, operands,
 };
-use crate::scalar::{Near, Number, Plain, Reads, Real};
+use crate::scalar::{Number, Plain, Reads, Real};
 use crate::tape::Var;
 use crate::tensor::{Layout, Shape, View};
 
@@ -36,7 +37,7 @@ pub enum Partials {
 impl Partials {
     /// A tangent or a cotangent times a partial.
     #[inline(always)]
-    fn scale<A: Number>(self, factor: A, partial: A) -> A {
+    pub(super) fn scale<A: Number>(self, factor: A, partial: A) -> A {
         let zero = partial.constant(0.0);
         match self {
             Self::Factors => factor * partial,
@@ -196,7 +197,7 @@ impl<T: Real, E: Elementwise<N>, const N: usize> Pointwise<T> for Mapped<E, N> {
 /// An element of each operand. (`array::from_fn` is three functions more for each `get`, of which
 /// every op brings a dozen.)
 #[inline(always)]
-fn gathered<T: Real, const N: usize>(get: impl Fn(usize) -> T) -> [T; N] {
+pub(super) fn gathered<T: Real, const N: usize>(get: impl Fn(usize) -> T) -> [T; N] {
     let mut x = [T::zero(); N];
     for (operand, x) in x.iter_mut().enumerate() {
         *x = get(operand);
@@ -261,7 +262,7 @@ fn product_operands<'t, T: Real>(
 }
 
 /// The shape that operands take together.
-fn broadcast_all(args: &[&Shape]) -> Result<Shape, String> {
+pub(super) fn broadcast_all(args: &[&Shape]) -> Result<Shape, String> {
     let (first, rest) = args.split_first().ok_or("takes at least one operand")?;
     rest.iter().try_fold((*first).clone(), |shape, next| {
         if shape == **next {
@@ -315,17 +316,7 @@ impl<E: Elementwise<N>, const N: usize> Mapped<E, N> {
 }
 
 impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
-    fn name(&self) -> &'static str {
-        E::NAME
-    }
-
-    fn formula(&self) -> Formula {
-        E::FORMULA
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        &self.0
-    }
+    as_written!(E);
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         broadcast_all(&operands::<N>(args)?)
@@ -398,107 +389,8 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
         Some(partials)
     }
 
-    fn equals(&self, other: &dyn Any) -> bool {
-        other.downcast_ref() == Some(self)
-    }
-
     fn identity(&self, known: &[Option<T>]) -> Option<usize> {
         self.0.identity(known.try_into().ok()?)
-    }
-
-    fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
-        Some(Arc::new(*self))
-    }
-}
-
-/// The partial of an elementwise op times a tangent or cotangent, in one pass
-/// over memory. Only sweeps that keep nothing record it, so it needs no rule.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct PartialProduct<E, const N: usize, const ARG: usize>(E);
-
-impl<E: Elementwise<N>, const N: usize, const ARG: usize> PartialProduct<E, N, ARG> {
-    #[inline(always)]
-    fn product<T: Real>(self, x: [T; N], y: T, factor: T) -> T {
-        E::PARTIALS.scale(Plain(factor), self.0.partial(ARG, x.map(Plain), Plain(y))).0
-    }
-
-    #[inline(always)]
-    fn product_near<T: Real>(self, x: [T; N], y: T, factor: T) -> T {
-        E::PARTIALS.scale(Near(factor), self.0.partial(ARG, x.map(Near), Near(y))).0
-    }
-}
-
-impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> Pointwise<T>
-    for PartialProduct<E, N, ARG>
-{
-    // The op's own operands, its value, and the factor.
-    const OPERANDS: usize = N + 2;
-    const IS_ELEMENTARY: bool = E::VECTORISES && E::COST.nonlinear > 0;
-    const VECTORISES: bool = E::VECTORISES;
-
-    #[inline(always)]
-    fn at(self, get: impl Fn(usize) -> T) -> T {
-        self.product(gathered(&get), get(N), get(N + 1))
-    }
-
-    #[inline(always)]
-    fn is_near(self, get: impl Fn(usize) -> T) -> bool {
-        self.0.is_near(gathered(get))
-    }
-
-    #[inline(always)]
-    fn at_near(self, get: impl Fn(usize) -> T) -> T {
-        self.product_near(gathered(&get), get(N), get(N + 1))
-    }
-}
-
-impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> DynOp<T>
-    for PartialProduct<E, N, ARG>
-{
-    fn name(&self) -> &'static str {
-        E::NAME
-    }
-
-    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
-        broadcast_all(args)
-    }
-
-    fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]) {
-        map(args, shape, out, self);
-    }
-
-    #[inline]
-    fn eval_scalar(&self, args: &[T]) -> Option<T> {
-        let x: [T; N] = args[..N].try_into().ok()?;
-        let (y, factor) = (args[N], args[N + 1]);
-        Some(alone::<T, Self, _>(
-            #[inline(always)]
-            move || self.product(x, y, factor),
-        ))
-    }
-
-    fn has_rules(&self) -> bool {
-        false
-    }
-
-    fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Term<'t, T>]) -> Term<'t, T> {
-        unreachable!("it has no rules")
-    }
-
-    fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Term<'t, T> {
-        unreachable!("it has no rules")
-    }
-
-    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
-        Some(operands.broadcast())
-    }
-
-    fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {
-        E::COST.and(Cost::muls(1)).times(result.elements())
-    }
-
-    fn equals(&self, other: &dyn Any) -> bool {
-        other.downcast_ref() == Some(self)
     }
 
     fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {

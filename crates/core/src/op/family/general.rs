@@ -68,37 +68,13 @@ pub trait Op: Clone + PartialEq + Debug + 'static {
     fn samples(samples: &mut Samples<Self>);
 }
 
-/// Shell of an [`Op`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct General<O>(O);
-
-impl<T: Real, O: Op> Operation<T, family::General> for O {
-    type Dyn = General<O>;
-
-    #[inline]
-    fn into_dyn(self) -> General<O> {
-        General(self)
-    }
-
-    fn sample_set() -> SampleSet<T> {
-        let mut samples = Samples::new();
-        Self::samples(&mut samples);
-        samples.erase()
-    }
+shell! {
+    /// Shell of an [`Op`].
+    General of Op as family::General
 }
 
 impl<T: Real, O: Op> DynOp<T> for General<O> {
-    fn name(&self) -> &'static str {
-        O::NAME
-    }
-
-    fn formula(&self) -> Formula {
-        O::FORMULA
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        &self.0
-    }
+    as_written!(O);
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         self.0.shape(args)
@@ -137,9 +113,5 @@ impl<T: Real, O: Op> DynOp<T> for General<O> {
 
     fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
         self.0.dependence(args, arg, result)
-    }
-
-    fn equals(&self, other: &dyn Any) -> bool {
-        other.downcast_ref() == Some(self)
     }
 }

@@ -82,37 +82,13 @@ impl<T: Real> Shapes<'_, '_, T> {
     }
 }
 
-/// Shell of a [`Linear`] op.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LinearMap<L>(L);
-
-impl<T: Real, L: Linear> Operation<T, family::Linear> for L {
-    type Dyn = LinearMap<L>;
-
-    #[inline]
-    fn into_dyn(self) -> LinearMap<L> {
-        LinearMap(self)
-    }
-
-    fn sample_set() -> SampleSet<T> {
-        let mut samples = Samples::new();
-        Self::samples(&mut samples);
-        samples.erase()
-    }
+shell! {
+    /// Shell of a [`Linear`] op.
+    LinearMap of Linear as family::Linear
 }
 
 impl<T: Real, L: Linear> DynOp<T> for LinearMap<L> {
-    fn name(&self) -> &'static str {
-        L::NAME
-    }
-
-    fn formula(&self) -> Formula {
-        L::FORMULA
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        &self.0
-    }
+    as_written!(L);
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         self.0.shape(args)
@@ -161,9 +137,5 @@ impl<T: Real, L: Linear> DynOp<T> for LinearMap<L> {
 
     fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
         self.0.dependence(args, arg, result)
-    }
-
-    fn equals(&self, other: &dyn Any) -> bool {
-        other.downcast_ref() == Some(self)
     }
 }

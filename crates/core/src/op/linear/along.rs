@@ -6,7 +6,7 @@
 //! The two ops are linear in their second operand, and each other's transposes.
 
 use crate::kernel::along as kernel;
-use crate::op::{Call, Cost, Domain, Formula, Op, Samples, ShapeClass, Stacked, Term, operands};
+use crate::op::{Cost, Domain, Formula, Samples, Selection, ShapeClass, Stacked};
 use crate::scalar::Real;
 use crate::tape::{Operand, Var};
 use crate::tensor::{Shape, View};
@@ -20,7 +20,7 @@ pub struct TakeAlong {
     pub axis: usize,
 }
 
-impl Op for TakeAlong {
+impl Selection for TakeAlong {
     const NAME: &'static str = "take_along_axis";
     const FORMULA: Formula = Formula::new(
         "y[k] = x[i[k]]",
@@ -28,33 +28,27 @@ impl Op for TakeAlong {
         r"y_k = x_{i_k},\quad \dot y_k = \dot x_{i_k}",
     );
 
-    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
-        let [places, x] = operands(args)?;
-        fits(places, x, self.axis)?;
-        Ok(x.with_axis(self.axis, places[self.axis]))
+    fn shape(&self, index: &Shape, x: &Shape) -> Result<Shape, String> {
+        fits(index, x, self.axis)?;
+        Ok(x.with_axis(self.axis, index[self.axis]))
     }
 
-    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
-        kernel::take(args[0], args[1], self.axis, out);
+    fn eval<T: Real>(&self, index: View<'_, T>, x: View<'_, T>, out: &mut [T]) {
+        kernel::take(index, x, self.axis, out);
     }
 
-    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
-        let tangent = tangents[1]?;
-        Some(tangent.tape().apply(*self, &[call.arg(0), tangent]))
+    fn transpose<'t, T: Real>(&self, index: Var<'t, T>, x: &Shape, bar: Var<'t, T>) -> Var<'t, T> {
+        let op = ScatterAlong { axis: self.axis, extent: x[self.axis] };
+        bar.tape().apply(op, &[index, bar])
     }
 
-    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
-        let op = ScatterAlong { axis: self.axis, extent: call.arg(1).shape()[self.axis] };
-        (arg == 1).then(|| bar.tape().apply(op, &[call.arg(0), bar]))
-    }
-
-    fn cost(&self, _: &[&Shape], _: &Shape) -> Cost {
-        Cost::NONE
-    }
-
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Var<'t, T> {
         let args = operands.all_whole();
-        Some(args[0].tape().apply(TakeAlong { axis: self.axis + 1 }, &args))
+        args[0].tape().apply(TakeAlong { axis: self.axis + 1 }, &args)
+    }
+
+    fn cost(&self, _: &Shape, _: &Shape) -> Cost {
+        Cost::NONE
     }
 
     #[inline]
@@ -86,7 +80,7 @@ pub struct ScatterAlong {
     pub extent: usize,
 }
 
-impl Op for ScatterAlong {
+impl Selection for ScatterAlong {
     const NAME: &'static str = "scatter_along_axis";
     const FORMULA: Formula = Formula::new(
         "y[i[k]] += u[k], from 0",
@@ -94,36 +88,29 @@ impl Op for ScatterAlong {
         r"y_j = \sum_{k: i_k = j} u_k,\quad \dot y_j = \sum_{k: i_k = j} \dot u_k",
     );
 
-    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
-        let [places, u] = operands(args)?;
-        fits(places, u, self.axis)?;
-        if places[self.axis] != u[self.axis] {
-            return Err(format!("{places} places along axis {} for {u}", self.axis));
+    fn shape(&self, index: &Shape, u: &Shape) -> Result<Shape, String> {
+        fits(index, u, self.axis)?;
+        if index[self.axis] != u[self.axis] {
+            return Err(format!("{index} places along axis {} for {u}", self.axis));
         }
         Ok(u.with_axis(self.axis, self.extent))
     }
 
-    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
-        kernel::scatter(args[0], args[1], self.axis, self.extent, out);
+    fn eval<T: Real>(&self, index: View<'_, T>, u: View<'_, T>, out: &mut [T]) {
+        kernel::scatter(index, u, self.axis, self.extent, out);
     }
 
-    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
-        let tangent = tangents[1]?;
-        Some(tangent.tape().apply(*self, &[call.arg(0), tangent]))
+    fn transpose<'t, T: Real>(&self, index: Var<'t, T>, _: &Shape, bar: Var<'t, T>) -> Var<'t, T> {
+        bar.tape().apply(TakeAlong { axis: self.axis }, &[index, bar])
     }
 
-    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
-        let op = TakeAlong { axis: self.axis };
-        (arg == 1).then(|| bar.tape().apply(op, &[call.arg(0), bar]))
-    }
-
-    fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
-        Cost::adds(args[1].elements() as u64)
-    }
-
-    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Var<'t, T> {
         let args = operands.all_whole();
-        Some(args[0].tape().apply(ScatterAlong { axis: self.axis + 1, ..*self }, &args))
+        args[0].tape().apply(ScatterAlong { axis: self.axis + 1, ..*self }, &args)
+    }
+
+    fn cost(&self, u: &Shape, _: &Shape) -> Cost {
+        Cost::adds(u.elements() as u64)
     }
 
     #[inline]

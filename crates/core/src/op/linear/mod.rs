@@ -2,6 +2,7 @@
 
 pub(super) mod along;
 pub(super) mod index;
+pub(super) mod join;
 pub(super) mod movement;
 pub(super) mod scan;
 pub(super) mod sum;
@@ -9,6 +10,7 @@ pub(super) mod triangle;
 
 pub use along::*;
 pub use index::*;
+pub use join::*;
 pub use movement::*;
 pub use scan::*;
 pub use sum::*;

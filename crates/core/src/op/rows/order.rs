@@ -6,7 +6,7 @@
 //! and quantiles need no rules of their own. A `f32` counts exactly to 2^24, and
 //! longer rows are refused in it.
 
-use super::softmax::row_shape;
+use super::row_shape;
 use crate::kernel::each_row::{for_each_row, for_each_row_of};
 use crate::kernel::order as kernel;
 use crate::op::{Call, Cost, Domain, Formula, Op, Samples, ShapeClass, TakeAlong, Term};

@@ -1,12 +1,11 @@
 //! Products of rows.
 
-use super::softmax::{empty_rows, row_shape, rows};
-use crate::kernel::each_row::for_each_row_of;
+use super::{empty_rows, rows};
 use crate::kernel::row_functions;
-use crate::op::{Call, Cost, Formula, Op, Samples, Term};
+use crate::op::{Cost, Formula, RowReduction, Samples};
 use crate::scalar::Real;
 use crate::tape::Var;
-use crate::tensor::{Axes, Shape, View};
+use crate::tensor::Axes;
 
 /// The product of each row; of an empty row, 1.
 ///
@@ -15,36 +14,33 @@ use crate::tensor::{Axes, Shape, View};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prod;
 
-impl Op for Prod {
+impl RowReduction for Prod {
     const NAME: &'static str = "prod";
     const FORMULA: Formula = Formula::new(
         "product over i of x[i]",
         "dy = sum over i of (product of x[j], j != i) dx[i]",
         r"y = \prod_i x_i,\quad \dot y = \sum_i \dot x_i \prod_{j \ne i} x_j",
     );
-    const LEADING_AXES: bool = true;
 
-    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
-        Ok(row_shape(args)?.0)
+    fn of_nothing(&self) -> Result<f64, &'static str> {
+        Ok(1.0)
     }
 
-    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
-        out.fill(T::one());
-        for_each_row_of([args[0]], out, |[row], y| y[0] = row_functions::product(row));
+    fn reduce<T: Real>(&self, row: &[T]) -> T {
+        row_functions::product(row)
     }
 
-    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
-        let x = call.arg(0);
-        Some((tangents[0]? * x.product_of_others(x.rank() - 1)).sum_over(-1))
+    fn scaled_gradient<'t, T: Real>(
+        &self,
+        x: Var<'t, T>,
+        _: Var<'t, T>,
+        factor: Var<'t, T>,
+    ) -> Var<'t, T> {
+        factor * x.product_of_others(x.rank() - 1)
     }
 
-    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
-        let x = call.arg(0);
-        Some(bar.unsqueeze(-1) * x.product_of_others(x.rank() - 1))
-    }
-
-    fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
-        Cost::muls(args[0].elements() as u64)
+    fn cost(&self, elements: usize, _: usize) -> Cost {
+        Cost::muls(elements as u64)
     }
 
     #[inline]

@@ -14,8 +14,8 @@ use crate::kernel::pool as kernel;
 use crate::kernel::window::Slide;
 use crate::op::knowledge::positions::{transposed, windows};
 use crate::op::{
-    Along, Call, Cost, Dependence, Domain, Formula, Linear, Op, Samples, ShapeClass, Shapes,
-    Stacked, Term, operands,
+    Along, Call, Cost, Dependence, Domain, Formula, Linear, Op, Samples, Selection, ShapeClass,
+    Shapes, Stacked, Term, operands,
 };
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -290,7 +290,7 @@ impl Op for MaxPool2d {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GatherMax2d(pub Pooling);
 
-impl Op for GatherMax2d {
+impl Selection for GatherMax2d {
     const NAME: &'static str = "gather_max2d";
     const FORMULA: Formula = Formula::new(
         "v at the first largest x of each window",
@@ -298,44 +298,37 @@ impl Op for GatherMax2d {
         r"y_p = v_{i^*},\quad \dot y_p = \dot v_{i^*},\; i^* = \min \arg\max_{i \in W_p} x_i",
     )
     .with_convention("all to the first of several largest");
-    const LEADING_AXES: bool = true;
 
-    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
-        let [x, v] = operands(args)?;
+    fn shape(&self, x: &Shape, v: &Shape) -> Result<Shape, String> {
         if x != v {
             return Err(format!("{x} and {v} are not two equal shapes"));
         }
         self.0.pooled(x)
     }
 
-    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
-        let slides = self.0.slides(args[0].shape()).expect(SHAPES_PASSED);
-        kernel::gather_max(slides, &args[0].packed(), &args[1].packed(), out);
+    fn eval<T: Real>(&self, x: View<'_, T>, v: View<'_, T>, out: &mut [T]) {
+        let slides = self.0.slides(x.shape()).expect(SHAPES_PASSED);
+        kernel::gather_max(slides, &x.packed(), &v.packed(), out);
     }
 
-    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
-        let x = call.arg(0);
-        Some(x.tape().apply(*self, &[x, tangents[1]?]))
+    fn transpose<'t, T: Real>(&self, x: Var<'t, T>, _: &Shape, bar: Var<'t, T>) -> Var<'t, T> {
+        x.tape().apply(ScatterMax2d(self.0), &[x, bar])
     }
 
-    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
-        let x = call.arg(0);
-        (arg == 1).then(|| x.tape().apply(ScatterMax2d(self.0), &[x, bar]))
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Var<'t, T> {
+        operands.each()
     }
 
-    fn cost(&self, _: &[&Shape], result: &Shape) -> Cost {
+    fn cost(&self, _: &Shape, result: &Shape) -> Cost {
         Cost::adds(self.0.cost(result))
     }
 
-    fn kink_distance<T: Real>(&self, args: &[View<'_, T>]) -> T {
-        MaxPool2d(self.0).kink_distance(args)
+    fn kink_distance<T: Real>(&self, x: View<'_, T>) -> T {
+        MaxPool2d(self.0).kink_distance(&[x])
     }
 
-    fn dependence(&self, args: &[&Shape], arg: usize, _: &Shape) -> Dependence {
-        match arg {
-            0 => Dependence::Nothing,
-            _ => self.0.dependence(args[0], windows),
-        }
+    fn dependence(&self, v: &Shape, _: &Shape) -> Dependence {
+        self.0.dependence(v, windows)
     }
 
     #[inline]
@@ -355,7 +348,7 @@ impl Op for GatherMax2d {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScatterMax2d(pub Pooling);
 
-impl Op for ScatterMax2d {
+impl Selection for ScatterMax2d {
     const NAME: &'static str = "scatter_max2d";
     const FORMULA: Formula = Formula::new(
         "u added at the first largest x of each window",
@@ -363,10 +356,8 @@ impl Op for ScatterMax2d {
         r"y_i = \sum_{p: i = i^*(p)} u_p,\quad \dot y_i = \sum_{p: i = i^*(p)} \dot u_p",
     )
     .with_convention("all to the first of several largest");
-    const LEADING_AXES: bool = true;
 
-    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
-        let [x, u] = operands(args)?;
+    fn shape(&self, x: &Shape, u: &Shape) -> Result<Shape, String> {
         let pooled = self.0.pooled(x)?;
         if *u != pooled {
             return Err(format!("{x} is pooled to {pooled}, not to {u}"));
@@ -374,34 +365,29 @@ impl Op for ScatterMax2d {
         Ok(x.clone())
     }
 
-    fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
-        let slides = self.0.slides(args[0].shape()).expect(SHAPES_PASSED);
-        kernel::scatter_max(slides, &args[0].packed(), &args[1].packed(), out);
+    fn eval<T: Real>(&self, x: View<'_, T>, u: View<'_, T>, out: &mut [T]) {
+        let slides = self.0.slides(x.shape()).expect(SHAPES_PASSED);
+        kernel::scatter_max(slides, &x.packed(), &u.packed(), out);
     }
 
-    fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
-        let x = call.arg(0);
-        Some(x.tape().apply(*self, &[x, tangents[1]?]))
+    fn transpose<'t, T: Real>(&self, x: Var<'t, T>, _: &Shape, bar: Var<'t, T>) -> Var<'t, T> {
+        x.tape().apply(GatherMax2d(self.0), &[x, bar])
     }
 
-    fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
-        let x = call.arg(0);
-        (arg == 1).then(|| x.tape().apply(GatherMax2d(self.0), &[x, bar]))
+    fn stacked<'t, T: Real>(&self, operands: &Stacked<'_, 't, T>) -> Var<'t, T> {
+        operands.each()
     }
 
-    fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
-        Cost::adds(self.0.cost(args[1]))
+    fn cost(&self, u: &Shape, _: &Shape) -> Cost {
+        Cost::adds(self.0.cost(u))
     }
 
-    fn kink_distance<T: Real>(&self, args: &[View<'_, T>]) -> T {
-        MaxPool2d(self.0).kink_distance(args)
+    fn kink_distance<T: Real>(&self, x: View<'_, T>) -> T {
+        MaxPool2d(self.0).kink_distance(&[x])
     }
 
-    fn dependence(&self, args: &[&Shape], arg: usize, _: &Shape) -> Dependence {
-        match arg {
-            0 => Dependence::Nothing,
-            _ => self.0.dependence(args[0], |slide| transposed(&windows(slide), slide.extent)),
-        }
+    fn dependence(&self, _: &Shape, x: &Shape) -> Dependence {
+        self.0.dependence(x, |slide| transposed(&windows(slide), slide.extent))
     }
 
     #[inline]

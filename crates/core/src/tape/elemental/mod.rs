@@ -4,6 +4,24 @@
 //! it. [`DynOp`] is this question, and this folder holds everything that it is put in terms of.
 //! The answers stand in the room of ops, which the tape does not see.
 
+/// What computes in one go what a rule would record has no rules itself.
+macro_rules! no_rules {
+    () => {
+        fn has_rules(&self) -> bool {
+            false
+        }
+
+        fn jvp<'t>(&self, _: &Call<'_, 't, T>, _: &[Term<'t, T>]) -> Term<'t, T> {
+            unreachable!("it has no rules")
+        }
+
+        fn vjp<'t>(&self, _: &Call<'_, 't, T>, _: usize, _: Var<'t, T>) -> Term<'t, T> {
+            unreachable!("it has no rules")
+        }
+    };
+}
+pub(crate) use no_rules;
+
 mod call;
 mod cost;
 mod dependence;

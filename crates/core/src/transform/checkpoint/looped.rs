@@ -11,8 +11,7 @@ use super::steps::TangentStep;
 use crate::op::{concat, stack};
 use crate::scalar::Real;
 use crate::tape::Var;
-use crate::tape::elemental::Term;
-use crate::tape::elemental::{Call, Cost, DynOp};
+use crate::tape::elemental::{Call, Cost, DynOp, Term};
 use crate::tensor::{Shape, View};
 
 /// A loop as an op. Its arguments are the first state, the inputs of which each step has

@@ -13,8 +13,7 @@ use std::rc::Rc;
 
 use crate::op::concat;
 use crate::scalar::Real;
-use crate::tape::elemental::Term;
-use crate::tape::elemental::{Call, Cost, DynOp};
+use crate::tape::elemental::{Call, Cost, DynOp, Term};
 use crate::tape::{Tape, Var};
 use crate::tensor::{Shape, View};
 
