@@ -41,7 +41,8 @@ pub use rows::*;
 pub use window::*;
 
 pub use crate::tape::elemental::{
-    Along, Call, Cost, Dependence, DynOp, Formula, Series, SeriesCall, Stacked, System, Term,
+    Accumulating, Along, Call, Cost, Dependence, DynOp, Elementary, Formula, Role, Series,
+    SeriesCall, Stacked, Summing, System, Term, TwoFactors,
 };
 pub(crate) use crate::tape::elemental::{add_terms, filled_up};
 pub use family::bilinear::Bilinear;

@@ -132,7 +132,7 @@ impl<T: Real> Lowering<'_, T> {
                 built.sums.push(Sum { source: sources[0], divisor, target });
                 continue;
             }
-            let kernel = op.pointwise().expect("members are elementwise");
+            let kernel = op.kernel().expect("members are elementwise");
             let is_needed_elsewhere = self.last_use[id.index()].is_some_and(|last| last > unit);
             let target = if is_needed_elsewhere {
                 let slot = self.result_slot(unit, id, &reads, &mut built);

@@ -50,7 +50,7 @@ pub(super) struct Fusion<'g, T: Real> {
 /// The role of a value.
 pub(super) fn role<T: Real>(graph: &Graph<T>, operands: &[Operand], id: ValueId) -> Role {
     let Some((op, args)) = graph.op(id) else { return Role::Alone };
-    if graph.value(id).shape.elements() > SHORT && op.pointwise().is_some() {
+    if graph.value(id).shape.elements() > SHORT && op.kernel().is_some() {
         return Role::Map;
     }
     match args {

@@ -264,7 +264,7 @@ impl<T: Real> Lowering<'_, T> {
         if shape.elements() > SHORT {
             return None;
         }
-        if let Some(kernel) = op.pointwise() {
+        if let Some(kernel) = op.kernel() {
             if args.len() > SHORT_OPERANDS {
                 return None;
             }

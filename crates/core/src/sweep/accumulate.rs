@@ -2,7 +2,7 @@
 //!
 //! A fast sweep owns the memory of the sums that it makes, so it adds into them.
 //! What it records says the sum, as a value of its own like any other: only
-//! [`DynOp::add_into`] knows that the first operand's memory becomes the result's.
+//! [`Accumulating::add_into`] knows that the first operand's memory becomes the result's.
 //! No derivative is ever asked of them.
 
 use std::any::Any;
@@ -14,7 +14,7 @@ use crate::kernel::gemm::add_matmul;
 use crate::kernel::map::add_view;
 use crate::op::{Add, Operation};
 use crate::scalar::Real;
-use crate::tape::elemental::{Call, Cost, DynOp, Term, no_rules};
+use crate::tape::elemental::{Accumulating, Call, Cost, DynOp, Elementary, Role, Term, no_rules};
 use crate::tape::{Adjoint, Tape, Var};
 use crate::tensor::{Layout, Shape, View};
 
@@ -58,8 +58,8 @@ macro_rules! accumulation {
             Ok(args[0].clone())
         }
 
-        fn adds(&self) -> bool {
-            true
+        fn role(&self) -> Role<'_, T> {
+            Role::Accumulation(self)
         }
 
         no_rules!();
@@ -81,13 +81,15 @@ impl<T: Real> DynOp<T> for AddWhole {
     fn eval(&self, args: &[View<'_, T>], shape: &Shape, out: &mut [T]) {
         DynOp::<T>::eval(&Operation::<T, _>::into_dyn(Add), args, shape, out);
     }
+}
 
+impl<T: Real> Accumulating<T> for AddWhole {
     fn add_into(&self, terms: &[View<'_, T>], sum: &mut [T]) {
         add_view(sum, terms[0]);
     }
 
-    fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
-        DynOp::<T>::pointwise(&Operation::<T, _>::into_dyn(Add))
+    fn kernel(&self) -> Option<Arc<dyn BlockKernel<T>>> {
+        Elementary::<T>::kernel(&Operation::<T, _>::into_dyn(Add))
     }
 }
 
@@ -98,7 +100,9 @@ impl<T: Real> DynOp<T> for AddPart {
         args[0].copy_to(out);
         self.add_into(&args[1..], out);
     }
+}
 
+impl<T: Real> Accumulating<T> for AddPart {
     fn add_into(&self, terms: &[View<'_, T>], sum: &mut [T]) {
         add_to_part(sum, self.first, &self.layout, terms[0]);
     }
@@ -114,7 +118,9 @@ impl<T: Real> DynOp<T> for AddProduct {
         args[0].copy_to(out);
         self.add_into(&args[1..], out);
     }
+}
 
+impl<T: Real> Accumulating<T> for AddProduct {
     fn add_into(&self, terms: &[View<'_, T>], sum: &mut [T]) {
         add_matmul(terms[0], terms[1], sum);
     }

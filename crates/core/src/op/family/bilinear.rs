@@ -9,8 +9,8 @@ use std::fmt::Debug;
 
 use crate::kernel::gemm::Factor;
 use crate::op::{
-    Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Series, SeriesCall,
-    Stacked, Term, add_terms, family, operands,
+    Call, Cost, Dependence, DynOp, Formula, Operation, Role, SampleSet, Samples, Series,
+    SeriesCall, Stacked, Term, TwoFactors, add_terms, family, operands,
 };
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -120,19 +120,6 @@ impl<T: Real, B: Bilinear> DynOp<T> for BilinearMap<B> {
         })
     }
 
-    fn vjp_factors<'t>(
-        &self,
-        call: &Call<'_, 't, T>,
-        arg: usize,
-        bar: Var<'t, T>,
-    ) -> Option<[Var<'t, T>; 2]> {
-        let (a, b) = (call.arg(0), call.arg(1));
-        match arg {
-            0 => self.0.factors_of_left(&a.shape(), b, bar),
-            _ => self.0.factors_of_right(a, &b.shape(), bar),
-        }
-    }
-
     fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
         let op = self.clone();
         call.bilinear(move |a, b| a.tape().record(op.clone(), &[a, b]))
@@ -150,7 +137,26 @@ impl<T: Real, B: Bilinear> DynOp<T> for BilinearMap<B> {
         self.0.dependence(args, arg, result)
     }
 
+    fn role(&self) -> Role<'_, T> {
+        Role::Product(self)
+    }
+}
+
+impl<T: Real, B: Bilinear> TwoFactors<T> for BilinearMap<B> {
     fn factors(&self, left: &Layout, right: &Layout) -> Option<[Factor; 2]> {
         self.0.factors(left, right)
+    }
+
+    fn vjp_factors<'t>(
+        &self,
+        call: &Call<'_, 't, T>,
+        arg: usize,
+        bar: Var<'t, T>,
+    ) -> Option<[Var<'t, T>; 2]> {
+        let (a, b) = (call.arg(0), call.arg(1));
+        match arg {
+            0 => self.0.factors_of_left(&a.shape(), b, bar),
+            _ => self.0.factors_of_right(a, &b.shape(), bar),
+        }
     }
 }

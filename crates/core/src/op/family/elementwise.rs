@@ -14,8 +14,8 @@ use super::partial_product::PartialProduct;
 use crate::kernel::block::{BlockKernel, MAX_OPERANDS, Pointwise, alone};
 use crate::kernel::map::map;
 use crate::op::{
-    Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Series, SeriesCall,
-    Stacked, Term, add_terms, family, operands,
+    Call, Cost, Dependence, DynOp, Elementary, Formula, Operation, Role, SampleSet, Samples,
+    Series, SeriesCall, Stacked, Term, add_terms, family, operands,
 };
 use crate::scalar::{Number, Plain, Reads, Real};
 use crate::tape::Var;
@@ -379,6 +379,21 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
         }
     }
 
+    #[inline]
+    fn role(&self) -> Role<'_, T> {
+        Role::Elementwise(self)
+    }
+}
+
+impl<T: Real, E: Elementwise<N>, const N: usize> Elementary<T> for Mapped<E, N> {
+    fn kernel(&self) -> Option<Arc<dyn BlockKernel<T>>> {
+        Some(Arc::new(*self))
+    }
+
+    fn identity(&self, known: &[Option<T>]) -> Option<usize> {
+        self.0.identity(known.try_into().ok()?)
+    }
+
     fn partials(&self, args: &[T]) -> Option<Vec<T>> {
         let x: [T; N] = args.try_into().ok()?;
         let y = Plain(self.0.eval(x));
@@ -387,13 +402,5 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
             *partial = self.0.partial(arg, x.map(Plain), y).0;
         }
         Some(partials)
-    }
-
-    fn identity(&self, known: &[Option<T>]) -> Option<usize> {
-        self.0.identity(known.try_into().ok()?)
-    }
-
-    fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
-        Some(Arc::new(*self))
     }
 }

@@ -8,8 +8,8 @@ use std::any::Any;
 use std::fmt::Debug;
 
 use crate::op::{
-    Call, Cost, Dependence, DynOp, Formula, Operation, SampleSet, Samples, Series, SeriesCall,
-    Stacked, Term, family,
+    Call, Cost, Dependence, DynOp, Formula, Operation, Role, SampleSet, Samples, Series,
+    SeriesCall, Stacked, Summing, Term, family,
 };
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -102,8 +102,8 @@ impl<T: Real, L: Linear> DynOp<T> for LinearMap<L> {
         self.0.eval(args, out);
     }
 
-    fn total(&self, arg: &Shape) -> Option<f64> {
-        self.0.total(arg)
+    fn role(&self) -> Role<'_, T> {
+        Role::Linear(self)
     }
 
     fn jvp<'t>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
@@ -137,5 +137,11 @@ impl<T: Real, L: Linear> DynOp<T> for LinearMap<L> {
 
     fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
         self.0.dependence(args, arg, result)
+    }
+}
+
+impl<L: Linear> Summing for LinearMap<L> {
+    fn total(&self, arg: &Shape) -> Option<f64> {
+        self.0.total(arg)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::elementwise::{broadcast_all, gathered};
 use crate::kernel::block::{BlockKernel, Pointwise, alone};
 use crate::kernel::map::map;
-use crate::op::{Call, Cost, DynOp, Elementwise, Stacked, Term};
+use crate::op::{Call, Cost, DynOp, Elementary, Elementwise, Role, Stacked, Term};
 use crate::scalar::{Near, Plain, Real};
 use crate::tape::Var;
 use crate::tape::elemental::no_rules;
@@ -92,7 +92,19 @@ impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> DynOp<T>
         other.downcast_ref() == Some(self)
     }
 
-    fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
+    fn role(&self) -> Role<'_, T> {
+        Role::Elementwise(self)
+    }
+}
+
+impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> Elementary<T>
+    for PartialProduct<E, N, ARG>
+{
+    fn kernel(&self) -> Option<Arc<dyn BlockKernel<T>>> {
         Some(Arc::new(*self))
+    }
+
+    fn partials(&self, _: &[T]) -> Option<Vec<T>> {
+        None
     }
 }

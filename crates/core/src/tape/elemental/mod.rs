@@ -26,6 +26,7 @@ mod call;
 mod cost;
 mod dependence;
 mod formula;
+mod role;
 mod series;
 mod stacked;
 
@@ -34,6 +35,7 @@ pub use call::{Call, Term};
 pub use cost::Cost;
 pub use dependence::{Along, Dependence};
 pub use formula::Formula;
+pub use role::{Accumulating, Elementary, Role, Summing, TwoFactors};
 pub(crate) use series::convolution;
 pub use series::{Series, SeriesCall, System};
 pub use stacked::Stacked;
@@ -41,11 +43,8 @@ pub(crate) use stacked::filled_up;
 
 use std::any::Any;
 use std::fmt::Debug;
-use std::sync::Arc;
 
 use super::Var;
-use crate::kernel::block::BlockKernel;
-use crate::kernel::gemm::Factor;
 use crate::scalar::Real;
 use crate::tensor::{Layout, Shape, View};
 
@@ -97,16 +96,6 @@ pub trait DynOp<T: Real>: Any + Debug {
     fn jvp<'t>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T>;
     /// What the cotangent adds to one argument's adjoint.
     fn vjp<'t>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T>;
-    /// The factors of what the [rule](Self::vjp) gives, where that is the product of two
-    /// matrices, which can be added to an adjoint as it is computed.
-    fn vjp_factors<'t>(
-        &self,
-        _call: &Call<'_, 't, T>,
-        _arg: usize,
-        _cotangent: Var<'t, T>,
-    ) -> Option<[Var<'t, T>; 2]> {
-        None
-    }
     /// The Taylor coefficients of the result. Every op has them by its forward rule.
     fn taylor<'s, 't>(&self, call: SeriesCall<'s, 't, T>) -> Series<'s, 't, T> {
         call.by_jvp()
@@ -125,37 +114,11 @@ pub trait DynOp<T: Real>: Any + Debug {
     fn dependence(&self, _args: &[&Shape], _arg: usize, _result: &Shape) -> Dependence {
         Dependence::Everything
     }
-    /// The local partials at numbers, by the op's formula, if it is elementwise.
-    fn partials(&self, _args: &[T]) -> Option<Vec<T>> {
-        None
-    }
     /// Whether `other` is the same op with the same parameters.
     fn equals(&self, other: &dyn Any) -> bool;
-    /// The op as a function of contiguous blocks, if it is elementwise.
-    fn pointwise(&self) -> Option<Arc<dyn BlockKernel<T>>> {
-        None
-    }
-    /// Which operand the result equals, where some are known to be one number
-    /// throughout.
-    fn identity(&self, _known: &[Option<T>]) -> Option<usize> {
-        None
-    }
-    /// For ops that add up all elements of their operand: the number by which the
-    /// sum is then divided.
-    fn total(&self, _arg: &Shape) -> Option<f64> {
-        None
-    }
-    /// For products of two matrices: how their elements lie.
-    fn factors(&self, _left: &Layout, _right: &Layout) -> Option<[Factor; 2]> {
-        None
-    }
-    /// Whether it adds to its first operand, and can do so in place.
-    fn adds(&self) -> bool {
-        false
-    }
-    /// For ops that [add](Self::adds): adds the other operands to `sum`, which holds
-    /// the first one.
-    fn add_into(&self, _terms: &[View<'_, T>], _sum: &mut [T]) {
-        unreachable!("{} does not add to its first operand", self.name());
+    /// What it is to those who compute with it in another way than operation by operation.
+    #[inline]
+    fn role(&self) -> Role<'_, T> {
+        Role::Opaque
     }
 }
