@@ -36,23 +36,11 @@
 //! *Invariant*: a check uses what every user can use: it records, sweeps, and
 //! evaluates elsewhere. It knows no op by name.
 
-mod adjoint;
-mod complex;
-mod derivatives;
-mod differences;
-mod examine;
-mod function;
-mod harness;
-mod health;
-mod locate;
-mod options;
-mod parameters;
-pub mod plain;
-mod problem;
-mod program;
-mod rate;
-pub mod reference;
+mod evidence;
+mod judge;
+mod ops;
 mod report;
+mod subjects;
 
 use crate::op::{Operation, SampleSet};
 use crate::scalar::Real;
@@ -60,15 +48,18 @@ use crate::tape::{Tape, Var};
 use crate::tensor::Tensor;
 use crate::var::{Function, Inputs};
 
-pub use adjoint::Identity;
-pub use harness::{Finding, OpReport};
-pub use health::{Diagnosis, Symptom, SymptomKind, diagnose};
-pub use options::Options;
-pub use parameters::{ParameterReport, ParametersReport};
-pub use program::{ProgramReport, program};
-pub use rate::{Rate, Rung};
-pub use report::diagnosis::{Cause, Comparison, Entry, Part};
-pub use report::{Report, Verdict};
+pub use evidence::cause::Cause;
+pub use evidence::comparison::{Comparison, Entry, Part};
+pub use evidence::identity::Identity;
+pub use evidence::options::Options;
+pub use evidence::rate::{Rate, Rung};
+pub use evidence::verdict::Verdict;
+pub use ops::{Finding, OpReport};
+pub use report::Report;
+pub use subjects::health::{Diagnosis, Symptom, SymptomKind, diagnose};
+pub use subjects::parameters::{ParameterReport, ParametersReport};
+pub use subjects::program::{ProgramReport, program};
+pub use subjects::{plain, reference};
 
 /// Checks the tape's derivatives of a function at `x`: the gradient by its rate,
 /// forward against reverse mode, and the second derivative.
@@ -311,7 +302,7 @@ where
 /// Checks an op, as [`op`] does, on given samples; with the same
 /// samples in single precision, also `f32` against `f64`.
 pub fn samples(samples: &SampleSet<f64>, singles: Option<&SampleSet<f32>>) -> OpReport {
-    harness::run(samples, singles, Options::default().seed, false)
+    ops::run(samples, singles, Options::default().seed, false)
 }
 
 /// As [`samples`], up to the first finding: for tests of the harness, which want to know whether
@@ -320,7 +311,7 @@ pub fn first_finding(
     samples: &SampleSet<f64>,
     singles: Option<&SampleSet<f32>>,
 ) -> Option<Finding> {
-    harness::run(samples, singles, Options::default().seed, true).findings.pop()
+    ops::run(samples, singles, Options::default().seed, true).findings.pop()
 }
 
 /// Checks all ops of the [registry](crate::op::registry).

@@ -1,7 +1,7 @@
 //! What a program was compiled from, kept to be computed again one operation after the other.
 //!
 //! A program shares, folds, fuses and places values; its recording does none of that. So the two
-//! are independent ways to the same bits, and [`check::program`](crate::check::program) compares
+//! are independent ways to the same bits, and [`check::program`](crate::check::subjects::program) compares
 //! them on whatever numbers are given. Constants share their memory with the tape that was recorded.
 
 use std::panic::Location;

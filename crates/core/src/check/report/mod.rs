@@ -6,56 +6,15 @@
 
 use std::fmt;
 
-mod cause;
-pub(super) mod diagnosis;
 mod picture;
 
-use super::adjoint::Identity;
-use super::rate::{Rate, Rung};
+use super::evidence::cause::Cause;
+use super::evidence::comparison::{Comparison, Entry, Part};
+use super::evidence::identity::Identity;
+use super::evidence::rate::{Rate, Rung};
+use super::evidence::verdict::Verdict;
 use crate::json::Json;
 use crate::trace::number;
-use diagnosis::{Cause, Comparison, Entry, Part};
-
-/// What a check concludes: right, wrong, or why there is no verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The remainder falls as fast as it should.
-    Right,
-    /// It falls too slowly, or two ways to the same number differ.
-    Wrong,
-    /// The remainder is nothing but rounding, as it is for linear functions: right
-    /// as far as rounding can tell.
-    RoundingFloor,
-    /// No verdict: rounding of the value hides errors of more than a tenth of the derivative, or
-    /// there are no entries. Nothing could be told.
-    Unresolved,
-    /// No verdict: a kink or a branch lies so close that no step stays on this side of it.
-    Kink,
-    /// No verdict: a value or derivative is infinite or not a number.
-    NotFinite,
-    /// No verdict: the same question has another answer when it is asked again.
-    NotRepeatable,
-}
-
-impl Verdict {
-    /// Whether the derivative is right, as far as rounding can tell.
-    pub fn is_right(self) -> bool {
-        matches!(self, Self::Right | Self::RoundingFloor)
-    }
-
-    /// The words with which a report begins.
-    pub fn headline(self) -> &'static str {
-        match self {
-            Self::Right => "right",
-            Self::RoundingFloor => "right, as far as rounding can tell",
-            Self::Wrong => "WRONG",
-            Self::Unresolved => "not judged, since nothing could be told",
-            Self::Kink => "not judged, since there is a kink",
-            Self::NotFinite => "not judged, since it is not finite",
-            Self::NotRepeatable => "not judged, since it does not repeat",
-        }
-    }
-}
 
 /// The resolution that a part of a gradient must have beside the whole.
 const BESIDE: f64 = 1e-2;
@@ -68,30 +27,30 @@ const BESIDE: f64 = 1e-2;
 #[derive(Clone, Debug)]
 #[must_use = "a report says whether the derivative is right: `assert` it, or ask `is_right`"]
 pub struct Report {
-    pub(super) subject: String,
+    pub(in crate::check) subject: String,
     /// Whose derivative is in question: "tape", "hand-written" or "in f32".
-    pub(super) suspect: &'static str,
+    pub(in crate::check) suspect: &'static str,
     /// What entries are compared with: "difference quotient", "complex step" or "tape".
-    pub(super) trusted: &'static str,
+    pub(in crate::check) trusted: &'static str,
     /// The names of the inputs.
-    pub(super) names: Vec<String>,
-    pub(super) verdict: Verdict,
-    pub(super) first: Option<Rate>,
-    pub(super) second: Option<Rate>,
+    pub(in crate::check) names: Vec<String>,
+    pub(in crate::check) verdict: Verdict,
+    pub(in crate::check) first: Option<Rate>,
+    pub(in crate::check) second: Option<Rate>,
     /// The rate of the tape's own gradient, where another one is in question.
-    pub(super) tape: Option<Rate>,
-    pub(super) identities: Vec<Identity>,
-    pub(super) comparison: Option<Comparison>,
-    pub(super) cause: Option<Cause>,
+    pub(in crate::check) tape: Option<Rate>,
+    pub(in crate::check) identities: Vec<Identity>,
+    pub(in crate::check) comparison: Option<Comparison>,
+    pub(in crate::check) cause: Option<Cause>,
     /// The operation whose rule is wrong.
-    pub(super) culprit: Option<String>,
-    pub(super) note: Option<String>,
+    pub(in crate::check) culprit: Option<String>,
+    pub(in crate::check) note: Option<String>,
     /// Whether errors are relative to the gradient of more than this function's inputs.
-    pub(super) is_beside: bool,
+    pub(in crate::check) is_beside: bool,
     /// The number of elements of all inputs.
-    pub(super) entries: usize,
-    pub(super) directions: usize,
-    pub(super) seed: u64,
+    pub(in crate::check) entries: usize,
+    pub(in crate::check) directions: usize,
+    pub(in crate::check) seed: u64,
 }
 
 impl Report {
@@ -165,13 +124,13 @@ impl Report {
 
     /// The error of the gradient, `|g - g*| / |g*|`, once entries are known, and else what shows
     /// along a direction.
-    pub(super) fn error(&self, rate: &Rate) -> f64 {
+    pub(in crate::check) fn error(&self, rate: &Rate) -> f64 {
         self.comparison.as_ref().map_or(rate.error, |comparison| comparison.error)
     }
 
     /// A gradient that is too small to be judged by itself is judged beside another one, of which it
     /// is a part: one that is 0 but for rounding, as that of a bias before a normalisation.
-    pub(super) fn beside(&mut self, whole: &Report) {
+    pub(in crate::check) fn beside(&mut self, whole: &Report) {
         let (Some(own), Some(whole)) = (&mut self.first, &whole.first) else { return };
         let resolution = own.resolution * own.natural / whole.natural;
         if self.verdict == Verdict::Unresolved && resolution <= BESIDE {
@@ -182,7 +141,7 @@ impl Report {
         }
     }
 
-    pub(super) fn json(&self) -> Json {
+    pub(in crate::check) fn json(&self) -> Json {
         let rung = |rung: Rung| {
             let Rung { h, remainder, floor } = rung;
             Json::List([h, remainder, floor].map(Json::Number).into())
@@ -256,14 +215,14 @@ impl Report {
         ])
     }
 
-    pub(super) fn name(&self, input: usize) -> String {
+    pub(in crate::check) fn name(&self, input: usize) -> String {
         if let Some(of) = self.comparison.as_ref().and_then(|comparison| comparison.of) {
             return of.to_owned();
         }
         self.names.get(input).cloned().unwrap_or_else(|| format!("input {}", input + 1))
     }
 
-    pub(super) fn described_cause(&self) -> Option<String> {
+    pub(in crate::check) fn described_cause(&self) -> Option<String> {
         let cause = self.cause.as_ref()?;
         let what = self.comparison.as_ref().and_then(|comparison| comparison.of);
         let text = cause.describe(what.unwrap_or("gradient"), |input| self.name(input));

@@ -6,8 +6,8 @@
 
 use std::fmt::Write;
 
-use super::Verdict;
-use crate::check::rate::{Rate, Rung};
+use crate::check::evidence::rate::{Rate, Rung};
+use crate::check::evidence::verdict::Verdict;
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 420.0;

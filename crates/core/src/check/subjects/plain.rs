@@ -19,13 +19,13 @@
 
 use std::cell::RefCell;
 
-use super::differences;
-use super::examine::{Question, against_matrix, along_matrix};
-use super::options::Options;
-use super::problem::Evaluate;
 use super::reference::{Complex, complex_step};
-use super::report::Report;
-use super::report::diagnosis::{Comparison, ENTRIES, room};
+use crate::check::evidence::comparison::{Comparison, ENTRIES, room};
+use crate::check::evidence::differences;
+use crate::check::evidence::options::Options;
+use crate::check::evidence::problem::Evaluate;
+use crate::check::judge::examine::{Question, against_matrix, along_matrix};
+use crate::check::report::Report;
 use crate::scalar::Real;
 use crate::tensor::{Shape, Tensor};
 
@@ -209,8 +209,15 @@ impl<T: Real> Claim<'_, T> {
     }
 }
 
+impl<'a> Options<'a> {
+    /// Checks of functions of slices, which know no tape: see [`plain`](super::plain).
+    pub fn plain(self) -> Plain<'a> {
+        Plain::new(self)
+    }
+}
+
 impl<'a> Plain<'a> {
-    pub(super) fn new(options: Options<'a>) -> Self {
+    pub(in crate::check) fn new(options: Options<'a>) -> Self {
         Self { options, parts: &[] }
     }
 

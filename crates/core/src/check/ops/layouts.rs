@@ -3,8 +3,7 @@
 //! No derivative knows strides, so a view must give what its copy gives. A kernel
 //! that takes a short cut for contiguous memory fails here if it takes it too often.
 
-use super::case::Case;
-use super::conditions::ROUNDING;
+use super::case::{Case, ROUNDING};
 use crate::tensor::Tensor;
 
 /// A way to lie in memory. It gives the tensor, or one like it, as a view.

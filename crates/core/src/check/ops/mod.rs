@@ -16,7 +16,7 @@ mod stacked;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::problem::Draw;
+use super::evidence::problem::Draw;
 use crate::op::ShapeClass;
 use crate::op::samples::SampleSet;
 use crate::scalar::Real;

@@ -1,8 +1,7 @@
 //! Derivatives of an op within what evaluates it: of many values at once, and in a checkpoint.
 
-use super::case::{Case, close, numbers};
-use super::conditions::{ROUNDING, curved};
-use crate::check::problem::{Draw, record_op};
+use super::case::{Case, ROUNDING, close, curved, numbers};
+use crate::check::evidence::problem::{Draw, record_op};
 use crate::op::stack;
 use crate::tape::{Tape, Var};
 use crate::tensor::{Shape, Tensor};

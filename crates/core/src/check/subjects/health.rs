@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::problem::Draw;
+use crate::check::evidence::problem::Draw;
 use crate::scalar::Real;
 use crate::tape::{NodeId, Var};
 use crate::tensor::Tensor;
@@ -121,7 +121,7 @@ impl fmt::Display for Diagnosis {
 
 /// The first value that is not finite, or, if all are, the first adjoint on the way back.
 #[track_caller]
-pub(super) fn not_finite<T: Real>(cost: Var<'_, T>) -> Option<String> {
+pub(in crate::check) fn not_finite<T: Real>(cost: Var<'_, T>) -> Option<String> {
     let value = cost.tape().first_non_finite_until(cost.id());
     value.or_else(|| Examination::of(cost, &[]).non_finite_adjoint())
 }

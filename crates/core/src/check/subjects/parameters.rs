@@ -7,10 +7,11 @@
 
 use std::fmt;
 
-use super::locate::culprit_node;
-use super::options::Options;
-use super::problem::{Draw, Problem, recorder};
-use super::report::{Report, Verdict};
+use crate::check::evidence::options::Options;
+use crate::check::evidence::problem::{Draw, Problem, recorder};
+use crate::check::evidence::verdict::Verdict;
+use crate::check::judge::locate::culprit_node;
+use crate::check::report::Report;
 use crate::json::Json;
 use crate::scalar::Real;
 use crate::tape::{Tape, Var};

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use super::problem::{Draw, moved};
+use crate::check::evidence::problem::{Draw, moved};
 use crate::program::Program;
 use crate::scalar::Real;
 use crate::tensor::Tensor;
@@ -107,7 +107,7 @@ fn first_difference<T: Real>(
         let bits = |x: T| x.as_f64().to_bits();
         let differs = |(a, b): &(T, T)| bits(*a) != bits(*b) && !(a.is_nan() && b.is_nan());
         let at = a.iter().zip(b.iter()).position(|pair| differs(&pair))?;
-        let index = super::report::diagnosis::index_of(at, a.shape());
+        let index = crate::check::evidence::comparison::index_of(at, a.shape());
         let pair = a.iter().zip(b.iter()).nth(at)?;
         Some(format!(
             "result {result} {index:?}: got {}, expected {}\n  from {}",

@@ -6,7 +6,7 @@
 //! was made by a rule of one of its readers, and those readers' own adjoints are right: that names the
 //! op and the user's line.
 
-use super::problem::{Draw, inner, moved};
+use crate::check::evidence::problem::{Draw, inner, moved};
 use crate::scalar::Real;
 use crate::tape::{NodeId, Var};
 use crate::tensor::Tensor;
@@ -62,12 +62,16 @@ impl<T: Real> Replay<'_, '_, T> {
 }
 
 /// What gives the first wrong adjoint of `<w, y>` on the way back, in words.
-pub(super) fn culprit<T: Real>(y: Var<'_, T>, w: &Tensor<T>, seed: u64) -> Option<String> {
+pub(in crate::check) fn culprit<T: Real>(
+    y: Var<'_, T>,
+    w: &Tensor<T>,
+    seed: u64,
+) -> Option<String> {
     culprit_node(y, w, seed).map(|(_, what)| what)
 }
 
 /// The same, with the number of its node.
-pub(super) fn culprit_node<T: Real>(
+pub(in crate::check) fn culprit_node<T: Real>(
     y: Var<'_, T>,
     w: &Tensor<T>,
     seed: u64,

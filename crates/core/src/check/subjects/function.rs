@@ -2,16 +2,20 @@
 
 use std::slice::from_ref;
 
-use super::adjoint::Identity;
-use super::derivatives::Derivatives;
-use super::examine::{Adjoint, Found, Question, Tangent, against_matrix, along_matrix};
 use super::health::not_finite;
-use super::locate::culprit;
-use super::options::Options;
-use super::problem::{Draw, Problem, Recorded, inner, recorder};
-use super::rate::line::{Candidate, Walk};
-use super::report::diagnosis::{Cause, Comparison};
-use super::report::{Report, Verdict};
+use crate::check::evidence::cause::Cause;
+use crate::check::evidence::comparison::Comparison;
+use crate::check::evidence::identity::Identity;
+use crate::check::evidence::options::Options;
+use crate::check::evidence::problem::{Draw, Problem, Recorded, inner, recorder};
+use crate::check::evidence::rate::line::{Candidate, Walk};
+use crate::check::evidence::verdict::Verdict;
+use crate::check::judge::derivatives::Derivatives;
+use crate::check::judge::examine::{
+    Adjoint, Found, Question, Tangent, against_matrix, along_matrix,
+};
+use crate::check::judge::locate::culprit;
+use crate::check::report::Report;
 use crate::scalar::Real;
 use crate::tape::{Tape, Var};
 use crate::tensor::{Shape, Tensor};
@@ -37,7 +41,7 @@ impl<T: Real> Claim<'_, T> {
 }
 
 impl Options<'_> {
-    /// As [`check::gradient`](super::gradient).
+    /// As [`check::gradient`](crate::check::gradient).
     pub fn gradient<T: Real, I: Inputs<T>>(
         self,
         f: impl for<'t> Function<'t, T, I>,
@@ -49,7 +53,7 @@ impl Options<'_> {
         self.own(&problem, names)
     }
 
-    /// As [`check::through_double`](super::through_double).
+    /// As [`check::through_double`](crate::check::through_double).
     ///
     /// # Panics
     /// If the inputs differ in number or shape, or the values in shape.
@@ -87,7 +91,7 @@ impl Options<'_> {
         options.examine(&problem, claim)
     }
 
-    /// As [`check::against`](super::against).
+    /// As [`check::against`](crate::check::against).
     ///
     /// # Panics
     /// If the gradient has another shape than `x`, or the function's value more
@@ -113,7 +117,7 @@ impl Options<'_> {
         self.examine(&problem, claim)
     }
 
-    /// As [`check::vjp`](super::vjp).
+    /// As [`check::vjp`](crate::check::vjp).
     ///
     /// # Panics
     /// If an adjoint has another shape than its input.
@@ -131,7 +135,7 @@ impl Options<'_> {
         self.examine(&problem, claim)
     }
 
-    /// As [`check::jvp`](super::jvp).
+    /// As [`check::jvp`](crate::check::jvp).
     ///
     /// # Panics
     /// If the tangent has another shape than the value.
@@ -149,7 +153,7 @@ impl Options<'_> {
         self.examine(&problem, claim)
     }
 
-    /// As [`check::jacobian`](super::jacobian).
+    /// As [`check::jacobian`](crate::check::jacobian).
     ///
     /// # Panics
     /// If a block has not the value's shape followed by its input's.
@@ -165,7 +169,7 @@ impl Options<'_> {
         self.matrices("hand-written Jacobian", &problem, &|| flat::<T, I>(by_hand(x)))
     }
 
-    /// As [`check::hessian`](super::hessian).
+    /// As [`check::hessian`](crate::check::hessian).
     ///
     /// # Panics
     /// If it has not the input's shape twice, or the function's value more than one element.
@@ -217,7 +221,11 @@ impl Options<'_> {
     }
 
     /// The tape's own derivatives.
-    pub(super) fn own<T: Real>(self, problem: &Problem<'_, T>, names: Vec<String>) -> Report {
+    pub(in crate::check) fn own<T: Real>(
+        self,
+        problem: &Problem<'_, T>,
+        names: Vec<String>,
+    ) -> Report {
         let tape = Tape::new();
         let (vars, output) = problem.record(&tape);
         let (function, y) = (&Recorded::new(problem, output), &output.value());

@@ -1,7 +1,7 @@
 //! A program of an op, its tangent and its adjoints gives what the tape gives, to the bit.
 
 use super::case::{Case, numbers, same};
-use crate::check::problem::{Draw, record_op};
+use crate::check::evidence::problem::{Draw, record_op};
 use crate::program::CompileError;
 use crate::tape::{Tape, Var};
 use crate::tensor::Tensor;

@@ -12,7 +12,7 @@
 use std::slice::from_ref;
 
 use super::limit::{Limit, Quotient, limit};
-use crate::check::problem::{Evaluate, inner, moved};
+use crate::check::evidence::problem::{Evaluate, inner, moved};
 use crate::scalar::Real;
 use crate::tensor::Tensor;
 

@@ -16,33 +16,34 @@ use crate::tape::{NodeId, Tape, Var};
 use crate::tensor::{Shape, Tensor};
 
 /// What a check records: from variables on a tape to a value.
-pub(super) type Record<'f, T> = dyn for<'t> Fn(&'t Tape<T>, &[Var<'t, T>]) -> Var<'t, T> + 'f;
+pub(in crate::check) type Record<'f, T> =
+    dyn for<'t> Fn(&'t Tape<T>, &[Var<'t, T>]) -> Var<'t, T> + 'f;
 
 /// A function and the point at which its derivatives are in question.
-pub(super) struct Problem<'f, T: Real> {
+pub(in crate::check) struct Problem<'f, T: Real> {
     record: &'f Record<'f, T>,
-    pub(super) x: Vec<Tensor<T>>,
+    pub(in crate::check) x: Vec<Tensor<T>>,
     /// The seed of the samples, where training is recorded.
     training: Option<u64>,
 }
 
 impl<'f, T: Real> Problem<'f, T> {
-    pub(super) fn new(record: &'f Record<'f, T>, x: Vec<Tensor<T>>) -> Self {
+    pub(in crate::check) fn new(record: &'f Record<'f, T>, x: Vec<Tensor<T>>) -> Self {
         Self { record, x, training: None }
     }
 
     /// The same, recorded in training with the samples of a seed.
-    pub(super) fn in_training(self, training: Option<u64>) -> Self {
+    pub(in crate::check) fn in_training(self, training: Option<u64>) -> Self {
         Self { training, ..self }
     }
 
     /// Records the function at the point in question.
-    pub(super) fn record<'t>(&self, tape: &'t Tape<T>) -> (Vec<Var<'t, T>>, Var<'t, T>) {
+    pub(in crate::check) fn record<'t>(&self, tape: &'t Tape<T>) -> (Vec<Var<'t, T>>, Var<'t, T>) {
         self.record_at(tape, &self.x)
     }
 
     /// Records the function at another point.
-    pub(super) fn record_at<'t>(
+    pub(in crate::check) fn record_at<'t>(
         &self,
         tape: &'t Tape<T>,
         x: &[Tensor<T>],
@@ -57,7 +58,7 @@ impl<'f, T: Real> Problem<'f, T> {
 }
 
 /// A function that a check evaluates: on a tape, or of plain numbers.
-pub(super) trait Evaluate<T: Real> {
+pub(in crate::check) trait Evaluate<T: Real> {
     /// The value at a point.
     fn value(&self, x: &[Tensor<T>]) -> Tensor<T>;
 
@@ -81,14 +82,14 @@ pub(super) trait Evaluate<T: Real> {
 }
 
 /// A function of which there is a recording at the point in question.
-pub(super) struct Recorded<'a, 'f, T: Real> {
+pub(in crate::check) struct Recorded<'a, 'f, T: Real> {
     problem: &'a Problem<'f, T>,
     y: Var<'a, T>,
     kinks: Kinks,
 }
 
 impl<'a, 'f, T: Real> Recorded<'a, 'f, T> {
-    pub(super) fn new(problem: &'a Problem<'f, T>, y: Var<'a, T>) -> Self {
+    pub(in crate::check) fn new(problem: &'a Problem<'f, T>, y: Var<'a, T>) -> Self {
         Self { problem, y, kinks: Kinks::of(y) }
     }
 }
@@ -130,20 +131,20 @@ impl<T: Real> Evaluate<T> for Recorded<'_, '_, T> {
 }
 
 /// The first two elements that are not the same.
-pub(super) fn first_difference<T: Real>(a: &Tensor<T>, b: &Tensor<T>) -> Option<(T, T)> {
+pub(in crate::check) fn first_difference<T: Real>(a: &Tensor<T>, b: &Tensor<T>) -> Option<(T, T)> {
     let same = |(a, b): &(T, T)| a == b || a.is_nan() && b.is_nan();
     a.iter().zip(b.iter()).find(|pair| !same(pair))
 }
 
 /// The nodes of a recording at which the function may have kinks.
-pub(super) struct Kinks {
+pub(in crate::check) struct Kinks {
     output: NodeId,
     near: Vec<(NodeId, f64)>,
 }
 
 impl Kinks {
     /// Asks every op of the recording for its distance to the nearest kink.
-    pub(super) fn of<T: Real>(y: Var<'_, T>) -> Self {
+    pub(in crate::check) fn of<T: Real>(y: Var<'_, T>) -> Self {
         let tape = y.tape();
         let ids = (0..=y.id().index()).map(NodeId::new);
         let near = ids.filter_map(|id| {
@@ -171,7 +172,11 @@ impl Kinks {
 
     /// What stands between two recordings: a kink that an argument may have
     /// crossed, or another course of the program. `None` if nothing does.
-    pub(super) fn between<T: Real>(&self, here: &Tape<T>, there: Var<'_, T>) -> Option<String> {
+    pub(in crate::check) fn between<T: Real>(
+        &self,
+        here: &Tape<T>,
+        there: Var<'_, T>,
+    ) -> Option<String> {
         let elsewhere = there.tape();
         if there.id() != self.output {
             return Some("the function records other operations there".to_owned());
@@ -219,7 +224,7 @@ impl Kinks {
 }
 
 /// Tells the compiler that a closure works for tapes of any lifetime.
-pub(super) fn recorder<T: Real, F>(f: F) -> F
+pub(in crate::check) fn recorder<T: Real, F>(f: F) -> F
 where
     F: for<'t> Fn(&'t Tape<T>, &[Var<'t, T>]) -> Var<'t, T>,
 {
@@ -227,7 +232,7 @@ where
 }
 
 /// Records an op on its operands, of which masks are held fixed.
-pub(super) fn record_op<'t, T: Real>(
+pub(in crate::check) fn record_op<'t, T: Real>(
     op: &Rc<dyn DynOp<T>>,
     tape: &'t Tape<T>,
     vars: &[Var<'t, T>],
@@ -245,22 +250,22 @@ pub(super) fn record_op<'t, T: Real>(
 }
 
 /// Random numbers from a seed.
-pub(super) struct Draw(StdRng);
+pub(in crate::check) struct Draw(StdRng);
 
 impl Draw {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::check) fn new(seed: u64) -> Self {
         Self(StdRng::seed_from_u64(seed))
     }
 
     /// A number between two others.
-    pub(super) fn between(&mut self, low: f64, high: f64) -> f64 {
+    pub(in crate::check) fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.0.random::<f64>()
     }
 
     /// A tensor of numbers from 1/2 to 1 of either sign, times a scale: a
     /// direction or cotangent in which no entry counts for nothing, and which is
     /// never all ones.
-    pub(super) fn signed<T: Real>(&mut self, shape: &Shape, scale: f64) -> Tensor<T> {
+    pub(in crate::check) fn signed<T: Real>(&mut self, shape: &Shape, scale: f64) -> Tensor<T> {
         Tensor::from_fn(shape, |_| {
             let sign = if self.0.random::<bool>() { 1.0 } else { -1.0 };
             T::from_f64(sign * scale * self.between(0.5, 1.0))
@@ -268,7 +273,7 @@ impl Draw {
     }
 
     /// A cotangent of a value: 1 of a number.
-    pub(super) fn cotangent<T: Real>(&mut self, shape: &Shape) -> Tensor<T> {
+    pub(in crate::check) fn cotangent<T: Real>(&mut self, shape: &Shape) -> Tensor<T> {
         match shape.elements() {
             1 => Tensor::ones(shape),
             _ => self.signed(shape, 1.0),
@@ -276,7 +281,7 @@ impl Draw {
     }
 
     /// A direction for each tensor, as large as its elements are.
-    pub(super) fn direction<T: Real>(&mut self, x: &[Tensor<T>]) -> Vec<Tensor<T>> {
+    pub(in crate::check) fn direction<T: Real>(&mut self, x: &[Tensor<T>]) -> Vec<Tensor<T>> {
         x.iter().map(|x| self.signed(x.shape(), scale_of(x))).collect()
     }
 }
@@ -284,7 +289,7 @@ impl Draw {
 /// Directions that are as large as another one in every entry and have other signs: those of a
 /// Hadamard matrix, whose order is a power of two. An error in no more entries than the order, whose
 /// parts cancel along some of the directions, shows along others.
-pub(super) fn companions<T: Real>(v: &[Tensor<T>], order: usize) -> Vec<Vec<Tensor<T>>> {
+pub(in crate::check) fn companions<T: Real>(v: &[Tensor<T>], order: usize) -> Vec<Vec<Tensor<T>>> {
     let entries: usize = v.iter().map(Tensor::len).sum();
     // Rows in another order with every round, so that none holds a part that errors may, such as
     // every other entry.
@@ -306,18 +311,18 @@ pub(super) fn companions<T: Real>(v: &[Tensor<T>], order: usize) -> Vec<Vec<Tens
 }
 
 /// `x + hv`.
-pub(super) fn moved<T: Real>(x: &Tensor<T>, h: f64, v: &Tensor<T>) -> Tensor<T> {
+pub(in crate::check) fn moved<T: Real>(x: &Tensor<T>, h: f64, v: &Tensor<T>) -> Tensor<T> {
     x.zip_map(v, |x, v| T::from_f64(x.as_f64() + h * v.as_f64()))
 }
 
 /// How large the elements of a tensor are: their root mean square, or 1 for zeros.
-pub(super) fn scale_of<T: Real>(x: &Tensor<T>) -> f64 {
+pub(in crate::check) fn scale_of<T: Real>(x: &Tensor<T>) -> f64 {
     let scale = x.norm() / (x.len().max(1) as f64).sqrt();
     if scale.is_normal() { scale } else { 1.0 }
 }
 
 /// The inner product over several tensors, and the sum of the absolute products.
-pub(super) fn inner<T: Real>(a: &[Tensor<T>], b: &[Tensor<T>]) -> (f64, f64) {
+pub(in crate::check) fn inner<T: Real>(a: &[Tensor<T>], b: &[Tensor<T>]) -> (f64, f64) {
     let products = a.iter().zip(b).flat_map(|(a, b)| {
         assert_eq!(a.shape(), b.shape(), "the shapes of two tensors differ");
         a.iter().zip(b.iter()).map(|(a, b)| a.as_f64() * b.as_f64())

@@ -1,32 +1,32 @@
 //! What the tape says of a function along a line: its gradient, tangent and curvature.
 
-use super::problem::inner;
+use crate::check::evidence::problem::inner;
 use crate::scalar::Real;
 use crate::tape::Var;
 use crate::tensor::Tensor;
 
 /// What the tape says about a function contracted with a cotangent `w`.
-pub(super) struct Derivatives<T> {
-    pub(super) gradient: Vec<Tensor<T>>,
-    pub(super) tangent: Tensor<T>,
-    pub(super) bend: Option<Bend>,
+pub(in crate::check) struct Derivatives<T> {
+    pub(in crate::check) gradient: Vec<Tensor<T>>,
+    pub(in crate::check) tangent: Tensor<T>,
+    pub(in crate::check) bend: Option<Bend>,
 }
 
 /// Products with the Hessian of `<w, f>`.
 #[derive(Clone, Copy)]
-pub(super) struct Bend {
+pub(in crate::check) struct Bend {
     /// `<v, H v>`.
-    pub(super) along: f64,
+    pub(in crate::check) along: f64,
     /// `<u, H v>`, by the forward sweep of a reverse one.
-    pub(super) across: f64,
+    pub(in crate::check) across: f64,
     /// `<v, H u>`, by the reverse sweep of a reverse one.
-    pub(super) back: f64,
+    pub(in crate::check) back: f64,
     /// The sum of the absolute terms.
-    pub(super) scale: f64,
+    pub(in crate::check) scale: f64,
 }
 
 impl<T: Real> Derivatives<T> {
-    pub(super) fn of<'t>(
+    pub(in crate::check) fn of<'t>(
         vars: &[Var<'t, T>],
         y: Var<'t, T>,
         w: &Tensor<T>,

@@ -30,7 +30,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    pub(super) fn new<T: Real>(
+    pub(in crate::check) fn new<T: Real>(
         (left_name, left): (&'static str, f64),
         (right_name, right): (&'static str, f64),
         scale: f64,

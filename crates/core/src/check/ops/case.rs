@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::check::problem::{Draw, record_op};
+use crate::check::evidence::problem::{Draw, record_op};
 use crate::op::Domain;
 use crate::op::samples::Sample;
 use crate::scalar::Real;
@@ -10,6 +10,9 @@ use crate::tape::elemental::DynOp;
 use crate::tape::{Tape, Var};
 use crate::tensor::{Shape, Tensor};
 use crate::trace::number;
+
+/// Rounding of a few operations in double precision.
+pub(super) const ROUNDING: f64 = 300.0 * f64::EPSILON;
 
 /// Distance that operands keep from kinks, so that steps stay on one side.
 const KINK_MARGIN: f64 = 0.03;
@@ -178,4 +181,10 @@ pub(super) fn same<T: Real>(what: &str, a: &Tensor<T>, b: &Tensor<T>) -> Result<
         Some((a, b)) => Err(format!("{what}: {} and {}", number(a, 17), number(b, 17))),
         None => Ok(()),
     }
+}
+
+/// `<w, y> + |y|^2 / 2`: even of a linear op, a function with a second derivative,
+/// through a cotangent that moves with the operands.
+pub(super) fn curved<'t>(w: &Tensor<f64>, y: Var<'t, f64>) -> Var<'t, f64> {
+    (y * y.tape().constant(w) + 0.5 * y * y).sum()
 }

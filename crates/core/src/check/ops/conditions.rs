@@ -2,17 +2,21 @@
 
 use std::slice::from_ref;
 
-use super::case::{Case, Sweeps, close, same};
+use super::case::{Case, ROUNDING, Sweeps, close, curved, same};
 use super::compiled::compiled_is_recorded;
 use super::layouts::views;
 use super::nested::{checkpointed, derivatives_at_once};
 use super::selection::selection;
 use super::stacked::many_at_once;
-use crate::check::derivatives::Derivatives;
-use crate::check::problem::{Draw, Problem, Recorded, inner, record_op, recorder};
-use crate::check::rate::line::{Candidate, Walk};
-use crate::check::report::diagnosis::{Comparison, room};
-use crate::check::{Identity, Options, Rate, Verdict, differences};
+use crate::check::evidence::comparison::{Comparison, room};
+use crate::check::evidence::differences;
+use crate::check::evidence::identity::Identity;
+use crate::check::evidence::options::Options;
+use crate::check::evidence::problem::{Draw, Problem, Recorded, inner, record_op, recorder};
+use crate::check::evidence::rate::Rate;
+use crate::check::evidence::rate::line::{Candidate, Walk};
+use crate::check::evidence::verdict::Verdict;
+use crate::check::judge::derivatives::Derivatives;
 use crate::op::samples::Sample;
 use crate::tape::{Tape, Var};
 use crate::tensor::{Shape, Tensor};
@@ -45,9 +49,6 @@ pub(super) const CHECKS: [(&str, Check); 21] = [
 ];
 
 pub(super) type Check = fn(&Case<f64>) -> Result<(), String>;
-
-/// Rounding of a few operations in double precision.
-pub(super) const ROUNDING: f64 = 300.0 * f64::EPSILON;
 
 fn shape_rule(case: &Case<f64>) -> Result<(), String> {
     let shape = case.sweeps().value.shape().clone();
@@ -223,12 +224,6 @@ fn judged(what: &str, rate: &Rate, compare: &dyn Fn() -> Comparison) -> Result<(
         }
         verdict => Err(format!("{what}: {verdict:?} at operands that keep away from kinks")),
     }
-}
-
-/// `<w, y> + |y|^2 / 2`: even of a linear op, a function with a second derivative,
-/// through a cotangent that moves with the operands.
-pub(super) fn curved<'t>(w: &Tensor<f64>, y: Var<'t, f64>) -> Var<'t, f64> {
-    (y * y.tape().constant(w) + 0.5 * y * y).sum()
 }
 
 fn second_order(case: &Case<f64>) -> Result<(), String> {

@@ -6,9 +6,9 @@
 //! a sign, a factor, a transpose, or nothing where something should be.
 
 use super::cause::{Pairs, Wrong, cause};
-use crate::check::differences;
-use crate::check::options::Options;
-use crate::check::problem::{Evaluate, scale_of};
+use super::differences;
+use super::options::Options;
+use super::problem::{Evaluate, scale_of};
 use crate::scalar::Real;
 use crate::tensor::{Shape, Tensor};
 use crate::trace::number;

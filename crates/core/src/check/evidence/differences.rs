@@ -6,12 +6,12 @@ use crate::scalar::Real;
 use crate::tensor::Tensor;
 
 /// The step of a central quotient, relative to the size of what it moves.
-pub(super) fn step<T: Real>(largest: f64) -> f64 {
+pub(in crate::check) fn step<T: Real>(largest: f64) -> f64 {
     T::epsilon().as_f64().cbrt().min(largest)
 }
 
 /// `J v`, by a central quotient.
-pub(super) fn along<T: Real>(
+pub(in crate::check) fn along<T: Real>(
     function: &dyn Evaluate<T>,
     x: &[Tensor<T>],
     v: &[Tensor<T>],
@@ -27,7 +27,7 @@ pub(super) fn along<T: Real>(
 
 /// The values before and behind a point, `h` away along one element of it, and how far apart
 /// that leaves them after rounding.
-pub(super) fn around<T: Real>(
+pub(in crate::check) fn around<T: Real>(
     function: &dyn Evaluate<T>,
     point: &mut [Tensor<T>],
     (input, position): (usize, usize),
@@ -44,7 +44,7 @@ pub(super) fn around<T: Real>(
 }
 
 /// The Jacobian as a matrix: one column for each element of the inputs.
-pub(super) fn columns<T: Real>(
+pub(in crate::check) fn columns<T: Real>(
     function: &dyn Evaluate<T>,
     x: &[Tensor<T>],
     rows: usize,

@@ -7,13 +7,15 @@
 use std::iter::once;
 use std::slice::from_ref;
 
-use super::adjoint::Identity;
-use super::options::Options;
-use super::problem::{Draw, Evaluate, companions, first_difference, inner};
-use super::rate::Rate;
-use super::rate::line::{Candidate, Line, Walk};
-use super::report::diagnosis::{Cause, Comparison};
-use super::report::{Report, Verdict};
+use crate::check::evidence::cause::Cause;
+use crate::check::evidence::comparison::Comparison;
+use crate::check::evidence::identity::Identity;
+use crate::check::evidence::options::Options;
+use crate::check::evidence::problem::{Draw, Evaluate, companions, first_difference, inner};
+use crate::check::evidence::rate::Rate;
+use crate::check::evidence::rate::line::{Candidate, Line, Walk};
+use crate::check::evidence::verdict::Verdict;
+use crate::check::report::Report;
 use crate::scalar::Real;
 use crate::tensor::{Shape, Tensor};
 
@@ -27,35 +29,35 @@ const VJP: &str = "J' w (vjp, reverse mode)";
 const JVP: &str = "J v (jvp, forward mode)";
 
 /// A claim of the adjoint `J' w`, one tensor for each input.
-pub(super) type Adjoint<'a, T> = &'a dyn Fn(&Tensor<T>) -> Vec<Tensor<T>>;
+pub(in crate::check) type Adjoint<'a, T> = &'a dyn Fn(&Tensor<T>) -> Vec<Tensor<T>>;
 /// A claim of the tangent `J v`.
-pub(super) type Tangent<'a, T> = &'a dyn Fn(&[Tensor<T>]) -> Tensor<T>;
+pub(in crate::check) type Tangent<'a, T> = &'a dyn Fn(&[Tensor<T>]) -> Tensor<T>;
 
 /// A comparison of single entries: from the largest step, a cotangent and a direction.
-pub(super) type Compare<'a, T> = &'a dyn Fn(f64, &Tensor<T>, &[Tensor<T>]) -> Comparison;
+pub(in crate::check) type Compare<'a, T> = &'a dyn Fn(f64, &Tensor<T>, &[Tensor<T>]) -> Comparison;
 
 /// What is in question.
-pub(super) struct Question<'a, T: Real> {
-    pub(super) function: &'a dyn Evaluate<T>,
-    pub(super) x: &'a [Tensor<T>],
+pub(in crate::check) struct Question<'a, T: Real> {
+    pub(in crate::check) function: &'a dyn Evaluate<T>,
+    pub(in crate::check) x: &'a [Tensor<T>],
     /// The value at `x`.
-    pub(super) y: &'a Tensor<T>,
-    pub(super) adjoint: Option<Adjoint<'a, T>>,
-    pub(super) tangent: Option<Tangent<'a, T>>,
+    pub(in crate::check) y: &'a Tensor<T>,
+    pub(in crate::check) adjoint: Option<Adjoint<'a, T>>,
+    pub(in crate::check) tangent: Option<Tangent<'a, T>>,
     /// Another adjoint, whose own rate is told as well.
-    pub(super) tape: Option<Adjoint<'a, T>>,
+    pub(in crate::check) tape: Option<Adjoint<'a, T>>,
     /// Compares single entries. Steps may be no larger than the first number.
-    pub(super) compare: Compare<'a, T>,
+    pub(in crate::check) compare: Compare<'a, T>,
     /// Whether single entries are compared even if no direction shows an error.
-    pub(super) always_compares: bool,
+    pub(in crate::check) always_compares: bool,
     /// The names of what is compared.
-    pub(super) names: Vec<String>,
+    pub(in crate::check) names: Vec<String>,
     /// What it is, as "hand-written gradient".
-    pub(super) subject: &'static str,
+    pub(in crate::check) subject: &'static str,
     /// Whose derivative is in question.
-    pub(super) suspect: &'static str,
+    pub(in crate::check) suspect: &'static str,
     /// What entries are compared with.
-    pub(super) trusted: &'static str,
+    pub(in crate::check) trusted: &'static str,
 }
 
 /// The direction of which a report tells.
@@ -67,9 +69,9 @@ struct Told<T> {
 }
 
 /// What directions found beside the report, for those who ask on.
-pub(super) struct Found<T> {
-    pub(super) report: Report,
-    pub(super) w: Tensor<T>,
+pub(in crate::check) struct Found<T> {
+    pub(in crate::check) report: Report,
+    pub(in crate::check) w: Tensor<T>,
 }
 
 impl<T: Real> Question<'_, T> {
@@ -111,7 +113,7 @@ impl<T: Real> Question<'_, T> {
     }
 
     /// Judges along random directions, and entry by entry where that is called for.
-    pub(super) fn examine(&self, options: &Options<'_>) -> Found<T> {
+    pub(in crate::check) fn examine(&self, options: &Options<'_>) -> Found<T> {
         let mut draw = Draw::new(options.seed);
         let mut report = self.report(options);
         let found = Tensor::ones(self.y.shape());
@@ -321,7 +323,7 @@ impl<T: Real> Question<'_, T> {
             tensors.iter().enumerate().find_map(|(i, tensor)| {
                 let at = tensor.iter().position(|x| !x.is_finite())?;
                 let value = tensor.iter().nth(at)?;
-                let index = super::report::diagnosis::index_of(at, tensor.shape());
+                let index = crate::check::evidence::comparison::index_of(at, tensor.shape());
                 let note = format!("the derivative at {} {index:?} is {value}", what(i));
                 // Of what has no derivative at the point, that is the right answer.
                 let kink = self.function.kink().filter(|_| value.is_nan());
@@ -376,7 +378,7 @@ fn severity(rate: &Rate) -> (u8, f64) {
 }
 
 /// `J' w` of a matrix: of the value's shape followed by the input's.
-pub(super) fn against_matrix<T: Real>(
+pub(in crate::check) fn against_matrix<T: Real>(
     w: &Tensor<T>,
     matrix: &Tensor<T>,
     x: &Tensor<T>,
@@ -392,7 +394,7 @@ pub(super) fn against_matrix<T: Real>(
 }
 
 /// `J v` of one matrix for each input.
-pub(super) fn along_matrix<T: Real>(
+pub(in crate::check) fn along_matrix<T: Real>(
     matrices: &[Tensor<T>],
     v: &[Tensor<T>],
     shape: &Shape,

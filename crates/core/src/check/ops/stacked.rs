@@ -1,8 +1,7 @@
 //! An op on many operands at once is the op on one after the other.
 
-use super::case::{Case, close, numbers};
-use super::conditions::ROUNDING;
-use crate::check::problem::{Draw, record_op};
+use super::case::{Case, ROUNDING, close, numbers};
+use crate::check::evidence::problem::{Draw, record_op};
 use crate::op::stack;
 use crate::tape::Tape;
 use crate::tensor::Tensor;

@@ -13,10 +13,10 @@
 //! from that slope than truncation, rounding and its own digits explain, and an error that could
 //! hide in them is what the report says as its resolution.
 
-pub(super) mod limit;
-pub(super) mod line;
+pub(in crate::check) mod limit;
+pub(in crate::check) mod line;
 
-use super::report::Verdict;
+use super::verdict::Verdict;
 use crate::scalar::Real;
 use limit::Limit;
 use line::{Line, Size};
@@ -35,7 +35,11 @@ const COARSEST: f64 = 0.1;
 impl Line {
     /// Whether a candidate is right, with the rate at which its remainder falls. With a `curvature`,
     /// half its product with `h^2` is taken off too, and the right rate is 3.
-    pub(super) fn rate<T: Real>(&self, candidate: usize, curvature: Option<(f64, f64)>) -> Rate {
+    pub(in crate::check) fn rate<T: Real>(
+        &self,
+        candidate: usize,
+        curvature: Option<(f64, f64)>,
+    ) -> Rate {
         let epsilon = T::epsilon().as_f64();
         let order = if curvature.is_some() { 3 } else { 2 };
         let (bend, bend_scale) = curvature.unwrap_or_default();
@@ -82,7 +86,7 @@ impl Line {
             () if self.is_blocked && self.obstacle.is_some() => Verdict::Kink,
             () if self.is_blocked => Verdict::NotFinite,
             () if is_wrong => Verdict::Wrong,
-            () => Verdict::of_resolution(resolution, falls),
+            () => of_resolution(resolution, falls),
         };
         let noise = self.noise;
         Rate { order, rungs, tail, slope, error, resolution, verdict, natural, is_level, noise }
@@ -147,28 +151,26 @@ pub struct Rate {
     pub noise: f64,
 }
 
-impl Verdict {
-    /// What a derivative is that nothing contradicts.
-    fn of_resolution(resolution: f64, falls: bool) -> Self {
-        match resolution <= COARSEST {
-            true if falls => Self::Right,
-            true => Self::RoundingFloor,
-            // Or a NaN.
-            false => Self::Unresolved,
-        }
+/// What a derivative is that nothing contradicts.
+fn of_resolution(resolution: f64, falls: bool) -> Verdict {
+    match resolution <= COARSEST {
+        true if falls => Verdict::Right,
+        true => Verdict::RoundingFloor,
+        // Or a NaN.
+        false => Verdict::Unresolved,
     }
 }
 
 impl Rate {
     /// The same rate, seen along several directions: a right derivative gets the resolution that
     /// they had together, of which `hidden` is what may be left in them.
-    pub(super) fn among(&mut self, hidden: f64, tolerance: f64) {
+    pub(in crate::check) fn among(&mut self, hidden: f64, tolerance: f64) {
         let is_open =
             matches!(self.verdict, Verdict::Right | Verdict::RoundingFloor | Verdict::Unresolved);
         if is_open {
             self.resolution = MARGIN * tolerance.max(hidden);
             let falls = self.falls();
-            self.verdict = Verdict::of_resolution(self.resolution, falls);
+            self.verdict = of_resolution(self.resolution, falls);
         }
     }
 

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::plain::Plain;
-
 /// How to check. Every function of this module that checks a derivative is also a method of this
 /// struct, and the function is that method of `Options::default()`.
 ///
@@ -16,14 +14,14 @@ use super::plain::Plain;
 /// ```
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
-    pub(super) seed: u64,
-    pub(super) second_order: bool,
-    pub(super) directions: usize,
-    pub(super) full: bool,
-    pub(super) tolerance: f64,
-    pub(super) training: Option<u64>,
-    pub(super) names: &'a [&'a str],
-    pub(super) progress: Option<&'a dyn Fn(usize, usize)>,
+    pub(in crate::check) seed: u64,
+    pub(in crate::check) second_order: bool,
+    pub(in crate::check) directions: usize,
+    pub(in crate::check) full: bool,
+    pub(in crate::check) tolerance: f64,
+    pub(in crate::check) training: Option<u64>,
+    pub(in crate::check) names: &'a [&'a str],
+    pub(in crate::check) progress: Option<&'a dyn Fn(usize, usize)>,
 }
 
 impl Default for Options<'_> {
@@ -103,7 +101,7 @@ impl<'a> Options<'a> {
     }
 
     /// In which mode functions are recorded, in words.
-    pub(super) fn mode(&self) -> String {
+    pub(in crate::check) fn mode(&self) -> String {
         self.training.map_or_else(String::new, |seed| {
             format!(", recorded in training with the samples of seed {seed}")
         })
@@ -122,13 +120,8 @@ impl<'a> Options<'a> {
         Self { progress: Some(progress), ..self }
     }
 
-    /// Checks of functions of slices, which know no tape: see [`plain`](super::plain).
-    pub fn plain(self) -> Plain<'a> {
-        Plain::new(self)
-    }
-
     /// The name of an input, counted from 0.
-    pub(super) fn name(&self, input: usize) -> String {
+    pub(in crate::check) fn name(&self, input: usize) -> String {
         self.names.get(input).map_or_else(|| format!("input {}", input + 1), ToString::to_string)
     }
 }
