@@ -14,20 +14,9 @@ use crate::kernel::gemm::add_matmul;
 use crate::kernel::map::add_view;
 use crate::op::{Add, Operation};
 use crate::scalar::Real;
+use crate::tape::Var;
 use crate::tape::elemental::{Accumulating, Call, Cost, DynOp, Elementary, Role, Term, no_rules};
-use crate::tape::{Adjoint, Tape, Var};
 use crate::tensor::{Layout, Shape, View};
-
-impl<T: Real> Tape<T> {
-    /// The adjoint after `term` is added to it: in place if its memory is its own.
-    pub(crate) fn accumulate<'t>(&'t self, sum: Adjoint, term: Var<'t, T>) -> Adjoint {
-        if sum.owned {
-            return self.accumulate_by(AddWhole, sum, &[term]);
-        }
-        let id = (self.var(sum.id) + term).id();
-        Adjoint { id, owned: !self.records_derivatives() }
-    }
-}
 
 /// The second operand added to the first one.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,6 +6,7 @@
 //! rules run as single loops and sums of adjoints are added in place.
 
 mod accumulate;
+mod adjoints;
 mod forward;
 mod reverse;
 mod taylor;

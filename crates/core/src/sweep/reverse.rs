@@ -7,11 +7,11 @@
 
 use std::fmt;
 
-use super::accumulate::{AddPart, AddProduct};
+use super::adjoints::{AdjointsOf, Consumed};
 use crate::scalar::Real;
-use crate::tape::elemental::{Call, DynOp};
+use crate::tape::elemental::Call;
 use crate::tape::{Adjoint, Adjoints, NodeId, Tape, Var};
-use crate::tensor::{Layout, Tensor, View};
+use crate::tensor::{Tensor, View};
 
 /// The adjoints that a fast reverse sweep has left on its tape.
 ///
@@ -52,7 +52,7 @@ impl<'t, T: Real> Gradients<'t, T> {
     #[track_caller]
     pub fn wrt(&self, x: Var<'t, T>) -> Tensor<T> {
         self.check(x);
-        match self.tape.adjoint(self.sweep, x.id()) {
+        match self.tape.recorder().adjoint(self.sweep, x.id()) {
             Some(id) => {
                 self.tape.note_read(id);
                 self.tape.value_of(id)
@@ -105,7 +105,7 @@ impl<'t, T: Real> Gradients<'t, T> {
     #[track_caller]
     pub fn on_tape(&self, x: Var<'t, T>) -> Var<'t, T> {
         self.check(x);
-        match self.tape.adjoint(self.sweep, x.id()) {
+        match self.tape.recorder().adjoint(self.sweep, x.id()) {
             Some(id) => self.tape.var(id),
             None => x.zeros_like(),
         }
@@ -179,7 +179,7 @@ impl<'t, T: Real> Var<'t, T> {
     #[track_caller]
     fn backward_from(self, seed: Var<'t, T>) -> Gradients<'t, T> {
         let tape = self.tape();
-        let repeated = tape.repeat_sweep(self.id(), seed.id());
+        let repeated = tape.recorder().repeat_sweep(self.id(), seed.id());
         let sweep = repeated.unwrap_or_else(|| {
             tape.keep_sweep(self.id(), seed.id(), |adjoints| {
                 sweep(self, seed, Consumed::Recycled, adjoints, |id| tape.is_active(id));
@@ -261,115 +261,34 @@ impl<'t, T: Real> Var<'t, T> {
     }
 }
 
-/// What becomes of the adjoints of intermediate values.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Consumed {
-    Kept,
-    /// Their memory is used again by the rest of the sweep.
-    Recycled,
-}
-
 /// Walks from `output` down to the first node, recording adjoints of the nodes
 /// that `wanted` selects at the end of the table. Returns where they begin.
 fn sweep<'t, T: Real>(
     output: Var<'t, T>,
     seed: Var<'t, T>,
     consumed: Consumed,
-    adjoints: &mut Adjoints,
+    table: &mut Adjoints,
     wanted: impl Fn(NodeId) -> bool,
 ) -> usize {
     let tape = output.tape();
-    let recycles = consumed == Consumed::Recycled;
-    let region = adjoints.len();
-    let count = output.id().index() + 1;
-    adjoints.resize(region + count, None);
-    let adjoints = &mut adjoints[region..];
-    adjoints[output.id().index()] = Some(seed.id().into());
-    if recycles {
-        tape.hold(seed.id());
-    }
+    let (region, count) = (table.len(), output.id().index() + 1);
+    table.resize(region + count, None);
+    let mut adjoints = AdjointsOf::new(tape, &mut table[region..], consumed);
+    adjoints.begin(output, seed);
     for index in (0..count).rev() {
-        let Some(Adjoint { id: cotangent, .. }) = adjoints[index] else { continue };
         let id = NodeId::new(index);
-        if !wanted(id) {
-            continue;
-        }
+        let Some(bar) = adjoints.of(id).filter(|_| wanted(id)) else { continue };
         let Some((op, args)) = tape.call(id) else { continue };
         tape.record_on_behalf(Some(id));
         let first = tape.len();
-        let value = tape.var(id);
-        let call = Call::new(&args, value).wanting(&wanted);
+        let call = Call::new(&args, tape.var(id)).wanting(&wanted);
         for (position, arg) in args.iter().enumerate() {
-            if !wanted(arg.id()) {
-                continue;
-            }
-            let slot = &mut adjoints[arg.id().index()];
-            let before = *slot;
-            if let Some(sum) = before.filter(|sum| sum.owned && recycles)
-                && let Some(after) = add_in_place(op.get(), &call, position, cotangent, sum)
-            {
-                *slot = Some(after);
-                tape.hold(after.id);
-                tape.let_go(sum.id);
-                continue;
-            }
-            let Some(term) = op.get().vjp(&call, position, tape.var(cotangent)) else { continue };
-            assert!(
-                tape.same_shape(term.id(), arg.id()),
-                "the reverse rule of {} gave shape {} for operand {}, which is {}",
-                op.get().name(),
-                term.shape(),
-                position + 1,
-                arg.describe()
-            );
-            let after = match before {
-                Some(sum) => tape.accumulate(sum, term),
-                // A rule of another operand may give the same variable.
-                None if call.is_shared(term) => term.id().into(),
-                None => tape.given(term, first),
-            };
-            *slot = Some(after);
-            if recycles {
-                tape.hold(after.id);
-                before.inspect(|before| tape.let_go(before.id));
+            if wanted(arg.id()) {
+                adjoints.add(op.get(), &call, position, bar, first);
             }
         }
-        if recycles {
-            tape.end_rule(first);
-            tape.let_go(cotangent);
-            adjoints[index] = None;
-        }
+        adjoints.end_rule(id, bar, first);
     }
     tape.record_on_behalf(None);
     region
-}
-
-/// Adds what a cotangent gives to an adjoint where that lies, if it need not be
-/// computed by itself first: for a part of the argument, and for products.
-fn add_in_place<'t, T: Real>(
-    op: &dyn DynOp<T>,
-    call: &Call<'_, 't, T>,
-    position: usize,
-    cotangent: NodeId,
-    sum: Adjoint,
-) -> Option<Adjoint> {
-    let tape = call.value().tape();
-    let cotangent = tape.var(cotangent);
-    if let Some(part) = part(op, call.arg(position)) {
-        return Some(tape.accumulate_by(part, sum, &[cotangent]));
-    }
-    let factors = op.vjp_factors(call, position, cotangent)?;
-    Some(tape.accumulate_by(AddProduct, sum, &factors))
-}
-
-/// For ops that look at a part of their argument: how it lies there.
-fn part<T: Real>(op: &dyn DynOp<T>, arg: Var<'_, T>) -> Option<AddPart> {
-    let shape = arg.shape();
-    let elements = shape.elements();
-    let (layout, first) = op.view(&Layout::contiguous(shape))?;
-    // Each element at most once: no broadcasting.
-    let repeats = |(&extent, &stride): (&usize, &isize)| extent > 1 && stride == 0;
-    let is_part =
-        layout.elements() < elements && !layout.shape().iter().zip(layout.strides()).any(repeats);
-    is_part.then(|| AddPart { layout, first: usize::try_from(first).expect("within the argument") })
 }

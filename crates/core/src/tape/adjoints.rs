@@ -1,9 +1,15 @@
-//! What sweeps ask of a tape: tables of adjoints, adjoints that are added up in place, and the
-//! sweeps themselves, which are kept.
+//! The memory of adjoints.
+//!
+//! A fast sweep adds up adjoints where they lie, and uses the memory of those that it has consumed
+//! again. So it says of each adjoint when it is [held](Recorder::hold) and when it is
+//! [let go](Recorder::let_go); what nobody holds is recycled. Finished sweeps are kept, to be
+//! repeated by the next recording.
 
 use std::panic::Location;
 
-use super::sweeps::Adjoints;
+use super::node::{Kind, Node};
+use super::recorder::Recorder;
+use super::sweeps::{Adjoints, Sweep};
 use super::{Args, NodeId, Tape, Var};
 use crate::scalar::Real;
 use crate::tape::elemental::DynOp;
@@ -39,6 +45,132 @@ impl From<NodeId> for Adjoint {
     }
 }
 
+impl<T: Real> Recorder<T> {
+    /// The adjoint after an op has added terms to it in place. Its memory is its own.
+    pub(crate) fn accumulate<O: DynOp<T>>(
+        &mut self,
+        op: O,
+        sum: Adjoint,
+        terms: &[Var<'_, T>],
+    ) -> Adjoint {
+        assert!(sum.owned, "what others read is not added to");
+        let sum = sum.id;
+        let args: Args<NodeId> =
+            [sum].into_iter().chain(terms.iter().map(|term| term.id())).collect();
+        let location = self.node(sum).location;
+        let agrees = self.nodes.get(self.len).is_some_and(|node| {
+            node.kind == Kind::Accumulated
+                && node.args(&self.spilled) == &args[..]
+                && self.ops.agrees(node.origin, &op)
+        });
+        if !agrees {
+            self.diverge();
+            let mut node = self.node(sum).with_args(&args, &mut self.spilled);
+            node.kind = Kind::Accumulated;
+            node.origin = self.ops.insert(op);
+            self.push(node);
+        }
+        Adjoint { id: self.carry_out(location), owned: true }
+    }
+
+    /// What a rule gave, as an adjoint that is its own if the rule, whose nodes begin
+    /// at `first`, has computed it and handed it to nobody else.
+    pub(crate) fn given(&self, term: NodeId, first: usize) -> Adjoint {
+        let owned = !self.records_derivatives && term.index() >= first && self.owns_memory(term);
+        Adjoint { id: term, owned }
+    }
+
+    /// The adjoint of a node in a backward sweep.
+    pub(crate) fn adjoint(&self, sweep: usize, id: NodeId) -> Option<NodeId> {
+        self.sweeps.adjoint(sweep, id)
+    }
+
+    /// Whether the memory of a node is its own.
+    fn owns_memory(&self, id: NodeId) -> bool {
+        self.node(id).kind == Kind::Kernel
+    }
+
+    /// Repeats a backward sweep, if the earlier recording had the same one here.
+    /// Returns its number.
+    pub(crate) fn repeat_sweep(&mut self, output: NodeId, seed: NodeId) -> Option<usize> {
+        // Its nodes are shown as recorded by the lines that they had.
+        if self.moved {
+            return None;
+        }
+        let end = self.sweeps.next(output, seed, self.len)?.nodes.end;
+        for index in self.len..end {
+            self.evaluate(index);
+        }
+        self.len = end;
+        Some(self.sweeps.advance())
+    }
+
+    /// Begins a backward sweep, for which the memory of adjoints that it has
+    /// consumed is used again.
+    pub(crate) fn begin_sweep(&mut self) -> Adjoints {
+        let slots = self.nodes[..self.len].iter().filter_map(|node| node.place.slot());
+        self.scratch.first_slot = slots.max().map_or(0, |slot| slot + 1);
+        self.scratch.readers.clear();
+        self.store.recycle_no_more();
+        self.sweeps.value_read.set(false);
+        self.sweeps.table()
+    }
+
+    /// Declares that an adjoint of the sweep in progress is read later on.
+    pub(crate) fn hold(&mut self, adjoint: NodeId) {
+        if let Some(slot) = self.node(adjoint).place.slot() {
+            let readers = &mut self.scratch.readers;
+            readers.resize(readers.len().max(slot + 1), 0);
+            readers[slot] += 1;
+        }
+    }
+
+    /// Takes back one [`hold`](Self::hold).
+    pub(crate) fn let_go(&mut self, adjoint: NodeId) {
+        if let Some(slot) = self.node(adjoint).place.slot() {
+            self.scratch.readers[slot] -= 1;
+            self.recycle_unread(slot);
+        }
+    }
+
+    /// Declares that a rule of the sweep in progress, whose nodes begin at `first`,
+    /// is done: of its results only adjoints are read later on.
+    pub(crate) fn end_rule(&mut self, first: usize) {
+        for index in first..self.len {
+            if let Some(slot) = self.nodes[index].place.slot() {
+                self.recycle_unread(slot);
+            }
+        }
+    }
+
+    /// Recycles a slot that the sweep in progress has made if no adjoint that is
+    /// held lies there.
+    fn recycle_unread(&mut self, slot: usize) {
+        let is_unread = self.scratch.readers.get(slot).is_none_or(|&readers| readers == 0);
+        if slot >= self.scratch.first_slot && is_unread {
+            self.store.recycle(slot);
+        }
+    }
+
+    /// Keeps a backward sweep whose nodes begin at `start`. Returns its number.
+    pub(super) fn keep_sweep(
+        &mut self,
+        output: NodeId,
+        seed: NodeId,
+        start: usize,
+        adjoints: Adjoints,
+    ) -> usize {
+        self.store.recycle_no_more();
+        let nodes = start..self.len;
+        // The memory of large values from outside is not kept.
+        let is_kept = |node: &Node<T>| node.kind != Kind::Given || node.place.is_packed();
+        let repeats =
+            !self.sweeps.value_read.get() && self.nodes[nodes.clone()].iter().all(is_kept);
+        self.sweeps.put(Sweep { output, seed, nodes, adjoints, repeats });
+        self.sweeps.advance()
+    }
+}
+
 impl<T: Real> Tape<T> {
     #[inline]
     pub(crate) fn take_scratch(&self) -> Scratch {
@@ -56,36 +188,6 @@ impl<T: Real> Tape<T> {
         let mut inner = self.inner.borrow_mut();
         let nodes = inner.len();
         inner.reads.push((id, nodes, Location::caller()));
-    }
-
-    /// The adjoint after an op has added terms to it in place. Its memory is its own.
-    pub(crate) fn accumulate_by<'t, O: DynOp<T>>(
-        &'t self,
-        op: O,
-        sum: Adjoint,
-        terms: &[Var<'t, T>],
-    ) -> Adjoint {
-        assert!(sum.owned, "what others read is not added to");
-        let args: Args<NodeId> =
-            [sum.id].into_iter().chain(terms.iter().map(|term| term.id())).collect();
-        let id = self.inner.borrow_mut().accumulate(op, &args);
-        Adjoint { id, owned: true }
-    }
-
-    /// What a rule gave, as an adjoint that is its own if the rule, whose nodes begin
-    /// at `first`, has computed it and handed it to nobody else.
-    pub(crate) fn given(&self, term: Var<'_, T>, first: usize) -> Adjoint {
-        let inner = self.inner.borrow();
-        let owned = !inner.records_derivatives
-            && term.id().index() >= first
-            && inner.owns_memory(term.id());
-        Adjoint { id: term.id(), owned }
-    }
-
-    /// Repeats a backward sweep, if the earlier recording had the same one here.
-    /// Returns its number.
-    pub(crate) fn repeat_sweep(&self, output: NodeId, seed: NodeId) -> Option<usize> {
-        self.inner.borrow_mut().repeat_sweep(output, seed)
     }
 
     /// Runs a backward sweep, which fills the table, and keeps it. Returns its
@@ -136,26 +238,5 @@ impl<T: Real> Tape<T> {
         };
         let mut parameters = inner.parameters.nodes().filter(|&parameter| parameter <= output);
         parameters.all(|parameter| inner.sweeps.adjoint(sweep, parameter).is_none_or(is_finite))
-    }
-
-    /// Declares that an adjoint of the backward sweep in progress is read later on.
-    pub(crate) fn hold(&self, adjoint: NodeId) {
-        self.inner.borrow_mut().hold(adjoint);
-    }
-
-    /// Takes back one [`hold`](Self::hold). Memory that nobody holds is used again.
-    pub(crate) fn let_go(&self, adjoint: NodeId) {
-        self.inner.borrow_mut().let_go(adjoint);
-    }
-
-    /// Declares that a rule of the backward sweep in progress, whose nodes begin at
-    /// `first`, is done.
-    pub(crate) fn end_rule(&self, first: usize) {
-        self.inner.borrow_mut().end_rule(first);
-    }
-
-    /// The adjoint of a node in a backward sweep.
-    pub(crate) fn adjoint(&self, sweep: usize, id: NodeId) -> Option<NodeId> {
-        self.inner.borrow().sweeps.adjoint(sweep, id)
     }
 }

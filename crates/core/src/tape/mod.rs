@@ -24,13 +24,14 @@ mod node;
 mod operand;
 mod parameters;
 mod places;
+mod plan;
 mod recorder;
 pub(crate) mod store;
 mod sweeps;
 mod training;
 mod var;
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
@@ -157,6 +158,12 @@ impl<T: Real> Tape<T> {
             self.expect_own(*arg);
         }
         self.inner.borrow_mut().follow(op, args, location)
+    }
+
+    /// The recorder itself, for sweeps.
+    #[inline]
+    pub(crate) fn recorder(&self) -> RefMut<'_, Recorder<T>> {
+        self.inner.borrow_mut()
     }
 
     /// Stops if a variable lives on another tape.

@@ -15,41 +15,41 @@
 //! behind it is what the earlier recording had there *after the same beginning*.
 
 use std::any::{Any, TypeId};
-use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::panic::Location;
 
-use super::layouts::{LayoutId, Layouts, SCALAR, WordHasher};
+use super::layouts::{Layouts, SCALAR};
 use super::leaf::Leaf;
 use super::names::Names;
 use super::node::{INLINE_ARGS, Kind, Node, NodeId, OpHandle, Ops, Origin, line};
 use super::parameters::Parameters;
 use super::places::Places;
+use super::plan::{Plan, Plans, Signature};
 use super::store::Store;
-use super::sweeps::{Adjoints, Sweep, Sweeps};
+use super::sweeps::Sweeps;
 use super::training::Mode;
 use super::{Args, Scratch, Var};
 use crate::scalar::Real;
 use crate::tape::elemental::DynOp;
 use crate::tensor::{Buffer, Layout, Shape, Tensor, View};
 
-pub(super) struct Recorder<T: Real> {
+pub(crate) struct Recorder<T: Real> {
     /// This recording, and behind it what an earlier one had.
-    nodes: Vec<Node<T>>,
+    pub(super) nodes: Vec<Node<T>>,
     /// How many nodes this recording has.
-    len: usize,
+    pub(super) len: usize,
     /// Arguments of nodes that have too many to hold themselves.
-    spilled: Vec<NodeId>,
+    pub(super) spilled: Vec<NodeId>,
     plans: Plans,
     layouts: Layouts,
     pub(super) store: Store<T>,
-    ops: Ops<T>,
+    pub(super) ops: Ops<T>,
     pub(super) parameters: Parameters,
     pub(super) sweeps: Sweeps,
     /// Whether this recording is, so far, the beginning of the one before it.
     pub(super) follows: bool,
     /// Whether a node that was followed is now recorded by another source line.
-    moved: bool,
+    pub(super) moved: bool,
     /// Whether derivatives of what is recorded now may be asked for later.
     pub(super) records_derivatives: bool,
     /// What was recorded without gradients, by each body that is over, in the order of their
@@ -66,55 +66,6 @@ pub(super) struct Recorder<T: Real> {
     pub(super) mode: Mode,
     /// Who looked at which value, and how many nodes there were then.
     pub(super) reads: Vec<(NodeId, usize, &'static Location<'static>)>,
-}
-
-/// The layouts of an operation's operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Signature {
-    layouts: [LayoutId; INLINE_ARGS],
-    count: usize,
-}
-
-/// What becomes of an operation.
-#[derive(Clone, Copy, Debug)]
-enum Plan {
-    /// The result looks at the operand's memory, so far from its first element.
-    View { layout: LayoutId, moved: isize },
-    /// The result is computed into memory of its own.
-    Compute { layout: LayoutId },
-}
-
-/// Plans of ops without parameters, found by op and signature, for programs that
-/// do not repeat themselves. Each has one place in the table, where a newer one
-/// replaces it.
-#[derive(Default)]
-struct Plans(Vec<Option<(TypeId, Signature, Plan)>>);
-
-impl Plans {
-    const PLACES: usize = 256;
-
-    fn place(op: TypeId, signature: &Signature) -> usize {
-        let mut hasher = WordHasher::default();
-        op.hash(&mut hasher);
-        let mix = |hash: u64, layout: LayoutId| {
-            (hash.rotate_left(5) ^ u64::from(layout.number())).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        };
-        let hash = signature.layouts.into_iter().fold(hasher.finish(), mix);
-        // The top bits depend on all of the key.
-        (hash >> (u64::BITS - Self::PLACES.ilog2())) as usize
-    }
-
-    fn get(&self, op: TypeId, signature: &Signature) -> Option<Plan> {
-        match self.0.get(Self::place(op, signature)) {
-            Some(Some((own, of, plan))) if *own == op && of == signature => Some(*plan),
-            _ => None,
-        }
-    }
-
-    fn insert(&mut self, op: TypeId, signature: Signature, plan: Plan) {
-        self.0.resize(Self::PLACES, None);
-        self.0[Self::place(op, &signature)] = Some((op, signature, plan));
-    }
 }
 
 impl<T: Real> Recorder<T> {
@@ -181,7 +132,7 @@ impl<T: Real> Recorder<T> {
 
     /// Forgets what the earlier recording had behind this one.
     #[inline(never)]
-    fn diverge(&mut self) {
+    pub(super) fn diverge(&mut self) {
         self.follows = false;
         self.sweeps.diverge();
         let Self { nodes, spilled, store, ops, .. } = self;
@@ -219,7 +170,7 @@ impl<T: Real> Recorder<T> {
     }
 
     /// Puts a node at the end of the recording, to be carried out.
-    fn push(&mut self, node: Node<T>) {
+    pub(super) fn push(&mut self, node: Node<T>) {
         debug_assert_eq!(self.nodes.len(), self.len, "the earlier recording is forgotten");
         self.nodes.push(node);
     }
@@ -427,12 +378,12 @@ impl<T: Real> Recorder<T> {
 
     /// Computes the value of the next node, and takes the node in.
     #[inline]
-    fn carry_out(&mut self, location: &'static Location<'static>) -> NodeId {
+    pub(super) fn carry_out(&mut self, location: &'static Location<'static>) -> NodeId {
         self.evaluate(self.len);
         self.advance(location)
     }
 
-    fn evaluate(&mut self, index: usize) {
+    pub(super) fn evaluate(&mut self, index: usize) {
         let Self { nodes, layouts, store, ops, spilled, .. } = self;
         let node = &nodes[index];
         let args = node.args(spilled);
@@ -503,92 +454,6 @@ impl<T: Real> Recorder<T> {
         panic!("{message}");
     }
 
-    /// Adds to the first argument, whose memory nobody else reads, as `op` says.
-    pub(super) fn accumulate<O: DynOp<T>>(&mut self, op: O, args: &[NodeId]) -> NodeId {
-        let sum = args[0];
-        let location = self.node(sum).location;
-        let agrees = self.nodes.get(self.len).is_some_and(|node| {
-            node.kind == Kind::Accumulated
-                && node.args(&self.spilled) == args
-                && self.ops.agrees(node.origin, &op)
-        });
-        if !agrees {
-            self.diverge();
-            let mut node = self.node(sum).with_args(args, &mut self.spilled);
-            node.kind = Kind::Accumulated;
-            node.origin = self.ops.insert(op);
-            self.push(node);
-        }
-        self.carry_out(location)
-    }
-
-    /// Whether the memory of a node is its own.
-    pub(super) fn owns_memory(&self, id: NodeId) -> bool {
-        self.node(id).kind == Kind::Kernel
-    }
-
-    /// Repeats a backward sweep, if the earlier recording had the same one here.
-    /// Returns its number.
-    pub(super) fn repeat_sweep(&mut self, output: NodeId, seed: NodeId) -> Option<usize> {
-        // Its nodes are shown as recorded by the lines that they had.
-        if self.moved {
-            return None;
-        }
-        let end = self.sweeps.next(output, seed, self.len)?.nodes.end;
-        for index in self.len..end {
-            self.evaluate(index);
-        }
-        self.len = end;
-        Some(self.sweeps.advance())
-    }
-
-    /// Begins a backward sweep, for which the memory of adjoints that it has
-    /// consumed is used again.
-    pub(super) fn begin_sweep(&mut self) -> Adjoints {
-        let slots = self.nodes[..self.len].iter().filter_map(|node| node.place.slot());
-        self.scratch.first_slot = slots.max().map_or(0, |slot| slot + 1);
-        self.scratch.readers.clear();
-        self.store.recycle_no_more();
-        self.sweeps.value_read.set(false);
-        self.sweeps.table()
-    }
-
-    /// Declares that an adjoint of the sweep in progress is read later on.
-    pub(super) fn hold(&mut self, adjoint: NodeId) {
-        if let Some(slot) = self.node(adjoint).place.slot() {
-            let readers = &mut self.scratch.readers;
-            readers.resize(readers.len().max(slot + 1), 0);
-            readers[slot] += 1;
-        }
-    }
-
-    /// Takes back one [`hold`](Self::hold).
-    pub(super) fn let_go(&mut self, adjoint: NodeId) {
-        if let Some(slot) = self.node(adjoint).place.slot() {
-            self.scratch.readers[slot] -= 1;
-            self.recycle_unread(slot);
-        }
-    }
-
-    /// Declares that a rule of the sweep in progress, whose nodes begin at `first`,
-    /// is done: of its results only adjoints are read later on.
-    pub(super) fn end_rule(&mut self, first: usize) {
-        for index in first..self.len {
-            if let Some(slot) = self.nodes[index].place.slot() {
-                self.recycle_unread(slot);
-            }
-        }
-    }
-
-    /// Recycles a slot that the sweep in progress has made if no adjoint that is
-    /// held lies there.
-    fn recycle_unread(&mut self, slot: usize) {
-        let is_unread = self.scratch.readers.get(slot).is_none_or(|&readers| readers == 0);
-        if slot >= self.scratch.first_slot && is_unread {
-            self.store.recycle(slot);
-        }
-    }
-
     /// Of each node whether its value is still there: a backward sweep uses the
     /// memory of its own intermediate results again, and fast sweeps add to adjoints in place.
     pub(super) fn kept_values(&self) -> Vec<bool> {
@@ -629,24 +494,6 @@ impl<T: Real> Recorder<T> {
 
     pub(super) fn elements_held(&self) -> [usize; 2] {
         self.store.elements_held()
-    }
-
-    /// Keeps a backward sweep whose nodes begin at `start`. Returns its number.
-    pub(super) fn keep_sweep(
-        &mut self,
-        output: NodeId,
-        seed: NodeId,
-        start: usize,
-        adjoints: Adjoints,
-    ) -> usize {
-        self.store.recycle_no_more();
-        let nodes = start..self.len;
-        // The memory of large values from outside is not kept.
-        let is_kept = |node: &Node<T>| node.kind != Kind::Given || node.place.is_packed();
-        let repeats =
-            !self.sweeps.value_read.get() && self.nodes[nodes.clone()].iter().all(is_kept);
-        self.sweeps.put(Sweep { output, seed, nodes, adjoints, repeats });
-        self.sweeps.advance()
     }
 
     #[inline]

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::run::{Core, owned_value};
 use super::segment::{Adjoint, Piece, Segment, part, wanted_of};
-use super::steps::TangentStep;
+use super::step::TangentStep;
 use crate::op::{concat, stack};
 use crate::scalar::Real;
 use crate::tape::Var;

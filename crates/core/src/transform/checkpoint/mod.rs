@@ -18,6 +18,7 @@ mod run;
 mod scan;
 mod schedule;
 pub(crate) mod segment;
+mod step;
 mod steps;
 
 use std::any::Any;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::schedule::{Action, Online, Schedule};
 use super::segment::{CHANGED, Spare, joined, same, wanted_of};
-use super::steps::{Count, Step};
+use super::step::{Count, Step};
 use crate::scalar::Real;
 use crate::tape::{Tape, Var};
 use crate::tensor::{Shape, Tensor};

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::looped::Loop;
 use super::run::{Core, Memory};
 use super::segment::divided;
-use super::steps::{Count, Step, check_step};
+use super::step::{Count, Step, check_step};
 use crate::scalar::Real;
 use crate::tape::Var;
 use crate::tensor::Shape;

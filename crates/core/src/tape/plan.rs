@@ -1,0 +1,56 @@
+//! What becomes of an operation, kept for the next one on operands that lie in the same way.
+
+use std::any::TypeId;
+use std::hash::{Hash, Hasher};
+
+use super::layouts::{LayoutId, WordHasher};
+use super::node::INLINE_ARGS;
+
+/// The layouts of an operation's operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Signature {
+    pub(super) layouts: [LayoutId; INLINE_ARGS],
+    pub(super) count: usize,
+}
+
+/// What becomes of an operation.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Plan {
+    /// The result looks at the operand's memory, so far from its first element.
+    View { layout: LayoutId, moved: isize },
+    /// The result is computed into memory of its own.
+    Compute { layout: LayoutId },
+}
+
+/// Plans of ops without parameters, found by op and signature, for programs that
+/// do not repeat themselves. Each has one place in the table, where a newer one
+/// replaces it.
+#[derive(Default)]
+pub(super) struct Plans(Vec<Option<(TypeId, Signature, Plan)>>);
+
+impl Plans {
+    const PLACES: usize = 256;
+
+    fn place(op: TypeId, signature: &Signature) -> usize {
+        let mut hasher = WordHasher::default();
+        op.hash(&mut hasher);
+        let mix = |hash: u64, layout: LayoutId| {
+            (hash.rotate_left(5) ^ u64::from(layout.number())).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        };
+        let hash = signature.layouts.into_iter().fold(hasher.finish(), mix);
+        // The top bits depend on all of the key.
+        (hash >> (u64::BITS - Self::PLACES.ilog2())) as usize
+    }
+
+    pub(super) fn get(&self, op: TypeId, signature: &Signature) -> Option<Plan> {
+        match self.0.get(Self::place(op, signature)) {
+            Some(Some((own, of, plan))) if *own == op && of == signature => Some(*plan),
+            _ => None,
+        }
+    }
+
+    pub(super) fn insert(&mut self, op: TypeId, signature: Signature, plan: Plan) {
+        self.0.resize(Self::PLACES, None);
+        self.0[Self::place(op, &signature)] = Some((op, signature, plan));
+    }
+}
