@@ -13,7 +13,7 @@ use crate::tape::Operand;
 pub struct Entry<T: Real> {
     /// The name.
     pub name: &'static str,
-    /// The family: elementwise, linear, bilinear, row_reduction, selection or general.
+    /// The family: elementwise, linear, bilinear, row reduction, selection or general.
     pub family: &'static str,
     /// The formula.
     pub formula: Formula,
@@ -23,7 +23,7 @@ pub struct Entry<T: Real> {
 
 macro_rules! ops {
     ($(
-        $family:ident ($trait:ty) {
+        $family:literal ($trait:ty) {
             $($op:ident $(: $kind:ident $method:ident $([$($alias:literal),*])? $doc:literal)?,)*
         }
     )*) => {
@@ -36,7 +36,7 @@ macro_rules! ops {
         pub fn ops<T: Real>() -> Vec<Entry<T>> {
             vec![$($(Entry {
                 name: <$op>::NAME,
-                family: stringify!($family),
+                family: $family,
                 formula: <$op>::FORMULA,
                 samples: <$op as Operation<T, _>>::sample_set(),
             },)*)*]
@@ -76,7 +76,7 @@ macro_rules! method {
 }
 
 ops! {
-    elementwise (Elementwise) {
+    "elementwise" (Elementwise) {
         Neg,
         Add,
         Sub,
@@ -147,7 +147,7 @@ ops! {
         NotEqual: binary not_equal ["ne"] "1 where `self != other`, else 0.",
         Select,
     }
-    linear (Linear) {
+    "linear" (Linear) {
         Sum,
         Mean,
         SumTo,
@@ -165,7 +165,7 @@ ops! {
         AvgPool2d,
         AvgUnpool2d,
     }
-    bilinear (Bilinear) {
+    "bilinear" (Bilinear) {
         Matmul: binary matmul ["bmm", "dot", "mm", "mv"] "The matrix product over the last two axes; leading axes broadcast.",
         MatmulTransposed: binary matmul_transposed ["linear"] "The matrix product `self other^T` over the last two axes; leading axes broadcast. Where `other` is a weight, its adjoint lies as the weight does.",
         Outer: binary outer "The outer product of two vectors.",
@@ -173,19 +173,19 @@ ops! {
         ConvTranspose2d,
         Conv2dWeights,
     }
-    row_reduction (RowReduction) {
+    "row reduction" (RowReduction) {
         Max,
         LogSumExp,
         Norm,
         Prod,
     }
-    selection (Selection) {
+    "selection" (Selection) {
         GatherMax2d,
         ScatterMax2d,
         TakeAlong,
         ScatterAlong,
     }
-    general (Op) {
+    "general" (Op) {
         FirstMax,
         Softmax,
         LogSoftmax,

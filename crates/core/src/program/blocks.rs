@@ -8,9 +8,10 @@
 use smallvec::SmallVec;
 
 use super::fuse::{Role, role};
+use super::fused::{Block, Loop, Scratches, Step, Sum, parts};
 use super::graph::{Source, ValueId};
 use super::lower::Lowering;
-use super::run::{Argument, Block, Loop, Place, Scratches, Step, Sum, parts};
+use super::run::{Argument, Place};
 use crate::scalar::Real;
 use crate::tensor::Shape;
 

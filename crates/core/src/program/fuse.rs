@@ -9,8 +9,7 @@
 //! then the order among units stays one without circles (the same rule by which
 //! compilers fuse loops).
 
-use super::SHORT;
-use super::graph::{Graph, Operand, ValueId};
+use super::graph::{Graph, Operand, SHORT, ValueId};
 use crate::scalar::Real;
 
 /// Functions in one loop. More would take more blocks than the cache holds.

@@ -12,12 +12,17 @@ use std::rc::Rc;
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
-use super::{CompileError, SHORT};
+use super::error::CompileError;
 use crate::op::{Domain, Elementwise, Operation, Permute, Samples};
 use crate::scalar::{Number, Real};
 use crate::tape::elemental::{Cost, DynOp};
 use crate::tape::{Args, NodeId, OpHandle, Tape, Var};
 use crate::tensor::{Layout, Shape, Tensor, View};
+
+tuned! {
+    /// Values of up to this many elements lie in one memory, as on a tape.
+    pub(super) const SHORT = 64, tiny 2;
+}
 
 /// A value of a [`Graph`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -9,9 +9,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::SHORT;
 use super::fuse::Unit;
-use super::graph::{Graph, Operand, Source, ValueId};
+use super::graph::{Graph, Operand, SHORT, Source, ValueId};
 use super::run::{
     Apply, Argument, Instruction, LaidOut, Memory, Place, SHORT_OPERANDS, ShortCall, ShortSum,
 };

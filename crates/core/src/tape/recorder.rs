@@ -24,7 +24,7 @@ use super::names::Names;
 use super::node::{INLINE_ARGS, Kind, Node, NodeId, OpHandle, Ops, Origin, line};
 use super::parameters::Parameters;
 use super::places::Places;
-use super::plan::{Plan, Plans, Signature};
+use super::plan::{Plan, Plans};
 use super::store::Store;
 use super::sweeps::Sweeps;
 use super::training::Mode;
@@ -40,8 +40,8 @@ pub(crate) struct Recorder<T: Real> {
     pub(super) len: usize,
     /// Arguments of nodes that have too many to hold themselves.
     pub(super) spilled: Vec<NodeId>,
-    plans: Plans,
-    layouts: Layouts,
+    pub(super) plans: Plans,
+    pub(super) layouts: Layouts,
     pub(super) store: Store<T>,
     pub(super) ops: Ops<T>,
     pub(super) parameters: Parameters,
@@ -341,41 +341,6 @@ impl<T: Real> Recorder<T> {
         self.carry_out(location)
     }
 
-    /// What the op makes of its operands' layouts.
-    #[track_caller]
-    fn plan(&mut self, origin: Origin<T>, op: TypeId, args: &[NodeId]) -> Plan {
-        if matches!(origin, Origin::Stored(_)) || args.len() > INLINE_ARGS {
-            return self.make_plan(origin, args);
-        }
-        let mut signature = Signature { layouts: [SCALAR; INLINE_ARGS], count: args.len() };
-        for (layout, arg) in signature.layouts.iter_mut().zip(args) {
-            *layout = self.node(*arg).layout;
-        }
-        // Not by a closure, which would have a line of its own.
-        if let Some(plan) = self.plans.get(op, &signature) {
-            return plan;
-        }
-        let plan = self.make_plan(origin, args);
-        self.plans.insert(op, signature, plan);
-        plan
-    }
-
-    /// Applies the shape rule.
-    #[track_caller]
-    fn make_plan(&mut self, origin: Origin<T>, args: &[NodeId]) -> Plan {
-        let op = self.ops.get(origin).expect("a recorded op is no leaf");
-        let shape = match self.infer(op, args) {
-            Ok(shape) => shape,
-            Err(reason) => self.reject(op.name(), args, &reason),
-        };
-        if let [arg] = args
-            && let Some((layout, moved)) = op.view(self.layout(*arg))
-        {
-            return Plan::View { layout: self.layouts.intern(&layout), moved };
-        }
-        Plan::Compute { layout: self.layouts.intern(&Layout::contiguous(shape)) }
-    }
-
     /// Computes the value of the next node, and takes the node in.
     #[inline]
     pub(super) fn carry_out(&mut self, location: &'static Location<'static>) -> NodeId {
@@ -433,67 +398,6 @@ impl<T: Real> Recorder<T> {
                 });
             }
         }
-    }
-
-    fn infer(&self, op: &dyn DynOp<T>, args: &[NodeId]) -> Result<Shape, String> {
-        let shapes: Args<&Shape> = args.iter().map(|&arg| self.shape(arg)).collect();
-        let shape = op.shape(&shapes)?;
-        shape.check_elements()?;
-        Ok(shape)
-    }
-
-    /// Stops with a message that shows the operands and where they came from.
-    #[cold]
-    #[track_caller]
-    fn reject(&self, name: &str, args: &[NodeId], reason: &str) -> ! {
-        let location = self.on_behalf.unwrap_or(Location::caller());
-        let mut message = format!("{name}: {reason}\n  at {}{}", line(location), self.places.now());
-        for (i, &arg) in args.iter().enumerate() {
-            message += &format!("\n  operand {}: {}", i + 1, self.describe(arg));
-        }
-        panic!("{message}");
-    }
-
-    /// Of each node whether its value is still there: a backward sweep uses the
-    /// memory of its own intermediate results again, and fast sweeps add to adjoints in place.
-    pub(super) fn kept_values(&self) -> Vec<bool> {
-        let mut taken = Vec::new();
-        let mut kept = vec![true; self.len];
-        for (index, node) in self.nodes[..self.len].iter().enumerate().rev() {
-            if node.kind == Kind::Accumulated {
-                kept[node.args(&self.spilled)[0].index()] = false;
-            }
-            let Some(slot) = node.place.slot() else { continue };
-            taken.resize(taken.len().max(slot + 1), false);
-            // Backwards, the last value of a slot and views of it come first.
-            kept[index] &= !taken[slot];
-            taken[slot] |= node.kind.owns_memory();
-        }
-        kept
-    }
-
-    /// Elements that the values of the recording, and those of its backward
-    /// sweeps, lie in.
-    pub(super) fn elements_of_values(&self) -> [usize; 2] {
-        let mut seen = vec![false; self.nodes.len()];
-        let mut elements = [0; 2];
-        for (index, node) in self.nodes[..self.len].iter().enumerate() {
-            let part = usize::from(self.sweeps.contain(index));
-            match node.place.slot() {
-                Some(slot) if !std::mem::replace(&mut seen[slot], true) => {
-                    elements[part] += self.store.slot_len(slot);
-                }
-                None if node.kind.owns_memory() => {
-                    elements[part] += self.layouts.get(node.layout).elements();
-                }
-                _ => {}
-            }
-        }
-        elements
-    }
-
-    pub(super) fn elements_held(&self) -> [usize; 2] {
-        self.store.elements_held()
     }
 
     #[inline]

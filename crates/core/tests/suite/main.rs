@@ -43,6 +43,7 @@ mod random_tapes;
 mod recordings;
 mod reports;
 mod resolution;
+mod rooms;
 mod scales;
 mod selection;
 mod shared;

@@ -9,10 +9,15 @@ use crate::names::NAMES;
 
 const COMMAND: &str = "WENGERT_WRITE_DOCS=1 cargo test -p wengert-core --test suite ops_page";
 
-const FAMILIES: [(&str, &str); 4] = [
+const FAMILIES: [(&str, &str); 6] = [
     ("elementwise", "Each element by itself; operands broadcast. Costs are those of one element."),
     ("linear", "Maps that are their own derivative: the adjoint is the transposed map."),
     ("bilinear", "Products: linear in each of two operands."),
+    ("row reduction", "One number of each row, with a gradient that states both rules."),
+    (
+        "selection",
+        "Elements read or added at places that the first operand tells; linear in the second.",
+    ),
     ("general", "Ops that state both of their rules by hand."),
 ];
 

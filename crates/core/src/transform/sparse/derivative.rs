@@ -2,8 +2,9 @@
 
 use std::marker::PhantomData;
 
+use super::error::PatternError;
 use super::plan::{self, Plan};
-use super::{Colouring, Compression, Matrix, Pattern, PatternError};
+use super::{Colouring, Compression, Matrix, Pattern};
 use crate::program::{CompileError, Program};
 use crate::random::{SeedableRng, Xoshiro256PlusPlus, uniform};
 use crate::scalar::Real;

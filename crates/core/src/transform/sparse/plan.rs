@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::domains::{IndexSets, index_domains};
-use super::{Colouring, Matrix, Pattern, PatternError};
+use super::error::PatternError;
+use super::{Colouring, Matrix, Pattern};
 use crate::scalar::Real;
 use crate::tape::Var;
 use crate::tensor::Tensor;
