@@ -16,7 +16,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("tensor", &["tuned", "scalar"]),
     ("kernel", &["tuned", "scalar", "tensor"]),
     ("random", &["scalar", "tensor"]),
-    ("tape", &["tuned", "scalar", "tensor", "kernel", "random"]),
+    ("tape", &["scalar", "tensor", "kernel", "random"]),
     ("op", &["scalar", "tensor", "kernel", "tape"]),
     ("var", &["scalar", "tensor", "tape", "op"]),
     ("sweep", &["scalar", "tensor", "kernel", "tape", "op"]),
@@ -235,13 +235,11 @@ fn file_of<'f>(path: &[String], files: &'f [File]) -> Option<&'f File> {
     let module =
         (1..=path.len()).rev().find_map(|len| files.iter().find(|f| f.module == path[..len]))?;
     let Some(name) = path.get(module.module.len()) else { return Some(module) };
-    let is_child = |file: &&File| {
-        file.module.len() == module.module.len() + 1 && file.module.starts_with(&module.module)
-    };
+    let is_below = |file: &&File| file.module.starts_with(&module.module);
     if module.defines(name) {
         return Some(module);
     }
-    files.iter().filter(is_child).find(|file| file.defines(name)).or(Some(module))
+    files.iter().filter(is_below).find(|file| file.defines(name)).or(Some(module))
 }
 
 #[test]
