@@ -5,7 +5,7 @@ use std::fmt;
 
 use indexmap::IndexMap;
 
-use super::{Trace, Work};
+use super::{Row, Trace, Work};
 use crate::scalar::Real;
 use crate::tape::{Memory, Tape, Var};
 
@@ -21,6 +21,22 @@ pub struct Explanation {
     pub total: Share,
     /// What the tape holds.
     pub memory: Memory,
+    /// What the tape would hold with a checkpoint around each scope; none without several scopes.
+    pub checkpointed: Option<Checkpointed>,
+}
+
+/// What checkpoints around the outermost scopes would save, counted in results of operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpointed {
+    /// How many scopes there are.
+    pub scopes: usize,
+    /// The bytes of all results.
+    pub all: u64,
+    /// The bytes of those that are read outside of their scope, and of the largest scope while a sweep is
+    /// in it.
+    pub held: u64,
+    /// The operations of the scopes, which a sweep would repeat.
+    pub repeated: u64,
 }
 
 /// A part of the work.
@@ -104,7 +120,41 @@ impl Trace {
         kinds.sort_by_key(|share| {
             std::cmp::Reverse(share.forward.operations() + share.reverse.operations())
         });
-        Explanation { kinds, scopes: scopes.into_values().collect(), total, memory }
+        let checkpointed = self.checkpointed();
+        Explanation { kinds, scopes: scopes.into_values().collect(), total, memory, checkpointed }
+    }
+
+    fn checkpointed(&self) -> Option<Checkpointed> {
+        let element = if self.precision == f32::NAME { size_of::<f32>() } else { size_of::<f64>() };
+        let outermost = |row: &Row| row.scope.first().cloned();
+        let mut leaves_its_scope = vec![false; self.output().number + 1];
+        leaves_its_scope[self.output().number] = true;
+        for row in &self.rows {
+            for &operand in &row.operands {
+                let source = self.numbered(operand).and_then(outermost);
+                leaves_its_scope[operand] |= source != outermost(row);
+            }
+        }
+        // What each scope has inside, and what stays.
+        let mut inside: IndexMap<String, u64> = IndexMap::new();
+        let (mut stays, mut repeated) = (0, 0);
+        for row in self.rows.iter().filter(|row| row.op.is_some()) {
+            let elements = if row.is_view { 0 } else { row.value.shape.elements() };
+            let bytes = (elements * element) as u64;
+            let scope = outermost(row).map(|scope| inside.entry(scope).or_default());
+            repeated += scope.as_ref().map_or(0, |_| row.forward.operations());
+            match scope {
+                Some(inside) if !leaves_its_scope[row.number] => *inside += bytes,
+                _ => stays += bytes,
+            }
+        }
+        let largest = inside.values().copied().max().unwrap_or(0);
+        (inside.len() > 1).then(|| Checkpointed {
+            scopes: inside.len(),
+            all: stays + inside.values().sum::<u64>(),
+            held: stays + largest,
+            repeated,
+        })
     }
 }
 
@@ -148,6 +198,14 @@ impl fmt::Display for Explanation {
                  bound the time by 3 to 4)"
             )?;
         }
-        write!(f, "memory: {}", self.memory)
+        write!(f, "memory: {}", self.memory)?;
+        match self.checkpointed {
+            Some(Checkpointed { scopes, all, held, repeated }) => write!(
+                f,
+                "\nwith a checkpoint around each of the {scopes} outermost scopes: {held} bytes of results \
+                 instead of {all}, and {repeated} operations repeated"
+            ),
+            None => Ok(()),
+        }
     }
 }

@@ -27,7 +27,7 @@ mod text;
 mod values;
 mod work;
 
-pub use explain::{Explanation, Share};
+pub use explain::{Checkpointed, Explanation, Share};
 pub use expression::{Expression, Quantity, Reference, Token};
 pub use line::Line;
 pub use row::{Activity, Partial, Role, Row, Step, Term, Trace};

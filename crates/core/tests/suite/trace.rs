@@ -335,6 +335,58 @@ fn counts_are_those_of_a_real_backward_sweep() {
     assert_eq!(parts(&explanation.scopes), explanation.total.reverse.cost);
 }
 
+/// Four scopes of three results each, beside what a tape holds that has checkpoints in fact.
+#[test]
+fn what_checkpoints_would_hold_is_what_they_hold() {
+    let tape = Tape::new();
+    let mut x = tape.variable(vec![0.5; 1024]);
+    for layer in 0..4 {
+        x = tape.scope(format!("layer {layer}"), || x.sin().exp().sin());
+    }
+    let counted = tape.explain(x).checkpointed.unwrap();
+    assert_eq!((counted.scopes, counted.all, counted.repeated), (4, 12 * 8192, 12 * 1024));
+    assert_eq!(tape.memory().values, 12 * 8192);
+
+    let tape = Tape::new();
+    let mut x = tape.variable(vec![0.5; 1024]);
+    for _ in 0..4 {
+        [x] = wengert_core::checkpoint::checkpoint(|[x]| [x.sin().exp().sin()], [x]);
+    }
+    // The scope that a sweep is in holds its two other results besides.
+    assert_eq!(counted.held, tape.memory().values as u64 + 2 * 8192);
+    assert!(x.tape().explain(x).checkpointed.is_none());
+}
+
+#[test]
+fn a_picture_of_many_rows_is_folded_by_scopes() {
+    // As in a residual network: 16 blocks in 4 stages, of 6 results each.
+    let tape = Tape::new();
+    let mut x = tape.variable([0.1, 0.2]).named("x");
+    for stage in 0..4 {
+        x = tape.scope(format!("stage {stage}"), || {
+            (0..4).fold(x, |x, block| {
+                tape.scope(format!("block {stage}.{block}"), || {
+                    x + x.sin().tanh().exp().sin().tanh()
+                })
+            })
+        });
+    }
+    let trace = tape.trace(x.sum());
+    assert_eq!(trace.rows().len(), 1 + 16 * 6 + 1);
+    let drawn = |picture: &str| picture.matches("<rect").count();
+    let picture = trace.to_svg();
+    for block in 0..16 {
+        let name = format!("block {}.{}", block / 4, block % 4);
+        assert!(picture.contains(&name), "{name} is not in the picture");
+    }
+    assert!(!picture.contains("tanh("), "rows of a block are not drawn");
+    // The input, the blocks and the output; where a reader folds, that counts.
+    assert_eq!(drawn(&picture), drawn(&trace.clone().folded(1).to_svg()));
+    let stages = trace.clone().folded(0).to_svg();
+    assert!(stages.contains("stage 3") && !stages.contains("block 3.0"));
+    assert!(drawn(&stages) < drawn(&picture));
+}
+
 #[test]
 fn names_that_come_again_get_numbers_and_numbers_stand_in_formulas() {
     let tape = Tape::new();
