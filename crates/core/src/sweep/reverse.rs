@@ -52,7 +52,9 @@ impl<'t, T: Real> Gradients<'t, T> {
     #[track_caller]
     pub fn wrt(&self, x: Var<'t, T>) -> Tensor<T> {
         self.check(x);
-        match self.tape.recorder().adjoint(self.sweep, x.id()) {
+        // The recorder is given back before the value is read.
+        let adjoint = self.tape.recorder().adjoint(self.sweep, x.id());
+        match adjoint {
             Some(id) => {
                 self.tape.note_read(id);
                 self.tape.value_of(id)
@@ -105,7 +107,9 @@ impl<'t, T: Real> Gradients<'t, T> {
     #[track_caller]
     pub fn on_tape(&self, x: Var<'t, T>) -> Var<'t, T> {
         self.check(x);
-        match self.tape.recorder().adjoint(self.sweep, x.id()) {
+        // The recorder is given back before the value is read.
+        let adjoint = self.tape.recorder().adjoint(self.sweep, x.id());
+        match adjoint {
             Some(id) => self.tape.var(id),
             None => x.zeros_like(),
         }
