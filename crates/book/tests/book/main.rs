@@ -2,14 +2,14 @@
 //!
 //! `WENGERT_WRITE_DOCS=1` writes what a program prints into its page.
 
+mod figures;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-use wengert::nn::random::MatlabRng;
-use wengert::prelude::*;
 use wengert_book::{formulas, page};
 
 thread_local! {
@@ -110,12 +110,15 @@ fn links_lead_to_files_and_none_out_of_the_house() {
     for file in pages() {
         let folder = book().join(&file).parent().expect("a page is in a folder").to_owned();
         let mut content = read(&file);
+        // A page of `docs` that is included: its links to other pages stay in the book, and those to
+        // sources lead out of it.
         let included =
             content.strip_prefix("{{#include ").and_then(|rest| rest.trim_end().strip_suffix("}}"));
-        if let Some(included) = included.map(|path| folder.join(path)) {
-            content =
-                fs::read_to_string(&included).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let included = included.map(|path| folder.join(path));
+        if let Some(page) = &included {
+            content = fs::read_to_string(page).unwrap_or_else(|error| panic!("{file}: {error}"));
         }
+        let docs = included.as_ref().and_then(|page| page.parent());
         for link in links(&content) {
             // The page about GradBench says where that is; it loads nothing from there.
             if link.starts_with("https://github.com/gradbench/") {
@@ -123,9 +126,10 @@ fn links_lead_to_files_and_none_out_of_the_house() {
             }
             assert!(!link.contains("://"), "{file}: {link}");
             let path = link.split('#').next().expect("a first part");
+            let from = docs.filter(|_| path.starts_with("../")).unwrap_or(&folder);
             assert!(
-                path.is_empty() || folder.join(path).exists(),
-                "{file}: there is no {link}; a page of docs is included by one of the book's reference"
+                path.is_empty() || from.join(path).exists(),
+                "{file}: there is no {link}; pages of docs are included in docs/book/src/reference"
             );
             count += 1;
         }
@@ -133,40 +137,12 @@ fn links_lead_to_files_and_none_out_of_the_house() {
     assert!(count > 20, "{count}");
 }
 
-/// The first example of Griewank & Walther.
-fn first_example() -> String {
-    let x = [1.5, 0.5].map(Tensor::from);
-    let f = func_n(|[x1, x2]| {
-        let (quotient, power) = (x1 / x2, x2.exp());
-        (quotient.sin() + quotient - power) * (quotient - power)
-    });
-    trace(f, x.each_ref()).without_lines().to_svg()
-}
-
-/// The paper's network at its start, with the names of the paper.
-fn network() -> String {
-    let mut rng = MatlabRng::new(5000);
-    let tape = Tape::<f64>::new();
-    let mut draw = |[rows, columns]: [usize; 2]| {
-        tape.variable(Tensor::from_fn([columns, rows], |_| 0.5 * rng.randn()).transpose())
-    };
-    let w = [[2, 2], [3, 2], [2, 3]].map(&mut draw);
-    let b = [[2, 1], [3, 1], [2, 1]].map(&mut draw);
-    let mut a = tape.constant([[0.1], [0.1]]).named("x");
-    for (l, (w, b)) in (2..).zip(w.into_iter().zip(b)) {
-        let (w, b) = (w.named(format!("W{l}")), b.named(format!("b{l}")));
-        let z = (w.matmul(a) + b).named(format!("z{l}")).adjoint_named(format!("delta{l}"));
-        a = z.sigmoid().named(format!("a{l}"));
-    }
-    let cost = (0.5 * (a - [[1.0], [0.0]]).square().sum()).named("C");
-    tape.trace(cost).without_lines().to_svg()
-}
-
 #[test]
 fn figures_are_what_is_drawn() {
-    for (file, drawn) in
-        [("ad/first_example.svg", first_example()), ("paper/network.svg", network())]
-    {
+    for (file, drawn) in [
+        ("ad/first_example.svg", figures::first_example()),
+        ("paper/network.svg", figures::network()),
+    ] {
         if env::var_os("WENGERT_WRITE_DOCS").is_some() {
             fs::write(book().join(file), &drawn).expect("the figure can be written");
         }
