@@ -1,9 +1,9 @@
-//! Elements at places that an operand holds as numbers.
+//! Elements at indices that an operand holds as numbers.
 //!
-//! Everything is seen as `[outer, axis, inner]`. Where places do not differ behind the
+//! Everything is seen as `[outer, axis, inner]`. Where indices do not differ behind the
 //! axis, whole rows of `inner` elements are moved; otherwise one element at a time.
 //!
-//! Rows that are added at the same place are added in order. Where they are many, they are
+//! Rows that are added at the same index are added in order. Where they are many, they are
 //! summed in double precision ([`Crowded`]): a sum of a million equal terms in single
 //! precision is wrong in its second digit.
 
@@ -17,32 +17,32 @@ use crate::tuned::damage::{Damage, damaged};
 /// # Panics
 /// If it is none.
 #[inline]
-fn place<T: Real>(name: &str, x: T, extent: usize) -> usize {
-    let place = x.as_f64();
+fn index_of<T: Real>(name: &str, x: T, extent: usize) -> usize {
+    let number = x.as_f64();
     // A NaN becomes 0, and so a different number.
-    let index = place as usize;
+    let index = number as usize;
     assert!(
-        index < extent && index as f64 == place,
-        "{name}: {place} is no place among the {extent} elements of the axis"
+        index < extent && index as f64 == number,
+        "{name}: {number} is no index of the {extent} elements of the axis"
     );
     index
 }
 
-/// Whether places do not differ behind the axis, so that they are places of whole rows.
-fn are_whole<T: Real>(places: View<'_, T>, axis: usize) -> bool {
-    places.shape()[axis + 1..].iter().all(|&extent| extent == 1)
+/// Whether indices do not differ behind the axis, so that they are indices of whole rows.
+fn are_whole<T: Real>(indices: View<'_, T>, axis: usize) -> bool {
+    indices.shape()[axis + 1..].iter().all(|&extent| extent == 1)
 }
 
 /// The length of the rows that are moved.
-fn row_width<T: Real>(places: View<'_, T>, moved: &Shape, axis: usize) -> usize {
-    if are_whole(places, axis) { moved[axis + 1..].iter().product() } else { 1 }
+fn row_width<T: Real>(indices: View<'_, T>, moved: &Shape, axis: usize) -> usize {
+    if are_whole(indices, axis) { moved[axis + 1..].iter().product() } else { 1 }
 }
 
-/// Calls `visit` with each place along an axis, the first element of the rows `outer`
-/// and `moved` that it is for, and their length. `moved` has a row for each place.
+/// Calls `visit` with each index along an axis, the first element of the rows `outer`
+/// and `moved` that it is for, and their length. `moved` has a row for each index.
 fn for_each_place<T: Real>(
     name: &str,
-    places: View<'_, T>,
+    indices: View<'_, T>,
     moved: &Shape,
     axis: usize,
     extent: usize,
@@ -50,24 +50,24 @@ fn for_each_place<T: Real>(
 ) {
     let inner: usize = moved[axis + 1..].iter().product();
     let count = moved[axis];
-    if are_whole(places, axis) {
+    if are_whole(indices, axis) {
         let lead: Shape = moved[..=axis].into();
-        let layout = places.layout().leading(moved.rank() - axis - 1).broadcast_to(&lead);
-        for (outer, row) in Rows::new(&layout, places.offset()).enumerate() {
-            for (k, x) in row.iter(places.data()).enumerate() {
-                let place = place(name, x, extent);
-                visit((outer * extent + place) * inner, (outer * count + k) * inner, inner);
+        let layout = indices.layout().leading(moved.rank() - axis - 1).broadcast_to(&lead);
+        for (outer, row) in Rows::new(&layout, indices.offset()).enumerate() {
+            for (k, x) in row.iter(indices.data()).enumerate() {
+                let index = index_of(name, x, extent);
+                visit((outer * extent + index) * inner, (outer * count + k) * inner, inner);
             }
         }
         return;
     }
-    let layout = places.layout().broadcast_to(moved);
-    // Rows of places make up the elements behind the axis.
+    let layout = indices.layout().broadcast_to(moved);
+    // Rows of indices make up the elements behind the axis.
     let (mut outer, mut k, mut first) = (0, 0, 0);
-    for row in Rows::new(&layout, places.offset()) {
-        for (i, x) in (first..).zip(row.iter(places.data())) {
-            let place = place(name, x, extent);
-            visit((outer * extent + place) * inner + i, (outer * count + k) * inner + i, 1);
+    for row in Rows::new(&layout, indices.offset()) {
+        for (i, x) in (first..).zip(row.iter(indices.data())) {
+            let index = index_of(name, x, extent);
+            visit((outer * extent + index) * inner + i, (outer * count + k) * inner + i, 1);
         }
         first += row.count;
         if first == inner {
@@ -79,17 +79,17 @@ fn for_each_place<T: Real>(
     }
 }
 
-/// Writes the elements of `x` at places along an axis.
-pub(crate) fn take<T: Real>(places: View<'_, T>, x: View<'_, T>, axis: usize, out: &mut [T]) {
+/// Writes the elements of `x` at indices along an axis.
+pub(crate) fn take<T: Real>(indices: View<'_, T>, x: View<'_, T>, axis: usize, out: &mut [T]) {
     if out.is_empty() {
         return;
     }
     let x_elements = x.packed();
     let extent = x.shape()[axis];
-    let moved = x.shape().with_axis(axis, places.shape()[axis]);
+    let moved = x.shape().with_axis(axis, indices.shape()[axis]);
     for_each_place(
         "take_along_axis",
-        places,
+        indices,
         &moved,
         axis,
         extent,
@@ -104,7 +104,7 @@ pub(crate) fn take<T: Real>(places: View<'_, T>, x: View<'_, T>, axis: usize, ou
 }
 
 tuned! {
-    /// The most rows that are added at one place in their own precision.
+    /// The most rows that are added at one index in their own precision.
     const FEW = 512, tiny 2;
 }
 
@@ -156,10 +156,10 @@ impl Crowded {
     }
 }
 
-/// Adds the elements of `u` at the `places` along an axis of `extent` zeros. The places are
+/// Adds the elements of `u` at the `indices` along an axis of `extent` zeros. The indices are
 /// below the extent.
 pub(crate) fn scatter_at<T: Real>(
-    places: &[usize],
+    indices: &[usize],
     u: View<'_, T>,
     axis: usize,
     extent: usize,
@@ -170,17 +170,17 @@ pub(crate) fn scatter_at<T: Real>(
         return;
     }
     let inner: usize = u.shape()[axis + 1..].iter().product();
-    let mut crowded = (size_of::<T>() < size_of::<f64>() && places.len() > FEW)
-        .then(|| Crowded::new(extent, inner, |add| places.iter().for_each(|&place| add(place))))
+    let mut crowded = (size_of::<T>() < size_of::<f64>() && indices.len() > FEW)
+        .then(|| Crowded::new(extent, inner, |add| indices.iter().for_each(|&index| add(index))))
         .flatten();
     let mut elements = u.iter();
     for out in out.chunks_exact_mut(extent * inner) {
-        for &place in places {
+        for &index in indices {
             let terms = elements.by_ref().take(inner);
-            match crowded.as_mut().and_then(|crowded| crowded.sum(place)) {
+            match crowded.as_mut().and_then(|crowded| crowded.sum(index)) {
                 Some(sums) => sums.iter_mut().zip(terms).for_each(|(sum, x)| *sum += x.as_f64()),
                 None => {
-                    let row = &mut out[place * inner..(place + 1) * inner];
+                    let row = &mut out[index * inner..(index + 1) * inner];
                     row.iter_mut().zip(terms).for_each(|(sum, x)| *sum += x);
                 }
             }
@@ -191,9 +191,9 @@ pub(crate) fn scatter_at<T: Real>(
     }
 }
 
-/// Adds the elements of `u` at places along an axis of zeros.
+/// Adds the elements of `u` at indices along an axis of zeros.
 pub(crate) fn scatter<T: Real>(
-    places: View<'_, T>,
+    indices: View<'_, T>,
     u: View<'_, T>,
     axis: usize,
     extent: usize,
@@ -206,10 +206,10 @@ pub(crate) fn scatter<T: Real>(
     }
     let elements = u.packed();
     let each = |visit: &mut dyn FnMut(usize, usize, usize)| {
-        for_each_place(NAME, places, u.shape(), axis, extent, visit);
+        for_each_place(NAME, indices, u.shape(), axis, extent, visit);
     };
     let may_crowd = size_of::<T>() < size_of::<f64>() && u.shape()[axis] > FEW;
-    let width = row_width(places, u.shape(), axis);
+    let width = row_width(indices, u.shape(), axis);
     let mut crowded = may_crowd
         .then(|| {
             Crowded::new(out.len() / width, width, |add| each(&mut |to, _, _| add(to / width)))

@@ -11,14 +11,15 @@
 //! where `F = U^T E V` and `G = U^T X V`. Nothing is divided by a singular value, so it is
 //! right at matrices of any rank. What multiplies `X` is a matrix, of cofactors if `k` is 0.
 
-use super::factor::{self, Matrix};
+use super::linalg;
+use super::linalg::Matrix;
 
 /// The determinant of a matrix of `n` rows.
 pub(crate) fn det(n: usize, a: &[f64]) -> Option<f64> {
     if n == 0 {
         return Some(1.0);
     }
-    let lu = factor::matrix(n, a)?.lu();
+    let lu = linalg::matrix(n, a)?.lu();
     let permutation: f64 = lu.p().determinant();
     let mut pivots: Vec<f64> = lu.u().diagonal().iter().copied().collect();
     pivots.sort_unstable_by(|x, y| y.abs().total_cmp(&x.abs()));
@@ -38,16 +39,16 @@ fn product(mut numbers: impl DoubleEndedIterator<Item = f64>) -> f64 {
 /// The matrix by which a further direction is multiplied, in the derivative of the
 /// determinant of the first matrix of `n` rows in the directions of the others.
 pub(crate) fn cofactors(n: usize, args: &[&[f64]], out: &mut [f64]) -> Option<()> {
-    let (u, s, v) = factor::singular(n, args[0])?;
+    let (u, s, v) = linalg::singular(n, args[0])?;
     let directions = args[1..]
         .iter()
-        .map(|e| Some(u.tr_mul(&factor::matrix(n, e)?) * &v))
+        .map(|e| Some(u.tr_mul(&linalg::matrix(n, e)?) * &v))
         .collect::<Option<Vec<_>>>()?;
     let sign = (u.determinant() * v.determinant()).signum();
     let minors = Minors { s: &s, directions: &directions };
     let mut sums = Matrix::zeros(n, n);
     minors.walk(&mut Vec::new(), &mut sums);
-    factor::write(&(u * sums * v.transpose() * sign), out);
+    linalg::write(&(u * sums * v.transpose() * sign), out);
     Some(())
 }
 

@@ -8,9 +8,9 @@ pub(crate) mod block;
 pub(crate) mod convolution;
 pub(crate) mod each_row;
 mod eigen;
-pub(crate) mod factor;
 #[allow(unsafe_code)]
 pub(crate) mod gemm;
+pub(crate) mod linalg;
 pub(crate) mod map;
 pub(crate) mod minors;
 mod norm;

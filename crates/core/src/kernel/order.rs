@@ -39,15 +39,15 @@ fn first<T: Real>(row: &[T], descending: bool) -> usize {
     (1..row.len()).fold(0, |first, i| if precedes(row[i], row[first]) { i } else { first })
 }
 
-/// Writes the places of the first elements of a row in ascending or descending order,
+/// Writes the indices of the first elements of a row in ascending or descending order,
 /// as many as `out` has room for.
 ///
 /// # Panics
 /// If the row is longer than numbers of this precision count.
-pub(crate) fn places<T: Real>(row: &[T], descending: bool, out: &mut [T]) {
+pub(crate) fn indices<T: Real>(row: &[T], descending: bool, out: &mut [T]) {
     assert!(
         row.len() as f64 <= 2.0 / T::epsilon().as_f64() && u32::try_from(row.len()).is_ok(),
-        "the places in a row of {} elements are no numbers of type {}",
+        "the indices in a row of {} elements are no numbers of type {}",
         row.len(),
         T::NAME
     );

@@ -20,7 +20,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use super::eigen;
-use super::factor::{self, Matrix};
+use super::linalg;
+use super::linalg::Matrix;
 
 /// Taylor coefficients that a function brings at each eigenvalue. Points within a third of
 /// the radius of convergence are reached to the last digit.
@@ -157,20 +158,20 @@ impl Points {
 /// the directions of the others, each in its place.
 pub(crate) fn function(n: usize, args: &[&[f64]], f: &dyn Function, out: &mut [f64]) -> Option<()> {
     let (values, vectors) =
-        eigen::symmetric(n, factor::symmetric(n, args[0])?.as_slice().to_vec())?;
+        eigen::symmetric(n, linalg::symmetric(n, args[0])?.as_slice().to_vec())?;
     // Rows are vectors, and matrices are given by columns.
     let vectors = Matrix::from_column_slice(n, n, &vectors);
-    let unit = factor::unit(&values);
+    let unit = linalg::unit(&values);
     let points = Points::new(&values, unit, f);
-    let direction = |e: &&[f64]| Some(vectors.tr_mul(&factor::matrix(n, e)?) * &vectors / unit);
+    let direction = |e: &&[f64]| Some(vectors.tr_mul(&linalg::matrix(n, e)?) * &vectors / unit);
     let directions = args[1..].iter().map(direction).collect::<Option<Vec<_>>>()?;
-    let turned = points.along(&directions);
-    let mut result = &vectors * turned * vectors.transpose();
+    let rotated = points.along(&directions);
+    let mut result = &vectors * rotated * vectors.transpose();
     if directions.is_empty() {
         // To the last bit.
         result.fill_upper_triangle_with_lower_triangle();
     }
-    factor::write(&result, out);
+    linalg::write(&result, out);
     Some(())
 }
 

@@ -163,7 +163,7 @@ impl<T: Real> Tape<T> {
                 return Err(CompileError::NoInput { value: input.describe() });
             }
         }
-        if let Some((value, line)) = self.fateful_read(&inputs, &results) {
+        if let Some((value, line)) = self.data_dependent_read(&inputs, &results) {
             return Err(CompileError::ValueRead { value, line });
         }
         let mut updated = Vec::with_capacity(updates.len());
@@ -179,7 +179,7 @@ impl<T: Real> Tape<T> {
         }
         let mut graph = Graph::new(self, &inputs, &results)?;
         graph.separate(outputs.len(), &updated);
-        graph.lay_out_factors();
+        graph.pack_shared_operands();
         let recording = Recording::new(self, &inputs, &results, updated.clone());
         let mut program = Program::new(&graph, outputs.len(), &updated, recording);
         for (index, input) in inputs.iter().enumerate() {

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::fuse::Unit;
 use super::graph::{Graph, Operand, SHORT, Source, ValueId};
 use super::run::{
-    Apply, Argument, Instruction, LaidOut, Memory, Place, SHORT_OPERANDS, ShortCall, ShortSum,
+    Apply, Argument, Instruction, Memory, Packed, Place, SHORT_OPERANDS, ShortCall, ShortSum,
 };
 use crate::kernel::block::Steps;
 use crate::kernel::gemm::ShortProduct;
@@ -275,7 +275,7 @@ impl<T: Real> Lowering<'_, T> {
                     Some((start, layout.broadcast_to(&shape)))
                 })
                 .collect::<Option<_>>()?;
-            let mut laid_out = Vec::new();
+            let mut packed = Vec::new();
             for ((steps, (start, layout)), &arg) in operands.iter_mut().zip(stretched).zip(args) {
                 if let Some(step) = steady_step(&layout) {
                     *steps = Steps::new(start, step);
@@ -292,15 +292,15 @@ impl<T: Real> Lowering<'_, T> {
                     _ => {
                         let from = places.map(|place| place as u32).collect();
                         self.short(shape.elements());
-                        laid_out.push(LaidOut { from, start: place });
+                        packed.push(Packed { from, start: place });
                     }
                 }
             }
             let out = u32::try_from(self.short_place(id)).ok()?;
             let call = ShortCall { operands, out, len: shape.elements() as u32 };
-            return Some(match laid_out.is_empty() {
+            return Some(match packed.is_empty() {
                 true => Instruction::Short(kernel, call),
-                false => Instruction::ShortLaidOut(kernel, laid_out.into(), call),
+                false => Instruction::ShortPacked(kernel, packed.into(), call),
             });
         }
         match *args {

@@ -1,9 +1,9 @@
-//! Factors that several products share, packed once.
+//! Right operands that several products share, packed once.
 //!
-//! A product reads the columns of its right factor side by side. One that lies the other
+//! A product reads the columns of its right operand side by side. One that lies the other
 //! way, as the weights of most layers do, is packed again by each product that reads it:
-//! a recurrent layer does that at every step of time. Here such a factor gets memory of
-//! its own, as products read it, once in a run.
+//! a recurrent layer does that at every step of time. Here such an operand is packed
+//! once in a run, in memory of its own.
 
 use indexmap::IndexMap;
 
@@ -12,11 +12,11 @@ use crate::scalar::Real;
 use crate::tensor::Layout;
 
 tuned! {
-    /// So many products have to share a factor: a copy is written once and read once more.
+    /// The fewest products that share a packed operand: a copy is written once and read once more.
     const SHARED = 3, tiny 2;
 }
 
-/// How a factor is copied, so that it lies as products read it.
+/// How an operand is copied, so that it lies as products read it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Form {
     Straight,
@@ -24,15 +24,15 @@ enum Form {
 }
 
 impl<T: Real> Graph<T> {
-    /// Lays the factors out that it is worth it for.
-    pub(super) fn lay_out_factors(&mut self) {
+    /// Packs every right operand that at least [`SHARED`] products read across its rows.
+    pub(super) fn pack_shared_operands(&mut self) {
         let operands = operands(self);
         let mut shared: IndexMap<(ValueId, Form), Vec<ValueId>> = IndexMap::new();
         for id in self.ids() {
             let Some((op, &[a, b])) = self.op(id) else { continue };
             let [own, other] = [a, b].map(|arg| &operands[arg.index()].layout);
             let Some([left, right]) = op.factors(own, other) else { continue };
-            // Other products have ways that depend on how the factors lie, and so do their bits.
+            // Other products have ways that depend on how the operands lie, and so do their bits.
             if right.column_stride == 1 || !left.is_blocked(&right) {
                 continue;
             }
@@ -66,7 +66,7 @@ impl<T: Real> Graph<T> {
             now.push(factor);
             for form in [Form::Straight, Form::Transposed] {
                 let Some(products) = shared.get(&(id, form)) else { continue };
-                let laid_out = match form {
+                let packed = match form {
                     Form::Straight => self.copied(factor),
                     Form::Transposed => {
                         let transposed = self.transposed(factor);
@@ -74,7 +74,7 @@ impl<T: Real> Graph<T> {
                         self.transposed(copied)
                     }
                 };
-                products.iter().for_each(|product| factors[product.index()] = Some(laid_out));
+                products.iter().for_each(|product| factors[product.index()] = Some(packed));
             }
         }
         for id in self.inputs.iter_mut().chain(&mut self.outputs) {

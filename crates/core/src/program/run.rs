@@ -115,7 +115,7 @@ pub(super) enum Instruction<T: Real> {
     /// An elementwise function of short values.
     Short(Arc<dyn BlockKernel<T>>, ShortCall),
     /// The same, of operands that are laid out in even steps first.
-    ShortLaidOut(Arc<dyn BlockKernel<T>>, Box<[LaidOut]>, ShortCall),
+    ShortPacked(Arc<dyn BlockKernel<T>>, Box<[Packed]>, ShortCall),
     /// A product of short matrices.
     ShortProduct(ShortProduct),
     /// The sum of a short value.
@@ -147,14 +147,14 @@ impl ShortCall {
 /// A short operand, stretched over the rows of a result for example, as the memory of short
 /// values holds it and as a [`ShortCall`] can read it.
 #[derive(Clone, Debug)]
-pub(super) struct LaidOut {
+pub(super) struct Packed {
     /// Where each element comes from.
     pub(super) from: Box<[u32]>,
     /// Where the first of them goes, and the others after it.
     pub(super) start: usize,
 }
 
-impl LaidOut {
+impl Packed {
     #[inline]
     fn run<T: Real>(&self, memory: &mut [T]) {
         let (earlier, out) = memory.split_at_mut(self.start);
@@ -195,7 +195,7 @@ impl<T: Real> Instruction<T> {
     pub(super) fn run(&mut self, memory: &mut Memory<T>) {
         match self {
             Instruction::Short(kernel, call) => call.run(&**kernel, &mut memory.short),
-            Instruction::ShortLaidOut(kernel, operands, call) => {
+            Instruction::ShortPacked(kernel, operands, call) => {
                 operands.iter().for_each(|operand| operand.run(&mut memory.short));
                 call.run(&**kernel, &mut memory.short);
             }

@@ -146,7 +146,7 @@ impl<T: Real> Tape<T> {
             );
         }
         let varied: Vec<Var<'_, T>> = inputs.iter().map(|&(input, _)| input).collect();
-        if let Some((value, line)) = self.fateful_read(&varied, outputs) {
+        if let Some((value, line)) = self.data_dependent_read(&varied, outputs) {
             panic!(
                 "the value of {value} was read at {line} while the function was recorded; what was \
                  recorded after that may hold for this value only, so it cannot be mapped"

@@ -182,7 +182,7 @@ impl<T: Real> Tape<T> {
         self.inner.borrow_mut().scratch = scratch;
     }
 
-    /// Remembers that a value was looked at: see [`fateful_read`](Self::fateful_read).
+    /// Remembers that a value was looked at: see [`data_dependent_read`](Self::data_dependent_read).
     #[track_caller]
     pub(crate) fn note_read(&self, id: NodeId) {
         let mut inner = self.inner.borrow_mut();

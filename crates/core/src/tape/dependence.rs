@@ -187,7 +187,7 @@ impl<T: Real> Tape<T> {
     /// The first read of a value that depends on `inputs`, if more was recorded
     /// after it that `results` may depend on: what was recorded then may hold for
     /// the value only that was read. Gives the value and the line of the read.
-    pub(crate) fn fateful_read(
+    pub(crate) fn data_dependent_read(
         &self,
         inputs: &[Var<'_, T>],
         results: &[Var<'_, T>],

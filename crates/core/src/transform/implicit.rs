@@ -16,7 +16,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::checkpoint::segment::{Piece, Segment, Spare, part};
-use crate::kernel::factor;
+use crate::kernel::linalg;
 use crate::scalar::Real;
 use crate::tape::elemental::{Call, Cost, DynOp, Term};
 use crate::tape::{Tape, Var};
@@ -322,7 +322,7 @@ fn elimination<T: Real>(right: Vec<T>, product: impl Fn(&[T]) -> Vec<T>) -> Vec<
     }
     let right: Vec<f64> = right.into_iter().map(Real::as_f64).collect();
     let mut solution = vec![0.0; n];
-    factor::solve(n, &matrix, &right, &mut solution).expect(
+    linalg::solve(n, &matrix, &right, &mut solution).expect(
         "the residual's Jacobian is singular or not finite: the solution has no derivative here",
     );
     solution.into_iter().map(T::from_f64).collect()

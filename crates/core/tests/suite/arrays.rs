@@ -246,10 +246,10 @@ fn reading_and_adding_at_places() {
 #[test]
 fn numbers_that_are_no_places() {
     for (wrong, message) in [
-        (1.5, "take_along_axis: 1.5 is no place among the 3 elements of the axis"),
-        (-1.0, "-1 is no place"),
-        (3.0, "3 is no place"),
-        (f64::NAN, "NaN is no place"),
+        (1.5, "take_along_axis: 1.5 is no index of the 3 elements of the axis"),
+        (-1.0, "-1 is no index"),
+        (3.0, "3 is no index"),
+        (f64::NAN, "NaN is no index"),
     ] {
         let panic = std::panic::catch_unwind(|| {
             let tape = Tape::new();

@@ -288,8 +288,8 @@ fn parts_that_are_not_there() {
       at messages.rs:_
       operand 1: v0 = variable, shape [2, 2], at messages.rs:_
     ");
-    assert_snapshot!(raised(|| x.index_select(0, [0.5])), @"take_along_axis: 0.5 is no place among the 2 elements of the axis");
-    assert_snapshot!(raised(|| x.take_along_axis(0, [[2.0, 0.0]])), @"take_along_axis: 2 is no place among the 2 elements of the axis");
+    assert_snapshot!(raised(|| x.index_select(0, [0.5])), @"take_along_axis: 0.5 is no index of the 2 elements of the axis");
+    assert_snapshot!(raised(|| x.take_along_axis(0, [[2.0, 0.0]])), @"take_along_axis: 2 is no index of the 2 elements of the axis");
     assert_snapshot!(message(|| x.scatter_add(0, [5, 0], 3)), @r"
     scatter_add: index 5 is outside of the 3 elements of the result
       at messages.rs:_

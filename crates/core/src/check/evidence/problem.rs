@@ -294,20 +294,20 @@ pub(in crate::check) fn companions<T: Real>(v: &[Tensor<T>], order: usize) -> Ve
     // Rows in another order with every round, so that none holds a part that errors may, such as
     // every other entry.
     let row = |i: usize| (i + 3 * (i / order) + 5 * (i / order / order)) % order;
-    let turned = |k: usize| {
+    let flipped = |k: usize| {
         let mut before = 0;
         let mut turn = |v: &Tensor<T>| {
             let numbers = v.to_vec();
-            let turned = Tensor::from_fn(v.shape(), |i| {
-                let is_turned = (k & row(before + i)).count_ones() % 2 == 1;
-                if is_turned { -numbers[i] } else { numbers[i] }
+            let flipped = Tensor::from_fn(v.shape(), |i| {
+                let is_flipped = (k & row(before + i)).count_ones() % 2 == 1;
+                if is_flipped { -numbers[i] } else { numbers[i] }
             });
             before += numbers.len();
-            turned
+            flipped
         };
         v.iter().map(&mut turn).collect()
     };
-    (1..order.min(entries.next_power_of_two())).map(turned).collect()
+    (1..order.min(entries.next_power_of_two())).map(flipped).collect()
 }
 
 /// `x + hv`.

@@ -30,7 +30,7 @@ pub(super) fn derivatives_at_once(case: &Case<f64>) -> Result<(), String> {
     let vars: Vec<_> = sets[0].iter().map(|x| tape.variable(x)).collect();
     let (y, results) = derivatives(case, &vars);
     let all: Vec<_> = results.iter().copied().chain([y]).collect();
-    if !y.is_active() || tape.fateful_read(&vars, &all).is_some() {
+    if !y.is_active() || tape.data_dependent_read(&vars, &all).is_some() {
         return Ok(());
     }
     let stacked = |order: [usize; 2]| -> Vec<(Var<'_, f64>, Tensor<f64>)> {

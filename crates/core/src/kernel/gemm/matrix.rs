@@ -5,14 +5,14 @@ use crate::tensor::Layout;
 
 /// How the elements of a matrix lie, from a start that is kept apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Factor {
+pub struct MatrixLayout {
     pub(crate) rows: usize,
     pub(crate) columns: usize,
     pub(crate) row_stride: isize,
     pub(crate) column_stride: isize,
 }
 
-impl Factor {
+impl MatrixLayout {
     /// The left factor of a product: a matrix, or a vector as a row.
     pub(crate) fn left(layout: &Layout) -> Self {
         match (&layout.shape()[..], layout.strides()) {
@@ -45,7 +45,7 @@ impl Factor {
     }
 
     /// The transposed matrix.
-    pub(crate) fn turned(self) -> Self {
+    pub(crate) fn transposed(self) -> Self {
         let Self { rows, columns, row_stride, column_stride } = self;
         Self { rows: columns, columns: rows, row_stride: column_stride, column_stride: row_stride }
     }
@@ -56,26 +56,26 @@ impl Factor {
 pub(super) struct Matrix<'a, T> {
     pub(super) data: &'a [T],
     pub(super) start: isize,
-    pub(super) factor: Factor,
+    pub(super) factor: MatrixLayout,
 }
 
 impl<T: Real> Matrix<'_, T> {
     /// The columns from `first` on.
     pub(super) fn columns(self, first: usize, columns: usize) -> Self {
         let start = self.start + first as isize * self.factor.column_stride;
-        Self { start, factor: Factor { columns, ..self.factor }, ..self }
+        Self { start, factor: MatrixLayout { columns, ..self.factor }, ..self }
     }
 
     /// The rows from `first` on.
     pub(super) fn rows(self, first: usize, rows: usize) -> Self {
         let start = self.start + first as isize * self.factor.row_stride;
-        Self { start, factor: Factor { rows, ..self.factor }, ..self }
+        Self { start, factor: MatrixLayout { rows, ..self.factor }, ..self }
     }
 
     /// Panics if an element lies outside the buffer: what makes the call of
     /// `gemm` below sound.
     pub(super) fn check(&self) {
-        let Factor { rows, columns, row_stride, column_stride } = self.factor;
+        let MatrixLayout { rows, columns, row_stride, column_stride } = self.factor;
         if rows == 0 || columns == 0 {
             return;
         }

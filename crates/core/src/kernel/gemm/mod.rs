@@ -19,7 +19,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use blocked::Parts;
-pub(crate) use matrix::Factor;
+pub(crate) use matrix::MatrixLayout;
 pub(crate) use tiny::ShortProduct;
 
 use matrix::{Before, Matrix};
@@ -51,15 +51,15 @@ fn work<T>(multiplications: usize) -> usize {
 
 /// Whether a product is left to the library as a whole: it has ways of its own for
 /// those with a vector, of one or two terms, and of few long rows and columns.
-fn is_for_library(a: &Factor, b: &Factor) -> bool {
+fn is_for_library(a: &MatrixLayout, b: &MatrixLayout) -> bool {
     let (m, k, n) = (a.rows, a.columns, b.columns);
     m.min(n) == 1 || k <= 2 || (m * n <= FEW && a.column_stride == 1 && b.row_stride == 1)
 }
 
-impl Factor {
+impl MatrixLayout {
     /// Whether the product with another factor goes by the loops in [blocked], whose sums do
     /// not depend on how the factors lie.
-    pub(crate) fn is_blocked(&self, right: &Factor) -> bool {
+    pub(crate) fn is_blocked(&self, right: &MatrixLayout) -> bool {
         !self.is_tiny(right) && !is_for_library(self, right)
     }
 }
@@ -191,7 +191,7 @@ fn matrices<'a, T: Real>(a: &View<'a, T>, b: &View<'a, T>) -> [Matrix<'a, T>; 2]
         start: view.offset() as isize,
         factor,
     };
-    [matrix(a, Factor::left(a.layout())), matrix(b, Factor::right(b.layout()))]
+    [matrix(a, MatrixLayout::left(a.layout())), matrix(b, MatrixLayout::right(b.layout()))]
 }
 
 /// Adds the product of two matrices to `sum`, without a pass of its own: an adjoint
@@ -212,7 +212,7 @@ pub(crate) fn matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
 /// The same with the matrices on the right transposed.
 pub(crate) fn matmul_transposed<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
     let [left, right] = matrices(&a, &b);
-    products(a, b, [left, Matrix { factor: right.factor.turned(), ..right }], out);
+    products(a, b, [left, Matrix { factor: right.factor.transposed(), ..right }], out);
 }
 
 /// The products of two matrices for every index of the leading axes.
@@ -259,9 +259,9 @@ mod tests {
 
     impl<T> Matrix<'_, T> {
         fn part(self, rows: Range<usize>, columns: Range<usize>) -> Self {
-            let Factor { row_stride, column_stride, .. } = self.factor;
+            let MatrixLayout { row_stride, column_stride, .. } = self.factor;
             let moved = rows.start as isize * row_stride + columns.start as isize * column_stride;
-            let factor = Factor { rows: rows.len(), columns: columns.len(), ..self.factor };
+            let factor = MatrixLayout { rows: rows.len(), columns: columns.len(), ..self.factor };
             Self { start: self.start + moved, factor, ..self }
         }
     }
@@ -283,15 +283,18 @@ mod tests {
     }
 
     /// A matrix by rows, or by columns.
-    fn matrix<T>(data: &[T], rows: usize, columns: usize, is_turned: bool) -> Matrix<'_, T> {
-        let by_rows = |rows, columns| Factor {
+    fn matrix<T>(data: &[T], rows: usize, columns: usize, is_transposed: bool) -> Matrix<'_, T> {
+        let by_rows = |rows, columns| MatrixLayout {
             rows,
             columns,
             row_stride: columns as isize,
             column_stride: 1,
         };
-        let factor =
-            if is_turned { by_rows(columns, rows).turned() } else { by_rows(rows, columns) };
+        let factor = if is_transposed {
+            by_rows(columns, rows).transposed()
+        } else {
+            by_rows(rows, columns)
+        };
         Matrix { data, start: 0, factor }
     }
 

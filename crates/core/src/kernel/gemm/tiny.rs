@@ -4,7 +4,7 @@
 //! columns of one row or some rows of one or two columns, is summed up at once: an addition
 //! waits for the one before it in its element only.
 
-use super::matrix::{Before, Factor, Matrix};
+use super::matrix::{Before, Matrix, MatrixLayout};
 use crate::scalar::Real;
 use crate::tuned::damage::{Damage, damaged};
 
@@ -13,9 +13,9 @@ tuned! {
     const TINY = 512, tiny 8;
 }
 
-impl Factor {
+impl MatrixLayout {
     /// Whether the product with another factor is small enough for plain loops.
-    pub(crate) fn is_tiny(&self, right: &Factor) -> bool {
+    pub(crate) fn is_tiny(&self, right: &MatrixLayout) -> bool {
         self.rows * self.columns * right.columns <= TINY
     }
 }
@@ -126,8 +126,8 @@ unsafe fn tile<T: Real, const ROWS: usize, const COLUMNS: usize, const NEAR: boo
 /// A tiny product of factors that lie before the result in one memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ShortProduct {
-    pub(crate) left: (usize, Factor),
-    pub(crate) right: (usize, Factor),
+    pub(crate) left: (usize, MatrixLayout),
+    pub(crate) right: (usize, MatrixLayout),
     pub(crate) out: usize,
 }
 
@@ -135,7 +135,7 @@ impl ShortProduct {
     #[inline]
     pub(crate) fn run<T: Real>(&self, memory: &mut [T]) {
         let (earlier, out) = memory.split_at_mut(self.out);
-        let matrix = |(start, factor): (usize, Factor)| Matrix {
+        let matrix = |(start, factor): (usize, MatrixLayout)| Matrix {
             data: earlier,
             start: start as isize,
             factor,

@@ -1,6 +1,6 @@
 //! Products of matrices and vectors.
 
-use crate::kernel::gemm::{Factor, matmul};
+use crate::kernel::gemm::{MatrixLayout, matmul};
 use crate::op::{
     Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked, Term,
     filled_up,
@@ -111,9 +111,9 @@ impl Bilinear for Matmul {
             .then(|| [a.flatten(0, -2).matrix_transpose(), bar.flatten(0, -2)])
     }
 
-    fn factors(&self, a: &Layout, b: &Layout) -> Option<[Factor; 2]> {
+    fn factors(&self, a: &Layout, b: &Layout) -> Option<[MatrixLayout; 2]> {
         let is_plain = a.shape().rank() <= 2 && b.shape().rank() <= 2;
-        is_plain.then(|| [Factor::left(a), Factor::right(b)])
+        is_plain.then(|| [MatrixLayout::left(a), MatrixLayout::right(b)])
     }
 
     fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {
@@ -239,9 +239,9 @@ impl Bilinear for Outer {
         a.matmul(bar)
     }
 
-    fn factors(&self, a: &Layout, b: &Layout) -> Option<[Factor; 2]> {
+    fn factors(&self, a: &Layout, b: &Layout) -> Option<[MatrixLayout; 2]> {
         // A column times a row.
-        Some([Factor::left(a).turned(), Factor::left(b)])
+        Some([MatrixLayout::left(a).transposed(), MatrixLayout::left(b)])
     }
 
     fn dependence(&self, _: &[&Shape], arg: usize, _: &Shape) -> Dependence {

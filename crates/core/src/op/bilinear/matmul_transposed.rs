@@ -7,7 +7,7 @@
 //! form are what networks consist of.
 
 use super::matmul::left_extents;
-use crate::kernel::gemm::{Factor, matmul_transposed};
+use crate::kernel::gemm::{MatrixLayout, matmul_transposed};
 use crate::op::{
     Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked, Term,
     filled_up,
@@ -97,9 +97,9 @@ impl Bilinear for MatmulTransposed {
             .then(|| [bar.flatten(0, -2).matrix_transpose(), a.flatten(0, -2)])
     }
 
-    fn factors(&self, a: &Layout, b: &Layout) -> Option<[Factor; 2]> {
+    fn factors(&self, a: &Layout, b: &Layout) -> Option<[MatrixLayout; 2]> {
         let is_plain = a.shape().rank() <= 2 && b.shape().rank() == 2;
-        is_plain.then(|| [Factor::left(a), Factor::right(b).turned()])
+        is_plain.then(|| [MatrixLayout::left(a), MatrixLayout::right(b).transposed()])
     }
 
     fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {

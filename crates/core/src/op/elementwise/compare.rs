@@ -1,6 +1,6 @@
 //! Comparisons and selection: masks of ones and zeros.
 
-use super::step::step;
+use super::piecewise::step;
 use crate::op::{Cost, Domain, Elementwise, Formula, Partials, Samples};
 use crate::scalar::{Number, Real, indicator};
 

@@ -5,10 +5,10 @@ pub(super) mod arithmetic;
 pub(super) mod compare;
 pub(super) mod exponential;
 pub(super) mod hyperbolic;
+pub(super) mod piecewise;
 pub(super) mod power;
 pub(super) mod rounding;
 pub(super) mod special;
-pub(super) mod step;
 pub(super) mod trigonometric;
 
 pub use activation::*;

@@ -3,7 +3,7 @@
 //! Steps have the derivative 0 everywhere, at the jumps by convention, and are said
 //! not to be differentiable: sweeps do not follow them.
 
-use super::step::step;
+use super::piecewise::step;
 use crate::op::{Cost, Domain, Elementwise, Formula, Partials, Samples};
 use crate::scalar::{Number, Real};
 

@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::fmt::Debug;
 
-use crate::kernel::gemm::Factor;
+use crate::kernel::gemm::MatrixLayout;
 use crate::op::{
     Call, Cost, Dependence, DynOp, Formula, Operation, Role, SampleSet, Samples, Series,
     SeriesCall, Stacked, Term, TwoFactors, add_terms, family, operands,
@@ -65,7 +65,7 @@ pub trait Bilinear: Clone + PartialEq + Debug + 'static {
 
     /// For products of two matrices: how their elements lie.
     #[doc(hidden)]
-    fn factors(&self, _a: &Layout, _b: &Layout) -> Option<[Factor; 2]> {
+    fn factors(&self, _a: &Layout, _b: &Layout) -> Option<[MatrixLayout; 2]> {
         None
     }
 
@@ -143,7 +143,7 @@ impl<T: Real, B: Bilinear> DynOp<T> for BilinearMap<B> {
 }
 
 impl<T: Real, B: Bilinear> TwoFactors<T> for BilinearMap<B> {
-    fn factors(&self, left: &Layout, right: &Layout) -> Option<[Factor; 2]> {
+    fn factors(&self, left: &Layout, right: &Layout) -> Option<[MatrixLayout; 2]> {
         self.0.factors(left, right)
     }
 

@@ -7,7 +7,7 @@
 //! NaN there. Values count as equal up to a few roundings of the largest: no more digits are
 //! known of them.
 
-use crate::kernel::factor;
+use crate::kernel::linalg;
 use crate::op::{
     Along, Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, Term, operands,
 };
@@ -99,7 +99,7 @@ impl Op for OverGaps {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let [.., n, _] = args[1].shape()[..] else { return };
-        factor::for_each_matrix(args, n * n, out, &|args, y| {
+        linalg::for_each_matrix(args, n * n, out, &|args, y| {
             self.divide(resolution::<T>(args[0]), args[0], args[1], y);
             Some(())
         });

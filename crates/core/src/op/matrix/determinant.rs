@@ -3,7 +3,7 @@
 use super::factorise::own_matrix;
 use super::solve::{LogAbsDet, elimination, square_matrices};
 use super::symmetric::{directed, directed_samples};
-use crate::kernel::{factor, minors};
+use crate::kernel::{linalg, minors};
 use crate::op::{Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, Term, operands};
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -28,7 +28,7 @@ impl Op for Det {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let n = args[0].shape().last().map_or(0, |&n| n);
-        factor::for_each_matrix(args, 1, out, &|args, out| {
+        linalg::for_each_matrix(args, 1, out, &|args, out| {
             out[0] = minors::det(n, args[0])?;
             Some(())
         });
@@ -86,7 +86,7 @@ impl Op for Cofactors {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let [.., n, _] = args[0].shape()[..] else { return };
-        factor::for_each_matrix(args, n * n, out, &|args, y| minors::cofactors(n, args, y));
+        linalg::for_each_matrix(args, n * n, out, &|args, y| minors::cofactors(n, args, y));
     }
 
     fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
@@ -169,8 +169,8 @@ impl Op for Pinv {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let [.., m, n] = args[0].shape()[..] else { return };
-        factor::for_each_matrix(args, m * n, out, &|args, x| {
-            factor::pinv(m, args[0], self.tolerance, x)
+        linalg::for_each_matrix(args, m * n, out, &|args, x| {
+            linalg::pinv(m, args[0], self.tolerance, x)
         });
     }
 
@@ -207,8 +207,8 @@ impl Op for Pinv {
     fn kink_distance<T: Real>(&self, args: &[View<'_, T>]) -> T {
         let [.., m, n] = args[0].shape()[..] else { return T::infinity() };
         let size = ((m * n) as f64).sqrt();
-        factor::least_of_each(args, &|args| {
-            let s = factor::singular_values(m, args[0])?;
+        linalg::least_of_each(args, &|args| {
+            let s = linalg::singular_values(m, args[0])?;
             let (&largest, &least) = (s.first()?, s.last()?);
             Some(if least > self.tolerance * largest { least / size } else { 0.0 })
         })

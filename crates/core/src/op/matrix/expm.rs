@@ -2,7 +2,7 @@
 
 use super::factorise::own_matrix;
 use super::solve::{elimination, square, square_matrices};
-use crate::kernel::factor;
+use crate::kernel::linalg;
 use crate::op::{Call, Cost, Dependence, Domain, Formula, Op, Samples, Term, concat, operands};
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -33,7 +33,7 @@ impl Op for Expm {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let [.., n, _] = args[0].shape()[..] else { return };
-        factor::for_each_matrix(args, n * n, out, &|args, y| factor::expm(n, args[0], y));
+        linalg::for_each_matrix(args, n * n, out, &|args, y| linalg::expm(n, args[0], y));
     }
 
     fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {

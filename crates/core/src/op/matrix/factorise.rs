@@ -15,7 +15,7 @@
 
 use super::degenerate::{distinct, least_gap, over_gaps};
 use super::solve::{elimination, square, square_matrices};
-use crate::kernel::factor;
+use crate::kernel::linalg;
 use crate::op::{
     Along, Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, Term, concat, operands,
 };
@@ -57,7 +57,7 @@ impl Op for Cholesky {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let [.., n, _] = args[0].shape()[..] else { return };
-        factor::for_each_matrix(args, n * n, out, &|args, l| factor::cholesky(n, args[0], l));
+        linalg::for_each_matrix(args, n * n, out, &|args, l| linalg::cholesky(n, args[0], l));
     }
 
     fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
@@ -111,14 +111,14 @@ impl Op for Eigh {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let [.., n, _] = args[0].shape()[..] else { return };
-        factor::for_each_matrix(args, n * (n + 1), out, &|args, y| factor::eigh(n, args[0], y));
+        linalg::for_each_matrix(args, n * (n + 1), out, &|args, y| linalg::eigh(n, args[0], y));
     }
 
     fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let [values, vectors] = Self::unpack(call.value());
-        let turned = vectors.matrix_transpose().matmul(symmetric(tangents[0]?)).matmul(vectors);
-        let turn = vectors.matmul(over_gaps(turned, values, false));
-        Some(concat(&[turned.diagonal(0, [-2, -1]).unsqueeze(-1), turn], -1))
+        let rotated = vectors.matrix_transpose().matmul(symmetric(tangents[0]?)).matmul(vectors);
+        let turn = vectors.matmul(over_gaps(rotated, values, false));
+        Some(concat(&[rotated.diagonal(0, [-2, -1]).unsqueeze(-1), turn], -1))
     }
 
     fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
@@ -136,8 +136,8 @@ impl Op for Eigh {
     /// How far the matrix is from one with two equal eigenvalues.
     fn kink_distance<T: Real>(&self, args: &[View<'_, T>]) -> T {
         let [.., n, _] = args[0].shape()[..] else { return T::infinity() };
-        factor::least_of_each(args, &|args| {
-            Some(least_gap(&factor::eigenvalues(n, args[0])?) / n as f64)
+        linalg::least_of_each(args, &|args| {
+            Some(least_gap(&linalg::eigenvalues(n, args[0])?) / n as f64)
         })
     }
 
@@ -200,7 +200,7 @@ impl Op for Qr {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let [.., m, n] = args[0].shape()[..] else { return };
-        factor::for_each_matrix(args, (m + n) * n, out, &|args, y| factor::qr(m, args[0], y));
+        linalg::for_each_matrix(args, (m + n) * n, out, &|args, y| linalg::qr(m, args[0], y));
     }
 
     fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
@@ -290,19 +290,19 @@ impl Op for Svd {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let [.., m, n] = args[0].shape()[..] else { return };
-        factor::for_each_matrix(args, (m + 1 + n) * n, out, &|args, y| factor::svd(m, args[0], y));
+        linalg::for_each_matrix(args, (m + 1 + n) * n, out, &|args, y| linalg::svd(m, args[0], y));
     }
 
     fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let [u, s, v] = Self::unpack(call.value());
-        let turned = tangents[0]?.matmul(v);
-        let p = u.matrix_transpose().matmul(turned);
+        let rotated = tangents[0]?.matmul(v);
+        let p = u.matrix_transpose().matmul(rotated);
         let transposed = p.matrix_transpose();
         let half = p.constant_like(0.5);
         let common = over_gaps((p + transposed) * half, s, false);
         let opposed = over_gaps((p - transposed) * half, s, true);
         let of_u = u.matmul(common + opposed);
-        let of_u = outside(turned, u, s).map_or(of_u, |outside| of_u + outside);
+        let of_u = outside(rotated, u, s).map_or(of_u, |outside| of_u + outside);
         let of_s = p.diagonal(0, [-2, -1]).unsqueeze(-2);
         Some(concat(&[of_u, of_s, v.matmul(common - opposed)], -2))
     }
@@ -322,8 +322,8 @@ impl Op for Svd {
     /// How far the matrix is from one with two equal singular values, or with one that is 0.
     fn kink_distance<T: Real>(&self, args: &[View<'_, T>]) -> T {
         let [.., m, n] = args[0].shape()[..] else { return T::infinity() };
-        factor::least_of_each(args, &|args| {
-            let s = factor::singular_values(m, args[0])?;
+        linalg::least_of_each(args, &|args| {
+            let s = linalg::singular_values(m, args[0])?;
             Some(s.iter().fold(least_gap(&s), |least, &s| least.min(s)) / ((m * n) as f64).sqrt())
         })
     }

@@ -5,7 +5,7 @@
 //! matrix, and its adjoint that of one with the transposed matrix, so these rules are
 //! made of the ops themselves.
 
-use crate::kernel::factor;
+use crate::kernel::linalg;
 use crate::op::{
     Along, Call, Cost, Dependence, Domain, Formula, Op, Samples, ShapeClass, Term, add_terms,
     operands,
@@ -34,7 +34,7 @@ impl Op for Solve {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let [.., n, k] = args[1].shape()[..] else { return };
-        factor::for_each_matrix(args, n * k, out, &|args, x| factor::solve(n, args[0], args[1], x));
+        linalg::for_each_matrix(args, n * k, out, &|args, x| linalg::solve(n, args[0], args[1], x));
     }
 
     fn jvp<'t, T: Real>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
@@ -99,8 +99,8 @@ impl Op for SolveTriangular {
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let [.., n, k] = args[1].shape()[..] else { return };
-        factor::for_each_matrix(args, n * k, out, &|args, x| {
-            factor::solve_triangular(n, [self.upper, self.unit], args[0], args[1], x);
+        linalg::for_each_matrix(args, n * k, out, &|args, x| {
+            linalg::solve_triangular(n, [self.upper, self.unit], args[0], args[1], x);
             Some(())
         });
     }
@@ -227,11 +227,11 @@ impl Op for SignDet {
     }
 }
 
-/// One of the two numbers that [`factor::log_det`] gives.
+/// One of the two numbers that [`linalg::log_det`] gives.
 fn determinants<T: Real>(args: &[View<'_, T>], which: usize, out: &mut [T]) {
     let n = args[0].shape().last().map_or(0, |&n| n);
-    factor::for_each_matrix(args, 1, out, &|args, out| {
-        out[0] = factor::log_det(n, args[0])?[which];
+    linalg::for_each_matrix(args, 1, out, &|args, out| {
+        out[0] = linalg::log_det(n, args[0])?[which];
         Some(())
     });
 }

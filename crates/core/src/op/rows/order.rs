@@ -1,6 +1,6 @@
 //! Orders of rows: sorting, the largest elements, medians.
 //!
-//! One op orders, and gives no elements but their places, as whole numbers in a value
+//! One op orders, and gives no elements but their indices, as whole numbers in a value
 //! like any other. So a program that is run again orders again, and what reads the
 //! elements ([`TakeAlong`]) carries the derivative: sorting, [`topk`](Var::topk)
 //! and quantiles need no rules of their own. A `f32` counts exactly to 2^24, and
@@ -14,7 +14,7 @@ use crate::scalar::Real;
 use crate::tape::Var;
 use crate::tensor::{Axes, Shape, View};
 
-/// The places of the first `count` elements of each row, in order. Equal elements
+/// The indices of the first `count` elements of each row, in order. Equal elements
 /// keep the order in which they stand, and NaN counts as the largest. No
 /// derivative flows through it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,7 +28,7 @@ pub struct ArgSort {
 impl Op for ArgSort {
     const NAME: &'static str = "argsort";
     const FORMULA: Formula = Formula::new(
-        "places of x in order",
+        "indices of x in order",
         "dy = 0",
         r"x_{y_0} \le x_{y_1} \le \dots,\quad \dot y = 0",
     )
@@ -48,8 +48,8 @@ impl Op for ArgSort {
         if out.is_empty() {
             return;
         }
-        for_each_row_of([args[0]], out, |[row], places| {
-            kernel::places(row, self.descending, places);
+        for_each_row_of([args[0]], out, |[row], indices| {
+            kernel::indices(row, self.descending, indices);
         });
     }
 
@@ -70,9 +70,9 @@ impl Op for ArgSort {
     fn kink_distance<T: Real>(&self, args: &[View<'_, T>]) -> T {
         let mut distance = T::infinity();
         for_each_row(args[0], |_, row| {
-            let mut places = vec![T::zero(); row.len()];
-            kernel::places(row, self.descending, &mut places);
-            let sorted = |i: usize| row[places[i].as_f64() as usize];
+            let mut indices = vec![T::zero(); row.len()];
+            kernel::indices(row, self.descending, &mut indices);
+            let sorted = |i: usize| row[indices[i].as_f64() as usize];
             // Below the last one that is wanted, the order does not matter.
             for i in 1..row.len().min(self.count + 1) {
                 distance = distance.min((sorted(i) - sorted(i - 1)).abs());
@@ -102,7 +102,7 @@ impl Op for ArgSort {
 }
 
 impl<'t, T: Real> Var<'t, T> {
-    /// The places of the elements along an axis in ascending order, as whole
+    /// The indices of the elements along an axis in ascending order, as whole
     /// numbers; equal elements keep their order, and NaN comes last.
     ///
     /// ```
@@ -123,7 +123,7 @@ impl<'t, T: Real> Var<'t, T> {
     }
 
     /// The elements along an axis in ascending order, and their
-    /// [places](Self::argsort). Derivatives go to where the elements came from;
+    /// [indices](Self::argsort). Derivatives go to where the elements came from;
     /// equal elements count as in the order in which they stand. For descending
     /// order see [`topk`](Self::topk).
     ///
@@ -131,9 +131,9 @@ impl<'t, T: Real> Var<'t, T> {
     /// # use wengert_core::Tape;
     /// let tape = Tape::new();
     /// let x = tape.variable([30.0, 10.0, 20.0]);
-    /// let (sorted, places) = x.sort(0);
+    /// let (sorted, indices) = x.sort(0);
     /// assert_eq!(sorted.value().to_vec(), [10.0, 20.0, 30.0]);
-    /// assert_eq!(places.value().to_vec(), [1.0, 2.0, 0.0]);
+    /// assert_eq!(indices.value().to_vec(), [1.0, 2.0, 0.0]);
     /// let [dx] = (sorted * tape.constant([1.0, 2.0, 3.0])).sum().grad([x]);
     /// assert_eq!(dx.value().to_vec(), [3.0, 1.0, 2.0]);
     /// ```
@@ -146,15 +146,15 @@ impl<'t, T: Real> Var<'t, T> {
         self.first(axis as isize, ArgSort { descending: false, count: self.shape()[axis] })
     }
 
-    /// The `k` largest elements along an axis, the largest first, and their places.
+    /// The `k` largest elements along an axis, the largest first, and their indices.
     ///
     /// ```
     /// # use wengert_core::Tape;
     /// let tape = Tape::new();
     /// let x = tape.variable([[1.0, 4.0, 2.0], [9.0, 7.0, 8.0]]);
-    /// let (values, places) = x.topk(2, -1);
+    /// let (values, indices) = x.topk(2, -1);
     /// assert_eq!(values.value().to_vec(), [4.0, 2.0, 9.0, 8.0]);
-    /// assert_eq!(places.value().to_vec(), [1.0, 2.0, 0.0, 2.0]);
+    /// assert_eq!(indices.value().to_vec(), [1.0, 2.0, 0.0, 2.0]);
     /// ```
     ///
     /// # Panics
@@ -169,12 +169,12 @@ impl<'t, T: Real> Var<'t, T> {
     #[track_caller]
     fn first(self, axis: isize, order: ArgSort) -> (Self, Self) {
         let rows = self.swap_axes(axis, -1);
-        let places = rows.apply(order);
-        let values = self.tape().apply(TakeAlong { axis: self.rank() - 1 }, &[places, rows]);
-        (values.swap_axes(axis, -1), places.swap_axes(axis, -1))
+        let indices = rows.apply(order);
+        let values = self.tape().apply(TakeAlong { axis: self.rank() - 1 }, &[indices, rows]);
+        (values.swap_axes(axis, -1), indices.swap_axes(axis, -1))
     }
 
-    /// The place of the largest element along an axis, which disappears, as a whole
+    /// The index of the largest element along an axis, which disappears, as a whole
     /// number; of the first one if several are equal. NaN counts as the largest.
     ///
     /// ```
@@ -194,7 +194,7 @@ impl<'t, T: Real> Var<'t, T> {
         self.swap_axes(axis, -1).apply(first).swap_axes(axis, -1).squeeze(axis)
     }
 
-    /// The place of the smallest element along an axis, which disappears; otherwise
+    /// The index of the smallest element along an axis, which disappears; otherwise
     /// as [`argmax`](Self::argmax). NaN counts as the smallest, as it does for
     /// [`min_over`](Self::min_over).
     ///
@@ -241,11 +241,11 @@ impl<'t, T: Real> Var<'t, T> {
         assert!(count > 0, "quantile: there are no elements\n  operand: {}", self.describe());
         let place = q * (count - 1) as f64;
         let (low, high) = (place.floor() as usize, place.ceil() as usize);
-        let places = rows.apply(ArgSort { descending: false, count: high + 1 });
+        let indices = rows.apply(ArgSort { descending: false, count: high + 1 });
         // A NaN sorts last, and is the value of a row that has one.
         let largest = rows.apply(ArgSort { descending: true, count: 1 });
         let value = self.tape().apply(TakeAlong { axis: last }, &[largest, rows]);
-        let ends = value.equal(value).select(places.slice(-1, low..=high), largest);
+        let ends = value.equal(value).select(indices.slice(-1, low..=high), largest);
         let ends = self.tape().apply(TakeAlong { axis: last }, &[ends, rows]);
         let lower = ends.slice(-1, ..1).squeeze(-1);
         if low == high {

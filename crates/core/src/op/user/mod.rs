@@ -2,4 +2,4 @@
 
 pub(super) mod cotangent;
 pub(super) mod custom;
-pub(super) mod stop;
+pub(super) mod stop_gradient;

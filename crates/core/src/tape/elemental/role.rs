@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Call, DynOp};
 use crate::kernel::block::BlockKernel;
-use crate::kernel::gemm::Factor;
+use crate::kernel::gemm::MatrixLayout;
 use crate::scalar::Real;
 use crate::tape::Var;
 use crate::tensor::{Layout, Shape, View};
@@ -53,7 +53,7 @@ pub trait Summing {
 /// A product, perhaps of two matrices.
 pub trait TwoFactors<T: Real> {
     /// If it is a product of matrices: how their elements lie.
-    fn factors(&self, _left: &Layout, _right: &Layout) -> Option<[Factor; 2]> {
+    fn factors(&self, _left: &Layout, _right: &Layout) -> Option<[MatrixLayout; 2]> {
         None
     }
 
@@ -116,7 +116,7 @@ impl<T: Real> dyn DynOp<T> + '_ {
 
     /// As [`TwoFactors::factors`], if it is a product.
     #[doc(hidden)]
-    pub fn factors(&self, left: &Layout, right: &Layout) -> Option<[Factor; 2]> {
+    pub fn factors(&self, left: &Layout, right: &Layout) -> Option<[MatrixLayout; 2]> {
         match self.role() {
             Role::Product(role) => role.factors(left, right),
             _ => None,

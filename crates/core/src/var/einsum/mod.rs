@@ -233,8 +233,8 @@ impl<'t, T: Real> Term<'t, T> {
             extents.shape(batch).iter().copied().chain(last).collect()
         };
         let straight = [batch, rows, columns].concat();
-        let turned = [batch, columns, rows].concat();
-        if self.labels == turned && self.labels != straight {
+        let transposed = [batch, columns, rows].concat();
+        if self.labels == transposed && self.labels != straight {
             // Products take transposed factors as they are, without a copy.
             return self.value.reshape(shape(columns, rows)).matrix_transpose();
         }

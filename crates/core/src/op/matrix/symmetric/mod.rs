@@ -9,7 +9,7 @@ mod jet;
 
 use super::factorise::own_matrix;
 use super::solve::{elimination, square};
-use crate::kernel::factor;
+use crate::kernel::linalg;
 use crate::kernel::spectral::{self, Coefficients, Function};
 use crate::op::{
     Call, Cost, Dependence, Domain, Elementwise, Formula, Ln, Op, Samples, ShapeClass, Sqrt, Term,
@@ -94,7 +94,7 @@ impl<F: Elementwise<1>> Op for SymmetricFunction<F> {
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         let [.., n, _] = args[0].shape()[..] else { return };
         let function = OfNumber(self.function);
-        factor::for_each_matrix(args, n * n, out, &|args, y| {
+        linalg::for_each_matrix(args, n * n, out, &|args, y| {
             spectral::function(n, args, &function, y)
         });
     }
@@ -114,7 +114,7 @@ impl<F: Elementwise<1>> Op for SymmetricFunction<F> {
     fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let (matrix, directions) = (call.arg(0), &call.args()[1..]);
         // The directions behind one, the cotangent, and those before it.
-        let turned = |after: usize, before: usize| {
+        let cyclic = |after: usize, before: usize| {
             let mut args = vec![matrix];
             args.extend(&directions[after..]);
             args.push(bar.matrix_transpose());
@@ -124,10 +124,10 @@ impl<F: Elementwise<1>> Op for SymmetricFunction<F> {
         };
         match arg {
             0 => {
-                let terms = (0..=self.directions).map(|place| turned(place, place));
+                let terms = (0..=self.directions).map(|place| cyclic(place, place));
                 terms.reduce(|sum, term| sum + term).map(symmetric)
             }
-            _ => Some(turned(arg, arg - 1)),
+            _ => Some(cyclic(arg, arg - 1)),
         }
     }
 
@@ -148,7 +148,7 @@ impl<F: Elementwise<1>> Op for SymmetricFunction<F> {
             let distances = values.iter().map(|&x| self.function.kink_distance([x]));
             distances.fold(f64::INFINITY, f64::min) / n as f64
         };
-        factor::least_of_each(&args[..1], &|args| Some(at(&factor::eigenvalues(n, args[0])?)))
+        linalg::least_of_each(&args[..1], &|args| Some(at(&linalg::eigenvalues(n, args[0])?)))
     }
 
     fn dependence(&self, _: &[&Shape], _: usize, result: &Shape) -> Dependence {

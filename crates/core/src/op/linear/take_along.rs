@@ -1,6 +1,6 @@
-//! Reading and adding at places that are values themselves.
+//! Reading and adding at indices that are values themselves.
 //!
-//! Where places are known when a program is recorded, [`Gather`](crate::op::Gather)
+//! Where indices are known when a program is recorded, [`Gather`](crate::op::Gather)
 //! serves. Here they are an operand, whole numbers without a derivative, as
 //! [`argsort`](Var::argsort) gives them: a program that is run again reads elsewhere.
 //! The two ops are linear in their second operand, and each other's transposes.
@@ -11,7 +11,7 @@ use crate::scalar::Real;
 use crate::tape::{Operand, Var};
 use crate::tensor::{Shape, View};
 
-/// Of operands `i` and `x`, the elements of `x` at places `i` along an axis. Beside
+/// Of operands `i` and `x`, the elements of `x` at indices `i` along an axis. Beside
 /// that axis both have the same extents, or `i` has 1 and stretches. No derivative
 /// flows to `i`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,9 +53,9 @@ impl Selection for TakeAlong {
 
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
-        for_each_case(samples, |samples, places, x, axis| {
+        for_each_case(samples, |samples, indices, x, axis| {
             let extent = x[axis];
-            let args = [(places, Domain::indices(extent)), (x, Domain::reals())];
+            let args = [(indices, Domain::indices(extent)), (x, Domain::reals())];
             samples.case(TakeAlong { axis }, args);
         });
         let op = TakeAlong { axis: 1 };
@@ -64,13 +64,13 @@ impl Selection for TakeAlong {
         samples.error(
             op,
             &[[2, 5].into(), [3, 4].into()],
-            "places of shape [2, 5] do not fit [3, 4] beside axis 1",
+            "indices of shape [2, 5] do not fit [3, 4] beside axis 1",
         );
     }
 }
 
-/// Of operands `i` and `u`, zeros with each element of `u` added at its place `i`
-/// along an axis: the transpose of [`TakeAlong`]. Where places repeat, elements add
+/// Of operands `i` and `u`, zeros with each element of `u` added at its index `i`
+/// along an axis: the transpose of [`TakeAlong`]. Where indices repeat, elements add
 /// up, in order. No derivative flows to `i`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScatterAlong {
@@ -91,7 +91,7 @@ impl Selection for ScatterAlong {
     fn shape(&self, index: &Shape, u: &Shape) -> Result<Shape, String> {
         fits(index, u, self.axis)?;
         if index[self.axis] != u[self.axis] {
-            return Err(format!("{index} places along axis {} for {u}", self.axis));
+            return Err(format!("{index} indices along axis {} for {u}", self.axis));
         }
         Ok(u.with_axis(self.axis, self.extent))
     }
@@ -115,30 +115,30 @@ impl Selection for ScatterAlong {
 
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
-        for_each_case(samples, |samples, places, x, axis| {
-            let u = x.with_axis(axis, places[axis]);
+        for_each_case(samples, |samples, indices, x, axis| {
+            let u = x.with_axis(axis, indices[axis]);
             let op = ScatterAlong { axis, extent: x[axis] };
-            samples.case(op, [(places, Domain::indices(x[axis])), (u, Domain::reals())]);
+            samples.case(op, [(indices, Domain::indices(x[axis])), (u, Domain::reals())]);
         });
         let op = ScatterAlong { axis: 0, extent: 4 };
-        samples.error(op, &[[2].into(), [3].into()], "[2] places along axis 0 for [3]");
+        samples.error(op, &[[2].into(), [3].into()], "[2] indices along axis 0 for [3]");
     }
 }
 
-/// Whether places fit a value beside an axis.
-fn fits(places: &Shape, x: &Shape, axis: usize) -> Result<(), String> {
+/// Whether indices fit a value beside an axis.
+fn fits(indices: &Shape, x: &Shape, axis: usize) -> Result<(), String> {
     x.check_axis(axis)?;
-    if places.rank() != x.rank() {
-        return Err(format!("places of shape {places} and {x} have not the same number of axes"));
+    if indices.rank() != x.rank() {
+        return Err(format!("indices of shape {indices} and {x} have not the same number of axes"));
     }
-    let fits = |other: usize| other == axis || places[other] == x[other] || places[other] == 1;
+    let fits = |other: usize| other == axis || indices[other] == x[other] || indices[other] == 1;
     if !(0..x.rank()).all(fits) {
-        return Err(format!("places of shape {places} do not fit {x} beside axis {axis}"));
+        return Err(format!("indices of shape {indices} do not fit {x} beside axis {axis}"));
     }
     Ok(())
 }
 
-/// What the samples of both ops are made of: the shapes of places and value.
+/// What the samples of both ops are made of: the shapes of indices and value.
 fn for_each_case<O: Clone>(
     samples: &mut Samples<O>,
     case: impl Fn(&mut Samples<O>, Shape, Shape, usize),
@@ -148,7 +148,7 @@ fn for_each_case<O: Clone>(
         ([6].into(), [4].into(), 0),
         ([3, 3].into(), [3, 3].into(), 0),
         ([2, 5].into(), [2, 3].into(), 1),
-        // Whole rows; places that stretch before the axis, and behind it.
+        // Whole rows; indices that stretch before the axis, and behind it.
         ([4, 1].into(), [3, 3].into(), 0),
         ([1, 4].into(), [3, 2].into(), 1),
         ([2, 4, 1].into(), [2, 3, 2].into(), 1),
@@ -157,13 +157,13 @@ fn for_each_case<O: Clone>(
         ([1, 2].into(), [1, 3].into(), 1),
         ([0, 2].into(), [3, 2].into(), 0),
     ];
-    for (places, x, axis) in cases {
-        case(samples, places, x, axis);
+    for (indices, x, axis) in cases {
+        case(samples, indices, x, axis);
     }
 }
 
 impl<'t, T: Real> Var<'t, T> {
-    /// The elements at given places along an axis, which are whole numbers on the
+    /// The elements at given indices along an axis, which are whole numbers on the
     /// tape: NumPy's function of this name, and PyTorch's `gather`. Beside the axis
     /// both operands broadcast. Derivatives flow to `self` alone.
     ///
@@ -171,31 +171,31 @@ impl<'t, T: Real> Var<'t, T> {
     /// # use wengert_core::Tape;
     /// let tape = Tape::new();
     /// let x = tape.variable([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
-    /// let places = tape.constant([[2.0, 0.0], [1.0, 1.0]]);
-    /// assert_eq!(x.take_along_axis(1, places).value().to_vec(), [3.0, 1.0, 5.0, 5.0]);
+    /// let indices = tape.constant([[2.0, 0.0], [1.0, 1.0]]);
+    /// assert_eq!(x.take_along_axis(1, indices).value().to_vec(), [3.0, 1.0, 5.0, 5.0]);
     /// ```
     ///
     /// # Panics
-    /// If the axis does not exist, a place is no whole number of an element there,
+    /// If the axis does not exist, a index is no whole number of an element there,
     /// shapes do not fit, or the operands are on two tapes.
     #[doc(alias("gather", "take_along_dim"))]
     #[track_caller]
-    pub fn take_along_axis(self, axis: isize, places: impl Operand<'t, T>) -> Self {
-        let places = places.on(self.tape());
+    pub fn take_along_axis(self, axis: isize, indices: impl Operand<'t, T>) -> Self {
+        let indices = indices.on(self.tape());
         let axis = self.resolve_axis("take_along_axis", axis, self.rank());
-        let x = if places.rank() == self.rank() {
-            // Where only the places have an extent, the elements repeat.
-            let (own, other) = (self.shape(), places.shape());
+        let x = if indices.rank() == self.rank() {
+            // Where only the indices have an extent, the elements repeat.
+            let (own, other) = (self.shape(), indices.shape());
             let stretched = |i: usize| if i != axis && own[i] == 1 { other[i] } else { own[i] };
             self.broadcast_to((0..own.rank()).map(stretched).collect::<Shape>())
         } else {
             self
         };
-        self.tape().apply(TakeAlong { axis }, &[places, x])
+        self.tape().apply(TakeAlong { axis }, &[indices, x])
     }
 
-    /// The parts at given places along an axis, which are a vector of whole numbers
-    /// on the tape: rows of a table of embeddings, for instance. Where the places are
+    /// The parts at given indices along an axis, which are a vector of whole numbers
+    /// on the tape: rows of a table of embeddings, for instance. Where the indices are
     /// known beforehand, [`gather`](Self::gather) takes them as they are.
     ///
     /// ```
@@ -207,26 +207,26 @@ impl<'t, T: Real> Var<'t, T> {
     /// ```
     ///
     /// # Panics
-    /// As [`take_along_axis`](Self::take_along_axis), and if the places are no
+    /// As [`take_along_axis`](Self::take_along_axis), and if the indices are no
     /// vector.
     #[doc(alias = "take")]
     #[track_caller]
-    pub fn index_select(self, axis: isize, places: impl Operand<'t, T>) -> Self {
-        let places = places.on(self.tape());
+    pub fn index_select(self, axis: isize, indices: impl Operand<'t, T>) -> Self {
+        let indices = indices.on(self.tape());
         let axis = self.resolve_axis("index_select", axis, self.rank());
-        let places = places.vector_along("index_select", axis, self.rank());
-        self.tape().apply(TakeAlong { axis }, &[places, self])
+        let indices = indices.vector_along("index_select", axis, self.rank());
+        self.tape().apply(TakeAlong { axis }, &[indices, self])
     }
 
-    /// A vector of places as a value of some rank, along an axis.
+    /// A vector of indices as a value of some rank, along an axis.
     #[track_caller]
     fn vector_along(self, name: &str, axis: usize, rank: usize) -> Self {
         let count = self.elements();
-        assert!(self.rank() == 1, "{name}: places are a vector\n  places: {}", self.describe());
+        assert!(self.rank() == 1, "{name}: indices are a vector\n  indices: {}", self.describe());
         self.reshape((0..rank).map(|i| if i == axis { count } else { 1 }).collect::<Shape>())
     }
 
-    /// Zeros with the elements added at given places of an axis of some `extent`, in
+    /// Zeros with the elements added at given indices of an axis of some `extent`, in
     /// order: the transpose of [`take_along_axis`](Self::take_along_axis).
     ///
     /// ```
@@ -238,23 +238,23 @@ impl<'t, T: Real> Var<'t, T> {
     /// ```
     ///
     /// # Panics
-    /// If the axis does not exist, a place is no whole number below `extent`,
+    /// If the axis does not exist, a index is no whole number below `extent`,
     /// shapes do not fit, or the operands are on two tapes.
     #[doc(alias = "scatter_add")]
     #[track_caller]
     pub fn scatter_along_axis(
         self,
         axis: isize,
-        places: impl Operand<'t, T>,
+        indices: impl Operand<'t, T>,
         extent: usize,
     ) -> Self {
-        let places = places.on(self.tape());
+        let indices = indices.on(self.tape());
         let axis = self.resolve_axis("scatter_along_axis", axis, self.rank());
-        self.tape().apply(ScatterAlong { axis, extent }, &[places, self])
+        self.tape().apply(ScatterAlong { axis, extent }, &[indices, self])
     }
 
-    /// The value with other elements at given places along an axis: NumPy's function
-    /// of this name, and PyTorch's `scatter`. Of `values` that share a place, the sum
+    /// The value with other elements at given indices along an axis: NumPy's function
+    /// of this name, and PyTorch's `scatter`. Of `values` that share an index, the sum
     /// is taken.
     ///
     /// ```
@@ -272,19 +272,19 @@ impl<'t, T: Real> Var<'t, T> {
     pub fn put_along_axis(
         self,
         axis: isize,
-        places: impl Operand<'t, T>,
+        indices: impl Operand<'t, T>,
         values: impl Operand<'t, T>,
     ) -> Self {
-        let (places, values) = (places.on(self.tape()), values.on(self.tape()));
+        let (indices, values) = (indices.on(self.tape()), values.on(self.tape()));
         let axis = self.resolve_axis("put_along_axis", axis, self.rank());
         let (extent, axis) = (self.shape()[axis], axis as isize);
         let ones = self.constant_like(1.0).broadcast_to(values.shape());
-        let replaced = ones.scatter_along_axis(axis, places, extent);
-        replaced.select(values.scatter_along_axis(axis, places, extent), self)
+        let replaced = ones.scatter_along_axis(axis, indices, extent);
+        replaced.select(values.scatter_along_axis(axis, indices, extent), self)
     }
 
     /// For each element, a whole number, a new last axis of extent `classes` with 1
-    /// at that place and 0 elsewhere; nothing but 0 for numbers that are no place.
+    /// at that index and 0 elsewhere; nothing but 0 for numbers that are no index.
     /// No derivative flows through it.
     ///
     /// ```
@@ -296,7 +296,7 @@ impl<'t, T: Real> Var<'t, T> {
     #[track_caller]
     pub fn one_hot(self, classes: usize) -> Self {
         let ones = self.constant_like(1.0).broadcast_to([classes]);
-        let places = ones.cumsum(0) - T::one();
-        self.unsqueeze(-1).equal(places)
+        let indices = ones.cumsum(0) - T::one();
+        self.unsqueeze(-1).equal(indices)
     }
 }
