@@ -88,6 +88,7 @@ impl<T: Real> Tape<T> {
     }
 }
 
+/// # Ops of any kind
 impl<T: Real> Var<'_, T> {
     /// Records an op of one operand, the user's or built in.
     ///

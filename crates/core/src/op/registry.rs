@@ -42,6 +42,7 @@ macro_rules! ops {
             },)*)*]
         }
 
+        /// # Functions without parameters
         impl<'t, T: Real> Var<'t, T> {
             $($($( method!($kind $method [$($($alias),*)?] $op $doc); )?)*)*
         }

@@ -4,6 +4,7 @@ use crate::scalar::Real;
 use crate::tape::elemental::{Call, Term};
 use crate::tape::{Adjoint, Args, NodeId, Tape, Var};
 
+/// # Tangents
 impl<'t, T: Real> Var<'t, T> {
     /// The tangent of `self` for given tangents of some values before it: the
     /// Jacobian times a direction. Recorded, so that it can be differentiated

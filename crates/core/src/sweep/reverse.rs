@@ -142,6 +142,7 @@ impl<T: Real> fmt::Debug for Gradients<'_, T> {
     }
 }
 
+/// # Gradients
 impl<'t, T: Real> Var<'t, T> {
     /// The gradients of a scalar with respect to all variables and parameters, by
     /// one fast sweep.

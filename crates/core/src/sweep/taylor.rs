@@ -7,6 +7,7 @@ use crate::scalar::Real;
 use crate::tape::elemental::{Series, SeriesCall, System};
 use crate::tape::{NodeId, Tape, Var};
 
+/// # Taylor coefficients
 impl<'t, T: Real> Var<'t, T> {
     /// The coefficients `y_0, ..., y_degree` of `y(t) = y_0 + y_1 t + y_2 t^2 + ...`,
     /// where values before it move along curves: each is given with its

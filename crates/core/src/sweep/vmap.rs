@@ -11,6 +11,7 @@ use crate::scalar::Real;
 use crate::tape::elemental::{Stacked, Term};
 use crate::tape::{Args, NodeId, Tape, Var};
 
+/// # Many values at once
 impl<'t, T: Real> Var<'t, T> {
     /// The value for many values of some inputs, which are given with one more leading axis
     /// and all of the same extent; so the result has it.

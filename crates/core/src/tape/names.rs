@@ -29,6 +29,7 @@ impl Names {
     }
 }
 
+/// # Names
 impl<'t, T: Real> Var<'t, T> {
     /// The same variable, with a name by which [traces](Tape::trace) call it. It records nothing. Of
     /// several names the last one counts.

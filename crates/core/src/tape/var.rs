@@ -32,6 +32,7 @@ impl<T: Real> Clone for Var<'_, T> {
 
 impl<T: Real> Copy for Var<'_, T> {}
 
+/// # The value
 impl<'t, T: Real> Var<'t, T> {
     #[inline]
     pub(crate) fn new(tape: &'t Tape<T>, id: NodeId) -> Self {

@@ -28,6 +28,7 @@ pub fn jacobian<T: Real, I: Inputs<T>>(f: impl for<'t> Function<'t, T, I>, x: I)
     x.collect(&mut y.jacobian(&vars).into_iter())
 }
 
+/// # Jacobians
 impl<'t, T: Real> Var<'t, T> {
     /// The Jacobians of this value with respect to some values before it, as
     /// [`jacobian`] gives them: for functions that are recorded already.

@@ -72,6 +72,7 @@ impl<'t, T: Real> ops::Neg for Var<'t, T> {
     }
 }
 
+/// # Powers and choices
 impl<'t, T: Real> Var<'t, T> {
     /// A whole power, of any base; `x^0` is 1.
     #[doc(alias("pow", "power"))]

@@ -9,6 +9,7 @@ use crate::scalar::Real;
 use crate::tape::Var;
 use crate::tensor::{Axes, AxisList, Shape};
 
+/// # Arranging elements
 impl<'t, T: Real> Var<'t, T> {
     /// Two axes exchanged; negative numbers count from the end.
     ///

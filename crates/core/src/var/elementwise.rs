@@ -4,6 +4,7 @@ use crate::op::{Clamp, Elu, Polygamma, Sinc};
 use crate::scalar::Real;
 use crate::tape::{Operand, Var};
 
+/// # Functions of each element, with parameters
 impl<'t, T: Real> Var<'t, T> {
     /// The values, cut off at two bounds, of which either may be infinite. The
     /// derivative at the bounds is 1.

@@ -5,6 +5,7 @@ use crate::scalar::Real;
 use crate::tape::Var;
 use crate::tensor::{Axes, AxisList};
 
+/// # Reductions whose axes stay
 impl<'t, T: Real> Var<'t, T> {
     /// What is left of `whole` after a reduction over `axes`, with those axes.
     #[track_caller]

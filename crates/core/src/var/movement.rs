@@ -8,6 +8,7 @@ use crate::scalar::Real;
 use crate::tape::Var;
 use crate::tensor::{AxisList, Shape};
 
+/// # Shapes, slices and positions
 impl<'t, T: Real> Var<'t, T> {
     /// The elements stretched to a larger shape, by the rule of
     /// [`Shape::broadcast`].

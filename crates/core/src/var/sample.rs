@@ -3,6 +3,7 @@
 use crate::scalar::Real;
 use crate::tape::Var;
 
+/// # Samples that have a derivative
 impl<T: Real> Var<'_, T> {
     /// A category in a form that has a derivative: the softmax of noisy logits, sharper
     /// the lower the temperature (Jang, Gu & Poole 2017; Maddison, Mnih & Teh 2017).

@@ -274,6 +274,7 @@ fn for_each_case<O: Clone>(samples: &mut Samples<O>, case: impl Fn(&mut Samples<
     }
 }
 
+/// # Running sums
 impl<'t, T: Real> Var<'t, T> {
     /// The sum of each element along an axis and all before it.
     ///

@@ -268,6 +268,7 @@ fn over_axes<L: Linear>(samples: &mut Samples<L>, op: impl Fn(AxisList, bool) ->
     samples.error(op([2].as_slice().into(), false), &[[3, 4].into()], "there is no axis 2");
 }
 
+/// # Sums and means
 impl<'t, T: Real> Var<'t, T> {
     /// The sum of all elements.
     #[track_caller]

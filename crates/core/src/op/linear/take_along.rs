@@ -162,6 +162,7 @@ fn for_each_case<O: Clone>(
     }
 }
 
+/// # Elements at indices on the tape
 impl<'t, T: Real> Var<'t, T> {
     /// The elements at given indices along an axis, which are whole numbers on the
     /// tape: NumPy's function of this name, and PyTorch's `gather`. Beside the axis

@@ -83,6 +83,7 @@ impl Linear for Triangle {
     }
 }
 
+/// # Triangles of matrices
 impl<'t, T: Real> Var<'t, T> {
     /// The upper triangle of each matrix: the elements on a diagonal and above it,
     /// and zeros elsewhere. Diagonals are counted from the main one, which is 0, to

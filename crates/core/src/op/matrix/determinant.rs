@@ -232,6 +232,7 @@ impl Op for Pinv {
     }
 }
 
+/// # Pseudoinverses
 impl<T: Real> Var<'_, T> {
     /// The pseudoinverses of matrices over the last two axes: `[.., n, m]` of `[.., m, n]`.
     /// Singular values up to `max(m, n)` roundings of the largest are taken as 0; another

@@ -372,6 +372,7 @@ fn tall_matrices<O: Clone>(samples: &mut Samples<O>, op: O) {
     samples.error(op, &[[3].into()], "a [3] is no matrix");
 }
 
+/// # Factorisations
 impl<'t, T: Real> Var<'t, T> {
     /// The eigenvalues, ascending, and the eigenvectors, as columns, of the symmetric
     /// part of square matrices over the last two axes. The component of largest

@@ -313,6 +313,7 @@ pub(in crate::op) fn square_matrices<O: Clone>(samples: &mut Samples<O>, op: O, 
     samples.error(op, &[[2, 3].into()], "a [2, 3] is no square matrix");
 }
 
+/// # Systems of equations
 impl<'t, T: Real> Var<'t, T> {
     /// The solution `x` of `self x = b`, of square matrices over the last two axes;
     /// leading axes broadcast. A vector `b` is one right-hand side. NaN where the matrix

@@ -115,6 +115,7 @@ fn first_largest<T: Real>(row: &[T]) -> usize {
     (1..row.len()).fold(0, better)
 }
 
+/// # Largest and smallest elements
 impl<'t, T: Real> Var<'t, T> {
     /// The largest element over some axes, which disappear; the derivative goes
     /// to the first of equal ones.

@@ -134,6 +134,7 @@ impl RowMap for LayerNorm {
     }
 }
 
+/// # Norms
 impl<'t, T: Real> Var<'t, T> {
     /// The Euclidean norm over some axes, which disappear. Its derivative at 0
     /// is 0.

@@ -101,6 +101,7 @@ impl Op for ArgSort {
     }
 }
 
+/// # Orders
 impl<'t, T: Real> Var<'t, T> {
     /// The indices of the elements along an axis in ascending order, as whole
     /// numbers; equal elements keep their order, and NaN comes last.

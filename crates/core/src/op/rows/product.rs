@@ -50,6 +50,7 @@ impl RowReduction for Prod {
     }
 }
 
+/// # Products of elements
 impl<'t, T: Real> Var<'t, T> {
     /// The product of all elements.
     ///

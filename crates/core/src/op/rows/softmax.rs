@@ -172,6 +172,7 @@ impl RowMap for LogSoftmax {
     }
 }
 
+/// # Exponentials of rows
 impl<'t, T: Real> Var<'t, T> {
     /// `ln(sum(exp(x)))` over some axes, which disappear.
     ///

@@ -75,6 +75,7 @@ impl<T: Real> DynOp<T> for Cotangent {
     }
 }
 
+/// # Cotangents on their way back
 impl<T: Real> Var<'_, T> {
     /// The same value, with its derivative multiplied by a number; -1 reverses the gradient
     /// (Ganin & Lempitsky, "Unsupervised domain adaptation by backpropagation", ICML 2015).

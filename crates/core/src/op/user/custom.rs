@@ -301,6 +301,7 @@ impl<T: Real> Tape<T> {
     }
 }
 
+/// # Straight-through values
 impl<'t, T: Real> Var<'t, T> {
     /// The value of `value`, with the derivative of `self`: the straight-through estimator
     /// for functions that are flat, such as rounding (Bengio, Léonard & Courville,

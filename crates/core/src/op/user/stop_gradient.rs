@@ -55,6 +55,7 @@ impl<T: Real> DynOp<T> for StopGradient {
     }
 }
 
+/// # The end of derivatives
 impl<T: Real> Var<'_, T> {
     /// The same value, taken as a constant: derivatives stop here.
     ///

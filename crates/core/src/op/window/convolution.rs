@@ -390,6 +390,7 @@ pub(super) fn for_each_case<O: Clone>(
     }
 }
 
+/// # Convolutions of planes
 impl<'t, T: Real> Var<'t, T> {
     /// Convolves images `[n, c, h, w]` with filters `[o, c / groups, i, j]`.
     ///

@@ -80,6 +80,7 @@ fn shares<T: Real>(extent: usize, parts: usize) -> Tensor<T> {
     })
 }
 
+/// # Convolutions and poolings of sequences and volumes
 impl<'t, T: Real> Var<'t, T> {
     /// The extents, if there are `N`.
     #[track_caller]

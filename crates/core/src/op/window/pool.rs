@@ -449,6 +449,7 @@ fn for_each_error(mut error: impl FnMut(Pooling, Shape, &'static str)) {
     );
 }
 
+/// # Poolings of planes
 impl<'t, T: Real> Var<'t, T> {
     /// The largest element of each window that slides over the last two axes; the
     /// derivative goes to the first of equal ones, in row-major order.

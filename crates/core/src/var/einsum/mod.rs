@@ -273,6 +273,7 @@ impl<'t, T: Real> Term<'t, T> {
     }
 }
 
+/// # Sums over products
 impl<'t, T: Real> Var<'t, T> {
     /// The sum of products over pairs of axes, one of `self` and one of `other`; the
     /// result has the other axes of `self`, and then those of `other`.

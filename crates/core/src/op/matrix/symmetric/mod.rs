@@ -202,6 +202,7 @@ pub(in crate::op) fn directed_samples<O: Clone>(samples: &mut Samples<O>, op: im
     samples.error(op(1), &[[2, 2].into()], "a matrix and 1 directions");
 }
 
+/// # Functions of symmetric matrices
 impl<'t, T: Real> Var<'t, T> {
     /// A function of the symmetric parts of square matrices over the last two axes: an
     /// elementwise op of one operand, applied to the eigenvalues. Its derivatives are right
