@@ -178,6 +178,7 @@ pub(crate) fn sum_axes<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
         *total = sum(slice);
         return;
     }
+    // Which axes stay, and which are summed over.
     let work = x.len() / ELEMENTS_A_NANOSECOND;
     let rank = x.shape().rank();
     let is_reduced = |axis: usize| axes.contains(&axis);
@@ -208,6 +209,7 @@ pub(crate) fn sum_axes<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
             }
         });
     } else {
+        // Each result has its numbers one after another.
         let order: SmallVec<[usize; 4]> = kept.chain(reduced).collect();
         let layout = x.layout().permuted(&order).collapsed();
         let count = x.len() / out.len();

@@ -120,6 +120,7 @@ impl<T: Real> Lowering<'_, T> {
         // Where each member's block is, once it is computed.
         let mut blocks: Vec<Option<Block>> = vec![None; members.len()];
         let mut free: Vec<usize> = Vec::new();
+        // Each member gets a step and a block, a sum its place.
         for (index, &id) in members.iter().enumerate() {
             let source = |from: &From| match *from {
                 From::Load(k) => Block::Load(k),
@@ -156,6 +157,7 @@ impl<T: Real> Lowering<'_, T> {
             }
             built.steps.push(Step { kernel, sources, target });
         }
+        // What the loop reads, and its memory.
         built.loads = reads
             .loads
             .drain(..)

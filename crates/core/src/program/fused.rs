@@ -190,6 +190,7 @@ impl<T: Real> Loop<T> {
         scratch: &mut Scratch<T>,
         partials: &mut [T],
     ) {
+        // How each operand is read.
         let Scratch { registers, loaded } = scratch;
         let mut loads: SmallVec<[Load<'_, T>; 16]> = SmallVec::new();
         for ((argument, replaced), block) in self.loads.iter().zip(&self.replaced).zip(&mut *loaded)
@@ -209,6 +210,7 @@ impl<T: Real> Loop<T> {
                 Load::Walk(view, walk)
             });
         }
+        // Block by block: what has to be packed, then the steps, then the sums.
         let mut sums: SmallVec<[Pairwise<T>; 2]> =
             self.sums.iter().map(|_| Pairwise::new()).collect();
         for first in (0..count).step_by(Scratch::<T>::BLOCK) {

@@ -14,7 +14,7 @@ use super::graph::{Graph, Operand, SHORT, Source, ValueId};
 use super::run::{
     Apply, Argument, Instruction, Memory, Packed, Place, SHORT_OPERANDS, ShortCall, ShortSum,
 };
-use crate::kernel::block::Steps;
+use crate::kernel::block::{BlockKernel, Steps};
 use crate::kernel::gemm::ShortProduct;
 use crate::scalar::Real;
 use crate::tape::elemental::DynOp;
@@ -264,44 +264,7 @@ impl<T: Real> Lowering<'_, T> {
             return None;
         }
         if let Some(kernel) = op.kernel() {
-            if args.len() > SHORT_OPERANDS {
-                return None;
-            }
-            let mut operands = [Steps::default(); SHORT_OPERANDS];
-            let stretched: Args<(usize, Layout)> = args
-                .iter()
-                .map(|&arg| {
-                    let (start, layout) = self.short_argument(arg)?;
-                    Some((start, layout.broadcast_to(&shape)))
-                })
-                .collect::<Option<_>>()?;
-            let mut packed = Vec::new();
-            for ((steps, (start, layout)), &arg) in operands.iter_mut().zip(stretched).zip(args) {
-                if let Some(step) = steady_step(&layout) {
-                    *steps = Steps::new(start, step);
-                    continue;
-                }
-                let place = self.memory.short.len();
-                *steps = Steps::new(place, 1);
-                let places = Rows::new(&layout, start).places();
-                match self.graph.value(self.operand(arg).root).source {
-                    // Once for all runs.
-                    Source::Constant(_) => {
-                        places.for_each(|from| self.memory.short.push(self.memory.short[from]));
-                    }
-                    _ => {
-                        let from = places.map(|place| place as u32).collect();
-                        self.short(shape.elements());
-                        packed.push(Packed { from, start: place });
-                    }
-                }
-            }
-            let out = u32::try_from(self.short_place(id)).ok()?;
-            let call = ShortCall { operands, out, len: shape.elements() as u32 };
-            return Some(match packed.is_empty() {
-                true => Instruction::Short(kernel, call),
-                false => Instruction::ShortPacked(kernel, packed.into(), call),
-            });
+            return self.lower_short_elementwise(id, kernel, args, &shape);
         }
         match *args {
             [arg] => {
@@ -325,6 +288,55 @@ impl<T: Real> Lowering<'_, T> {
             }
             _ => None,
         }
+    }
+
+    /// An elementwise op of short values. Operands whose elements do not lie at equal distances
+    /// are packed first.
+    fn lower_short_elementwise(
+        &mut self,
+        id: ValueId,
+        kernel: Arc<dyn BlockKernel<T>>,
+        args: &[ValueId],
+        shape: &Shape,
+    ) -> Option<Instruction<T>> {
+        if args.len() > SHORT_OPERANDS {
+            return None;
+        }
+        let mut operands = [Steps::default(); SHORT_OPERANDS];
+        let stretched: Args<(usize, Layout)> = args
+            .iter()
+            .map(|&arg| {
+                let (start, layout) = self.short_argument(arg)?;
+                Some((start, layout.broadcast_to(shape)))
+            })
+            .collect::<Option<_>>()?;
+        let mut packed = Vec::new();
+        for ((steps, (start, layout)), &arg) in operands.iter_mut().zip(stretched).zip(args) {
+            if let Some(step) = steady_step(&layout) {
+                *steps = Steps::new(start, step);
+                continue;
+            }
+            let place = self.memory.short.len();
+            *steps = Steps::new(place, 1);
+            let places = Rows::new(&layout, start).places();
+            match self.graph.value(self.operand(arg).root).source {
+                // Once for all runs.
+                Source::Constant(_) => {
+                    places.for_each(|from| self.memory.short.push(self.memory.short[from]));
+                }
+                _ => {
+                    let from = places.map(|place| place as u32).collect();
+                    self.short(shape.elements());
+                    packed.push(Packed { from, start: place });
+                }
+            }
+        }
+        let out = u32::try_from(self.short_place(id)).ok()?;
+        let call = ShortCall { operands, out, len: shape.elements() as u32 };
+        Some(match packed.is_empty() {
+            true => Instruction::Short(kernel, call),
+            false => Instruction::ShortPacked(kernel, packed.into(), call),
+        })
     }
 
     /// Where a short operand begins, and how it lies.

@@ -66,6 +66,7 @@ impl<T: Real> Tape<T> {
         outputs: &[Var<'t, T>],
         inputs: &[(Var<'t, T>, Var<'t, T>)],
     ) -> Vec<Var<'t, T>> {
+        // What is needed, and what is given.
         let extent = self.check_mapped(outputs, inputs);
         let count = outputs.iter().map(|output| output.id().index() + 1).max().unwrap_or(0);
         let needed = self.needed_for(outputs);
@@ -78,6 +79,7 @@ impl<T: Real> Tape<T> {
             }
         }
         let first = inputs.iter().map(|(input, _)| input.id().index()).min().unwrap_or(count);
+        // Forwards over the tape: whatever has a stacked operand is stacked.
         for index in first..count {
             let id = NodeId::new(index);
             if !needed[index] || table[index].is_some() {
@@ -118,6 +120,7 @@ impl<T: Real> Tape<T> {
             table[index] = Some(value);
         }
         self.record_on_behalf(None);
+        // What depends on no input is repeated.
         let value = |output: &Var<'t, T>| {
             table[output.id().index()]
                 .unwrap_or_else(|| output.broadcast_to(output.shape().inserting(0, extent)))

@@ -184,9 +184,9 @@ impl<T: Real> Tape<T> {
             .to_owned()
     }
 
-    /// The first read of a value that depends on `inputs`, if more was recorded
-    /// after it that `results` may depend on: what was recorded then may hold for
-    /// the value only that was read. Gives the value and the line of the read.
+    /// Detects data-dependent control flow: the first read of a value that depends on `inputs` and
+    /// is followed by nodes that `results` may use. Such a recording is valid only for the value
+    /// that was read. Gives the value and the line of the read.
     pub(crate) fn data_dependent_read(
         &self,
         inputs: &[Var<'_, T>],

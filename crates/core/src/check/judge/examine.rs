@@ -166,6 +166,7 @@ impl<T: Real> Question<'_, T> {
         report: &mut Report,
         told: &mut Option<Told<T>>,
     ) -> f64 {
+        // One direction, and companions with the same numbers and other signs.
         let tape = self.tape.map(|tape| tape(w));
         let others = companions(v, if T::NAME == "f32" { SINGLE } else { DOUBLE });
         let mut first: Option<Line> = None;
@@ -175,6 +176,7 @@ impl<T: Real> Question<'_, T> {
             if let (Some(tangent), Some(adjoint)) = (&tangent, adjoint) {
                 self.compare_modes(report, options, (tangent, adjoint), (w, v));
             }
+            // The function along the line, beside everything that is claimed.
             let mut candidates = Vec::new();
             candidates.extend(adjoint.map(Candidate::Gradient));
             candidates.extend(tangent.as_ref().map(|tangent| Candidate::tangent(tangent, w)));
@@ -195,6 +197,7 @@ impl<T: Real> Question<'_, T> {
                 errors.iter_mut().zip(brief).for_each(|(errors, error)| errors.push(error));
                 continue;
             }
+            // The whole ladder of steps, and the worst verdict so far.
             let line = walk.descend();
             // Of what lies beside the point, the first direction has told.
             if first.is_some() && line.is_blocked {
@@ -217,6 +220,7 @@ impl<T: Real> Question<'_, T> {
                 break;
             }
         }
+        // What may still be hidden in all directions together.
         let Some(line) = first else { return f64::INFINITY };
         let seen = errors.iter().enumerate().filter(|(_, errors)| !errors.is_empty());
         seen.map(|(own, errors)| line.hidden(own, errors)).fold(0.0, f64::max)

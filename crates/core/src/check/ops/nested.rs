@@ -17,6 +17,7 @@ pub(super) fn derivatives_at_once(case: &Case<f64>) -> Result<(), String> {
     if case.v.is_empty() || !case.is_finite() {
         return Ok(());
     }
+    // Two sets of operands, and a function of the op with its derivatives.
     let mut draw = Draw::new(13);
     let domains = case.domains.iter().filter(|domain| !domain.is_mask);
     let other: Vec<_> = case
@@ -40,6 +41,7 @@ pub(super) fn derivatives_at_once(case: &Case<f64>) -> Result<(), String> {
         };
         (0..vars.len()).map(of).collect()
     };
+    // What one after the other gives.
     let expected: Vec<Vec<Tensor<f64>>> = sets
         .iter()
         .map(|set| {
@@ -53,6 +55,7 @@ pub(super) fn derivatives_at_once(case: &Case<f64>) -> Result<(), String> {
         let expected = Tensor::new(found.shape(), each);
         close(&format!("{what} {number}"), &found.value(), &expected, TOLERANCE)
     };
+    // Both at once.
     let stacks: Vec<_> =
         stacked([0, 1]).into_iter().map(|(var, xs)| (var, tape.variable(xs))).collect();
     let mapped = tape.mapped(&all, &stacks);

@@ -142,6 +142,7 @@ impl Report {
     }
 
     pub(in crate::check) fn json(&self) -> Json {
+        // The parts.
         let rung = |rung: Rung| {
             let Rung { h, remainder, floor } = rung;
             Json::List([h, remainder, floor].map(Json::Number).into())
@@ -195,6 +196,7 @@ impl Report {
                 ("worst", Json::list(&comparison.worst, entry)),
             ])
         };
+        // The whole.
         let text = |text: &String| Json::text(text);
         Json::Object(vec![
             ("verdict", Json::text(self.verdict.headline())),

@@ -55,29 +55,49 @@ impl Plane {
     }
 }
 
+/// The relative error of the difference quotient of a rung.
+fn error(rate: &Rate, rung: &Rung) -> f64 {
+    rung.remainder / rung.h.powi(rate.order as i32 - 1) / rate.natural
+}
+
+/// The rungs that are drawn, those beyond the last that counts among them.
+fn rungs(rate: &Rate) -> impl Iterator<Item = &Rung> {
+    rate.rungs.iter().chain(&rate.tail).filter(|rung| error(rate, rung).is_normal())
+}
+
+impl Plane {
+    /// The decades that hold all points, or `None` if there are fewer than two.
+    fn of(rate: &Rate) -> Option<Self> {
+        let points: Vec<(f64, f64)> = rungs(rate).map(|rung| (rung.h, error(rate, rung))).collect();
+        let decade = |x: f64, up: f64| (x.log10() / 2.0 + 0.499 * up).round() * 2.0;
+        let range = |of: fn(&(f64, f64)) -> f64| {
+            let least = points.iter().map(of).fold(f64::INFINITY, f64::min);
+            let most = points.iter().map(of).fold(0.0, f64::max);
+            [decade(least, -1.0), decade(most, 1.0)]
+        };
+        (points.len() > 1).then(|| Self { h: range(|p| p.0), error: range(|p| p.1) })
+    }
+}
+
 /// The image of a rate, or `None` if no step could be taken.
 pub(in crate::check) fn draw(rate: &Rate, verdict: Verdict, subject: &str) -> Option<String> {
-    let order = rate.order as i32;
-    let error = |rung: &Rung| rung.remainder / rung.h.powi(order - 1) / rate.natural;
-    let rungs = || rate.rungs.iter().chain(&rate.tail);
-    let points: Vec<(f64, f64)> =
-        rungs().map(|rung| (rung.h, error(rung))).filter(|(_, error)| error.is_normal()).collect();
-    let decade = |x: f64, up: f64| (x.log10() / 2.0 + 0.499 * up).round() * 2.0;
-    let (low, high) = points
-        .iter()
-        .fold((f64::INFINITY, 0.0_f64), |(low, high), p| (low.min(p.1), high.max(p.1)));
-    let steps = points.iter().map(|p| p.0);
-    let (finest, coarsest) =
-        (steps.clone().fold(f64::INFINITY, f64::min), steps.fold(0.0, f64::max));
-    if points.len() < 2 {
-        return None;
-    }
-    let plane = Plane {
-        h: [decade(finest, -1.0), decade(coarsest, 1.0)],
-        error: [decade(low, -1.0), decade(high, 1.0)],
-    };
-    let [left, right, top, bottom] = FRAME;
-    let mut out = format!(
+    let plane = Plane::of(rate)?;
+    let mut out = header();
+    let [left, ..] = FRAME;
+    text(&mut out, left, 20.0, "start", "title", verdict.headline());
+    text(&mut out, left, 36.0, "start", "", &subject.chars().take(90).collect::<String>());
+    grid(&mut out, &plane);
+    curves(&mut out, &plane, rate, verdict);
+    points(&mut out, &plane, rate);
+    best_step(&mut out, &plane, rate);
+    legend(&mut out, rate);
+    out.push_str("</svg>\n");
+    Some(out)
+}
+
+/// The beginning of the document, with its style.
+fn header() -> String {
+    format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">
 <style>
 text {{ font: 12px sans-serif; fill: #333 }}
@@ -93,16 +113,21 @@ text {{ font: 12px sans-serif; fill: #333 }}
 </style>
 <rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>
 "##
+    )
+}
+
+/// Writes words at a point.
+fn text(out: &mut String, x: f64, y: f64, anchor: &str, class: &str, text: &str) {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
+    let _ = writeln!(
+        out,
+        r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" class="{class}">{text}</text>"#
     );
-    let text = |out: &mut String, x: f64, y: f64, anchor: &str, class: &str, text: &str| {
-        let text = text.replace('&', "&amp;").replace('<', "&lt;");
-        let _ = writeln!(
-            out,
-            r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" class="{class}">{text}</text>"#
-        );
-    };
-    text(&mut out, left, 20.0, "start", "title", verdict.headline());
-    text(&mut out, left, 36.0, "start", "", &subject.chars().take(90).collect::<String>());
+}
+
+/// The decades of both axes, the frame, and what the axes are.
+fn grid(out: &mut String, plane: &Plane) {
+    let [left, right, top, bottom] = FRAME;
     for (range, is_step) in [(plane.h, true), (plane.error, false)] {
         let each = if range[1] - range[0] > 12.0 { 4 } else { 2 };
         for exponent in (range[0] as i32..=range[1] as i32).step_by(each) {
@@ -117,8 +142,8 @@ text {{ font: 12px sans-serif; fill: #333 }}
             );
             let label = format!("1e{exponent}");
             match is_step {
-                true => text(&mut out, x1, bottom + 17.0, "middle", "", &label),
-                false => text(&mut out, left - 8.0, y1 + 4.0, "end", "", &label),
+                true => text(out, x1, bottom + 17.0, "middle", "", &label),
+                false => text(out, left - 8.0, y1 + 4.0, "end", "", &label),
             }
         }
     }
@@ -129,31 +154,45 @@ text {{ font: 12px sans-serif; fill: #333 }}
         bottom - top
     );
     text(
-        &mut out,
+        out,
         (left + right) / 2.0,
         bottom + 38.0,
         "middle",
         "",
         "step h, relative to the size of x",
     );
-    text(&mut out, left, top - 6.0, "start", "", "relative error of the difference quotient");
+    text(out, left, top - 6.0, "start", "", "relative error of the difference quotient");
+}
+
+/// How truncation and rounding behave, and the level of an error.
+fn curves(out: &mut String, plane: &Plane, rate: &Rate, verdict: Verdict) {
+    let [_, right, ..] = FRAME;
     let finest = rate.rungs.iter().rfind(|rung| rung.counts());
     let is_wrong = verdict == Verdict::Wrong && rate.verdict == Verdict::Wrong;
     if let Some(finest) = finest.filter(|_| !is_wrong && rate.verdict == Verdict::Right) {
-        plane.line(&mut out, "truncation", (finest.h, error(finest)), 1.0);
+        plane.line(out, "truncation", (finest.h, error(rate, finest)), 1.0);
     }
     if is_wrong {
-        plane.line(&mut out, "wrong", (1.0, rate.error), 0.0);
+        plane.line(out, "wrong", (1.0, rate.error), 0.0);
         let label = format!("the derivative is off by {:.1e} along v", rate.error);
-        text(&mut out, right - 10.0, plane.y(rate.error) + 20.0, "end", "", &label);
+        text(out, right - 10.0, plane.y(rate.error) + 20.0, "end", "", &label);
     }
     let noise = rate.noise / rate.natural;
-    plane.line(&mut out, "rounding", (1.0, noise), 1.0 - f64::from(order));
-    for rung in rungs().filter(|rung| error(rung).is_normal()) {
+    plane.line(out, "rounding", (1.0, noise), 1.0 - f64::from(rate.order));
+}
+
+/// The rungs: full where they count.
+fn points(out: &mut String, plane: &Plane, rate: &Rate) {
+    for rung in rungs(rate) {
         let class = if rung.counts() { "point" } else { "drowned" };
-        let (x, y) = (plane.x(rung.h), plane.y(error(rung)));
+        let (x, y) = (plane.x(rung.h), plane.y(error(rate, rung)));
         let _ = writeln!(out, r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="3.5"/>"#);
     }
+}
+
+/// The step at which a difference quotient is most accurate.
+fn best_step(out: &mut String, plane: &Plane, rate: &Rate) {
+    let [_, _, top, bottom] = FRAME;
     if let Some(best) = rate.best_step().filter(|&h| (plane.h[0]..plane.h[1]).contains(&h.log10()))
     {
         let x = plane.x(best);
@@ -161,8 +200,13 @@ text {{ font: 12px sans-serif; fill: #333 }}
             out,
             r#"<line class="best" x1="{x:.1}" y1="{top}" x2="{x:.1}" y2="{bottom}"/>"#
         );
-        text(&mut out, x + 6.0, top + 16.0, "start", "", &format!("best h = {best:.0e}"));
+        text(out, x + 6.0, top + 16.0, "start", "", &format!("best h = {best:.0e}"));
     }
+}
+
+/// Which line is which.
+fn legend(out: &mut String, rate: &Rate) {
+    let [_, right, _, bottom] = FRAME;
     // What the lines are, where none of them comes: small errors at large steps.
     let mut legend = vec![("rounding", "rounding, as 1/h")];
     if rate.verdict == Verdict::Right {
@@ -176,8 +220,6 @@ text {{ font: 12px sans-serif; fill: #333 }}
             right - 150.0,
             right - 122.0
         );
-        text(&mut out, right - 116.0, y + 4.0, "start", "", label);
+        text(out, right - 116.0, y + 4.0, "start", "", label);
     }
-    out.push_str("</svg>\n");
-    Some(out)
 }

@@ -34,7 +34,7 @@ struct Claim<'a, T: Real> {
 }
 
 impl<T: Real> Claim<'_, T> {
-    /// A claim of which nothing is said yet but what it is.
+    /// A claim without a derivative yet.
     fn by_hand(subject: &'static str) -> Self {
         Self { subject, suspect: "hand-written", adjoint: None, tangent: None, matrices: None }
     }
@@ -307,6 +307,7 @@ impl Options<'_> {
         let (vars, output) = problem.record(&tape);
         let (function, y) = (&Recorded::new(problem, output), &output.value());
         let (x, subject) = (&problem.x[..], claim.subject);
+        // What is claimed, with shapes that are checked.
         let adjoint = claim.adjoint.map(|adjoint| {
             move |w: &Tensor<T>| {
                 let adjoints = adjoint(w);
@@ -328,6 +329,7 @@ impl Options<'_> {
                 tangent
             }
         });
+        // The tape, which is trusted, and how entries are compared with it.
         let trusted = |w: &Tensor<T>| adjoints(output, w, &vars);
         let tolerance = [self.tolerance.max(1e4 * T::epsilon().as_f64()), 0.0];
         let compare = |_: f64, w: &Tensor<T>, v: &[Tensor<T>]| match &claim {
@@ -343,6 +345,7 @@ impl Options<'_> {
             }
             _ => unreachable!("something is claimed"),
         };
+        // The one procedure.
         let names = (0..x.len()).map(|i| self.name(i)).collect();
         let question = Question {
             function,
@@ -359,6 +362,7 @@ impl Options<'_> {
             trusted: "tape",
         };
         let Found { mut report, w } = question.examine(&self);
+        // Where values are not finite, or the tape is wrong: where.
         let tape_is_wrong = report.tape.as_ref().is_some_and(|tape| tape.verdict == Verdict::Wrong);
         if report.verdict == Verdict::NotFinite {
             report.note = not_finite(output).or(report.note);

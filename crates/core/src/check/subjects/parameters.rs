@@ -86,18 +86,13 @@ impl Options<'_> {
         inputs: usize,
         loss: &dyn for<'t> Fn(&'t Tape<T>) -> Var<'t, T>,
     ) -> ParametersReport {
+        // The loss as it is, and which parameters it uses.
         let names = |chosen: &[usize]| chosen.iter().map(|&i| named[i].0.clone()).collect();
         let tape = Tape::new();
         if let Some(seed) = self.training {
             tape.train(seed);
         }
         let y = loss(&tape);
-        let mode = match self.training {
-            Some(seed) => format!("training mode, samples of seed {seed}"),
-            // The model may have said so itself.
-            None if tape.is_training() => "training mode".to_owned(),
-            None => "evaluation mode".to_owned(),
-        };
         let places: Vec<Option<usize>> = named
             .iter()
             .map(|(_, key, _)| {
@@ -106,6 +101,7 @@ impl Options<'_> {
             })
             .collect();
         let used: Vec<usize> = (0..named.len()).filter(|&i| places[i].is_some()).collect();
+        // A check of some parameters, with the others as they are.
         let check = |chosen: &[usize], options: Self| {
             let record = recorder(|tape, vars| {
                 for (&i, &var) in chosen.iter().zip(vars) {
@@ -137,39 +133,44 @@ impl Options<'_> {
                 }
             })
             .collect();
+        // What follows from all of them.
         let verdicts = parameters.iter().filter_map(|p| Some(p.report.as_ref()?.verdict));
-        let worst = |verdict: Verdict| match verdict {
-            Verdict::RoundingFloor => 0,
-            Verdict::Right => 1,
-            Verdict::Unresolved => 2,
-            Verdict::Kink => 3,
-            Verdict::NotFinite => 4,
-            Verdict::NotRepeatable => 5,
-            Verdict::Wrong => 6,
-        };
-        let verdict = verdicts.chain([together.verdict]).max_by_key(|&verdict| worst(verdict));
-        let verdict = verdict.unwrap_or(together.verdict);
+        let verdict = worst(verdicts, together.verdict);
         let culprit = (verdict == Verdict::Wrong)
             .then(|| culprit_node(y, &Draw::new(self.seed).cotangent(&y.shape()), self.seed))
             .flatten()
-            .map(|(node, what)| {
-                // Where in the model: parameters are taken in as they are used.
-                let order = |i: &&usize| places[**i].unwrap_or_default();
-                let before = used.iter().filter(|i| order(i) < node).max_by_key(order);
-                let after = used.iter().filter(|i| order(i) > node).min_by_key(order);
-                let place = match (before, after) {
-                    (Some(&a), Some(&b)) => format!(
-                        "\n  after the first use of {}, before that of {}",
-                        named[a].0, named[b].0
-                    ),
-                    (Some(&a), None) => format!("\n  after the first use of {}", named[a].0),
-                    (None, Some(&b)) => format!("\n  before the first use of {}", named[b].0),
-                    (None, None) => String::new(),
-                };
-                what + &place
-            });
+            .map(|(node, what)| what + &uses_around(node, &used, &places, named));
+        let unchecked = match is_judged {
+            true => self.unchecked(&together, &parameters),
+            false => Vec::new(),
+        };
+        let own = parameters.split_off(inputs);
+        ParametersReport {
+            verdict,
+            precision: T::NAME,
+            mode: self.mode_of(&tape),
+            inputs: parameters,
+            parameters: own,
+            together,
+            culprit,
+            unchecked,
+        }
+    }
+
+    /// In which mode the loss was recorded, in words.
+    fn mode_of<T: Real>(self, tape: &Tape<T>) -> String {
+        match self.training {
+            Some(seed) => format!("training mode, samples of seed {seed}"),
+            // The model may have said so itself.
+            None if tape.is_training() => "training mode".to_owned(),
+            None => "evaluation mode".to_owned(),
+        }
+    }
+
+    /// What the checks have left out, in words.
+    fn unchecked(self, together: &Report, parameters: &[ParameterReport]) -> Vec<String> {
         let mut unchecked = Vec::new();
-        if is_judged && !self.full {
+        if !self.full {
             let reports = parameters.iter().filter_map(|p| p.report.as_ref());
             let entries: usize = reports
                 .filter(|report| report.comparison.is_none())
@@ -177,25 +178,49 @@ impl Options<'_> {
                 .sum();
             unchecked.push(format!("{entries} entries one by one"));
         }
-        if is_judged && together.second.is_none() {
+        if together.second.is_none() {
             unchecked.push("the second derivative".to_owned());
         }
-        for parameter in parameters.iter().filter(|_| is_judged) {
-            if parameter.report.is_none() {
-                unchecked.push(format!("{}, which is frozen or not used", parameter.name));
-            }
+        let unused = parameters.iter().filter(|parameter| parameter.report.is_none());
+        let words = |parameter: &ParameterReport| {
+            format!("{}, which is frozen or not used", parameter.name)
+        };
+        unchecked.extend(unused.map(words));
+        unchecked
+    }
+}
+
+/// The verdict that outweighs the others.
+fn worst(verdicts: impl Iterator<Item = Verdict>, together: Verdict) -> Verdict {
+    let weight = |verdict: &Verdict| match verdict {
+        Verdict::RoundingFloor => 0,
+        Verdict::Right => 1,
+        Verdict::Unresolved => 2,
+        Verdict::Kink => 3,
+        Verdict::NotFinite => 4,
+        Verdict::NotRepeatable => 5,
+        Verdict::Wrong => 6,
+    };
+    verdicts.chain([together]).max_by_key(weight).unwrap_or(together)
+}
+
+/// Where a node lies in the model, in words: parameters are taken in as they are used.
+fn uses_around<T>(
+    node: usize,
+    used: &[usize],
+    places: &[Option<usize>],
+    named: &[(String, u64, Tensor<T>)],
+) -> String {
+    let order = |i: &&usize| places[**i].unwrap_or_default();
+    let before = used.iter().filter(|i| order(i) < node).max_by_key(order);
+    let after = used.iter().filter(|i| order(i) > node).min_by_key(order);
+    match (before, after) {
+        (Some(&a), Some(&b)) => {
+            format!("\n  after the first use of {}, before that of {}", named[a].0, named[b].0)
         }
-        let own = parameters.split_off(inputs);
-        ParametersReport {
-            verdict,
-            precision: T::NAME,
-            mode,
-            inputs: parameters,
-            parameters: own,
-            together,
-            culprit,
-            unchecked,
-        }
+        (Some(&a), None) => format!("\n  after the first use of {}", named[a].0),
+        (None, Some(&b)) => format!("\n  before the first use of {}", named[b].0),
+        (None, None) => String::new(),
     }
 }
 
@@ -282,6 +307,7 @@ impl fmt::Display for ParametersReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { verdict, precision, mode, inputs, parameters, together, .. } = self;
         let elements: usize = parameters.iter().map(|p| p.shape.elements()).sum();
+        // The verdict, and what leads to the mistake.
         write!(
             f,
             "{}: derivatives of a model of {} parameters, {elements} elements{}, in {precision}, {mode}",
@@ -306,6 +332,7 @@ impl fmt::Display for ParametersReport {
         } else if let Some(cause) = &together.cause {
             write!(f, "\n  likely cause: {cause}")?;
         }
+        // A row for each parameter.
         let rows: Vec<[String; 5]> = self
             .all()
             .map(|p| {
@@ -334,6 +361,7 @@ impl fmt::Display for ParametersReport {
                 [p.name.clone(), p.shape.to_string(), verdict.to_owned(), rate, error]
             })
             .collect();
+        // The rows as a table.
         let heads = ["parameter", "shape", "verdict", "rate", "relative error"].map(str::to_owned);
         let width = |column: usize| {
             let cells = rows.iter().chain([&heads]).map(|row| row[column].chars().count());
@@ -348,6 +376,7 @@ impl fmt::Display for ParametersReport {
                 .collect();
             write!(f, "\n  {}", cells.join("  ").trim_end())?;
         }
+        // The whole report of the first that is wrong.
         for parameter in self.all() {
             if let Some(report) = parameter.report.as_ref().filter(|r| r.verdict == Verdict::Wrong)
             {

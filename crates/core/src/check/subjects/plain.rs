@@ -203,7 +203,7 @@ impl<T: Real> Claim<'_, T> {
         if self.subject.ends_with("Hessian") { "Hessian" } else { "Jacobian" }
     }
 
-    /// A claim of which nothing is said yet but what it is.
+    /// A claim without a derivative yet.
     fn by_hand(subject: &'static str) -> Self {
         Self { subject, jvp: None, vjp: None, matrix: None, exact: None }
     }
@@ -417,6 +417,7 @@ impl<'a> Plain<'a> {
         let x = &self.split(x);
         let function = &Slices { f: RefCell::new(f), shape: shape.clone() };
         let y = &function.value(x);
+        // What is claimed, as functions of tensors.
         let product = |product: Product<'_, T>, v: &[T], length: usize| {
             let result = (product.borrow_mut())(&joined(x), v);
             let found = result.len();
@@ -432,6 +433,7 @@ impl<'a> Plain<'a> {
         let tangent = claim.jvp.map(|jvp| {
             move |v: &[Tensor<T>]| Tensor::new(shape, product(jvp, &joined(v), shape.elements()))
         });
+        // How entries are compared: with difference quotients, unless something exact is at hand.
         let compare = |largest: f64, w: &Tensor<T>, v: &[Tensor<T>]| {
             let whole = claim.matrix.filter(|_| options.full || count <= ENTRIES);
             if let Some(matrix) = whole {
@@ -462,6 +464,7 @@ impl<'a> Plain<'a> {
                 _ => by_adjoint,
             }
         };
+        // The one procedure.
         let question = Question {
             function,
             x,

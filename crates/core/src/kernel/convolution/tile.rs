@@ -90,7 +90,7 @@ impl<T: Real, S: Simd, const ROWS: usize> Tile<T, S, ROWS> {
         self.sums = all;
     }
 
-    /// Writes the rows to `out`, each so far from the one before it.
+    /// Writes the rows to `out`, `distance` elements from one to the next.
     #[inline(always)]
     pub(super) fn store(&self, distance: usize, out: &mut [T]) {
         for (row, sums) in self.sums.iter().enumerate() {
@@ -98,7 +98,7 @@ impl<T: Real, S: Simd, const ROWS: usize> Tile<T, S, ROWS> {
         }
     }
 
-    /// Adds the rows to those of `out`, each so far from the one before it.
+    /// Adds the rows to those of `out`, `distance` elements from one to the next.
     #[inline(always)]
     pub(super) fn add_to(&self, simd: S, distance: usize, out: &mut [T]) {
         let one = T::splat(simd, T::one());

@@ -374,7 +374,7 @@ fn sum_shares<T: Real, const STRIDE: usize>(
     }
 }
 
-/// The sums of what `taps` taps read, which is from right to left in their order.
+/// Sums `taps` consecutive shares for each lane, the rightmost first.
 #[inline(always)]
 fn of_taps<T: Real>(shares: &[T], taps: usize) -> [T; LANES] {
     let mut sums = [T::zero(); LANES];
@@ -402,7 +402,7 @@ fn take<T: Real>(folded: &mut [T; LANES], xs: &[T], stride: usize, f: impl Fn(T,
     }
 }
 
-/// Divides by the numbers of elements of windows, which cover `lines` lines and `columns` columns.
+/// Divides each lane by its window's size, `lines * columns[lane]`.
 #[inline(always)]
 fn divided<T: Real>(mut sums: [T; LANES], lines: T, columns: &[T; LANES]) -> [T; LANES] {
     for i in 0..LANES {

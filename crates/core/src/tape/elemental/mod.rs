@@ -51,7 +51,8 @@ use crate::tensor::{Layout, Shape, View};
 /// The object-safe side of every op: what tapes and sweeps call.
 ///
 /// Nobody implements this by hand: it follows from a family's trait through
-/// [`Operation`].
+/// [`Operation`](crate::op::Operation).
+#[doc(hidden)]
 pub trait DynOp<T: Real>: Any + Debug {
     /// The name.
     fn name(&self) -> &'static str;

@@ -15,6 +15,7 @@ use crate::tape::Var;
 use crate::tensor::{Layout, Shape, View};
 
 /// What else an op is than an op.
+#[doc(hidden)]
 pub enum Role<'a, T: Real> {
     /// Nothing: it is computed as a whole.
     Opaque,
@@ -29,6 +30,7 @@ pub enum Role<'a, T: Real> {
 }
 
 /// A function of each element.
+#[doc(hidden)]
 pub trait Elementary<T: Real> {
     /// The function of contiguous blocks.
     fn kernel(&self) -> Option<Arc<dyn BlockKernel<T>>> {
@@ -45,12 +47,14 @@ pub trait Elementary<T: Real> {
 }
 
 /// A linear map, perhaps one that adds everything up.
+#[doc(hidden)]
 pub trait Summing {
     /// If it adds up all elements of an operand of this shape: by what it then divides the sum.
     fn total(&self, arg: &Shape) -> Option<f64>;
 }
 
 /// A product, perhaps of two matrices.
+#[doc(hidden)]
 pub trait TwoFactors<T: Real> {
     /// If it is a product of matrices: how their elements lie.
     fn factors(&self, _left: &Layout, _right: &Layout) -> Option<[MatrixLayout; 2]> {
@@ -68,6 +72,7 @@ pub trait TwoFactors<T: Real> {
 }
 
 /// A sum that takes the place of its first operand.
+#[doc(hidden)]
 pub trait Accumulating<T: Real> {
     /// Adds the other operands to `sum`, which holds the first one.
     fn add_into(&self, terms: &[View<'_, T>], sum: &mut [T]);

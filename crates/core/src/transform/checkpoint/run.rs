@@ -211,18 +211,10 @@ impl<T: Real> Core<T> {
         let run = self.run.take().filter(|run| agree(&run.args, &args));
         let Run { args, steps, mut kept, last } = run.unwrap_or_else(|| self.forward(args).0);
         let (first, rest) = args.split_at(self.states);
-        let (inputs, shared) = rest.split_at(self.inputs);
-        let (wanted_inputs, wanted_shared) = wanted[self.states..].split_at(self.inputs);
-        let sizes = |args: &[Tensor<T>]| args.iter().map(Tensor::len).collect::<Vec<_>>();
-        let mut shared_adjoints = vec![T::zero(); wanted_of(&sizes(shared), wanted_shared).sum()];
-        let mut input_adjoints: Vec<Vec<T>> =
-            wanted_of(&sizes(inputs), wanted_inputs).map(|size| vec![T::zero(); size]).collect();
-        let mut adjoint = cotangent[..self.elements].to_vec();
+        let mut adjoints = Reversal::new(self, rest, wanted, &cotangent, value);
         let stack: Vec<usize> = kept.iter().map(|&(step, _)| step).collect();
         let at_hand = last.as_ref().map(|_| steps - 1);
         let (mut state, mut k) = (last.unwrap_or_default(), at_hand.unwrap_or(0));
-        // What the step to be reversed next has to give.
-        let mut expected = value[..self.elements].to_vec();
         for action in Schedule::from_end(steps, stack, self.memory.keep, at_hand) {
             match action {
                 Action::Advance(steps) => {
@@ -238,62 +230,122 @@ impl<T: Real> Core<T> {
                     (k, state) = (*step, kept.clone());
                 }
                 Action::Drop => drop(kept.pop()),
-                Action::Reverse(step) => self.memory.spare.with(|tape| {
-                    let vars = taken_in(tape, &state);
-                    let inputs = taken_in(tape, &parts_of(inputs, step));
-                    let shared = taken_in(tape, shared);
-                    let next = joined(&self.step.record(step, &vars, &inputs, &shared));
-                    for output in 0..self.outputs.len() {
-                        let place = self.place(output, step);
-                        adjoint.extend_from_slice(&cotangent[place.clone()]);
-                        expected.extend_from_slice(&value[place]);
-                    }
-                    let is_same =
-                        next.with_value(|next| same(next.iter(), expected.iter().copied()));
-                    assert!(is_same, "{CHANGED}");
-                    expected = state.iter().flat_map(|state| state.to_vec()).collect();
-                    let wanted: Vec<_> = vars
-                        .iter()
-                        .copied()
-                        .chain(wanted_of(&inputs, wanted_inputs))
-                        .chain(wanted_of(&shared, wanted_shared))
-                        .collect();
-                    tape.without_gradients(|| {
-                        let adjoints = next.vjp(tape.constant(&adjoint[..]), &wanted);
-                        let (own, rest) = adjoints.split_at(vars.len());
-                        let (parts, rest) = rest.split_at(input_adjoints.len());
-                        for (part, whole) in parts.iter().zip(&mut input_adjoints) {
-                            let start = step * part.elements();
-                            let place = &mut whole[start..start + part.elements()];
-                            part.with_value(|part| part.copy_to(place));
-                        }
-                        adjoint.clear();
-                        for own in own {
-                            own.with_value(|own| adjoint.extend(own.iter()));
-                        }
-                        let mut sums = shared_adjoints.iter_mut();
-                        for term in rest {
-                            term.with_value(|term| {
-                                for (term, sum) in term.iter().zip(&mut sums) {
-                                    *sum += term;
-                                }
-                            });
-                        }
-                    });
-                }),
+                Action::Reverse(step) => {
+                    self.memory.spare.with(|tape| adjoints.reverse(tape, step, &state));
+                }
             }
         }
+        adjoints.of_wanted(first, wanted)
+    }
+}
+
+/// The adjoints of a run that is gone back over, step by step.
+struct Reversal<'a, T: Real> {
+    core: &'a Core<T>,
+    inputs: &'a [Tensor<T>],
+    shared: &'a [Tensor<T>],
+    wanted_inputs: &'a [bool],
+    wanted_shared: &'a [bool],
+    cotangent: &'a [T],
+    value: &'a [T],
+    /// Of the state behind the step to be reversed next.
+    adjoint: Vec<T>,
+    of_inputs: Vec<Vec<T>>,
+    of_shared: Vec<T>,
+    /// What that step has to give.
+    expected: Vec<T>,
+}
+
+impl<'a, T: Real> Reversal<'a, T> {
+    fn new(
+        core: &'a Core<T>,
+        rest: &'a [Tensor<T>],
+        wanted: &'a [bool],
+        cotangent: &'a [T],
+        value: &'a [T],
+    ) -> Self {
+        let (inputs, shared) = rest.split_at(core.inputs);
+        let (wanted_inputs, wanted_shared) = wanted[core.states..].split_at(core.inputs);
+        let sizes = |args: &[Tensor<T>]| args.iter().map(Tensor::len).collect::<Vec<_>>();
+        let zeros = |size| vec![T::zero(); size];
+        Self {
+            core,
+            inputs,
+            shared,
+            wanted_inputs,
+            wanted_shared,
+            cotangent,
+            value,
+            adjoint: cotangent[..core.elements].to_vec(),
+            of_inputs: wanted_of(&sizes(inputs), wanted_inputs).map(zeros).collect(),
+            of_shared: zeros(wanted_of(&sizes(shared), wanted_shared).sum()),
+            expected: value[..core.elements].to_vec(),
+        }
+    }
+
+    /// Records a step at the state before it, and sweeps back over it.
+    fn reverse(&mut self, tape: &Tape<T>, step: usize, state: &[Tensor<T>]) {
+        let vars = taken_in(tape, state);
+        let inputs = taken_in(tape, &parts_of(self.inputs, step));
+        let shared = taken_in(tape, self.shared);
+        let next = joined(&self.core.step.record(step, &vars, &inputs, &shared));
+        for output in 0..self.core.outputs.len() {
+            let place = self.core.place(output, step);
+            self.adjoint.extend_from_slice(&self.cotangent[place.clone()]);
+            self.expected.extend_from_slice(&self.value[place]);
+        }
+        let expected = self.expected.iter().copied();
+        assert!(next.with_value(|next| same(next.iter(), expected)), "{CHANGED}");
+        self.expected = state.iter().flat_map(|state| state.to_vec()).collect();
+        let wanted: Vec<_> = vars
+            .iter()
+            .copied()
+            .chain(wanted_of(&inputs, self.wanted_inputs))
+            .chain(wanted_of(&shared, self.wanted_shared))
+            .collect();
+        tape.without_gradients(|| {
+            let adjoints = next.vjp(tape.constant(&self.adjoint[..]), &wanted);
+            self.take_over(step, &adjoints, vars.len());
+        });
+    }
+
+    /// Takes the adjoints of a step: those of `states` states first, then those of its part of the
+    /// inputs, and of what is shared, which are added up.
+    fn take_over(&mut self, step: usize, adjoints: &[Var<'_, T>], states: usize) {
+        let (own, rest) = adjoints.split_at(states);
+        let (parts, rest) = rest.split_at(self.of_inputs.len());
+        for (part, whole) in parts.iter().zip(&mut self.of_inputs) {
+            let start = step * part.elements();
+            let place = &mut whole[start..start + part.elements()];
+            part.with_value(|part| part.copy_to(place));
+        }
+        self.adjoint.clear();
+        for own in own {
+            own.with_value(|own| self.adjoint.extend(own.iter()));
+        }
+        let mut sums = self.of_shared.iter_mut();
+        for term in rest {
+            term.with_value(|term| {
+                for (term, sum) in term.iter().zip(&mut sums) {
+                    *sum += term;
+                }
+            });
+        }
+    }
+
+    /// The adjoints of the wanted arguments; `first` are the states before the first step.
+    fn of_wanted(self, first: &[Tensor<T>], wanted: &[bool]) -> Vec<T> {
         let mut start = 0;
         let mut result = Vec::new();
         for (state, wanted) in first.iter().zip(wanted) {
             let own = start..start + state.len();
             start = own.end;
             if *wanted {
-                result.extend_from_slice(&adjoint[own]);
+                result.extend_from_slice(&self.adjoint[own]);
             }
         }
-        result.extend(input_adjoints.into_iter().flatten());
-        result.extend(shared_adjoints);
+        result.extend(self.of_inputs.into_iter().flatten());
+        result.extend(self.of_shared);
         result
     }
 }

@@ -56,7 +56,7 @@ pub(super) struct Patch {
 }
 
 impl Patch {
-    /// Where it begins, with what is so far from one column, row and image to the next.
+    /// The offset of its first element, given the distances of columns, rows and images.
     #[inline(always)]
     pub(super) fn start(&self, [column, row, image]: [usize; 3]) -> usize {
         self.image * image + self.corner[0] * row + self.corner[1] * column

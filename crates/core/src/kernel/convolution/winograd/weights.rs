@@ -46,6 +46,7 @@ pub(in super::super) fn accumulate<T: Real>(
     // Beyond the last position the cotangent of the output is zero.
     let output = patches.axes.map(|axis| axis.padded());
     let (together, list) = (patches.together(), patches.list());
+    // What a thread needs, and how it adds up some images.
     let participant = || {
         let positions = patches.axes.map(|axis| axis.result);
         let mut inputs = Planes::new(together, channels, geometry.source(), input, MOST);
@@ -87,6 +88,7 @@ pub(in super::super) fn accumulate<T: Real>(
             }
         }
     };
+    // The sums at the points, over all images, back to filters.
     let mut total = vec![T::zero(); groups * size];
     over_images(geometry, [x, y], together, groups * size, participant, |sums| {
         for (total, &sum) in total.iter_mut().zip(sums) {
