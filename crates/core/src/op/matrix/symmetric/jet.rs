@@ -2,7 +2,7 @@
 //!
 //! A [`Jet`] is a number that moves, as a truncated power series, and it is a [`Number`]: so
 //! the value and the partial of an elementwise op give its coefficients at any point. The
-//! rules are those of G&W, Tables 13.1 and 13.2; `op/series` has them for tensors.
+//! rules are those of G&W, Tables 13.1 and 13.2; `op/knowledge/series` has them for tensors.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
