@@ -464,7 +464,6 @@ impl<'a> Plain<'a> {
                 _ => by_adjoint,
             }
         };
-        // The one procedure.
         let question = Question {
             function,
             x,
