@@ -5,11 +5,13 @@
 //! cargo run --release -p wengert-bench -- netbp chain --reps 51
 //! cargo run --release -p wengert-bench -- --ratio
 //! cargo run --release -p wengert-bench -- netbp chain --instructions
+//! cargo run --release -p wengert-bench -- --sweep mul softmax
 //! ```
 
 mod data;
 mod instructions;
 mod measure;
+mod sweep;
 mod workload;
 
 use std::process::ExitCode;
@@ -22,7 +24,7 @@ use workload::{COST_RATIOS, Workload, workloads};
 /// Measures Wengert on named workloads; one JSON line each.
 #[derive(Parser)]
 struct Options {
-    /// The workloads to run; all if none is named
+    /// The workloads to run, or the ops to sweep; all if none is named
     workloads: Vec<String>,
     /// Run this variant only: eager or compiled
     #[arg(long)]
@@ -37,6 +39,13 @@ struct Options {
     /// Run this number of times and tell no time: for tools that count
     #[arg(long)]
     runs: Option<usize>,
+    /// Instead of workloads, every op of the registry (or those named) at growing sizes, with each
+    /// place where a larger size costs more an element
+    #[arg(long)]
+    sweep: bool,
+    /// The most elements of a sweep
+    #[arg(long, default_value_t = 10_000_000)]
+    largest: usize,
     /// List the workloads and exit
     #[arg(long)]
     list: bool,
@@ -60,6 +69,11 @@ impl Options {
 
 fn main() -> ExitCode {
     let (options, all) = (Options::parse(), workloads());
+    if options.sweep {
+        wengert::threads::set(options.threads as usize);
+        sweep::sweep(&options.workloads, options.largest);
+        return ExitCode::SUCCESS;
+    }
     if let Some(name) = options.workloads.iter().find(|name| !all.iter().any(|w| w.name == **name))
     {
         eprintln!("there is no workload '{name}'; --list shows them");
