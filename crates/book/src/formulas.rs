@@ -34,8 +34,17 @@ pub fn render(page: &str) -> Result<String, String> {
             }
             _ => {
                 let end = body.find(fence).ok_or_else(|| format!("`{rest:.40}` does not end"))?;
-                out.push_str(&formula(&body[..end], run == 2)?);
+                let mathml = formula(&body[..end], run == 2)?;
                 rest = &body[end + run..];
+                // A comma behind a formula does not begin a line.
+                let behind = rest.trim_start_matches([',', '.', ';', ':', ')', '?']);
+                let (marks, behind) = rest.split_at(rest.len() - behind.len());
+                if run == 2 || marks.is_empty() {
+                    out.push_str(&mathml);
+                } else {
+                    out.push_str(&format!("<span class=\"formula-and\">{mathml}{marks}</span>"));
+                    rest = behind;
+                }
             }
         }
     }
@@ -103,6 +112,17 @@ mod tests {
         let page = render("$$a * b_{[1]}$$").unwrap();
         assert!(page.starts_with("<div class=\"formula\"><math display=\"block\">"), "{page}");
         assert!(page.contains("&#91;") && !page.contains('*') && !page.contains('_'), "{page}");
+    }
+
+    #[test]
+    fn a_comma_stays_with_its_formula() {
+        let page = render("$x$, and $y$").unwrap();
+        let x = "<math display=\"inline\"><mi>x</mi></math>";
+        assert!(
+            page.starts_with(&format!("<span class=\"formula-and\">{x},</span> and ")),
+            "{page}"
+        );
+        assert!(page.ends_with("<mi>y</mi></math>"), "{page}");
     }
 
     #[test]
