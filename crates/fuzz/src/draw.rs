@@ -16,6 +16,7 @@ use crate::program::{Arrange, Fill, Input, OpPair, Program, Step, Value, evaluat
 use crate::shapes::{AXES, Limits, greatest_place, grown};
 
 /// The ops that programs are made of.
+#[derive(Debug)]
 pub struct Catalogue {
     double: Vec<Entry<f64>>,
     single: Vec<Entry<f32>>,

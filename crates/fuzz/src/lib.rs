@@ -94,6 +94,7 @@ impl fmt::Display for Summary {
 }
 
 /// Something that was found.
+#[derive(Debug)]
 pub struct Found {
     /// The number of the program.
     pub number: u64,

@@ -31,7 +31,7 @@ impl Precision for f64 {
 }
 
 /// One op in both precisions.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct OpPair {
     /// In single precision.
     pub single: Rc<dyn DynOp<f32>>,
@@ -205,7 +205,7 @@ impl Arrange {
 }
 
 /// One op on earlier values.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Step {
     /// The op.
     pub op: OpPair,

@@ -6,6 +6,7 @@
 use wengert::{CompileError, Program, Tape, Tensor, Var};
 
 /// A loop that carries `S` states, reads `I` inputs at each step, has `K` values that all steps share, and gives `M` outputs at each step.
+#[derive(Debug)]
 pub struct Chain<const S: usize, const I: usize, const K: usize, const M: usize> {
     forward: Program<f64>,
     /// From the states before a step and the cotangents of what it gives: moves the states'

@@ -27,6 +27,7 @@ use crate::Param;
 /// `Debug` says what `Display` does: it is what a program prints whose `main` returns it.
 #[derive(Clone, Default, PartialEq, Eq, Error)]
 #[error("the state does not fit the model{}", Details(self))]
+#[non_exhaustive]
 pub struct StateError {
     /// Names of parameters of the model that the state does not have.
     pub missing: Vec<String>,

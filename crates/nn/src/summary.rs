@@ -35,6 +35,7 @@ pub struct Summary {
 /// What holds parameters of its own, and what is computed from there until the next one:
 /// a layer and the activation behind it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Row {
     /// Its name: that of its parameters without their last part.
     pub name: String,

@@ -33,6 +33,8 @@ mod rows;
 mod special;
 mod sums;
 
+use std::fmt;
+
 use std::any::Any;
 
 use wengert_core::op::DynOp;
@@ -84,6 +86,19 @@ enum What {
     Elements { shape: Vec<usize>, elements: Vec<Estimate> },
     /// Whatever has a property.
     Property(Property),
+}
+
+impl fmt::Debug for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.what {
+            What::Elements { shape, elements } => f
+                .debug_struct("Elements")
+                .field("shape", shape)
+                .field("elements", elements)
+                .finish(),
+            What::Property(_) => f.debug_struct("Property").finish_non_exhaustive(),
+        }
+    }
 }
 
 impl Expected {

@@ -10,6 +10,7 @@ mod sweeps;
 mod value;
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
@@ -39,6 +40,15 @@ pub struct Session {
     double: RefCell<Tape<f64>>,
     /// Says what ops give that are not in the registry.
     pub definition: Option<Box<Definition>>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("single", &self.single)
+            .field("double", &self.double)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Session {

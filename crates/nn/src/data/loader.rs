@@ -7,6 +7,7 @@
 //! have streams of their own, so that a run may give one seed to its loader and to its
 //! [`Trainer`](crate::train::Trainer): what the two draw has nothing in common.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -320,6 +321,12 @@ impl<D: Dataset> Plan<D> {
 /// After an error, the batches that follow can still be had; a panic on another thread ends
 /// the epoch.
 pub struct Batches<D: Dataset>(Ahead<D::Batch>);
+
+impl<D: Dataset> fmt::Debug for Batches<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batches").finish_non_exhaustive()
+    }
+}
 
 impl<D: Dataset> Iterator for Batches<D> {
     type Item = Result<D::Batch, FileError>;

@@ -30,6 +30,7 @@ const UNSEEN: f64 = f64::NEG_INFINITY;
 /// assert_eq!(y.shape()[..], [1, 3, 4]);
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum AttentionMask<'t, T: Real> {
     /// No query sees the keys for which this is not 0, of shape `[batch, keys]`: where sequences
     /// were filled up to one length, say (PyTorch's `key_padding_mask`).

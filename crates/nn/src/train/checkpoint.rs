@@ -47,6 +47,7 @@ const HISTORY: &str = "history";
 /// # Ok::<(), wengert_nn::train::TrainError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Checkpoint<T: Real> {
     /// The model's [state](Module::state_dict).
     pub model: IndexMap<String, Tensor<T>>,

@@ -14,6 +14,7 @@ use crate::{FileError, Module, StateError};
 
 /// How a run has ended.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Report {
     /// What its epochs came to, those before an interruption included.
     pub history: History,
@@ -34,6 +35,7 @@ pub struct Report {
 
 /// Why a run has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StopReason {
     /// All epochs are done.
     Epochs,

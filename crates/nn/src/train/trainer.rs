@@ -1,7 +1,7 @@
 //! A training loop with all that belongs to it: what can be asked of it. What it does then stands in
 //! `run`.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -75,12 +75,26 @@ pub struct Trainer<'a, M> {
     pub(super) on_epoch: Option<Box<EpochHook<'a, M>>>,
 }
 
+impl<M> fmt::Debug for Trainer<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trainer")
+            .field("epochs", &self.epochs)
+            .field("seed", &self.seed)
+            .field("accumulate", &self.accumulate)
+            .field("average", &self.average)
+            .field("best", &self.best)
+            .field("checkpoint", &self.checkpoint)
+            .finish_non_exhaustive()
+    }
+}
+
 type Schedule<'a> = dyn FnMut(&Progress<'_>) -> f64 + 'a;
 type StepHook<'a, M> = dyn FnMut(&M, &Progress<'_>, f64) + 'a;
 type EpochHook<'a, M> = dyn FnMut(&mut M, &History) -> ControlFlow<()> + 'a;
 
 /// How often a checkpoint is written within an epoch: a number of steps, or a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Every {
     /// After a number of steps.
     Steps(usize),
@@ -102,6 +116,7 @@ impl From<Duration> for Every {
 
 /// How far a run has come.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Progress<'a> {
     /// The epoch, from 0.
     pub epoch: usize,

@@ -305,7 +305,9 @@ fn a_checkpoint_with_a_rate_that_is_none_is_not_read() {
     let (net, adam) = (Net::new(), Adam::new(0.1));
     let path = std::env::temp_dir().join(format!("wengert_bad_rate_{}", std::process::id()));
     for rate in [-0.1, f64::NAN, f64::INFINITY] {
-        Checkpoint { rate, ..Checkpoint::of(&net, &adam) }.save(&path).unwrap();
+        let mut checkpoint = Checkpoint::of(&net, &adam);
+        checkpoint.rate = rate;
+        checkpoint.save(&path).unwrap();
         let said = Checkpoint::<f64>::load(&path).unwrap_err().to_string();
         assert!(said.contains("rate: a finite number of at least 0"), "{said}");
         let mut saved = Checkpoint::of(&net, &adam);

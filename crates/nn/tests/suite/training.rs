@@ -341,7 +341,9 @@ fn a_trainer_goes_on_from_a_plain_loop() {
         adam.step(&mut net, &loss.backward());
     }
     let options = IndexMap::from([("trainer.seed".to_owned(), "9".to_owned())]);
-    Checkpoint { epochs: 1, options, ..Checkpoint::of(&net, &adam) }.save(&path).unwrap();
+    let mut checkpoint = Checkpoint::of(&net, &adam);
+    (checkpoint.epochs, checkpoint.options) = (1, options);
+    checkpoint.save(&path).unwrap();
 
     let (mut net, mut adam) = (Net::new(), Adam::new(1.0));
     let mut trainer = trainer(3).checkpoint(&path).resume().keep_best(Best::highest("train loss"));

@@ -10,6 +10,7 @@ use crate::tensor::Shape;
 
 /// What the differences look like.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Cause {
     /// All wrong entries have the wrong sign.
     Sign,

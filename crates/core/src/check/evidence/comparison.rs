@@ -22,6 +22,7 @@ const SHOWN: usize = 5;
 
 /// Two values of one entry of a gradient.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Entry {
     /// The input, counted from 0.
     pub input: usize,
@@ -35,6 +36,7 @@ pub struct Entry {
 
 /// How many entries of one input differ.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Part {
     /// How many entries differ.
     pub differing: usize,
@@ -46,6 +48,7 @@ pub struct Part {
 
 /// How two gradients differ.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Comparison {
     /// The entries that differ most, worst first.
     pub worst: Vec<Entry>,

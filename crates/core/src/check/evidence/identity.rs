@@ -14,6 +14,7 @@ const TOLERANCE: f64 = 500.0;
 
 /// One number computed in two ways.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Identity {
     /// What the left number is.
     pub left_name: &'static str,

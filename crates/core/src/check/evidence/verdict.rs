@@ -2,6 +2,7 @@
 
 /// What a check concludes: right, wrong, or why there is no verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// The remainder falls as fast as it should.
     Right,

@@ -27,6 +27,7 @@ use conditions::{CHECKS, single_precision};
 
 /// Something that does not hold.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Finding {
     /// The op and the shapes of its operands.
     pub sample: String,
@@ -45,6 +46,7 @@ impl fmt::Display for Finding {
 /// What the harness found about one op.
 #[derive(Clone, Debug)]
 #[must_use = "a report says whether the op is right: `assert` it, or ask `is_right`"]
+#[non_exhaustive]
 pub struct OpReport {
     /// The op's name.
     pub name: &'static str,

@@ -26,6 +26,7 @@ const BESIDE: f64 = 1e-2;
 /// [`assert`](Self::assert) panics with what `Display` says.
 #[derive(Clone, Debug)]
 #[must_use = "a report says whether the derivative is right: `assert` it, or ask `is_right`"]
+#[non_exhaustive]
 pub struct Report {
     pub(in crate::check) subject: String,
     /// Whose derivative is in question: "tape", "hand-written" or "in f32".

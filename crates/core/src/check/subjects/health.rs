@@ -18,6 +18,7 @@ const MOST: f64 = 0.9;
 
 /// What is wrong with a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SymptomKind {
     /// A value is infinite or not a number.
     NonFiniteValue,
@@ -33,6 +34,7 @@ pub enum SymptomKind {
 
 /// One finding of a [`Diagnosis`].
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Symptom {
     /// What it is.
     pub kind: SymptomKind,
@@ -43,6 +45,7 @@ pub struct Symptom {
 /// What is unhealthy about a recording: see [`diagnose`].
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a diagnosis does nothing by itself: print it, or ask `is_healthy`"]
+#[non_exhaustive]
 pub struct Diagnosis {
     /// The findings: numbers that are not finite first.
     pub symptoms: Vec<Symptom>,

@@ -19,6 +19,7 @@ use crate::tensor::{Shape, Tensor};
 
 /// What a check found of one parameter, or of an input of a model.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ParameterReport {
     /// Its name.
     pub name: String,
@@ -32,6 +33,7 @@ pub struct ParameterReport {
 /// What a check of a model found.
 #[derive(Clone, Debug)]
 #[must_use = "a report says whether derivatives are right: `assert` it, or ask `is_right`"]
+#[non_exhaustive]
 pub struct ParametersReport {
     verdict: Verdict,
     precision: &'static str,

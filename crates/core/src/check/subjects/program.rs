@@ -20,6 +20,7 @@ const POINTS: usize = 4;
 /// What a comparison of a program with its recording found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a report says whether the program is right: `assert` it, or ask `is_right`"]
+#[non_exhaustive]
 pub struct ProgramReport {
     /// How many results were compared, states among them, at each point.
     pub results: usize,

@@ -39,6 +39,7 @@ pub fn complex_step(f: impl Fn(&[Complex]) -> Complex, x: &[f64]) -> Vec<f64> {
 
 /// A number, and how far it may be off.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Estimate {
     /// The number.
     pub value: f64,

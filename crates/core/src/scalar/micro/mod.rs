@@ -64,7 +64,7 @@ pub(crate) struct Product<T> {
 }
 
 /// The micro-kernels of an instruction set.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Micro<T: 'static> {
     /// Elements of a vector.
     pub(crate) lanes: usize,

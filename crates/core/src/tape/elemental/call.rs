@@ -1,6 +1,7 @@
 //! One application of an op, and sums of what rules give.
 
 use std::cell::OnceCell;
+use std::fmt;
 
 use crate::scalar::Real;
 use crate::tape::{Args, NodeId, Var};
@@ -12,6 +13,15 @@ pub struct Call<'a, 't, T: Real> {
     shared: OnceCell<Args<Var<'t, T>>>,
     /// Of which nodes a reverse sweep wants the adjoints, unless it wants all.
     wanted: Option<&'a dyn Fn(NodeId) -> bool>,
+}
+
+impl<T: Real> fmt::Debug for Call<'_, '_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("args", &self.args)
+            .field("value", &self.value)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a, 't, T: Real> Call<'a, 't, T> {

@@ -14,6 +14,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::fmt;
 use std::rc::Rc;
 
 use super::{Call, Term, add_terms};
@@ -34,6 +35,14 @@ struct Unknown<'t, T: Real> {
 pub struct System<'t, T: Real> {
     pub(crate) tape: &'t Tape<T>,
     unknowns: RefCell<Vec<Unknown<'t, T>>>,
+}
+
+impl<T: Real> fmt::Debug for System<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("System")
+            .field("series", &self.unknowns.borrow().len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'t, T: Real> System<'t, T> {
@@ -117,6 +126,12 @@ pub struct Series<'s, 't, T: Real> {
     pub(crate) id: usize,
 }
 
+impl<T: Real> fmt::Debug for Series<'_, '_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Series").field(&self.id).finish()
+    }
+}
+
 impl<T: Real> Clone for Series<'_, '_, T> {
     fn clone(&self) -> Self {
         *self
@@ -197,6 +212,15 @@ pub struct SeriesCall<'s, 't, T: Real> {
     value: Var<'t, T>,
     moving: Vec<Series<'s, 't, T>>,
     system: &'s System<'t, T>,
+}
+
+impl<T: Real> fmt::Debug for SeriesCall<'_, '_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SeriesCall")
+            .field("args", &self.args)
+            .field("value", &self.value)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'s, 't, T: Real> SeriesCall<'s, 't, T> {

@@ -5,6 +5,8 @@
 //! and a product is one of larger matrices. An op that says nothing is applied to one operand
 //! after the other, so that none is left out; the suite holds every answer against that.
 
+use std::fmt;
+
 use crate::scalar::Real;
 use crate::tape::{Args, OpHandle, Var};
 use crate::tensor::Shape;
@@ -17,6 +19,15 @@ pub struct Stacked<'a, 't, T: Real> {
     args: &'a [Var<'t, T>],
     is_stacked: &'a [bool],
     extent: usize,
+}
+
+impl<T: Real> fmt::Debug for Stacked<'_, '_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stacked")
+            .field("args", &self.args)
+            .field("is_stacked", &self.is_stacked)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a, 't, T: Real> Stacked<'a, 't, T> {

@@ -1,5 +1,6 @@
 //! Sparse derivatives, again and again.
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use super::error::PatternError;
@@ -83,6 +84,12 @@ pub struct Derivative<T: Real, F, K> {
     /// Whether the pattern is the user's.
     is_given: bool,
     kind: PhantomData<K>,
+}
+
+impl<T: Real, F, K> fmt::Debug for Derivative<T, F, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Derivative").field("outputs", &self.outputs.len()).finish_non_exhaustive()
+    }
 }
 
 /// Inputs and outputs of a recording.
@@ -387,6 +394,12 @@ pub struct Compiled<T: Real> {
     matrix: Matrix<T>,
     /// The products of the last run, one after another.
     products: Vec<T>,
+}
+
+impl<T: Real> fmt::Debug for Compiled<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compiled").field("program", &self.program).finish_non_exhaustive()
+    }
 }
 
 impl<T: Real> Compiled<T> {

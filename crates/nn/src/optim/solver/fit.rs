@@ -103,6 +103,7 @@ impl LevenbergMarquardt {
 
 /// A fit of a few numbers. Displayed, it is a table of them with their standard errors.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Fit<const N: usize> {
     /// The numbers that make the sum of squares least, as far as the method has come.
     pub parameters: [f64; N],

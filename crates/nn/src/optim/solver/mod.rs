@@ -72,6 +72,7 @@ struct Advance {
 
 /// Why a solver has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StopReason {
     /// The steps allowed are taken.
     Budget,
@@ -93,6 +94,7 @@ pub enum StopReason {
 /// How a solver has ended. The parameters are those of the last step taken, and cost and
 /// gradient are the ones there.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Outcome {
     /// Why it stopped.
     pub reason: StopReason,

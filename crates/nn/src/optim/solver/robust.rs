@@ -25,6 +25,7 @@
 /// assert!((fit.parameters[0] - 0.5).abs() < 1e-8);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub enum Robust {
     /// The square of every residual.
     #[default]

@@ -109,6 +109,7 @@ fn fit(rungs: &[Rung]) -> Option<f64> {
 
 /// One step of the ladder.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Rung {
     /// The step, relative to the size of `x`.
     pub h: f64,
@@ -127,6 +128,7 @@ impl Rung {
 
 /// How fast a remainder falls, and what follows.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Rate {
     /// The rate of a right derivative: 2, or 3 with the Hessian's term.
     pub order: u32,
