@@ -11,15 +11,13 @@
 //! cargo run --release --example char_transformer -- --data TEXT --epochs 20
 //! ```
 
-#[path = "options/mod.rs"]
-mod options;
-
 use std::collections::HashMap;
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
+use support::options;
 use wengert::nn::data::{Alphabet, DataLoader, read_text};
 use wengert::nn::optim::Schedule;
 use wengert::nn::random::MatlabRng;

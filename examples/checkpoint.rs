@@ -17,11 +17,6 @@
 //!
 //! The picture shows both costs over the number of states kept.
 
-#[path = "figures/mod.rs"]
-mod figures;
-#[path = "options/mod.rs"]
-mod options;
-
 use std::cell::Cell;
 use std::error::Error;
 use std::path::PathBuf;
@@ -29,6 +24,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use clap::Parser;
+use support::{figures, options};
 use wengert::checkpoint::{Steps, forward_steps};
 use wengert::prelude::*;
 

@@ -9,14 +9,12 @@
 //! cargo run --release --example digits
 //! ```
 
-#[path = "options/mod.rs"]
-mod options;
-
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
+use support::options;
 use wengert::nn::data::{DataLoader, Dataset, Table};
 use wengert::nn::random::MatlabRng;
 use wengert::nn::train::{Best, Metrics, Trainer, measure};

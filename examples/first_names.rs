@@ -10,15 +10,13 @@
 //! cargo run --release --example first_names -- Ada Alan Robin
 //! ```
 
-#[path = "options/mod.rs"]
-mod options;
-
 use std::collections::HashMap;
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
+use support::options;
 use wengert::nn::data::{Alphabet, DataLoader, Dataset, Table};
 use wengert::nn::random::MatlabRng;
 use wengert::nn::train::{Best, Metrics, Trainer, measure};

@@ -10,14 +10,12 @@
 //! cargo run --release --example forecast
 //! ```
 
-#[path = "options/mod.rs"]
-mod options;
-
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
+use support::options;
 use wengert::nn::Lstm;
 use wengert::nn::data::transform::Standardising;
 use wengert::nn::data::{DataLoader, Table};

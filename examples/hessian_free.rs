@@ -16,17 +16,13 @@
 //! cargo run --release --example hessian_free
 //! ```
 
-#[path = "figures/mod.rs"]
-mod figures;
-#[path = "options/mod.rs"]
-mod options;
-
 use std::cell::RefCell;
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
+use support::{figures, options};
 use wengert::nn::data::Table;
 use wengert::nn::optim::{Lbfgs, NewtonCg};
 use wengert::nn::random::MatlabRng;

@@ -11,24 +11,19 @@
 //! cargo run --release --example iris
 //! ```
 
-#[path = "figures/mod.rs"]
-mod figures;
-#[path = "options/mod.rs"]
-mod options;
-
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Parser;
+use support::figures::pictures::{Plane, planes};
+use support::options;
 use wengert::nn::data::Table;
 use wengert::nn::data::transform::Standardising;
 use wengert::nn::loss::penalty;
 use wengert::nn::optim::Lbfgs;
 use wengert::nn::train::Confusion;
 use wengert::prelude::*;
-
-use figures::pictures::{Plane, planes};
 
 /// Tells three species of irises apart.
 #[derive(Parser)]

@@ -15,22 +15,15 @@
 //! cargo run --release --example least_squares
 //! ```
 
-#[path = "figures/mod.rs"]
-mod figures;
-#[path = "options/mod.rs"]
-mod options;
-#[path = "paper/mod.rs"]
-mod paper;
-
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
+use support::paper::squares::{Residuals, solve};
+use support::paper::{Net, Points, decide, misclassified};
+use support::{figures, options};
 use wengert::nn::random::MatlabRng;
-
-use paper::squares::{Residuals, solve};
-use paper::{Net, Points, decide, misclassified};
 
 /// Intervals of the grid on each side of the unit square, as in the paper.
 const INTERVALS: usize = 500;

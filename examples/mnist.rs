@@ -10,14 +10,12 @@
 //! cargo run --release --example mnist -- --data FOLDER --epochs 3
 //! ```
 
-#[path = "options/mod.rs"]
-mod options;
-
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Parser;
+use support::options;
 use wengert::nn::data::{DataLoader, read_idx, read_idx_labels};
 use wengert::nn::optim::Schedule;
 use wengert::nn::random::MatlabRng;

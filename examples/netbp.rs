@@ -12,11 +12,6 @@
 //! cargo run --release --example netbp -- --extra-point --out target/fig9
 //! ```
 
-#[path = "figures/mod.rs"]
-mod figures;
-#[path = "paper/mod.rs"]
-mod paper;
-
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -26,13 +21,13 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use support::figures;
+use support::paper::trainer::{Monitor, Trainer};
+use support::paper::{Net, Points, code_cost, decide, lemma, misclassified, network};
 use wengert::check;
 use wengert::nn::Module;
 use wengert::nn::random::MatlabRng;
 use wengert::prelude::*;
-
-use paper::trainer::{Monitor, Trainer};
-use paper::{Net, Points, code_cost, decide, lemma, misclassified, network};
 
 /// Intervals of the grid on each side of the unit square, as in the paper.
 const INTERVALS: usize = 500;

@@ -9,14 +9,12 @@
 //! cargo run --release --example regression
 //! ```
 
-#[path = "options/mod.rs"]
-mod options;
-
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
+use support::options;
 use wengert::nn::data::transform::Standardising;
 use wengert::nn::data::{DataLoader, Dataset, Table};
 use wengert::nn::random::MatlabRng;

@@ -13,17 +13,14 @@
 //! cargo run --release --example sentences -- --data FOLDER
 //! ```
 
-mod models;
-#[path = "options/mod.rs"]
-mod options;
-
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
-use models::bert::{Bert, MINI_LM, embeddings};
-use models::distance;
+use support::models::bert::{Bert, MINI_LM, embeddings};
+use support::models::distance;
+use support::options;
 use wengert::nn::data::read_text;
 use wengert::nn::weights;
 use wengert::prelude::*;

@@ -16,16 +16,12 @@
 //!
 //! The picture shows the Jacobian of a small grid, each column in its colour.
 
-#[path = "figures/mod.rs"]
-mod figures;
-#[path = "options/mod.rs"]
-mod options;
-
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
+use support::{figures, options};
 use wengert::prelude::*;
 use wengert::sparse::{Jacobian, Matrix};
 

@@ -9,12 +9,10 @@
 //! cargo run --release --example study -- --out FOLDER
 //! ```
 
-mod options;
-mod paper;
-
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use support::{options, paper};
 use wengert::nn::random::{MatlabRng, seeded};
 use wengert::nn::{Conv2d, Flatten, MaxPool2d};
 use wengert::prelude::*;

@@ -19,14 +19,13 @@
 //! cargo run --release --example taylor_ode -- --out target/orbit.svg
 //! ```
 
-mod options;
-
 use std::error::Error;
 use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use plotters::prelude::*;
+use support::options;
 use wengert::prelude::*;
 
 /// Of the orbit; the sun stands in one focus, at the origin.

@@ -12,22 +12,18 @@
 //! cargo run --release --example verify_mine -- --mistake transpose
 //! ```
 
-#[path = "mistakes/mod.rs"]
-mod mistakes;
-mod options;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
 use indicatif::ProgressBar;
+use support::mistakes::formulas::{self, PLANTED, Planted};
+use support::mistakes::{Mistake, Problem};
+use support::options;
 use wengert::check::{Options, Report, plain};
 use wengert::custom_vjp;
 use wengert::nn::random::MatlabRng;
 use wengert::prelude::*;
-
-use mistakes::formulas::{self, PLANTED, Planted};
-use mistakes::{Mistake, Problem};
 
 /// Checks derivatives that were written by hand.
 #[derive(Parser)]

@@ -8,18 +8,14 @@
 //! cargo run --release --example voice
 //! ```
 
-mod figures;
-mod models;
-#[path = "options/mod.rs"]
-mod options;
-
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
-use models::distance;
-use models::silero::{CHUNK, Silero, chunks};
+use support::models::distance;
+use support::models::silero::{CHUNK, Silero, chunks};
+use support::{figures, options};
 use wengert::nn::weights;
 use wengert::prelude::*;
 

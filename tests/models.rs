@@ -6,20 +6,17 @@
 //! the published names, is held against plain loops, and `--example sentences -- --data` against
 //! numbers from elsewhere.
 
-#[path = "../examples/models/mod.rs"]
-mod models;
-
 use std::collections::HashMap;
 
-use models::bert::{Bert, Sizes, embeddings};
-use models::distance;
-use models::silero::{Silero, chunks};
+use support::models::bert::{Bert, Sizes, embeddings};
+use support::models::distance;
+use support::models::silero::{Silero, chunks};
 use wengert::nn::random::MatlabRng;
 use wengert::nn::{check, weights};
 use wengert::prelude::*;
 
 fn data(name: &str) -> String {
-    format!("{}/../../examples/data/{name}", env!("CARGO_MANIFEST_DIR"))
+    format!("{}/examples/data/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 fn silero() -> Silero {

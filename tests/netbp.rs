@@ -4,12 +4,9 @@
 //! cost, gradient and Hessian with complex steps and extended precision, the
 //! course of the training with a plain loop in C.
 
-#[path = "../examples/paper/mod.rs"]
-mod paper;
-
-use paper::squares::{Residuals, solve, solve_by};
-use paper::trainer::{Monitor, Trainer};
-use paper::{Net, Points, code_cost, lemma, misclassified, network};
+use support::paper::squares::{Residuals, solve, solve_by};
+use support::paper::trainer::{Monitor, Trainer};
+use support::paper::{Net, Points, code_cost, lemma, misclassified, network};
 use wengert::nn::Module;
 use wengert::nn::optim::LevenbergMarquardt;
 use wengert::nn::random::MatlabRng;

@@ -5,16 +5,35 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+/// The names of all examples.
+fn names() -> impl Iterator<Item = String> {
+    let sources = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples")).unwrap();
+    let paths = sources.map(|source| source.unwrap().path());
+    let is_example = |path: &PathBuf| {
+        path.extension().is_some_and(|end| end == "rs") || path.join("main.rs").exists()
+    };
+    paths.filter(is_example).map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+}
+
 /// The examples that were built beside this test; none where a test is built alone.
 fn examples() -> Vec<PathBuf> {
     let folder = env::current_exe().unwrap().parent().unwrap().with_file_name("examples");
-    let sources = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples")).unwrap();
-    let names = sources.map(|source| source.unwrap().path());
-    let names = names.filter(|path| path.extension().is_some_and(|end| end == "rs"));
-    let built = names.map(|path| {
-        folder.join(path.file_stem().unwrap()).with_extension(env::consts::EXE_EXTENSION)
-    });
+    let built = names().map(|name| folder.join(name).with_extension(env::consts::EXE_EXTENSION));
     built.filter(|path| path.exists()).collect()
+}
+
+#[test]
+fn the_readme_tells_level_and_time_of_each_example() {
+    let readme = include_str!("../README.md");
+    for name in names() {
+        let command = format!("cargo run --release --example {name} ");
+        let mut lines = readme.lines().filter_map(|line| line.strip_prefix(&command));
+        let told = lines.any(|line| {
+            let line = line.trim_start().trim_start_matches("# ");
+            ["first, ", "next, ", "advanced, "].iter().any(|level| line.starts_with(level))
+        });
+        assert!(told, "README.md has no line of {name} that begins with its level and time");
+    }
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! Thirty planted mistakes: twelve in a back propagation by hand, eighteen in other derivatives. The
 //! first lines of the report lead to each, by its cause or by an honest "unexplained".
 
-#[path = "../examples/mistakes/mod.rs"]
-mod mistakes;
+#[path = "../tests/detour/mod.rs"]
+mod detour;
 
 use clap::ValueEnum;
-use mistakes::formulas::{self, PLANTED, Planted};
-use mistakes::{Mistake, Problem};
+use support::mistakes::formulas::{self, PLANTED, Planted};
+use support::mistakes::{Mistake, Problem};
 use wengert::check::Verdict;
-use wengert::prelude::*;
 
 /// What a reader must find in the first three lines.
 fn leads(mistake: Mistake) -> &'static [&'static str] {
@@ -81,13 +80,12 @@ fn reports_are_json_and_pictures_are_well_formed() {
     }
 }
 
-/// This file stands beside its package, so its path goes there and back; what is printed of it does not.
+/// The path of a file goes there and back; what is printed of it does not.
 #[test]
 fn messages_name_paths_without_detours() {
-    assert!(file!().contains("/../"), "{}", file!());
-    let tape = Tape::<f64>::new();
-    let x = tape.variable([1.0, 2.0]);
-    for text in [tape.to_string(), x.describe()] {
-        assert!(text.contains("at tests/verify_mine.rs:") && !text.contains(".."), "{text}");
+    let (file, texts) = detour::said();
+    assert!(file.contains("/../"), "{file}");
+    for text in texts {
+        assert!(text.contains("at tests/detour/mod.rs:") && !text.contains(".."), "{text}");
     }
 }

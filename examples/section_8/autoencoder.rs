@@ -9,12 +9,12 @@
 use std::error::Error;
 use std::path::Path;
 
+use support::figures::pictures::{Image, Plane, Tone, images, planes};
 use wengert::nn::optim::Lbfgs;
 use wengert::nn::random::MatlabRng;
 use wengert::prelude::*;
 
 use crate::digits::{self, Digits, PIXELS, SIDE, image};
-use crate::figures::pictures::{Image, Plane, Tone, images, planes};
 
 /// Numbers of a code: as many as a picture has axes.
 const CODE: usize = 2;

@@ -19,13 +19,12 @@ use std::error::Error;
 use std::f64::consts::TAU;
 use std::path::Path;
 
+use support::figures::pictures::{Plane, planes};
 use wengert::nn::loss::binary_cross_entropy;
 use wengert::nn::optim::Schedule;
 use wengert::nn::random::MatlabRng;
 use wengert::prelude::*;
 use wengert::random::normals;
-
-use crate::figures::pictures::{Plane, planes};
 
 const HEAPS: usize = 8;
 const DEVIATION: f64 = 0.08;

@@ -13,11 +13,6 @@
 //! cargo run --release --example section_8 -- gan penalty
 //! ```
 
-#[path = "../figures/mod.rs"]
-mod figures;
-#[path = "../options/mod.rs"]
-mod options;
-
 mod autoencoder;
 mod digits;
 mod gan;
@@ -30,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
+use support::options;
 
 /// What the paper's section 8 names.
 #[derive(Parser)]

@@ -9,12 +9,11 @@
 use std::error::Error;
 use std::path::Path;
 
+use support::figures::pictures::{Plane, planes};
 use wengert::nn::loss::penalty;
 use wengert::nn::optim::Lbfgs;
 use wengert::nn::random::MatlabRng;
 use wengert::prelude::*;
-
-use crate::figures::pictures::{Plane, planes};
 
 /// Points to train on, and others.
 const COUNTS: [usize; 2] = [60, 4000];

@@ -10,13 +10,13 @@
 use std::error::Error;
 use std::path::Path;
 
+use support::figures::pictures::{Image, Tone, images};
 use wengert::nn::data::{DataLoader, Dataset};
 use wengert::nn::random::{MatlabRng, index};
 use wengert::op::Convolution;
 use wengert::prelude::*;
 
 use crate::digits::{self, Digits, PIXELS, Reader, SIDE, image};
-use crate::figures::pictures::{Image, Tone, images};
 
 /// Pixels on each side of the patch, and the places where it may lie on each side.
 const PATCH: usize = 4;

@@ -9,11 +9,11 @@
 use std::error::Error;
 use std::path::Path;
 
+use support::figures::pictures::curves;
 use wengert::nn::random::{MatlabRng, index};
 use wengert::nn::train::History;
 
 use crate::digits::{self, Digits, Reader};
-use crate::figures::pictures::curves;
 
 /// Images to train on.
 const COUNT: usize = 500;

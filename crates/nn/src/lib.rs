@@ -18,7 +18,7 @@
 //! - [`weights`]: parameters as files; [`Summary`]: a model as a table
 //! - [`train`]: a loop with all that belongs to it, and the parts of it
 //! - [`check`]: are a model's derivatives right, parameter by parameter
-//! - [`sample`]: which samples a step looks at
+//! - [`sampler`]: which samples a step looks at
 //! - [`random`]: uniform and normal numbers, and a generator that equals MATLAB's
 //!
 //! # A net
@@ -73,7 +73,7 @@ pub mod optim;
 mod param;
 mod path;
 pub mod random;
-pub mod sample;
+pub mod sampler;
 pub mod state;
 pub mod summary;
 pub mod train;

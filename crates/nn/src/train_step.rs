@@ -9,7 +9,7 @@ use wengert_core::{CompileError, Function, Inputs, Leaf, Program, Real, Tape, Te
 
 use crate::optim::number::not_negative;
 use crate::optim::plan::{Moved, Plan, slopes};
-use crate::optim::{Momentum, Optimiser, Rule, Settings, States, StepError, called, index_of};
+use crate::optim::{Momentum, Optimiser, Rule, Hyperparameters, States, StepError, called, index_of};
 use crate::{Module, Path};
 
 /// A step of an optimiser on a model, compiled.
@@ -55,7 +55,7 @@ pub struct TrainStep<T: Real, R = Momentum> {
     lenient: bool,
     steps: u64,
     /// The hyperparameters depend on the rate and, for some rules, on the step.
-    settings: Settings,
+    hyperparameters: Hyperparameters,
 }
 
 /// Why there is no compiled step.
@@ -209,13 +209,13 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
             rate: optimiser.rate(),
             lenient: optimiser.is_lenient(),
             steps,
-            settings: optimiser.settings_of(1.0, steps + 1),
+            hyperparameters: optimiser.hyperparameters_of(1.0, steps + 1),
         })
     }
 
     /// Where the value of a parameter is among the inputs of the program: its states are behind it.
     fn parameter(&self, position: usize) -> usize {
-        let first = self.inputs + self.plan.rates.len() * self.settings.len();
+        let first = self.inputs + self.plan.rates.len() * self.hyperparameters.len();
         first + position * (1 + self.rule.states())
     }
 
@@ -291,10 +291,10 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
     #[inline]
     pub fn try_step(&mut self) -> Result<(), StepError> {
         self.steps += 1;
-        let settings = self.rule.settings(self.rate, self.steps);
-        if settings != self.settings {
-            self.give_settings();
-            self.settings = settings;
+        let hyper = self.rule.hyperparameters(self.rate, self.steps);
+        if hyper != self.hyperparameters {
+            self.give_hyperparameters();
+            self.hyperparameters = hyper;
         }
         self.program.execute();
         let finite = self.loss().is_finite()
@@ -341,10 +341,10 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
     }
 
     /// Gives the program the hyperparameters of the step to be taken, for each multiplier.
-    fn give_settings(&mut self) {
+    fn give_hyperparameters(&mut self) {
         let mut index = self.inputs;
         for &multiplier in &self.plan.rates {
-            for x in self.rule.settings(self.rate * multiplier, self.steps) {
+            for x in self.rule.hyperparameters(self.rate * multiplier, self.steps) {
                 self.program.set_input(index, T::from_f64(x));
                 index += 1;
             }
@@ -453,12 +453,12 @@ fn record_moves<'t, T: Real, R: Rule, M: Module<T> + ?Sized>(
 ) -> Vec<(Var<'t, T>, Var<'t, T>)> {
     let Some(tape) = slopes.first().map(|slope| slope.tape()) else { return Vec::new() };
     let step = optimiser.steps() + 1;
-    let settings = plan.rates.iter().map(|&multiplier| {
-        let numbers = optimiser.settings_of(multiplier, step);
+    let hyper = plan.rates.iter().map(|&multiplier| {
+        let numbers = optimiser.hyperparameters_of(multiplier, step);
         numbers.map(|x| tape.constant(T::from_f64(x)))
     });
-    let settings: Vec<[Var<'t, T>; 4]> = settings.collect();
-    inputs.extend(settings.iter().flatten());
+    let hyper: Vec<[Var<'t, T>; 4]> = hyper.collect();
+    inputs.extend(hyper.iter().flatten());
 
     let parameters = net.parameters();
     let (mut updates, mut assigned) = (Vec::new(), Vec::new());
@@ -471,7 +471,7 @@ fn record_moves<'t, T: Real, R: Rule, M: Module<T> + ?Sized>(
             .map(|state| tape.constant(Tensor::new(w.shape(), state)))
             .collect();
         let mut next = states.clone();
-        let moved = optimiser.rule().apply(settings[own.group], own.decay, w, g, &mut next);
+        let moved = optimiser.rule().apply(hyper[own.group], own.decay, w, g, &mut next);
         inputs.push(w);
         inputs.extend(&states);
         assigned.push((own.key, moved));

@@ -10,7 +10,7 @@ use wengert_core::{Real, Tensor};
 
 use crate::FileError;
 use crate::random::shuffle;
-use crate::sample::members;
+use crate::sampler::members;
 
 /// Samples that can be had by index, several at a time.
 ///

@@ -17,7 +17,7 @@ use super::Dataset;
 use super::ahead::Ahead;
 use crate::FileError;
 use crate::random::{derived_seed, shard_seed, shuffle};
-use crate::sample::{Stratified, Weighted};
+use crate::sampler::{Stratified, Weighted};
 
 /// The parts of a loader's seed from which orders are drawn, and what is random about batches:
 /// large, where nobody counts epochs.
@@ -96,11 +96,11 @@ impl<D: Dataset> DataLoader<D> {
     }
 
     /// With samples that are drawn with replacement, each as often as its weight says: an epoch has
-    /// as many draws as there are samples. See [`Weighted`](crate::sample::Weighted).
+    /// as many draws as there are samples. See [`Weighted`](crate::sampler::Weighted).
     ///
     /// ```
     /// use wengert_nn::data::DataLoader;
-    /// use wengert_nn::sample::balanced;
+    /// use wengert_nn::sampler::balanced;
     ///
     /// // Of the rare class as many as of the other.
     /// let labels = vec![0, 0, 0, 0, 0, 0, 0, 1];
@@ -110,7 +110,7 @@ impl<D: Dataset> DataLoader<D> {
     ///
     /// # Panics
     /// If there is not one weight for each sample, and as
-    /// [`Weighted::new`](crate::sample::Weighted::new).
+    /// [`Weighted::new`](crate::sampler::Weighted::new).
     #[must_use]
     #[track_caller]
     pub fn weighted(self, weights: &[f64], seed: u64) -> Self {
@@ -120,7 +120,7 @@ impl<D: Dataset> DataLoader<D> {
     }
 
     /// With each class spread evenly over an epoch, in an order that is drawn for each epoch: see
-    /// [`Stratified`](crate::sample::Stratified). Where a class's share of a batch is a whole number of
+    /// [`Stratified`](crate::sampler::Stratified). Where a class's share of a batch is a whole number of
     /// samples, each batch has it.
     ///
     /// ```

@@ -272,8 +272,8 @@ impl Table {
         names.sort_unstable();
         names.dedup();
         let place = |cell| names.binary_search(cell).expect("all names are among them");
-        let places = cells.iter().map(place).collect();
-        Ok((places, names))
+        let indices = cells.iter().map(place).collect();
+        Ok((indices, names))
     }
 
     /// The lines of the file, that of the names included.
@@ -398,9 +398,9 @@ impl Column for usize {
 
 impl Column for str {
     fn of(&self, table: &Table) -> Result<usize, FileError> {
-        let places: Vec<usize> =
+        let indices: Vec<usize> =
             (0..table.names.len()).filter(|&i| table.names[i] == *self).collect();
-        let (expected, found) = match (&places[..], &table.names[..]) {
+        let (expected, found) = match (&indices[..], &table.names[..]) {
             (&[place], _) => return Ok(place),
             ([], []) => {
                 let found = "columns without names: ask by number, from 0".to_owned();
@@ -414,8 +414,8 @@ impl Column for str {
                 }
                 (format!("a column `{self}`"), found)
             }
-            (places, _) => {
-                let found = format!("columns {places:?} of that name: ask by number");
+            (indices, _) => {
+                let found = format!("columns {indices:?} of that name: ask by number");
                 (format!("one column `{self}`"), found)
             }
         };

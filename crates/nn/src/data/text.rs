@@ -1,4 +1,4 @@
-//! Text as numbers: characters and their places in an alphabet.
+//! Text as numbers: characters and their indices in an alphabet.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub fn read_text(path: impl AsRef<Path>) -> Result<String, FileError> {
     }
 }
 
-/// The characters that occur in a text, in the order of Unicode, and their places.
+/// The characters that occur in a text, in the order of Unicode, and their indices.
 ///
 /// ```
 /// use wengert_nn::data::Alphabet;
@@ -64,7 +64,7 @@ impl Alphabet {
         &self.0
     }
 
-    /// The places of a text's characters.
+    /// The indices of a text's characters.
     ///
     /// # Errors
     /// The first character that is not in the alphabet.
@@ -72,13 +72,13 @@ impl Alphabet {
         text.chars().map(|c| self.0.binary_search(&c).map_err(|_| c)).collect()
     }
 
-    /// The text with characters at these places.
+    /// The text with characters at these indices.
     ///
     /// # Panics
     /// If there is no such place.
     #[track_caller]
-    pub fn decode(&self, places: &[usize]) -> String {
-        places.iter().map(|&place| self.0[place]).collect()
+    pub fn decode(&self, indices: &[usize]) -> String {
+        indices.iter().map(|&index| self.0[index]).collect()
     }
 }
 

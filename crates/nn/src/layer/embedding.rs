@@ -1,4 +1,4 @@
-//! Vectors for words, and for places in a sequence.
+//! Vectors for words, and for positions in a sequence.
 
 use rand::Rng;
 use wengert_core::{Real, Shape, Tape, Tensor, Var};
@@ -141,7 +141,7 @@ pub struct SinusoidalPositions<T: Real> {
 }
 
 impl<T: Real> SinusoidalPositions<T> {
-    /// For vectors of `width` elements, at up to `longest` places.
+    /// For vectors of `width` elements, at up to `longest` positions.
     pub fn new(longest: usize, width: usize) -> Self {
         let waves = Tensor::from_fn([longest, width], |place| {
             let (time, i) = (place / width, place % width);
@@ -174,36 +174,36 @@ pub struct LearnedPositions<T: Real> {
 }
 
 impl<T: Real> LearnedPositions<T> {
-    /// For vectors of `width` elements, at up to `longest` places.
+    /// For vectors of `width` elements, at up to `longest` positions.
     ///
     /// # Panics
-    /// If there are no places, or vectors have no elements.
+    /// If there are no positions, or vectors have no elements.
     #[track_caller]
     pub fn new<R: Rng + ?Sized>(longest: usize, width: usize, rng: &mut R) -> Self {
-        not_empty("LearnedPositions", &[("places", longest), ("width", width)]);
+        not_empty("LearnedPositions", &[("positions", longest), ("width", width)]);
         Self { weight: Param::named("weight", init::normal([longest, width], 0.0, 0.02, rng)) }
     }
 }
 
-/// Adds the vectors of as many places as there are.
+/// Adds the vectors of as many positions as there are.
 #[track_caller]
-fn placed<'t, T: Real>(x: Var<'t, T>, places: Var<'t, T>) -> Var<'t, T> {
-    let (shape, table) = (x.shape(), places.shape());
+fn placed<'t, T: Real>(x: Var<'t, T>, positions: Var<'t, T>) -> Var<'t, T> {
+    let (shape, table) = (x.shape(), positions.shape());
     let fits = matches!(shape[..], [.., time, width] if time <= table[0] && width == table[1]);
     assert!(
         fits,
-        "{} places of width {} are added to [.., time, {1}], not to {}",
+        "{} positions of width {} are added to [.., time, {1}], not to {}",
         table[0],
         table[1],
         x.describe()
     );
     let time = shape[shape.rank() - 2];
-    x + if time < table[0] { places.slice(0, ..time) } else { places }
+    x + if time < table[0] { positions.slice(0, ..time) } else { positions }
 }
 
 impl<T: Real> Layer<T> for SinusoidalPositions<T> {
     /// # Panics
-    /// If the width is another, or there are more places than waves.
+    /// If the width is another, or there are more positions than waves.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         placed(x, x.tape().constant(&self.waves))
@@ -212,7 +212,7 @@ impl<T: Real> Layer<T> for SinusoidalPositions<T> {
 
 impl<T: Real> Layer<T> for LearnedPositions<T> {
     /// # Panics
-    /// If the width is another, or there are more places than vectors.
+    /// If the width is another, or there are more positions than vectors.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         placed(x, self.weight.on(x.tape()))

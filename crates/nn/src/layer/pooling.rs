@@ -176,8 +176,8 @@ fn dilated_maxima<'t, T: Real, const D: usize>(
         shape[along] = taps.len() / window;
         shape.insert(along + 1, window);
         // What is not there reads the first element that is, and then is the least number.
-        let places: Vec<usize> = taps.iter().map(|tap| tap.unwrap_or(0)).collect();
-        let windows = x.gather(along as isize, places).reshape(&shape[..]);
+        let indices: Vec<usize> = taps.iter().map(|tap| tap.unwrap_or(0)).collect();
+        let windows = x.gather(along as isize, indices).reshape(&shape[..]);
         if taps.iter().all(Option::is_some) {
             return windows.max_over(along as isize + 1);
         }

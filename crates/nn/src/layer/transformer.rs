@@ -52,7 +52,7 @@ impl Options {
     }
 }
 
-/// A layer of an encoder: a sequence attends to itself, and then each of its places goes
+/// A layer of an encoder: a sequence attends to itself, and then each of its positions goes
 /// through two linear maps with an activation between them; around either part a sum and a
 /// [`LayerNorm`].
 ///
@@ -207,7 +207,7 @@ impl<T: Real> TransformerEncoderLayer<T> {
         }
     }
 
-    /// With places that see only up to their own time: a decoder without a memory, as in
+    /// With positions that see only up to their own time: a decoder without a memory, as in
     /// GPT.
     #[must_use]
     pub fn causal(self) -> Self {

@@ -83,9 +83,9 @@ fn log_likelihoods<'t, T: Real>(logits: Var<'t, T>, labels: &[usize]) -> Var<'t,
 pub(super) fn at_labels<'t, T: Real>(rows: Var<'t, T>, labels: &[usize]) -> Var<'t, T> {
     let shape = rows.shape();
     let classes = shape[shape.rank() - 1];
-    let places: Arc<[usize]> =
+    let indices: Arc<[usize]> =
         labels.iter().enumerate().map(|(i, label)| i * classes + label).collect();
-    rows.flatten(0, -1).gather(0, places)
+    rows.flatten(0, -1).gather(0, indices)
 }
 
 /// The softmax log loss with all that it can be told: weights of classes, smoothed labels,

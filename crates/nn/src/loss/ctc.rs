@@ -1,4 +1,4 @@
-//! Connectionist temporal classification: labels whose places in a sequence are not known.
+//! Connectionist temporal classification: labels whose positions in a sequence are not known.
 
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ fn log_likelihoods<'t, T: Real>(
         Some(&label) if state % 2 == 1 => label,
         _ => BLANK,
     };
-    let places: Arc<[usize]> = (0..samples * states)
+    let indices: Arc<[usize]> = (0..samples * states)
         .map(|place| place / states * classes + class(place / states, place % states))
         .collect();
     let mask = |allowed: &dyn Fn(usize, usize) -> bool| {
@@ -125,7 +125,7 @@ fn log_likelihoods<'t, T: Real>(
 
     let of_states = |step: usize| {
         let now = logarithms.slice(1, step..step + 1).squeeze(1);
-        now.flatten(0, -1).gather(0, places.clone()).reshape([samples, states])
+        now.flatten(0, -1).gather(0, indices.clone()).reshape([samples, states])
     };
     let never = tape.constant(T::from_f64(NEVER)).broadcast_to([samples, 2]);
     // The logarithms of the probability to be in a state at a step.

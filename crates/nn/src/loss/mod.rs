@@ -23,7 +23,7 @@
 //! | [`multi_margin`] | `1/(N K) sum_i sum over k != l_i of max(0, 1 - x_i[l_i] + x_ik)` |
 //! | [`cosine_embedding`] | `1 - cos` of pairs that belong together, `max(0, cos - margin)` of others |
 //! | [`triplet_margin`] | the mean of `max(0, \|\|a - p\|\| - \|\|a - n\|\| + margin)` |
-//! | [`Ctc`] | of labels whose places in a sequence are not known |
+//! | [`Ctc`] | of labels whose positions in a sequence are not known |
 //! | [`penalty`] | `lambda/N sum of \|\|W\|\|^2`, the paper's (33) |
 
 mod classification;

@@ -6,7 +6,7 @@ use wengert_core::{Number, Real};
 
 use super::number::{not_negative, share};
 use super::rule::moved;
-use super::{Optimiser, Rule, Settings};
+use super::{Optimiser, Rule, Hyperparameters};
 
 /// Adam (Kingma & Ba, 2015). At step `t`, with the gradient `g`,
 ///
@@ -78,14 +78,14 @@ impl<T: Real> Adam<T> {
 impl Rule for Moments {
     const STATES: &'static [&'static str] = &["mean", "square"];
 
-    fn settings(&self, rate: f64, step: u64) -> Settings {
+    fn hyperparameters(&self, rate: f64, step: u64) -> Hyperparameters {
         let [first, second] = self.betas.map(|beta| unbiased(beta, step));
         [rate / first, 1.0 / second.sqrt(), 0.0, 0.0]
     }
 
     #[inline(always)]
-    fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
-        let [rate, scale, ..] = settings;
+    fn apply<A: Number>(&self, hyper: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
+        let [rate, scale, ..] = hyper;
         let [m, v] = self.means(g, states);
         w - rate * m / (v.sqrt() * scale + w.constant(self.epsilon))
     }
@@ -190,15 +190,15 @@ impl<T: Real> AdamW<T> {
 impl Rule for DecoupledMoments {
     const STATES: &'static [&'static str] = Moments::STATES;
 
-    fn settings(&self, rate: f64, step: u64) -> Settings {
-        let [mean, square, ..] = self.moments.settings(rate, step);
+    fn hyperparameters(&self, rate: f64, step: u64) -> Hyperparameters {
+        let [mean, square, ..] = self.moments.hyperparameters(rate, step);
         [mean, square, rate, 0.0]
     }
 
     #[inline(always)]
-    fn apply<A: Number>(&self, settings: [A; 4], decay: f64, w: A, g: A, states: &mut [A]) -> A {
-        let w = w - settings[2] * w.constant(self.weight_decay * decay) * w;
-        self.moments.apply(settings, decay, w, g, states)
+    fn apply<A: Number>(&self, hyper: [A; 4], decay: f64, w: A, g: A, states: &mut [A]) -> A {
+        let w = w - hyper[2] * w.constant(self.weight_decay * decay) * w;
+        self.moments.apply(hyper, decay, w, g, states)
     }
 }
 
@@ -307,16 +307,16 @@ impl NesterovMoments {
 impl Rule for NesterovMoments {
     const STATES: &'static [&'static str] = Moments::STATES;
 
-    fn settings(&self, rate: f64, step: u64) -> Settings {
-        let [_, scale, ..] = self.moments.settings(rate, step);
+    fn hyperparameters(&self, rate: f64, step: u64) -> Hyperparameters {
+        let [_, scale, ..] = self.moments.hyperparameters(rate, step);
         let [now, next] = [step, step + 1].map(|step| self.momentum(step));
         let product = self.product(step);
         [rate * next / (1.0 - product * next), rate * (1.0 - now) / (1.0 - product), scale, 0.0]
     }
 
     #[inline(always)]
-    fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
-        let [ahead, now, scale, _] = settings;
+    fn apply<A: Number>(&self, hyper: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
+        let [ahead, now, scale, _] = hyper;
         let [m, v] = self.moments.means(g, states);
         w - (ahead * m + now * g) / (v.sqrt() * scale + w.constant(self.moments.epsilon))
     }

@@ -67,10 +67,10 @@ impl Rule for SquareSum {
     const STATES: &'static [&'static str] = &["sum"];
 
     #[inline(always)]
-    fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
+    fn apply<A: Number>(&self, hyper: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
         let [s] = states else { panic!("one state, as above") };
         *s = *s + g * g;
-        w - settings[0] * g / (s.sqrt() + w.constant(self.epsilon))
+        w - hyper[0] * g / (s.sqrt() + w.constant(self.epsilon))
     }
 }
 
@@ -131,13 +131,13 @@ impl Rule for StepMeans {
     const STATES: &'static [&'static str] = &["square", "step"];
 
     #[inline(always)]
-    fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
+    fn apply<A: Number>(&self, hyper: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
         let [v, u] = states else { panic!("two states, as above") };
         let epsilon = w.constant(self.epsilon);
         *v = moved(*v, self.keep, g * g);
         let step = (*u + epsilon).sqrt() / (*v + epsilon).sqrt() * g;
         *u = moved(*u, self.keep, step * step);
-        w - settings[0] * step
+        w - hyper[0] * step
     }
 }
 
@@ -230,7 +230,7 @@ impl Rule for SquareMean {
     }
 
     #[inline(always)]
-    fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
+    fn apply<A: Number>(&self, hyper: [A; 4], _: f64, w: A, g: A, states: &mut [A]) -> A {
         let (square, rest) = states.split_first_mut().expect("a state, as above");
         *square = moved(*square, self.keep, g * g);
         let mut variance = *square;
@@ -245,7 +245,7 @@ impl Rule for SquareMean {
             *velocity = w.constant(self.momentum) * *velocity + step;
             step = *velocity;
         }
-        w - settings[0] * step
+        w - hyper[0] * step
     }
 }
 
@@ -307,7 +307,7 @@ impl Rule for SignOfMean {
     const STATES: &'static [&'static str] = &["mean"];
 
     #[inline(always)]
-    fn apply<A: Number>(&self, settings: [A; 4], decay: f64, w: A, g: A, states: &mut [A]) -> A {
+    fn apply<A: Number>(&self, hyper: [A; 4], decay: f64, w: A, g: A, states: &mut [A]) -> A {
         let [m] = states else { panic!("one state, as above") };
         let zero = w.constant(0.0);
         let [b1, b2] = self.betas;
@@ -315,6 +315,6 @@ impl Rule for SignOfMean {
         *m = moved(*m, b2, g);
         let sign = mean.greater(zero) - mean.less(zero);
         let decay = self.weight_decay * decay;
-        w - settings[0] * if decay == 0.0 { sign } else { sign + w.constant(decay) * w }
+        w - hyper[0] * if decay == 0.0 { sign } else { sign + w.constant(decay) * w }
     }
 }

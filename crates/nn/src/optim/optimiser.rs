@@ -263,20 +263,20 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
                 &self.packed
             }
         };
-        let settings = self.settings_of(rate, self.steps).map(|x| Plain(T::from_f64(x)));
+        let hyper = self.hyperparameters_of(rate, self.steps).map(|x| Plain(T::from_f64(x)));
         let rule = self.rule.clone();
         if rule.states() == 0 {
-            return param.step(gradient, [], moved(rule, settings, decay));
+            return param.step(gradient, [], moved(rule, hyper, decay));
         }
         match &mut states(&mut self.memory, position, param, rule.states())[..] {
-            [v] => param.step(gradient, [v], moved(rule, settings, decay)),
-            [m, v] => param.step(gradient, [m, v], moved(rule, settings, decay)),
+            [v] => param.step(gradient, [v], moved(rule, hyper, decay)),
+            [m, v] => param.step(gradient, [m, v], moved(rule, hyper, decay)),
             many => {
                 let mut states: SmallVec<[Plain<T>; 4]> = SmallVec::new();
                 param.update(gradient.iter().enumerate(), |w, (i, &g)| {
                     states.clear();
                     states.extend(many.iter().map(|state| Plain(state[i])));
-                    let moved = rule.apply(settings, decay, Plain(w), Plain(g), &mut states).0;
+                    let moved = rule.apply(hyper, decay, Plain(w), Plain(g), &mut states).0;
                     for (state, next) in many.iter_mut().zip(&states) {
                         state[i] = next.0;
                     }
@@ -357,13 +357,13 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
 /// change it, and nothing would be vectorised.
 fn moved<T: Real, R: Rule, const N: usize>(
     rule: R,
-    settings: [Plain<T>; 4],
+    hyper: [Plain<T>; 4],
     decay: f64,
 ) -> impl Fn(T, T, [T; N]) -> (T, [T; N]) + Clone + Sync {
     #[inline(always)]
     move |w, g, states| {
         let mut states = states.map(Plain);
-        let moved = rule.apply(settings, decay, Plain(w), Plain(g), &mut states).0;
+        let moved = rule.apply(hyper, decay, Plain(w), Plain(g), &mut states).0;
         (moved, states.map(|state| state.0))
     }
 }

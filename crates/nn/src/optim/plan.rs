@@ -4,13 +4,13 @@
 //! recording and moves the model; the trainer's shards add their gradients up and hand the sum to the same
 //! function; a [`TrainStep`](crate::TrainStep) records the step itself and compiles it. All read this
 //! file for which parameters move ([`Part`]), along which gradients ([`slopes`]), in which order
-//! ([`Plan`]), and by which hyperparameters ([`Optimiser::settings_of`](super::Optimiser::settings_of)).
+//! ([`Plan`]), and by which hyperparameters ([`Optimiser::hyperparameters_of`](super::Optimiser::hyperparameters_of)).
 //! What is done with one element is the [`Rule`].
 
 use wengert_core::{Gradients, Plain, Real, Var};
 
 use super::refusal::called;
-use super::{Optimiser, Rule, Settings, StepError};
+use super::{Optimiser, Rule, Hyperparameters, StepError};
 use crate::{Module, Param, Path};
 
 /// What a step does with one parameter or buffer of a model.
@@ -125,21 +125,21 @@ impl Plan {
 impl<T: Real, R: Rule> Optimiser<T, R> {
     /// The hyperparameters of a step, counted from 1, for parameters with this multiplier of the rate.
     #[inline]
-    pub(crate) fn settings_of(&self, multiplier: f64, step: u64) -> Settings {
-        self.rule().settings(self.rate() * multiplier, step)
+    pub(crate) fn hyperparameters_of(&self, multiplier: f64, step: u64) -> Hyperparameters {
+        self.rule().hyperparameters(self.rate() * multiplier, step)
     }
 
     /// Whether a gradient that is not finite may move a parameter, and what is remembered of it, to
     /// finite numbers: a rule that reads the sign alone does so, and so does any behind a gradient that is
     /// cut off at a size. Steps that look only at what has moved would miss it.
     pub(crate) fn hides_non_finite(&self) -> bool {
-        let settings = self.settings_of(1.0, self.steps() + 1);
-        let settings = settings.map(|x| Plain(T::from_f64(x)));
+        let hyper = self.hyperparameters_of(1.0, self.steps() + 1);
+        let hyper = hyper.map(|x| Plain(T::from_f64(x)));
         [f64::INFINITY, f64::NEG_INFINITY, f64::NAN].into_iter().any(|g| {
             let g = self.clip().map_or(g, |clip| clip.of_element(g));
             let mut numbers = vec![Plain(T::zero()); self.rule().states()];
             let (w, g) = (Plain(T::one()), Plain(T::from_f64(g)));
-            let moved = self.rule().apply(settings, 1.0, w, g, &mut numbers);
+            let moved = self.rule().apply(hyper, 1.0, w, g, &mut numbers);
             numbers.push(moved);
             numbers.iter().all(|x| x.0.is_finite())
         })

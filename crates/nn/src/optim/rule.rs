@@ -22,9 +22,9 @@ use wengert_core::Number;
 ///
 /// impl Rule for SignDescent {
 ///     const STATES: &'static [&'static str] = &[];
-///     fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, _: &mut [A]) -> A {
+///     fn apply<A: Number>(&self, hyper: [A; 4], _: f64, w: A, g: A, _: &mut [A]) -> A {
 ///         let zero = g.constant(0.0);
-///         w - settings[0] * (g.greater(zero) - g.less(zero))
+///         w - hyper[0] * (g.greater(zero) - g.less(zero))
 ///     }
 /// }
 ///
@@ -47,13 +47,13 @@ pub trait Rule: Clone + Debug + Sync {
     /// What all elements of a parameter have in common at a step, counted from 1,
     /// with this learning rate: numbers that change from step to step. The rate alone,
     /// unless a rule says otherwise.
-    fn settings(&self, rate: f64, _step: u64) -> Settings {
+    fn hyperparameters(&self, rate: f64, _step: u64) -> Hyperparameters {
         [rate, 0.0, 0.0, 0.0]
     }
 
     /// The element `w` after a step with gradient `g`; `decay` is the parameter's
     /// multiplier of the weight decay. The states are replaced by their next values.
-    fn apply<A: Number>(&self, settings: [A; 4], decay: f64, w: A, g: A, states: &mut [A]) -> A;
+    fn apply<A: Number>(&self, hyper: [A; 4], decay: f64, w: A, g: A, states: &mut [A]) -> A;
 }
 
 /// A running mean that keeps a share of itself and takes the rest from a new number.
@@ -69,7 +69,7 @@ pub(super) fn moved<A: Number>(mean: A, keep: f64, new: A) -> A {
     }
 }
 
-/// The numbers of a step: see [`Rule::settings`]. As many as any rule needs; those
+/// The numbers of a step: see [`Rule::hyperparameters`]. As many as any rule needs; those
 /// that one does not need are 0. Their number is fixed so that loops need not check
 /// it.
-pub type Settings = [f64; 4];
+pub type Hyperparameters = [f64; 4];

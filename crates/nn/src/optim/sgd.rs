@@ -119,10 +119,10 @@ impl Rule for Momentum {
     }
 
     #[inline(always)]
-    fn apply<A: Number>(&self, settings: [A; 4], decay: f64, w: A, g: A, states: &mut [A]) -> A {
+    fn apply<A: Number>(&self, hyper: [A; 4], decay: f64, w: A, g: A, states: &mut [A]) -> A {
         let decay = self.weight_decay * decay;
         let g = if decay == 0.0 { g } else { g + w.constant(decay) * w };
-        let rate = settings[0];
+        let rate = hyper[0];
         let [v] = states else { return w - rate * g };
         let momentum = w.constant(self.momentum);
         if self.rate_in_velocity {

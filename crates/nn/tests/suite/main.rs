@@ -33,6 +33,7 @@ mod rules;
 mod safe_runs;
 mod scales;
 mod schedules;
+mod shards;
 mod shared;
 mod solvers;
 mod spoiled;

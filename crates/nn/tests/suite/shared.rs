@@ -73,13 +73,13 @@ fn by_an_embedding_and_a_bilinear_form() {
     let rng = &mut MatlabRng::new(1);
     let table = Embedding::<f64>::new(5, 3, rng);
     for count in BATCHES {
-        // The places 0, 1, 2, ... in turn: a row's gradient counts how often it is looked up.
-        let places: Vec<usize> = (0..count).map(|i| i % 5).collect();
+        // The indices 0, 1, 2, ... in turn: a row's gradient counts how often it is looked up.
+        let indices: Vec<usize> = (0..count).map(|i| i % 5).collect();
         let tape = Tape::new();
-        let gradient = table.gradient_vector(&table.lookup(&tape, &places).sum().backward());
+        let gradient = table.gradient_vector(&table.lookup(&tape, &indices).sum().backward());
         for (i, found) in gradient.into_iter().enumerate() {
-            let times = places.iter().filter(|&&place| place == i / 3).count();
-            assert_eq!(found, times as f64, "{count} places, number {i}");
+            let times = indices.iter().filter(|&&index| index == i / 3).count();
+            assert_eq!(found, times as f64, "{count} indices, number {i}");
         }
     }
     let form = Bilinear::new(2, 3, 2, rng);

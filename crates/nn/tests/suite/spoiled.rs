@@ -118,9 +118,9 @@ struct SignDescent;
 
 impl Rule for SignDescent {
     const STATES: &'static [&'static str] = &[];
-    fn apply<A: Number>(&self, settings: [A; 4], _: f64, w: A, g: A, _: &mut [A]) -> A {
+    fn apply<A: Number>(&self, hyper: [A; 4], _: f64, w: A, g: A, _: &mut [A]) -> A {
         let zero = g.constant(0.0);
-        w - settings[0] * (g.greater(zero) - g.less(zero))
+        w - hyper[0] * (g.greater(zero) - g.less(zero))
     }
 }
 

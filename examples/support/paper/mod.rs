@@ -5,9 +5,6 @@
 //! derives by hand, in Lemma 1, is in [`lemma`], to be compared with the tape; its
 //! training is in [`trainer`] and, by least squares, in [`squares`].
 
-// Each example uses its part.
-#![allow(dead_code)]
-
 pub mod lemma;
 pub mod squares;
 pub mod trainer;

@@ -1,7 +1,5 @@
 //! Options that are checked as they are read: what is missing or does not fit is told at once, and not
 //! after minutes of training.
-#![allow(dead_code, reason = "an example takes what it needs")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -13,12 +13,7 @@
 //! cargo run --release --example cifar -- --data cifar-10-batches-bin --dropout
 //! ```
 
-#[path = "cifar/data.rs"]
 mod data;
-#[path = "figures/mod.rs"]
-mod figures;
-#[path = "options/mod.rs"]
-mod options;
 
 use std::error::Error;
 use std::fmt::Write;
@@ -29,6 +24,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Parser;
+use support::figures::networks::Planes;
+use support::{figures, options};
 use wengert::nn::data::{DataLoader, Dataset};
 use wengert::nn::random::MatlabRng;
 use wengert::nn::train::{Confusion, Metrics, Trainer, in_top};
@@ -37,7 +34,6 @@ use wengert::prelude::*;
 use wengert::threads;
 
 use data::{Batch, Pictures};
-use figures::networks::Planes;
 
 /// Images of a step.
 const BATCH: usize = 100;

@@ -13,7 +13,7 @@ use crate::random::{shuffle, uniform};
 ///
 /// ```
 /// use wengert_nn::random::seeded;
-/// use wengert_nn::sample::Weighted;
+/// use wengert_nn::sampler::Weighted;
 ///
 /// let (sampler, mut rng) = (Weighted::new(&[1.0, 0.0, 3.0]), seeded(1));
 /// let mut counts = [0; 3];
@@ -71,7 +71,7 @@ impl fmt::Display for Weighted {
 /// samples.
 ///
 /// ```
-/// assert_eq!(wengert_nn::sample::balanced(&[0, 1, 0, 0]), [1.0 / 3.0, 1.0, 1.0 / 3.0, 1.0 / 3.0]);
+/// assert_eq!(wengert_nn::sampler::balanced(&[0, 1, 0, 0]), [1.0 / 3.0, 1.0, 1.0 / 3.0, 1.0 / 3.0]);
 /// ```
 pub fn balanced(labels: &[usize]) -> Vec<f64> {
     let classes = members(labels);
@@ -93,7 +93,7 @@ pub fn balanced(labels: &[usize]) -> Vec<f64> {
 ///
 /// ```
 /// use wengert_nn::random::seeded;
-/// use wengert_nn::sample::Stratified;
+/// use wengert_nn::sampler::Stratified;
 ///
 /// let labels = [0, 0, 0, 0, 1, 1];
 /// let epoch = Stratified::new(&labels).epoch(&mut seeded(1));

@@ -10,9 +10,6 @@
 //! finds the outline of a shaded area. `classes` has those of section 7, `networks` the
 //! drawings of networks; `derivatives` and `pictures` have figures that are not the paper's.
 
-// Every example that includes this module draws only some of the figures.
-#![allow(dead_code)]
-
 mod axes;
 pub mod classes;
 pub mod derivatives;

@@ -30,7 +30,7 @@ pub use classes::{Stratified, Weighted, balanced};
 ///
 /// ```
 /// use wengert_nn::random::MatlabRng;
-/// use wengert_nn::sample::WithReplacement;
+/// use wengert_nn::sampler::WithReplacement;
 ///
 /// // the paper's run: rng(5000), 23 weights, then an index for each step
 /// let mut rng = MatlabRng::new(5000);
@@ -68,7 +68,7 @@ impl WithReplacement {
 ///
 /// ```
 /// use wengert_nn::random::seeded;
-/// use wengert_nn::sample::WithoutReplacement;
+/// use wengert_nn::sampler::WithoutReplacement;
 ///
 /// let mut rng = seeded(1);
 /// let mut sampler = WithoutReplacement::new(5);
@@ -114,7 +114,7 @@ impl WithoutReplacement {
 ///
 /// ```
 /// use wengert_nn::random::seeded;
-/// use wengert_nn::sample::MiniBatches;
+/// use wengert_nn::sampler::MiniBatches;
 ///
 /// let mut rng = seeded(1);
 /// let mut batches = MiniBatches::without_replacement(10, 4);

@@ -4,9 +4,6 @@
 //! The examples run them, and the tests of the repository hold what they give against numbers that
 //! other programs have computed.
 
-// Each program that includes this module runs some of the models.
-#![allow(dead_code)]
-
 pub mod bert;
 pub mod silero;
 
