@@ -9,7 +9,9 @@ use wengert_core::{CompileError, Function, Inputs, Leaf, Program, Real, Tape, Te
 
 use crate::optim::number::not_negative;
 use crate::optim::plan::{Moved, Plan, slopes};
-use crate::optim::{Momentum, Optimiser, Rule, Hyperparameters, States, StepError, called, index_of};
+use crate::optim::{
+    Hyperparameters, Momentum, Optimiser, Rule, States, StepError, called, index_of,
+};
 use crate::{Module, Path};
 
 /// A step of an optimiser on a model, compiled.

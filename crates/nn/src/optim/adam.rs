@@ -6,7 +6,7 @@ use wengert_core::{Number, Real};
 
 use super::number::{not_negative, share};
 use super::rule::moved;
-use super::{Optimiser, Rule, Hyperparameters};
+use super::{Hyperparameters, Optimiser, Rule};
 
 /// Adam (Kingma & Ba, 2015). At step `t`, with the gradient `g`,
 ///

@@ -37,7 +37,7 @@ pub use optimiser::Optimiser;
 pub(crate) use optimiser::States;
 pub use refusal::StepError;
 pub(crate) use refusal::{called, first_non_finite, index as index_of};
-pub use rule::{Rule, Hyperparameters};
+pub use rule::{Hyperparameters, Rule};
 pub use schedule::{Plateau, PlateauState, Schedule};
 pub use sgd::{Momentum, Sgd};
 pub use solver::{

@@ -10,7 +10,7 @@
 use wengert_core::{Gradients, Plain, Real, Var};
 
 use super::refusal::called;
-use super::{Optimiser, Rule, Hyperparameters, StepError};
+use super::{Hyperparameters, Optimiser, Rule, StepError};
 use crate::{Module, Param, Path};
 
 /// What a step does with one parameter or buffer of a model.

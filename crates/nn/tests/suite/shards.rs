@@ -4,7 +4,7 @@ use wengert_core::Tape;
 use wengert_nn::loss::cross_entropy;
 use wengert_nn::random::MatlabRng;
 use wengert_nn::train::{DataParallel, Metrics};
-use wengert_nn::{Adam, Linear, Layer, Module, Sgd};
+use wengert_nn::{Adam, Layer, Linear, Module, Sgd};
 
 use crate::training::{Batch, Net, bits, loaders, loss, samples, trained, trainer};
 

@@ -5,6 +5,7 @@
 //! questions; an op that has none is computed as a whole. So a new question of a compiler is a
 //! method of one role, and no op grows by it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::{Call, DynOp};
@@ -27,6 +28,18 @@ pub enum Role<'a, T: Real> {
     Product(&'a dyn TwoFactors<T>),
     /// A sum that takes the place of its first operand.
     Accumulation(&'a dyn Accumulating<T>),
+}
+
+impl<T: Real> fmt::Debug for Role<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Opaque => "Opaque",
+            Self::Elementwise(_) => "Elementwise",
+            Self::Linear(_) => "Linear",
+            Self::Product(_) => "Product",
+            Self::Accumulation(_) => "Accumulation",
+        })
+    }
 }
 
 /// A function of each element.
