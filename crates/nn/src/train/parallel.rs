@@ -69,6 +69,8 @@ pub struct DataParallel<T: Real, E = Alone> {
     /// What the last step has measured, and what was not finite.
     metrics: Metrics,
     cause: Option<String>,
+    /// The process whose loss was the first one that was not.
+    origin: usize,
 }
 
 impl<T: Real> DataParallel<T> {
@@ -120,6 +122,7 @@ impl<T: Real, E: Exchange<T>> DataParallel<T, E> {
             sum: Sum::new(),
             metrics: Metrics::default(),
             cause: None,
+            origin: 0,
         }
     }
 
@@ -131,6 +134,11 @@ impl<T: Real, E: Exchange<T>> DataParallel<T, E> {
     /// The shards of this process.
     pub(super) fn own(&self) -> Range<usize> {
         part_of(self.count, self.exchange.rank(), self.exchange.size())
+    }
+
+    /// The process that had the first loss of the last step that was not finite.
+    pub(super) fn origin(&self) -> usize {
+        self.origin
     }
 
     pub(super) fn exchange(&self) -> &Timed<E> {
@@ -238,13 +246,8 @@ impl<T: Real, E: Exchange<T>> DataParallel<T, E> {
         let loss: f64 = outcomes.iter().map(|outcome| outcome.weight * outcome.loss).sum();
         if !loss.is_finite() {
             self.clear();
-            // The process that has made it says so.
-            let origin = outcomes.iter().find(|outcome| !outcome.loss.is_finite());
-            let rank = origin.map_or(0, |outcome| outcome.rank);
-            if rank != self.exchange.rank() {
-                let message = format!("the loss is {loss}");
-                return Err(Failure::Elsewhere { rank, message });
-            }
+            let first = outcomes.iter().find(|outcome| !outcome.loss.is_finite());
+            self.origin = first.map_or(0, |outcome| outcome.rank);
         }
         Ok(loss)
     }

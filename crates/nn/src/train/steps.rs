@@ -307,6 +307,11 @@ where
         };
         let loss = self.parallel.add(net, optimiser, part, samples, part_of, self.loss)?;
         metrics.merge(self.parallel.metrics());
+        let rank = self.parallel.origin();
+        if !loss.is_finite() && rank != self.parallel.exchange().rank() {
+            // The process that has made it says so.
+            return Err(Failure::Elsewhere { rank, message: format!("the loss is {loss}") });
+        }
         Ok(loss)
     }
 

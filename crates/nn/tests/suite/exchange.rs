@@ -252,6 +252,31 @@ fn a_value_that_is_not_finite_on_one_process_ends_all() {
     assert_eq!([&nan[0], &nan[2], &nan[3]], [&other; 3]);
 }
 
+/// A loop without a trainer is given the loss, on every process, and the model stays as it is.
+#[test]
+fn a_step_gives_a_loss_that_is_not_finite_to_all() {
+    let (mut x, labels) = samples(16);
+    x.as_mut_slice()[2 * 9] = f64::NAN;
+    let (broken, whole) = ((x, labels), samples(16));
+    let trained = |size, batches: &[&Batch]| {
+        InProcess::run(size, |process| {
+            let (mut net, mut sgd) = (Net::new(), Sgd::new(0.1));
+            let mut parallel = DataParallel::on(process, 8);
+            let mut step = |batch: &Batch| {
+                parallel.train(5);
+                parallel.step(&mut net, &mut sgd, batch, loss).unwrap()
+            };
+            let losses: Vec<u64> = batches.iter().map(|batch| step(batch).to_bits()).collect();
+            (losses, bits(net.state_dict()))
+        })
+    };
+    let expected = trained(1, &[&whole]).remove(0);
+    for (losses, weights) in trained(3, &[&broken, &whole]) {
+        assert!(f64::from_bits(losses[0]).is_nan());
+        assert_eq!((losses[1], &weights), (expected.0[0], &expected.1));
+    }
+}
+
 /// A finite loss with a slope that is none, on the shard of rank 2.
 #[test]
 fn a_gradient_that_is_not_finite_on_one_process_ends_all() {
