@@ -3,7 +3,7 @@
 //!
 //! Whoever reads a file that is cut short or of another kind wants to know which one,
 //! where, what should have stood there, and what does. So every reader goes through
-//! [`Source`], which knows all four, and nobody indexes into bytes.
+//! `Source`, which knows all four, and nobody indexes into bytes.
 
 mod kind;
 mod lock;
