@@ -105,7 +105,7 @@ impl Net {
         [&self.w2, &self.w3, &self.w4, &self.b2, &self.b3, &self.b4]
     }
 
-    /// `F(x)` for one point of shape [2], or for many of shape [points, 2].
+    /// `F(x)` for one point of shape `[2]`, or for many of shape `[points, 2]`.
     pub fn forward<'t>(&self, x: Var<'t, f64>) -> Var<'t, f64> {
         network(x, self.parameters().map(|parameter| parameter.on(x.tape())))
     }
