@@ -48,7 +48,7 @@ pub(crate) const SIZES_OF_FILES: &[&[Size]] = &[graph::SIZES, pack::SIZES, fused
 
 /// A compiled function: runs again and again, without recording or allocating.
 ///
-/// Made by [`compile`] or [`compile_n`] from a closure, or by [`Tape::compile`] from what a tape
+/// Made by [`compile`] or [`compile_n`] from a closure, or by [`Tape::compile`](crate::Tape::compile) from what a tape
 /// has recorded. Its inputs start with the values of the recording.
 pub struct Program<T: Real> {
     instructions: Vec<Instruction<T>>,
@@ -229,7 +229,7 @@ impl<T: Real> Program<T> {
         self.memory.tensor(&Argument { place: *place, offset: 0, layout: layout.clone() })
     }
 
-    /// Draws [samples](Tape::sample) from this seed, from the next run on. Else a
+    /// Draws [samples](crate::Tape::sample) from this seed, from the next run on. Else a
     /// program goes through those that the tape would have drawn, from the recording's
     /// own on.
     pub fn seed(&mut self, seed: u64) {
@@ -257,7 +257,7 @@ impl<T: Real> Program<T> {
         }
     }
 
-    /// Whether all numbers are finite that runs [move](Tape::compile_updating).
+    /// Whether all numbers are finite that runs [move](crate::Tape::compile_updating).
     ///
     /// ```
     /// use wengert_core::Tape;

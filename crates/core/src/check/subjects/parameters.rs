@@ -48,7 +48,7 @@ pub struct ParametersReport {
 }
 
 impl Options<'_> {
-    /// As [`check::parameters`](super::parameters).
+    /// As [`check::parameters`](crate::check::parameters()).
     pub fn parameters<T: Real>(
         self,
         named: &[(String, u64, Tensor<T>)],
@@ -57,7 +57,7 @@ impl Options<'_> {
         self.parameters_of(named, 0, &loss)
     }
 
-    /// As [`check::parameters`](super::parameters), of a model whose inputs are taken in under keys
+    /// As [`check::parameters`](crate::check::parameters()), of a model whose inputs are taken in under keys
     /// as well. They are checked like parameters, and do not count as any.
     ///
     /// ```

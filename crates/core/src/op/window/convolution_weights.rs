@@ -8,7 +8,7 @@ use crate::scalar::Real;
 use crate::tape::Var;
 use crate::tensor::{Shape, View};
 
-/// The transpose of [`Conv2d`] with respect to the filters: from images and a
+/// The transpose of [`Conv2d`](crate::op::Conv2d) with respect to the filters: from images and a
 /// cotangent of the result to the filters' adjoint.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conv2dWeights {
