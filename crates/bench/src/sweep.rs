@@ -35,6 +35,9 @@ pub fn sweep(names: &[String], largest: usize) {
     }
 }
 
+/// The nanoseconds of one way of computing, at an extent.
+type Timed<'a> = fn(&Stretched<'a>, usize) -> Option<f64>;
+
 /// A sample whose operands grow along one axis.
 struct Stretched<'a> {
     sample: &'a Sample<f32>,
@@ -85,7 +88,7 @@ impl<'a> Stretched<'a> {
     }
 
     fn sweep(&self, name: &str, largest: usize) {
-        let kinds: [(&str, fn(&Self, usize) -> Option<f64>); 3] = [
+        let kinds: [(&str, Timed<'a>); 3] = [
             ("recorded", Self::recorded),
             ("gradient", Self::gradient),
             ("compiled", Self::compiled),
