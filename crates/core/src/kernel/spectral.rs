@@ -19,9 +19,8 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use super::eigen;
-use super::linalg;
 use super::linalg::Matrix;
+use super::{eigen, linalg};
 
 /// Taylor coefficients that a function brings at each eigenvalue. Points within a third of
 /// the radius of convergence are reached to the last digit.

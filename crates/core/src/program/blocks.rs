@@ -11,7 +11,7 @@ use super::fuse::{Role, role};
 use super::fused::{Block, Loop, Scratches, Step, Sum, parts};
 use super::graph::{Source, ValueId};
 use super::lower::Lowering;
-use super::run::{Argument, Place};
+use super::memory::{Argument, Place};
 use crate::scalar::Real;
 use crate::tensor::Shape;
 

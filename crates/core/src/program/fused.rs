@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use smallvec::SmallVec;
 
-use super::run::{Argument, Memory, Readable, exclusive};
+use super::memory::{Argument, Memory, Readable, exclusive};
 use crate::kernel::block::{BlockKernel, MAX_OPERANDS};
 use crate::kernel::map::Walk;
 use crate::kernel::pairwise::{LEAF, Pairwise};

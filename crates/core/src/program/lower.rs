@@ -11,9 +11,8 @@ use smallvec::SmallVec;
 
 use super::fuse::Unit;
 use super::graph::{Graph, Operand, SHORT, Source, ValueId};
-use super::run::{
-    Apply, Argument, Instruction, Memory, Packed, Place, SHORT_OPERANDS, ShortCall, ShortSum,
-};
+use super::memory::{Argument, Memory, Place};
+use super::run::{Apply, Instruction, Packed, SHORT_OPERANDS, ShortCall, ShortSum};
 use crate::kernel::block::{BlockKernel, Steps};
 use crate::kernel::gemm::ShortProduct;
 use crate::scalar::Real;

@@ -23,6 +23,7 @@ mod fuse;
 mod fused;
 mod graph;
 mod lower;
+mod memory;
 mod pack;
 mod recording;
 mod run;
@@ -40,8 +41,9 @@ use crate::tuned::Size;
 use crate::var::Inputs;
 use display::Report;
 use graph::{Graph, ValueId};
+use memory::{Argument, Memory, Place};
 use recording::Recording;
-use run::{Argument, Instruction, Memory, Place};
+use run::Instruction;
 
 /// The tuned sizes of all files of this room.
 pub(crate) const SIZES_OF_FILES: &[&[Size]] = &[graph::SIZES, pack::SIZES, fused::SIZES];

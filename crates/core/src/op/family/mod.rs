@@ -49,6 +49,7 @@ pub(super) mod bilinear;
 pub(super) mod elementwise;
 pub(super) mod general;
 pub(super) mod linear;
+mod mapped;
 mod partial_product;
 pub(super) mod row_reduction;
 pub(super) mod selection;

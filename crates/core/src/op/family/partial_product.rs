@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::elementwise::{broadcast_all, gathered};
 use crate::kernel::block::{BlockKernel, Pointwise, alone};
 use crate::kernel::map::map;
 use crate::op::{Call, Cost, DynOp, Elementary, Elementwise, Role, Stacked, Term};
@@ -11,6 +10,30 @@ use crate::scalar::{Near, Plain, Real};
 use crate::tape::Var;
 use crate::tape::elemental::no_rules;
 use crate::tensor::{Shape, View};
+
+/// An element of each operand. (`array::from_fn` is three functions more for each `get`, of which
+/// every op brings a dozen.)
+#[inline(always)]
+pub(super) fn gathered<T: Real, const N: usize>(get: impl Fn(usize) -> T) -> [T; N] {
+    let mut x = [T::zero(); N];
+    for (operand, x) in x.iter_mut().enumerate() {
+        *x = get(operand);
+    }
+    x
+}
+
+/// The shape that operands take together.
+pub(super) fn broadcast_all(args: &[&Shape]) -> Result<Shape, String> {
+    let (first, rest) = args.split_first().ok_or("takes at least one operand")?;
+    rest.iter().try_fold((*first).clone(), |shape, next| {
+        if shape == **next {
+            return Ok(shape);
+        }
+        shape.broadcast(next).ok_or_else(|| {
+            format!("shapes {shape} and {next} do not broadcast: aligned at the right, extents must be equal or 1")
+        })
+    })
+}
 
 /// The partial of an elementwise op times a tangent or cotangent, in one pass
 /// over memory. Only sweeps that keep nothing record it, so it needs no rule.
