@@ -393,8 +393,14 @@ impl<T: Real> Recorder<T> {
                         let node = &nodes[arg.index()];
                         blocks.view(node.place, layouts.get(node.layout))
                     };
-                    let terms: Args<View<'_, T>> = args[1..].iter().map(view).collect();
-                    op.add_into(&terms, sum);
+                    match args {
+                        [_, a] => op.add_into(&[view(a)], sum),
+                        [_, a, b] => op.add_into(&[view(a), view(b)], sum),
+                        _ => {
+                            let terms: Args<View<'_, T>> = args[1..].iter().map(view).collect();
+                            op.add_into(&terms, sum);
+                        }
+                    }
                 });
             }
         }
