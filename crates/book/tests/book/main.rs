@@ -94,6 +94,18 @@ fn every_page_is_a_chapter() {
     assert_eq!(listed, pages());
 }
 
+#[test]
+fn each_chapter_ends_with_a_trace() {
+    let summary = read("SUMMARY.md");
+    for chapter in page::chapters(&summary) {
+        // The pages of the reference are included from elsewhere.
+        let Some(last) = chapter.last().filter(|file| !file.starts_with("reference/")) else {
+            continue;
+        };
+        assert!(read(last).contains("\n## The trace"), "{last} has no section on the trace");
+    }
+}
+
 /// Targets of links and pictures outside of code.
 fn links(content: &str) -> Vec<String> {
     let mut text = content.to_owned();
