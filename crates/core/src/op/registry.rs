@@ -2,7 +2,8 @@
 //!
 //! From this list come the methods of [`Var`], the tests of every op and the
 //! table of ops in the documentation. A line may name a method for ops without
-//! parameters; methods that take parameters stand beside their op, or in `var` where one serves several ops.
+//! parameters. Methods that take parameters stand beside their op, or in the room of variables
+//! where one serves several ops.
 
 use super::knowledge::samples::SampleSet;
 use super::*;
