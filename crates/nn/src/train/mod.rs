@@ -40,6 +40,7 @@ mod compiled;
 mod confusion;
 mod curves;
 mod exchange;
+mod fit;
 mod history;
 mod interrupt;
 mod loaders;
