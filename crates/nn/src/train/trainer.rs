@@ -231,7 +231,7 @@ impl<'a, M> Trainer<'a, M> {
 
     /// Ends the run at Ctrl-C: after the step that is under way, with a checkpoint if there is to
     /// be one, and with a word on standard error unless [quiet](Self::quiet). The
-    /// [reason](Report::reason) says so. A second Ctrl-C ends the process at once, and so does the
+    /// [reason](super::Report::reason) says so. A second Ctrl-C ends the process at once, and so does the
     /// first one when no run listens.
     ///
     /// The signal belongs to the whole process, so it is not taken unless asked for. A handler of
@@ -267,7 +267,7 @@ impl<'a, M> Trainer<'a, M> {
     /// checkpoint unless there is a schedule. A [schedule](crate::optim::Schedule) that was made for
     /// fewer epochs has ended then, and keeps its last rate: say its length as an option, and another
     /// length is refused.
-    /// To start a new run from a checkpoint's state, [restore](Checkpoint::restore) it.
+    /// To start a new run from a checkpoint's state, [restore](super::Checkpoint::restore) it.
     #[must_use]
     pub fn resume(self) -> Self {
         Self { resumes: true, ..self }
