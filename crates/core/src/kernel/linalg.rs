@@ -1,5 +1,6 @@
-//! Factorisations of matrices, by the library `nalgebra`; eigenvectors of symmetric ones by
-//! `eigen`, which is made for large ones.
+//! Factorisations of matrices, by the library `nalgebra`. Two are ours: eigenvectors of symmetric
+//! matrices (`eigen`, made for large ones), and singular vectors (`singular`), which are orthonormal
+//! for any rank.
 //!
 //! They work in double precision for both types of element, so that the library's
 //! generic code is compiled once, and single precision is rounded once, at the end.
@@ -9,6 +10,7 @@
 
 use nalgebra::DMatrix;
 
+use super::norm::unit;
 use super::{eigen, singular};
 use crate::scalar::Real;
 use crate::tensor::View;
@@ -17,11 +19,6 @@ pub(super) type Matrix = DMatrix<f64>;
 
 /// Writes the result of one matrix of each operand, if there is one.
 type Factorise<'a> = dyn Fn(&[&[f64]], &mut [f64]) -> Option<()> + 'a;
-
-/// Steps after which an iteration on `rows` rows is given up; usual are a few for each.
-fn steps(rows: usize) -> usize {
-    1000 + 100 * rows
-}
 
 /// Computes a result of `size` elements from each matrix of the operands, which have
 /// as many of them as the result. `factor` sees the elements row by row.
@@ -75,14 +72,7 @@ pub(super) fn matrix(rows: usize, elements: &[f64]) -> Option<Matrix> {
 /// The symmetric part of a matrix of `n` rows.
 pub(super) fn symmetric(n: usize, elements: &[f64]) -> Option<Matrix> {
     let a = matrix(n, elements)?;
-    Some((&a + a.transpose()) * 0.5)
-}
-
-/// The power of 2 next to the largest magnitude, by which numbers are divided so that powers
-/// of them neither overflow nor vanish; 1 of zeros.
-pub(super) fn unit(numbers: &[f64]) -> f64 {
-    let largest = numbers.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
-    if largest.is_normal() { largest.log2().floor().clamp(-1000.0, 1000.0).exp2() } else { 1.0 }
+    Some(a.zip_map(&a.transpose(), f64::midpoint))
 }
 
 /// Writes a matrix row by row.
@@ -166,9 +156,14 @@ pub(crate) fn eigenvalues(n: usize, a: &[f64]) -> Option<Vec<f64>> {
     Some(eigen::symmetric(n, symmetric(n, a)?.as_slice().to_vec())?.0)
 }
 
-/// The singular values, descending.
+/// The singular values, descending, as few as a matrix of `m` rows has rows or columns.
 pub(crate) fn singular_values(m: usize, a: &[f64]) -> Option<Vec<f64>> {
-    Some(singular(m, a)?.1)
+    Some(singular(tall(matrix(m, a)?))?.1)
+}
+
+/// A matrix of no more columns than rows: `a` or its transpose.
+fn tall(a: Matrix) -> Matrix {
+    if a.nrows() < a.ncols() { a.transpose() } else { a }
 }
 
 /// The sign of the component with the largest magnitude.
@@ -200,10 +195,10 @@ pub(crate) fn qr(m: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
     Some(())
 }
 
-/// `U` of `m` rows, `s` and `V`, of `U diag(s) V^T = A` with `s` descending. The largest
-/// component of each column of `V` is positive.
-pub(super) fn singular(m: usize, a: &[f64]) -> Option<(Matrix, Vec<f64>, Matrix)> {
-    let (mut u, s, mut v) = singular::decomposed(matrix(m, a)?, steps(m))?;
+/// `U`, `s` and `V` of `U diag(s) V^T = A` with `s` descending, where `A` has no more columns
+/// than rows. The largest component of each column of `V` is positive.
+pub(super) fn singular(a: Matrix) -> Option<(Matrix, Vec<f64>, Matrix)> {
+    let (mut u, s, mut v) = singular::decomposed(a)?;
     for i in 0..v.ncols() {
         if sign_of_largest(v.column(i).iter()) < 0.0 {
             v.column_mut(i).neg_mut();
@@ -215,7 +210,7 @@ pub(super) fn singular(m: usize, a: &[f64]) -> Option<(Matrix, Vec<f64>, Matrix)
 
 /// `U` of `m` rows above the row of `s` above `V`.
 pub(crate) fn svd(m: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
-    let (u, s, v) = singular(m, a)?;
+    let (u, s, v) = singular(matrix(m, a)?)?;
     let (above, below) = out.split_at_mut(a.len());
     let (middle, below) = below.split_at_mut(v.ncols());
     write(&u, above);
@@ -227,12 +222,9 @@ pub(crate) fn svd(m: usize, a: &[f64], out: &mut [f64]) -> Option<()> {
 /// The pseudoinverse of a matrix of `m` rows: of singular values up to `tolerance` times the
 /// largest, the inverse is taken as 0.
 pub(crate) fn pinv(m: usize, a: &[f64], tolerance: f64, out: &mut [f64]) -> Option<()> {
-    let n = a.len() / m;
-    let tall = matrix(m, a)?;
-    let is_wide = m < n;
-    let tall = if is_wide { tall.transpose() } else { tall };
-    // By rows, as they are given.
-    let (u, s, mut v) = singular(tall.nrows(), tall.transpose().as_slice())?;
+    let a = matrix(m, a)?;
+    let is_wide = m < a.ncols();
+    let (u, s, mut v) = singular(tall(a))?;
     let least = tolerance * s[0];
     for (i, &s) in s.iter().enumerate() {
         let inverse = if s > least { s.recip() } else { 0.0 };

@@ -39,7 +39,7 @@ fn product(mut numbers: impl DoubleEndedIterator<Item = f64>) -> f64 {
 /// The matrix by which a further direction is multiplied, in the derivative of the
 /// determinant of the first matrix of `n` rows in the directions of the others.
 pub(crate) fn cofactors(n: usize, args: &[&[f64]], out: &mut [f64]) -> Option<()> {
-    let (u, s, v) = linalg::singular(n, args[0])?;
+    let (u, s, v) = linalg::singular(linalg::matrix(n, args[0])?)?;
     let directions = args[1..]
         .iter()
         .map(|e| Some(u.tr_mul(&linalg::matrix(n, e)?) * &v))

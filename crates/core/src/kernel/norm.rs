@@ -1,8 +1,19 @@
-//! Inner products and norms of tensors, in double precision.
+//! Inner products, norms and magnitudes, in double precision.
 
 use super::reduce::sum;
 use crate::scalar::Real;
 use crate::tensor::Tensor;
+
+/// The power of 2 next to the largest magnitude, by which numbers are divided so that powers
+/// of them neither overflow nor vanish; 1 of zeros. It costs no digits.
+pub(super) fn unit(numbers: &[f64]) -> f64 {
+    let largest = numbers.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    if largest == 0.0 || largest.is_infinite() {
+        return 1.0;
+    }
+    // The inverse of this is a number, too.
+    largest.log2().floor().clamp(-1000.0, 1000.0).exp2()
+}
 
 impl<T: Real> Tensor<T> {
     /// The inner product `sum(x * y)`, added in double precision.

@@ -1,45 +1,45 @@
-//! Singular vectors to the last digits.
+//! Singular values and vectors to the last digits.
 //!
-//! The library's last step, of two rows, takes its rotation from `s^2 - a^2`, where all digits may
-//! cancel: of a matrix of 33 rows and 2 columns, `U diag(s) V^T` was off by 3e-11. So its `V` is
-//! where we begin: the columns of `A V` are nearly orthogonal, and rotations of pairs of them make
-//! them so (the one-sided method of Jacobi, Hestenes 1958). A sweep or two are enough. Their
-//! lengths are the singular values, and small ones keep their digits as large ones do.
+//! The eigenvectors of `A^T A` are orthonormal however little rank it has, and nearly the `V` of
+//! `A = U diag(s) V^T`: where singular values are small beside the largest, squares have lost their
+//! digits. So the columns of `A V` are nearly orthogonal, and rotations of pairs of them make them so
+//! (the one-sided method of Jacobi, Hestenes 1958). Their lengths are the singular values, and small
+//! ones keep their digits as large ones do.
 
-use nalgebra::{DMatrix, linalg};
+use nalgebra::DMatrix;
+
+use super::eigen;
+use super::norm::unit;
 
 type Matrix = DMatrix<f64>;
 
-/// Sweeps after which columns are as orthogonal as they get; usual are two.
-const SWEEPS: usize = 30;
-/// What counts as 0 among singular values, relative to their neighbours: what the library
-/// takes of itself.
-const NEGLIGIBLE: f64 = 5.0 * f64::EPSILON;
-/// Below this, relative to the largest number of the matrix, a column's square vanishes.
-const VANISHES: f64 = 1e-150;
+/// Sweeps after which columns are as orthogonal as they get. Two are usual, twelve where the matrix
+/// lacks rank, more where its rows are of magnitudes far apart.
+const SWEEPS: usize = 100;
+/// Below this, relative to the largest number of the matrix, the square of a column's length has no
+/// digits to tell whether another is orthogonal.
+const VANISHES: f64 = 1e-140;
 
 /// `U`, `s` and `V` of `A = U diag(s) V^T`, for a matrix with as many rows as columns at least,
-/// with `s` descending. `None` if the library needs more than some number of steps.
-pub(super) fn decomposed(mut a: Matrix, steps: usize) -> Option<(Matrix, Vec<f64>, Matrix)> {
-    // A power of 2 costs no digits.
-    let largest = a.amax();
-    let unit = if largest.is_normal() { largest.log2().floor().exp2() } else { 1.0 };
+/// with `s` descending. `None` if the iteration for eigenvectors does not converge.
+pub(super) fn decomposed(mut a: Matrix) -> Option<(Matrix, Vec<f64>, Matrix)> {
+    let unit = unit(a.as_slice());
     a /= unit;
-    let svd = linalg::SVD::try_new(a.clone(), true, true, NEGLIGIBLE, steps)?;
-    let (known, mut v) = (svd.u?, svd.v_t?.transpose());
+    let (_, vectors) = eigen::symmetric(a.ncols(), a.tr_mul(&a).as_slice().to_vec())?;
+    let n = a.ncols();
+    // Long columns first: rotations of short ones leave them as they are.
+    let mut v = Matrix::from_fn(n, n, |i, j| vectors[(n - 1 - j) * n + i]);
     let mut b = a * &v;
     make_orthogonal(&mut b, &mut v);
     let lengths: Vec<f64> = b.column_iter().map(|column| column.norm()).collect();
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by(|&i, &j| lengths[j].total_cmp(&lengths[i]));
     let (mut u, v) = (b.select_columns(&order), v.select_columns(&order));
-    for (place, &i) in order.iter().enumerate() {
-        if lengths[i] > VANISHES {
-            u.column_mut(place).unscale_mut(lengths[i]);
-        } else {
-            complete(&mut u, place, &known);
-        }
+    let known = lengths.iter().filter(|&&length| length > VANISHES).count();
+    for (place, &i) in order[..known].iter().enumerate() {
+        u.column_mut(place).unscale_mut(lengths[i]);
     }
+    complete(&mut u, known);
     Some((u, order.iter().map(|&i| lengths[i] * unit).collect(), v))
 }
 
@@ -48,13 +48,15 @@ fn make_orthogonal(b: &mut Matrix, v: &mut Matrix) {
     let n = b.ncols();
     // What rounding makes of the product of two columns that are orthogonal.
     let negligible = f64::EPSILON * (b.nrows() as f64).sqrt().max(4.0);
+    let mut squares: Vec<f64> = b.column_iter().map(|column| column.norm_squared()).collect();
     for _ in 0..SWEEPS {
         let mut is_done = true;
         for i in 0..n {
             for j in i + 1..n {
                 let product = b.column(i).dot(&b.column(j));
-                let (p, q) = (b.column(i).norm_squared(), b.column(j).norm_squared());
-                if product.abs() <= negligible * (p.sqrt() * q.sqrt()) {
+                let (p, q) = (squares[i], squares[j]);
+                let room = negligible * (p.sqrt() * q.sqrt());
+                if product.abs() <= room || p.min(q) <= VANISHES * VANISHES {
                     continue;
                 }
                 is_done = false;
@@ -63,6 +65,8 @@ fn make_orthogonal(b: &mut Matrix, v: &mut Matrix) {
                 let cosine = tangent.hypot(1.0).recip();
                 rotate(b, [i, j], cosine, cosine * tangent);
                 rotate(v, [i, j], cosine, cosine * tangent);
+                squares[i] = b.column(i).norm_squared();
+                squares[j] = b.column(j).norm_squared();
             }
         }
         if is_done {
@@ -72,23 +76,24 @@ fn make_orthogonal(b: &mut Matrix, v: &mut Matrix) {
 }
 
 fn rotate(of: &mut Matrix, [i, j]: [usize; 2], cosine: f64, sine: f64) {
-    for row in 0..of.nrows() {
-        let (x, y) = (of[(row, i)], of[(row, j)]);
-        of[(row, i)] = cosine * x - sine * y;
-        of[(row, j)] = sine * x + cosine * y;
+    let (mut x, mut y) = of.columns_range_pair_mut(i, j);
+    for (x, y) in x.iter_mut().zip(y.iter_mut()) {
+        (*x, *y) = (cosine * *x - sine * *y, sine * *x + cosine * *y);
     }
 }
 
-/// Makes column `place` one that is orthogonal to those before it, of length 1: of a singular
-/// value of 0 any will do. One that the library knows is taken first.
-fn complete(u: &mut Matrix, place: usize, known: &Matrix) {
+/// Makes the columns from `known` on orthogonal to those before them, of length 1: of singular values
+/// of 0 any will do.
+fn complete(u: &mut Matrix, known: usize) {
     let rows = u.nrows();
-    let units = (0..rows).map(|at| {
-        let mut unit = nalgebra::DVector::zeros(rows);
-        unit[at] = 1.0;
-        unit
-    });
-    for mut column in known.column_iter().map(|column| column.clone_owned()).chain(units) {
+    let mut place = known;
+    // What is left of a unit vector gets no longer as columns are added.
+    for at in 0..rows {
+        if place == u.ncols() {
+            return;
+        }
+        let mut column = nalgebra::DVector::zeros(rows);
+        column[at] = 1.0;
         // Twice, since what is left of the first time has lost digits.
         for _ in 0..2 {
             for other in 0..place {
@@ -100,7 +105,7 @@ fn complete(u: &mut Matrix, place: usize, known: &Matrix) {
         let length = column.norm();
         if length * (rows as f64).sqrt() >= 0.5 {
             u.set_column(place, &column.unscale(length));
-            return;
+            place += 1;
         }
     }
 }

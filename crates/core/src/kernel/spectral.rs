@@ -20,6 +20,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use super::linalg::Matrix;
+use super::norm::unit;
 use super::{eigen, linalg};
 
 /// Taylor coefficients that a function brings at each eigenvalue. Points within a third of
@@ -160,7 +161,7 @@ pub(crate) fn function(n: usize, args: &[&[f64]], f: &dyn Function, out: &mut [f
         eigen::symmetric(n, linalg::symmetric(n, args[0])?.as_slice().to_vec())?;
     // Rows are vectors, and matrices are given by columns.
     let vectors = Matrix::from_column_slice(n, n, &vectors);
-    let unit = linalg::unit(&values);
+    let unit = unit(&values);
     let points = Points::new(&values, unit, f);
     let direction = |e: &&[f64]| Some(vectors.tr_mul(&linalg::matrix(n, e)?) * &vectors / unit);
     let directions = args[1..].iter().map(direction).collect::<Option<Vec<_>>>()?;

@@ -230,13 +230,98 @@ fn factors_multiply_to_the_matrix() {
                 );
             }
         }
-        both!(&general(n, n), |a| a.eigh().into(), |a, [values, vectors]: [Matrix; 2], room| {
+    }
+}
+
+/// Symmetric matrices and others on which iterations are known to stall: of little rank, with rows
+/// that repeat, of magnitudes far apart, with eigenvalues in clusters.
+fn awkward(n: usize) -> Vec<Matrix> {
+    let gram = |terms: usize| {
+        Matrix::new(n, n, |i, j| (0..terms).map(|k| noise(i, k) * noise(j, k)).sum())
+    };
+    let repeating = |period: usize| Matrix::new(n, n, |i, j| noise(i % period, j % period));
+    let graded = |exponent: f64| {
+        Matrix::new(n, n, |i, j| {
+            let power = exponent * i.max(j) as f64 / n as f64;
+            noise(i, j) * 10_f64.powf(power)
+        })
+    };
+    let beside = |coupling: &dyn Fn(usize) -> f64, on: &dyn Fn(usize) -> f64| {
+        Matrix::new(n, n, |i, j| match i.abs_diff(j) {
+            0 => on(i),
+            1 => coupling(i.max(j)),
+            _ => 0.0,
+        })
+    };
+    let cluster = |i: usize| ((i % 21) as f64 - 10.0).abs();
+    vec![
+        general(n, n),
+        Matrix::new(n, n, |_, _| 0.0),
+        Matrix::new(n, n, |_, _| 1.0),
+        Matrix::new(n, n, |i, j| f64::from(u8::from(i + 1 == n && j + 1 == n))),
+        gram(1),
+        gram(3),
+        gram(10),
+        gram(30),
+        repeating(2),
+        repeating(3),
+        repeating(5),
+        repeating(31),
+        graded(-30.0),
+        graded(30.0),
+        Matrix::new(n, n, |i, j| 1.0 / (1 + i + j) as f64),
+        Matrix::new(n, n, |i, j| (-2.0 * ((i as f64 - j as f64) / n as f64).powi(2)).exp()),
+        beside(&|_| 1.0, &cluster),
+        beside(&|i| if i % 21 == 0 { 1e-8 } else { 1.0 }, &cluster),
+    ]
+}
+
+#[test]
+fn eigenvectors_and_singular_vectors_of_awkward_matrices() {
+    for (n, a) in SIZES.iter().flat_map(|&n| awkward(n).into_iter().map(move |a| (n, a))) {
+        both!(&a, |a| a.eigh().into(), |a, [values, vectors]: [Matrix; 2], room| {
             let symmetric = Matrix::new(n, n, |i, j| 0.5 * (a.at(i, j) + a.at(j, i)));
             let (left, right) = (symmetric.times(&vectors), vectors.times(&diagonal(&values)));
             left.assert_near(&right, room * a.size());
             assert_orthonormal(&vectors, room);
             assert!(values.x.is_sorted());
         });
+        both!(&a, |a| a.svd().into(), |a, [u, s, v]: [Matrix; 3], room| {
+            let product = u.times(&diagonal(&s)).times(&v.transposed());
+            product.assert_near(a, room * a.size());
+            assert_orthonormal(&u, room);
+            assert_orthonormal(&v, room);
+            assert!(s.x.is_sorted_by(|a, b| a >= b) && s.x.iter().all(|&s| s >= 0.0));
+        });
+    }
+}
+
+/// Scales at which squares of the numbers vanish or overflow: a power of 2 costs no digits.
+#[test]
+fn factors_at_every_scale() {
+    for n in [1, 2, 33] {
+        let factors = |scale: f64| {
+            let tape = Tape::new();
+            let a = general(n, n);
+            let a = tape.constant(&Tensor::from_fn([n, n], |at| scale * a.x[at]));
+            let ((values, vectors), (u, s, v), (q, r)) = (a.eigh(), a.svd(), a.qr());
+            let shared = [vectors, u, v, q].map(|x| x.value().to_vec());
+            (
+                shared,
+                [values, s, r].map(|x| x.value().iter().map(|x| x / scale).collect::<Vec<_>>()),
+            )
+        };
+        let expected = factors(1.0);
+        for exponent in [-900, -600, 600, 1000] {
+            let scale = f64::from(exponent).exp2();
+            assert_eq!(factors(scale), expected, "{n} rows, 2^{exponent}");
+        }
+        // These have few digits: the least numbers that there are.
+        let (shared, _) = factors(f64::from(-1060).exp2());
+        for q in shared {
+            let q = Matrix { rows: n, columns: n, x: q };
+            assert_orthonormal(&q, 16.0 * f64::EPSILON * n as f64);
+        }
     }
 }
 

@@ -227,8 +227,9 @@ impl<'t, T: Real> Var<'t, T> {
     }
 
     /// The square root of symmetric matrices over the last two axes, whose eigenvalues are
-    /// not negative; NaN where one is. Derivatives need positive ones. See
-    /// [`symmetric_function`](Self::symmetric_function).
+    /// not negative; NaN where one is. Derivatives need positive ones. An eigenvalue of 0 may be
+    /// rounded to one below 0, of which the root is NaN, too: add a small multiple of the identity to
+    /// a matrix that may be singular. See [`symmetric_function`](Self::symmetric_function).
     ///
     /// ```
     /// # use wengert_core::Tape;
