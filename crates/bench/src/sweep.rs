@@ -35,6 +35,16 @@ pub fn sweep(names: &[String], largest: usize) {
     }
 }
 
+/// The extent after another: 1, 2, 4, 5, 16, 17, 64, 65, ..., powers of 4 and what comes after
+/// each. Loops are cut by powers of two, so an element more is another way of computing.
+fn next(extent: usize) -> usize {
+    match extent {
+        1 | 2 => 2 * extent,
+        _ if extent.is_power_of_two() => extent + 1,
+        _ => 4 * (extent - 1),
+    }
+}
+
 /// The nanoseconds of one way of computing, at an extent.
 type Timed<'a> = fn(&Stretched<'a>, usize) -> Option<f64>;
 
@@ -103,8 +113,7 @@ impl<'a> Stretched<'a> {
                 if whole * 3.0 > LONGEST.as_nanos() as f64 {
                     break;
                 }
-                // 1, 2, 4, 9, 22, ...: in steps of 2 to 3.
-                extent = (extent * 5).div_ceil(2) - usize::from(extent < 3);
+                extent = next(extent);
             }
             println!("{}", json!({ "op": name, "kind": kind, "ns_per_element": list(&found) }));
             for pair in found.windows(2).filter(|pair| pair[1].1 > RISE * pair[0].1) {

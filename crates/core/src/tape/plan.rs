@@ -16,7 +16,7 @@ pub(super) struct Signature {
 /// What becomes of an operation.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Plan {
-    /// The result looks at the operand's memory, so far from its first element.
+    /// The result looks at the operand's memory, from this many elements after its first one.
     View { layout: LayoutId, moved: isize },
     /// The result is computed into memory of its own.
     Compute { layout: LayoutId },

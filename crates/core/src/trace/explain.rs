@@ -123,6 +123,9 @@ impl<T: Real> Tape<T> {
     #[track_caller]
     pub fn measured_ratio(&self, y: Var<'_, T>) -> Option<f64> {
         self.expect_own(y);
+        if !y.is_active() {
+            return None;
+        }
         let median = |run: &mut dyn FnMut()| {
             let mut seconds: Vec<f64> = (0..RUNS)
                 .map(|_| {
@@ -144,7 +147,7 @@ impl<T: Real> Tape<T> {
         let mut copy = Tape::new();
         let value = median(&mut || copied(&mut copy, false));
         let mut copy = Tape::new();
-        y.is_active().then(|| median(&mut || copied(&mut copy, true)) / value)
+        Some(median(&mut || copied(&mut copy, true)) / value)
     }
 }
 

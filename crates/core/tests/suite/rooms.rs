@@ -229,6 +229,23 @@ fn ops_are_named_in_their_own_room() {
     }
 }
 
+/// Where `unsafe` may stand, as `docs/architecture.md` says.
+const UNSAFE: [&str; 3] = ["kernel::gemm", "scalar::micro", "kernel::threads::helpers"];
+
+#[test]
+fn unsafe_stands_in_its_places() {
+    let mut places = BTreeSet::new();
+    for file in files() {
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        if file.code.split(|c| !is_word(c)).any(|word| word == "unsafe") {
+            let module = file.module.join("::");
+            let place = UNSAFE.iter().find(|place| module.starts_with(*place));
+            places.insert(*place.unwrap_or_else(|| panic!("unsafe code in {module}")));
+        }
+    }
+    assert_eq!(places.len(), UNSAFE.len(), "a place without unsafe code: take it out of the list");
+}
+
 /// The file in which the item of a path stands: that of its module, or the one below it from which
 /// that passes it on.
 fn file_of<'f>(path: &[String], files: &'f [File]) -> Option<&'f File> {

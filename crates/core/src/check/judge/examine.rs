@@ -197,7 +197,7 @@ impl<T: Real> Question<'_, T> {
                 errors.iter_mut().zip(brief).for_each(|(errors, error)| errors.push(error));
                 continue;
             }
-            // The whole ladder of steps, and the worst verdict so far.
+            // The whole ladder of steps, and the worst verdict of its steps.
             let line = walk.descend();
             // Of what lies beside the point, the first direction has told.
             if first.is_some() && line.is_blocked {

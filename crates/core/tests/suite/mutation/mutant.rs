@@ -116,7 +116,7 @@ impl Damage {
 pub(super) struct Mutant<T: Real> {
     pub(super) op: Rc<dyn DynOp<T>>,
     pub(super) damage: Damage,
-    /// Whether the damage has changed anything so far.
+    /// Whether the damage has changed anything yet.
     pub(super) felt: Rc<Cell<bool>>,
 }
 
