@@ -28,6 +28,16 @@ macro_rules! in_double_precision {
     )*};
 }
 
+/// Functions of which there is one formula for both types.
+macro_rules! elementary {
+    ($($method:ident: $function:ident,)*) => {$(
+        #[inline(always)]
+        fn $method(self) -> Self {
+            elementary::$function(self)
+        }
+    )*};
+}
+
 /// An element of a tensor: `f32` or `f64`.
 ///
 /// ```
@@ -62,97 +72,52 @@ pub trait Real:
     fn as_f64(self) -> f64;
 
     /// `e^x`, within 1 ulp.
-    #[inline(always)]
-    fn exp(self) -> Self {
-        elementary::exp(self)
-    }
+    fn exp(self) -> Self;
 
     /// `e^x - 1`, without cancellation near 0.
-    #[inline(always)]
-    fn exp_m1(self) -> Self {
-        elementary::expm1(self)
-    }
+    fn exp_m1(self) -> Self;
 
     /// The natural logarithm.
-    #[inline(always)]
-    fn ln(self) -> Self {
-        elementary::ln(self)
-    }
+    fn ln(self) -> Self;
 
     /// `ln(1 + x)`, without cancellation near 0.
-    #[inline(always)]
-    fn ln_1p(self) -> Self {
-        elementary::ln1p(self)
-    }
+    fn ln_1p(self) -> Self;
 
     /// The sine, of an angle in radians.
-    #[inline(always)]
-    fn sin(self) -> Self {
-        elementary::sin(self)
-    }
+    fn sin(self) -> Self;
 
     /// The cosine, of an angle in radians.
-    #[inline(always)]
-    fn cos(self) -> Self {
-        elementary::cos(self)
-    }
+    fn cos(self) -> Self;
 
     /// Whether the angle is small enough for [`sin_near`](Self::sin_near) and
     /// [`cos_near`](Self::cos_near).
-    #[inline(always)]
-    fn is_near(self) -> bool {
-        elementary::is_near(self)
-    }
+    fn is_near(self) -> bool;
 
     /// The same as [`sin`](Self::sin), for an angle that is [near](Self::is_near), by
     /// code without branches.
-    #[inline(always)]
-    fn sin_near(self) -> Self {
-        elementary::sin_near(self)
-    }
+    fn sin_near(self) -> Self;
 
     /// The same as [`cos`](Self::cos), for an angle that is [near](Self::is_near), by
     /// code without branches.
-    #[inline(always)]
-    fn cos_near(self) -> Self {
-        elementary::cos_near(self)
-    }
+    fn cos_near(self) -> Self;
 
     /// The hyperbolic tangent.
-    #[inline(always)]
-    fn tanh(self) -> Self {
-        elementary::tanh(self)
-    }
+    fn tanh(self) -> Self;
 
     /// The logistic function `1 / (1 + e^-x)`.
-    #[inline(always)]
-    fn sigmoid(self) -> Self {
-        elementary::sigmoid(self)
-    }
+    fn sigmoid(self) -> Self;
 
     /// The error function, the integral of `2 / sqrt(pi) e^-t^2` from 0 to `x`.
-    #[inline(always)]
-    fn erf(self) -> Self {
-        elementary::erf(self)
-    }
+    fn erf(self) -> Self;
 
     /// `1 - erf(x)`, without cancellation for large `x`.
-    #[inline(always)]
-    fn erfc(self) -> Self {
-        elementary::erfc(self)
-    }
+    fn erfc(self) -> Self;
 
     /// `2^x`, exact for whole `x`.
-    #[inline(always)]
-    fn exp2(self) -> Self {
-        elementary::exp2(self)
-    }
+    fn exp2(self) -> Self;
 
     /// The logarithm to base 2, exact for powers of 2.
-    #[inline(always)]
-    fn log2(self) -> Self {
-        elementary::log2(self)
-    }
+    fn log2(self) -> Self;
 
     in_double_precision! {
         /// The tangent, of an angle in radians.
@@ -208,16 +173,13 @@ pub trait Real:
     }
 
     /// The square root, correctly rounded.
-    #[inline(always)]
-    fn sqrt(self) -> Self {
-        self.square_root()
-    }
+    fn sqrt(self) -> Self;
+
+    /// The nearest whole number, the even one of two.
+    fn round_ties_even(self) -> Self;
 
     /// A real power, by the standard library.
-    #[inline(always)]
-    fn powf(self, exponent: Self) -> Self {
-        self.power(exponent)
-    }
+    fn powf(self, exponent: Self) -> Self;
 }
 
 macro_rules! real {
@@ -233,6 +195,33 @@ macro_rules! real {
             #[inline(always)]
             fn as_f64(self) -> f64 {
                 self.into()
+            }
+
+            elementary! {
+                exp: exp, exp_m1: expm1, exp2: exp2,
+                ln: ln, ln_1p: ln1p, log2: log2,
+                sin: sin, cos: cos, sin_near: sin_near, cos_near: cos_near,
+                tanh: tanh, sigmoid: sigmoid, erf: erf, erfc: erfc,
+            }
+
+            #[inline(always)]
+            fn is_near(self) -> bool {
+                elementary::is_near(self)
+            }
+
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                self.sqrt()
+            }
+
+            #[inline(always)]
+            fn round_ties_even(self) -> Self {
+                self.round_ties_even()
+            }
+
+            #[inline(always)]
+            fn powf(self, exponent: Self) -> Self {
+                self.powf(exponent)
             }
         }
 

@@ -1,18 +1,17 @@
 //! The error function and its complement.
 
-use std::hint::select_unpredictable;
-
-use super::{Format, exp};
+use super::bits::with_sign_of;
+use super::exponential::{at_most, exp};
+use super::{Format, Lane};
 
 /// `erf(x)`, the integral of `2 / sqrt(pi) e^-t^2` from 0 to `x`.
 #[inline(always)]
-pub(crate) fn erf<T: Format>(x: T) -> T {
+pub(crate) fn erf<T: Format, A: Lane<Float = T>>(x: A) -> A {
+    let one = x.exact(1.0);
     let size = x.abs();
     let near = size.mul_add(T::erf_near(size * size), size);
-    let cut = if size > T::ERF_ONE { T::ERF_ONE } else { size };
-    let far = T::one() - exp(-T::erf_far(cut));
-    // Both are computed: a branch would keep loops from being vectorised.
-    select_unpredictable(size < T::one(), near, far).with_sign_of(x)
+    let far = one - exp(-T::erf_far(at_most(size, T::ERF_ONE)));
+    with_sign_of(A::select(size.less(one), near, far), x)
 }
 
 /// `1 - erf(x)`, without cancellation for large `x`.
@@ -22,18 +21,17 @@ pub(crate) fn erf<T: Format>(x: T) -> T {
 /// Approximation of (1 + 2x) exp(x^2) erfc x*, 1981), so that the error stays relative
 /// down to the least numbers.
 #[inline(always)]
-pub(crate) fn erfc<T: Format>(x: T) -> T {
-    let (one, two) = (T::one(), T::one() + T::one());
+pub(crate) fn erfc<T: Format, A: Lane<Float = T>>(x: A) -> A {
+    let (one, two, three) = (x.exact(1.0), x.exact(2.0), x.exact(3.0));
     let near = one - x.mul_add(T::erf_near(x * x), x);
-    let size = x.abs();
-    let size = if size > T::ERFC_ZERO { T::ERFC_ZERO } else { size };
-    let three = two + one;
+    let size = at_most(x.abs(), T::ERFC_ZERO);
     let scaled = T::erfc_scaled((size - three) / (size + three));
     // What rounding takes from the square would be multiplied by it.
     let square = size * size;
     let lost = size.mul_add(size, -square);
     let power = exp(-square);
-    let tail = (-lost).mul_add(power, power) * scaled / (size + size + one);
-    let far = if x < T::zero() { two - tail } else { tail };
-    select_unpredictable(size + size < one, near, far)
+    let double = size + size;
+    let tail = (-lost).mul_add(power, power) * scaled / (double + one);
+    let far = A::select(x.less(x.exact(0.0)), two - tail, tail);
+    A::select(double.less(one), near, far)
 }

@@ -3,92 +3,103 @@
 //! `x = k ln 2 + r` with `|r| <= ln(2) / 2`; a polynomial gives `e^r - 1`, and the
 //! exponent `k` is put into the bits.
 
-use std::hint::select_unpredictable;
-
-use super::Format;
+use super::bits::{power_of_two, powers_of_two, with_sign_of};
+use super::{Format, Lane};
 
 /// `k`, shifted by `shift`, and the remainder `r`.
 ///
 /// The difference from `k` times the leading digits of `ln 2` is exact: it is a
 /// multiple of their last place and smaller than 1.
 #[inline(always)]
-fn reduce<T: Format>(x: T, shift: T) -> (T, T) {
-    let shifted = x.mul_add(T::LOG2_E(), shift);
+fn reduce<T: Format, A: Lane<Float = T>>(x: A, shift: T) -> (A, A) {
+    let shift = x.constant(shift);
+    let shifted = x.mul_add(x.constant(T::LOG2_E()), shift);
     let minus_k = shift - shifted;
-    (shifted, minus_k.mul_add(T::LN2_LOW, minus_k.mul_add(T::LN_2(), x)))
+    let r = minus_k.mul_add(x.constant(T::LN_2()), x);
+    (shifted, minus_k.mul_add(x.constant(T::LN2_LOW), r))
 }
 
 /// `e^r - 1` of a remainder.
 #[inline(always)]
-fn expm1_reduced<T: Format>(r: T) -> T {
+fn expm1_reduced<T: Format, A: Lane<Float = T>>(r: A) -> A {
     (r * r).mul_add(T::exp_series(r), r)
+}
+
+/// `x` cut off at an upper bound. NaN stays NaN.
+#[inline(always)]
+pub(super) fn at_most<T: Format, A: Lane<Float = T>>(x: A, high: T) -> A {
+    let high = x.constant(high);
+    A::select(high.less(x), high, x)
 }
 
 /// `x` cut off at a lower and an upper bound. NaN stays NaN.
 #[inline(always)]
-fn clamp<T: Format>(x: T, low: T, high: T) -> T {
-    let x = if x < low { low } else { x };
-    if x > high { high } else { x }
+fn clamp<T: Format, A: Lane<Float = T>>(x: A, low: T, high: T) -> A {
+    let low = x.constant(low);
+    at_most(A::select(x.less(low), low, x), high)
+}
+
+/// `2^(k - 2 BIAS) e^r`, from `k` shifted.
+///
+/// In two steps, as the result may be subnormal, or the power of two too large by itself.
+#[inline(always)]
+fn scaled_exp<T: Format, A: Lane<Float = T>>(shifted: A, r: A) -> A {
+    let (first, second) = powers_of_two(shifted);
+    (r.exact(1.0) + expm1_reduced(r)) * first * second
 }
 
 /// `e^x`.
 #[inline(always)]
-pub(crate) fn exp<T: Format>(x: T) -> T {
+pub(crate) fn exp<T: Format, A: Lane<Float = T>>(x: A) -> A {
     let x = clamp(x, T::EXP_ZERO, T::EXP_INFINITE);
     let (shifted, r) = reduce(x, T::SHIFT + T::BIAS + T::BIAS);
-    // In two steps, as the result may be subnormal, or 2^k too large by itself.
-    let (first, second) = T::powers_of_two(shifted);
-    (T::one() + expm1_reduced(r)) * first * second
+    scaled_exp(shifted, r)
 }
 
 /// `2^x`, exact for whole `x`.
 #[inline(always)]
-pub(crate) fn exp2<T: Format>(x: T) -> T {
+pub(crate) fn exp2<T: Format, A: Lane<Float = T>>(x: A) -> A {
     let x = clamp(x, T::EXP_ZERO * T::LOG2_E(), T::EXP_INFINITE * T::LOG2_E());
-    let shift = T::SHIFT + T::BIAS + T::BIAS;
+    let shift = x.constant(T::SHIFT + T::BIAS + T::BIAS);
     let shifted = x + shift;
-    let r = (x - (shifted - shift)) * T::LN_2();
-    let (first, second) = T::powers_of_two(shifted);
-    (T::one() + expm1_reduced(r)) * first * second
+    let r = (x - (shifted - shift)) * x.constant(T::LN_2());
+    scaled_exp(shifted, r)
 }
 
 /// `e^x - 1`.
 #[inline(always)]
-pub(crate) fn expm1<T: Format>(x: T) -> T {
-    let half = T::one() / (T::one() + T::one());
+pub(crate) fn expm1<T: Format, A: Lane<Float = T>>(x: A) -> A {
     let bounded = clamp(x, T::EXP_NEGLIGIBLE, T::EXP_INFINITE);
     // Half of everything, as 2^k may be too large.
     let (shifted, r) = reduce(bounded, T::SHIFT + T::BIAS - T::one());
-    let scale = T::power_of_two(shifted);
-    let value = scale.mul_add(expm1_reduced(r), scale - half);
-    if x.abs() < T::TINY { x } else { value + value }
+    let scale = power_of_two(shifted);
+    let value = scale.mul_add(expm1_reduced(r), scale - x.exact(0.5));
+    A::select(x.abs().less(x.constant(T::TINY)), x, value + value)
 }
 
 /// The logistic function `1 / (1 + e^-x)`.
 #[inline(always)]
-pub(crate) fn sigmoid<T: Format>(x: T) -> T {
+pub(crate) fn sigmoid<T: Format, A: Lane<Float = T>>(x: A) -> A {
     let x = clamp(-x, T::EXP_NEGLIGIBLE, -T::EXP_ZERO);
     // Numerator and denominator are scaled by one small number, with which the
     // exponential stays within the normal numbers for all these x.
     let (shifted, r) = reduce(x, T::SHIFT + T::BIAS + T::SMALL_EXPONENT);
-    let scale = T::power_of_two(shifted);
-    T::SMALL_POWER / (scale + scale.mul_add(expm1_reduced(r), T::SMALL_POWER))
+    let (scale, small) = (power_of_two(shifted), x.constant(T::SMALL_POWER));
+    small / (scale + scale.mul_add(expm1_reduced(r), small))
 }
 
 /// The hyperbolic tangent.
 #[inline(always)]
-pub(crate) fn tanh<T: Format>(x: T) -> T {
+pub(crate) fn tanh<T: Format, A: Lane<Float = T>>(x: A) -> A {
     // Beyond a value of 1/4, e / (e + 2) with e = e^2|x| - 1, whose errors shrink as x
     // grows; below, the series.
-    let two = T::one() + T::one();
     let size = x.abs();
-    let double = size + size;
-    let bounded = if double > -T::EXP_NEGLIGIBLE { -T::EXP_NEGLIGIBLE } else { double };
+    let bounded = at_most(size + size, -T::EXP_NEGLIGIBLE);
     let (shifted, r) = reduce(bounded, T::SHIFT + T::BIAS);
-    let scale = T::power_of_two(shifted);
-    let e = scale.mul_add(expm1_reduced(r), scale - T::one());
+    let scale = power_of_two(shifted);
+    let e = scale.mul_add(expm1_reduced(r), scale - x.exact(1.0));
+    let far = e / (e + x.exact(2.0));
     let z = size * size;
     let near = (size * z).mul_add(T::tanh_series(z), size);
-    // Both are computed: a branch would keep loops from being vectorised.
-    select_unpredictable(size < T::TANH_NEAR, near, e / (e + two)).with_sign_of(x)
+    with_sign_of(A::select(size.less(x.constant(T::TANH_NEAR)), near, far), x)
 }

@@ -3,7 +3,8 @@
 //! Each function is straight-line code for one number: no call, no table, no
 //! branch (but for the circular functions, see [`circular`]). Put into a loop over
 //! a block, the compiler turns it into vector instructions of whatever width the
-//! loop is compiled for.
+//! loop is compiled for. It is written over a [`Lane`], which may be a float or what
+//! records the formula, and of a [`Format`] knows the constants.
 //!
 //! Only additions, subtractions, multiplications, divisions, fused multiply-adds and
 //! operations on bits are used, each rounded as IEEE 754 says. A function has
@@ -30,8 +31,7 @@
 //!
 //! Methods: Muller, *Elementary Functions*, 3rd edition, chapters 3 and 11;
 //! polynomials without another source are minimax (Remez), computed for this
-//! crate. NaN passes through all comparisons below because they ask for the
-//! case that is to be changed, never for the case that is to stay.
+//! crate.
 
 /// The polynomial in `x` with the given coefficients, from the constant term
 /// upwards, as straight-line code.
@@ -42,7 +42,7 @@
 macro_rules! polynomial {
     ($x:expr; $($coefficient:expr),+ $(,)?) => {{
         let x = $x;
-        polynomial!(@pairs x, []; $($coefficient),+)
+        polynomial!(@pairs x, []; $(x.constant($coefficient)),+)
     }};
     (@pairs $x:ident, [$pair:expr];) => { $pair };
     (@pairs $x:ident, [$($pair:expr),+];) => {{
@@ -54,14 +54,16 @@ macro_rules! polynomial {
         polynomial!(@pairs $x, [$($pair,)+ $a];)
     };
     (@pairs $x:ident, [$($pair:expr),*]; $a:expr, $b:expr $(, $rest:expr)*) => {
-        polynomial!(@pairs $x, [$($pair,)* Format::mul_add($b, $x, $a)]; $($rest),*)
+        polynomial!(@pairs $x, [$($pair,)* $b.mul_add($x, $a)]; $($rest),*)
     };
 }
 
+mod bits;
 mod circular;
 mod erf;
 mod exponential;
 mod format;
+mod lane;
 mod logarithm;
 mod reduce;
 
@@ -69,4 +71,5 @@ pub(crate) use circular::{cos, cos_near, is_near, sin, sin_near};
 pub(crate) use erf::{erf, erfc};
 pub(crate) use exponential::{exp, exp2, expm1, sigmoid, tanh};
 pub use format::Format;
+pub use lane::Lane;
 pub(crate) use logarithm::{ln, ln1p, log2};

@@ -2,14 +2,37 @@
 
 use std::f64::consts::FRAC_PI_2;
 
+use super::{Format, Lane};
+
 /// What `pi/2` is more than the nearest number in double precision.
 pub(super) const FRAC_PI_2_MIDDLE: f64 = 6.123233995736766e-17;
+
+/// A float, which unlike other lanes can be asked how large it is.
+pub(crate) trait Angle: Format + Lane<Float = Self, Mask = bool> {
+    /// Any angle from 1 on, less a multiple of `pi/2`, of which the last two bits are returned
+    /// first, shifted.
+    fn reduce_far(self) -> (Self, Self);
+}
+
+macro_rules! angle {
+    ($($float:ident)*) => {$(
+        impl Angle for $float {
+            #[inline(always)]
+            fn reduce_far(self) -> (Self, Self) {
+                let (quarters, r) = reduce_far(self.into());
+                (Self::SHIFT + quarters as Self, r as Self)
+            }
+        }
+    )*};
+}
+
+angle!(f32 f64);
 
 /// Reduces any angle from 1 on, to quarter turns modulo 4 and the remainder;
 /// infinity and NaN give NaN.
 #[cold]
 #[inline(never)]
-pub(super) fn reduce_far(x: f64) -> (u8, f64) {
+fn reduce_far(x: f64) -> (u8, f64) {
     /// The digits of `2/pi`.
     const DIGITS: [u64; 20] = [
         0xa2f9836e4e441529,
