@@ -17,10 +17,8 @@
 //!
 //! The picture shows both costs over the number of states kept.
 
-use std::cell::Cell;
 use std::error::Error;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::time::Instant;
 
 use clap::Parser;
@@ -72,13 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut points = Vec::new();
     for c in [5, 10, 20, 50, 100, 200, 500, 1000] {
-        let taken = Rc::new(Cell::new(0));
-        let counter = taken.clone();
-        let steps = Steps::new(move |_, [u], [d]| {
-            counter.set(counter.get() + 1);
-            [step(u, d)]
-        });
-        let steps = steps.keep(c);
+        let steps = Steps::new(|_, [u], [d]| [step(u, d)]).keep(c);
         let tape = Tape::new();
         let clock = Instant::now();
         let (u, d) = (tape.variable(&start), tape.variable(&diffusivity));
@@ -86,10 +78,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let gradients = cost(end).backward();
         let seconds = clock.elapsed().as_secs_f64();
         let held = megabytes(tape.memory().peak + steps.peak());
-        let each = taken.get() as f64 / n as f64;
-        println!("{c:>11}   {:>11}   {each:>6.2}   {held:>9.2}   {seconds:>7.2}", taken.get());
-        // As many as the closed form says, the value, and one recording of each step.
-        assert_eq!(taken.get(), forward_steps(n, c) + 1 + n);
+        let taken = steps.taken();
+        let each = taken as f64 / n as f64;
+        println!("{c:>11}   {taken:>11}   {each:>6.2}   {held:>9.2}   {seconds:>7.2}");
+        // As many as the closed form says, the value, and one step back for each.
+        assert_eq!(taken, forward_steps(n, c) + 1 + n);
         let own = gradients.wrt(u);
         let difference = own.iter().zip(expected.0.iter()).map(|(a, b)| (a - b).abs());
         assert!(difference.fold(0.0, f64::max) < 1e-12, "the gradient is that of the tape");

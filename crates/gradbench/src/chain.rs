@@ -1,7 +1,7 @@
 //! Long loops of small steps: a step is compiled once, and so is the sweep back over it.
 //!
-//! [`Scan`](wengert::checkpoint::Scan) is the same loop as one operation of a tape, with few states kept, and records each step.
-//! A chain keeps all states and records nothing. It has no derivatives of second order.
+//! [`Scan`](wengert::checkpoint::Scan) is the same loop as one operation of a tape, compiled in the same way, with few states kept.
+//! A chain is no operation of a tape: it keeps all states, and has no derivatives of second order.
 
 use wengert::{CompileError, Program, Tape, Tensor, Var};
 

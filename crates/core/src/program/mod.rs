@@ -16,6 +16,7 @@
 //! compilation, never a wrong number at a run.
 
 mod blocks;
+mod buffers;
 mod compile;
 mod display;
 mod error;
@@ -42,7 +43,7 @@ use crate::var::Inputs;
 use display::Report;
 use graph::{Graph, ValueId};
 use memory::{Argument, Memory, Place};
-use recording::Recording;
+pub(crate) use recording::Recording;
 use run::Instruction;
 
 /// The tuned sizes of all files of this room.

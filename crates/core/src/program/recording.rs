@@ -1,5 +1,8 @@
 //! What a program was compiled from, kept to be computed again one operation after the other.
 //!
+//! A loop knows its steps in the same way: a function that was recorded once, to be recorded again on any
+//! tape ([`Recording::record_on`]).
+//!
 //! A program shares, folds, fuses and places values; its recording does none of that. So the two
 //! are independent ways to the same bits, and [`check::program`](crate::check::subjects::program) compares
 //! them on whatever numbers are given. Constants share their memory with the tape that was recorded.
@@ -23,10 +26,12 @@ struct Node<T: Real> {
     source: Source<T>,
     shape: Shape,
     location: &'static Location<'static>,
+    /// Whether it counts as constant, as it was recorded without gradients.
+    is_detached: bool,
 }
 
 /// The operations of a tape that some results need.
-pub(super) struct Recording<T: Real> {
+pub(crate) struct Recording<T: Real> {
     nodes: Vec<Node<T>>,
     /// The results of a run, and behind them the states after it.
     results: Vec<usize>,
@@ -42,6 +47,7 @@ impl<T: Real> Recording<T> {
         states: Vec<usize>,
     ) -> Self {
         let needed = tape.needed_for(results);
+        let detached = tape.detached(0..needed.len());
         let mut places = vec![0; needed.len()];
         let mut nodes = Vec::new();
         for index in (0..needed.len()).filter(|&index| needed[index]) {
@@ -56,10 +62,54 @@ impl<T: Real> Recording<T> {
             };
             places[index] = nodes.len();
             let (shape, location) = (tape.shape_of(id), tape.location_of(id));
-            nodes.push(Node { source, shape, location });
+            nodes.push(Node { source, shape, location, is_detached: detached[index] });
         }
         let results = results.iter().map(|result| places[result.id().index()]).collect();
         Self { nodes, results, states }
+    }
+
+    /// What a function recorded of its inputs, if that is the same function for all numbers: if it
+    /// has looked at no number that depends on them, and all that it took in is still there.
+    pub(crate) fn of_function(
+        tape: &Tape<T>,
+        inputs: &[Var<'_, T>],
+        results: &[Var<'_, T>],
+    ) -> Option<Self> {
+        let recording = Self::new(tape, inputs, results, Vec::new());
+        let needed = tape.needed_for(results);
+        let kept = tape.kept_values();
+        let is_there = (0..needed.len()).all(|index| {
+            let call = tape.call(NodeId::new(index));
+            // What a fast sweep computes in one go belongs to that sweep.
+            !needed[index] || call.map_or(kept[index], |(op, _)| op.get().has_rules())
+        });
+        (is_there && !tape.was_read(inputs)).then_some(recording)
+    }
+
+    /// Records the same operations on a tape, on other inputs, and gives the results.
+    pub(crate) fn record_on<'t>(
+        &self,
+        tape: &'t Tape<T>,
+        inputs: &[Var<'t, T>],
+    ) -> Vec<Var<'t, T>> {
+        let mut values: Vec<Var<'t, T>> = Vec::with_capacity(self.nodes.len());
+        for Node { source, location, is_detached, .. } in &self.nodes {
+            let value = match source {
+                Source::Input(input) => inputs[*input],
+                Source::Constant(value) => tape.constant_at(value, location),
+                Source::Op(op, args) => {
+                    let args: Args<Var<'t, T>> = args.iter().map(|&arg| values[arg]).collect();
+                    tape.record_at(Some(location));
+                    match is_detached {
+                        true => tape.without_gradients(|| tape.record_again(op, &args)),
+                        false => tape.record_again(op, &args),
+                    }
+                }
+            };
+            values.push(value);
+        }
+        tape.record_at(None);
+        self.results.iter().map(|&result| values[result]).collect()
     }
 
     /// The results for given inputs.
@@ -99,7 +149,7 @@ impl<T: Real> Recording<T> {
 
     /// What gives a result, with the line that recorded it.
     fn describe(&self, result: usize) -> String {
-        let Node { source, shape, location } = &self.nodes[self.results[result]];
+        let Node { source, shape, location, .. } = &self.nodes[self.results[result]];
         let what = match source {
             Source::Input(input) => format!("input {input}"),
             Source::Constant(_) => "a constant".to_owned(),

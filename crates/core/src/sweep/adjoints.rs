@@ -33,8 +33,9 @@ impl<'t, 'a, T: Real> AdjointsOf<'t, 'a, T> {
         Self { tape, table, recycles: consumed == Consumed::Recycled }
     }
 
-    /// Seeds the output.
+    /// Seeds an output. One that is given again gets the sum.
     pub(super) fn begin(&mut self, output: Var<'t, T>, seed: Var<'t, T>) {
+        let seed = self.of(output.id()).map_or(seed, |before| before + seed);
         self.set(output.id(), seed.id().into());
     }
 

@@ -10,7 +10,7 @@ use std::fmt;
 use super::adjoints::{AdjointsOf, Consumed};
 use crate::scalar::Real;
 use crate::tape::elemental::Call;
-use crate::tape::{Adjoint, Adjoints, NodeId, Tape, Var};
+use crate::tape::{Adjoint, Adjoints, Args, NodeId, Tape, Var};
 use crate::tensor::{Tensor, View};
 
 /// The adjoints that a fast reverse sweep has left on its tape.
@@ -187,7 +187,8 @@ impl<'t, T: Real> Var<'t, T> {
         let repeated = tape.recorder().repeat_sweep(self.id(), seed.id());
         let sweep = repeated.unwrap_or_else(|| {
             tape.keep_sweep(self.id(), seed.id(), |adjoints| {
-                sweep(self, seed, Consumed::Recycled, adjoints, |id| tape.is_active(id));
+                let seeds = [(self, seed)];
+                sweep(&seeds, Consumed::Recycled, adjoints, |id| tape.is_active(id));
             })
         });
         Gradients { tape, sweep, output: self.id() }
@@ -240,23 +241,7 @@ impl<'t, T: Real> Var<'t, T> {
             tape.expect_own(*var);
         }
         self.expect_shape_of_its("vjp", "cotangent", &cotangent.shape());
-        let mut scratch = tape.take_scratch();
-        let reached = std::mem::take(&mut scratch.marks);
-        let marks = tape.mark_from(inputs, &[self], reached);
-        let region =
-            sweep(self, cotangent, Consumed::Kept, &mut scratch.adjoints, |id| marks[id.index()]);
-        let adjoints = inputs
-            .iter()
-            .map(|input| scratch.adjoints.get(region + input.id().index()).copied().flatten())
-            .collect::<Vec<_>>();
-        scratch.adjoints.truncate(region);
-        scratch.marks = marks;
-        tape.return_scratch(scratch);
-        let adjoint = |(adjoint, input): (Option<Adjoint>, &Var<'t, T>)| match adjoint {
-            Some(adjoint) => tape.var(adjoint.id),
-            None => input.zeros_like(),
-        };
-        adjoints.into_iter().zip(inputs).map(adjoint).collect()
+        tape.vjp_of(&[(self, cotangent)], inputs)
     }
 
     /// The cotangent 1, in the shape of a single element.
@@ -266,20 +251,53 @@ impl<'t, T: Real> Var<'t, T> {
     }
 }
 
-/// Walks from `output` down to the first node, recording adjoints of the nodes
+impl<T: Real> Tape<T> {
+    /// As [`Var::vjp`], for some values with a cotangent each: the sum of their products, by one sweep.
+    #[track_caller]
+    pub(crate) fn vjp_of<'t>(
+        &'t self,
+        seeds: &[(Var<'t, T>, Var<'t, T>)],
+        inputs: &[Var<'t, T>],
+    ) -> Vec<Var<'t, T>> {
+        let mut scratch = self.take_scratch();
+        let reached = std::mem::take(&mut scratch.marks);
+        let outputs: Args<Var<'t, T>> = seeds.iter().map(|&(output, _)| output).collect();
+        let marks = self.mark_from(inputs, &outputs, reached);
+        let region = sweep(seeds, Consumed::Kept, &mut scratch.adjoints, |id| marks[id.index()]);
+        let adjoints = inputs
+            .iter()
+            .map(|input| scratch.adjoints.get(region + input.id().index()).copied().flatten())
+            .collect::<Vec<_>>();
+        scratch.adjoints.truncate(region);
+        scratch.marks = marks;
+        self.return_scratch(scratch);
+        let adjoint = |(adjoint, input): (Option<Adjoint>, &Var<'t, T>)| match adjoint {
+            Some(adjoint) => self.var(adjoint.id),
+            None => input.zeros_like(),
+        };
+        adjoints.into_iter().zip(inputs).map(adjoint).collect()
+    }
+}
+
+/// Walks from the last output down to the first node, recording adjoints of the nodes
 /// that `wanted` selects at the end of the table. Returns where they begin.
 fn sweep<'t, T: Real>(
-    output: Var<'t, T>,
-    seed: Var<'t, T>,
+    seeds: &[(Var<'t, T>, Var<'t, T>)],
     consumed: Consumed,
     table: &mut Adjoints,
     wanted: impl Fn(NodeId) -> bool,
 ) -> usize {
-    let tape = output.tape();
-    let (region, count) = (table.len(), output.id().index() + 1);
+    let region = table.len();
+    let Some(last) = seeds.iter().map(|(output, _)| output.id().index()).max() else {
+        return region;
+    };
+    let (tape, count) = (seeds[0].0.tape(), last + 1);
     table.resize(region + count, None);
     let mut adjoints = AdjointsOf::new(tape, &mut table[region..], consumed);
-    adjoints.begin(output, seed);
+    // The last output first, as a sweep from all of them joined would.
+    for &(output, seed) in seeds.iter().rev() {
+        adjoints.begin(output, seed);
+    }
     for index in (0..count).rev() {
         let id = NodeId::new(index);
         let Some(bar) = adjoints.of(id).filter(|_| wanted(id)) else { continue };

@@ -194,16 +194,31 @@ impl<T: Real> Tape<T> {
     ) -> Option<(String, String)> {
         let inner = self.inner.borrow();
         let end = results.iter().map(|var| var.id().index() + 1).max().unwrap_or(0);
-        let mut depends = vec![false; inner.len()];
+        let depends = inner.dependents(inputs);
+        let (id, _, location) =
+            inner.reads.iter().find(|&&(id, nodes, _)| depends[id.index()] && nodes < end)?;
+        Some((inner.describe(*id), line(location)))
+    }
+
+    /// Whether a value was read that depends on `inputs`, whatever was recorded after it.
+    pub(crate) fn was_read(&self, inputs: &[Var<'_, T>]) -> bool {
+        let inner = self.inner.borrow();
+        let depends = inner.dependents(inputs);
+        inner.reads.iter().any(|&(id, _, _)| depends[id.index()])
+    }
+}
+
+impl<T: Real> Recorder<T> {
+    /// Of each node whether it depends on one of the inputs.
+    fn dependents(&self, inputs: &[Var<'_, T>]) -> Vec<bool> {
+        let mut depends = vec![false; self.len()];
         for input in inputs {
             depends[input.id().index()] = true;
         }
         for index in 0..depends.len() {
-            depends[index] |= inner.args(NodeId::new(index)).iter().any(|arg| depends[arg.index()]);
+            depends[index] |= self.args(NodeId::new(index)).iter().any(|arg| depends[arg.index()]);
         }
-        let (id, _, location) =
-            inner.reads.iter().find(|&&(id, nodes, _)| depends[id.index()] && nodes < end)?;
-        Some((inner.describe(*id), line(location)))
+        depends
     }
 }
 

@@ -390,6 +390,21 @@ impl<T: Real> Tape<T> {
         result
     }
 
+    /// Nodes recorded from now on count as recorded by this line.
+    pub(crate) fn record_at(&self, location: Option<&'static Location<'static>>) {
+        let mut inner = self.inner.borrow_mut();
+        inner.on_behalf = location.or(inner.places.caller);
+    }
+
+    /// A constant that counts as taken in by another line.
+    pub(crate) fn constant_at(
+        &self,
+        value: &Tensor<T>,
+        location: &'static Location<'static>,
+    ) -> Var<'_, T> {
+        self.var(self.inner.borrow_mut().leaf(value, Origin::Leaf, false, location))
+    }
+
     /// Nodes recorded from now on count as recorded by the line that recorded
     /// `id`.
     #[inline]

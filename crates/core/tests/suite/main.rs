@@ -9,6 +9,7 @@ mod arrays;
 mod check;
 mod checkpoint;
 mod closed_forms;
+mod compiled_steps;
 mod constants;
 mod convolution;
 mod custom;

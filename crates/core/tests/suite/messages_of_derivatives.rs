@@ -147,14 +147,20 @@ fn programs_and_their_inputs() {
 
 #[test]
 fn what_is_recorded_again() {
-    // The library calls these functions when it needs them, so that it knows no line but theirs.
     let tape = Tape::<f64>::new();
     let x = tape.variable([1.0, 2.0]);
     let steps = Steps::new(|_, [x], []| [x.sum()]);
-    assert_snapshot!(raised(|| steps.run(3, [x], [])), @r"
-    steps: expected a state of shape [2] from step 0, got []
-      state: v1 = sum, shape [], at messages_of_derivatives.rs:_
+    assert_snapshot!(message(|| steps.run(3, [x], [])), @r"
+    steps: expected a state of shape [2] from the step, got []
+      state: v2 = sum, shape [], at messages_of_derivatives.rs:_
     ");
+    let weight = Tensor::from(1.0);
+    let steps = Steps::new(move |_, [x], []| [x * x.tape().parameter(1, &weight)]);
+    assert_snapshot!(message(|| steps.run(3, [x], [])), @"steps: the step takes in a parameter, whose gradient would be lost; take it in before the loop, and give it as one of the values that steps share");
+    let single = Tape::<f32>::new();
+    let steps = Steps::new(|k, [x], []| [x + k]);
+    assert_snapshot!(message(|| steps.run(1 << 25, [single.variable(1.0)], [])), @"steps: a step takes its number as a scalar, and f32 holds whole numbers up to 16777216, which step 33554431 is beyond; take the loop apart, or compute in f64");
+    // The library calls these functions when it needs them, so that it knows no line but theirs.
     let start = Tensor::from(1.0);
     assert_snapshot!(raised(|| fixed_point(|_, [x]| x, &start, [x])), @"fixed_point: expected a map to the shape of the start, [], got [2]");
     let solution = root(|[x]: &[Tensor<f64>; 1]| x.clone(), |x, [y]| (x - y).sum(), [x]);

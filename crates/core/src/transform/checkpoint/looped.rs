@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
-use super::run::{Core, owned_value};
+use super::function::{Moves, Operands};
+use super::run::Core;
 use super::segment::{Adjoint, Piece, Segment, part, wanted_of};
-use super::step::TangentStep;
 use crate::op::{concat, stack};
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -42,13 +42,15 @@ impl<T: Real> Piece<T> for Unrolled<T> {
 
     fn record<'t>(&self, args: &[Var<'t, T>], _: bool) -> Vec<Var<'t, T>> {
         let core = &self.0;
-        let (state, rest) = args.split_at(core.states);
-        let (inputs, shared) = rest.split_at(core.inputs);
+        let signature = core.step.signature();
+        let (state, rest) = args.split_at(signature.state.len());
+        let (inputs, shared) = rest.split_at(signature.inputs.len());
         let mut state = state.to_vec();
-        let mut outputs: Vec<Vec<Var<'t, T>>> = vec![Vec::new(); core.outputs.len()];
+        let mut outputs: Vec<Vec<Var<'t, T>>> = vec![Vec::new(); signature.outputs.len()];
         let mut k = 0;
         loop {
-            let values: Vec<_> = state.iter().map(|state| owned_value(*state)).collect();
+            let values: Vec<_> =
+                state.iter().map(|state| state.with_value(|view| view.to_tensor())).collect();
             let goes_on = core.count.goes_on(k, &values);
             if !goes_on {
                 state.extend(outputs.iter().map(|own| stack(own, 0)));
@@ -56,10 +58,13 @@ impl<T: Real> Piece<T> for Unrolled<T> {
             }
             let inputs: Vec<_> =
                 inputs.iter().map(|input| input.slice(0, k..=k).squeeze(0)).collect();
-            state = core.step.record(k, &state, &inputs, shared);
-            for (all, own) in outputs.iter_mut().zip(state.split_off(core.states)) {
+            let number = args[0].tape().constant(T::from_f64(k as f64));
+            let operands = Operands { k: number, state: &state, inputs: &inputs, shared };
+            let mut next = core.step.way.function.record(operands);
+            for (all, own) in outputs.iter_mut().zip(next.split_off(state.len())) {
                 all.push(own);
             }
+            state = next;
             k += 1;
         }
     }
@@ -95,17 +100,17 @@ impl<T: Real> DynOp<T> for Loop<T> {
     }
 
     fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
-        let (run, value) = self.0.forward(args.iter().map(View::to_tensor).collect());
-        out.copy_from_slice(&value);
-        self.0.run.replace(self.0.is_swept.then_some(run));
+        self.0.forward(args, out);
     }
 
     fn jvp<'t>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {
         let core = &self.0;
-        let (state, rest) = call.args().split_at(core.states);
-        let (inputs, shared) = rest.split_at(core.inputs);
-        let (directions, moved) = tangents.split_at(core.states);
-        let (moved_inputs, moved_shared) = moved.split_at(core.inputs);
+        let signature = core.step.signature();
+        let states = signature.state.len();
+        let (state, rest) = call.args().split_at(states);
+        let (inputs, shared) = rest.split_at(signature.inputs.len());
+        let (directions, moved) = tangents.split_at(states);
+        let (moved_inputs, moved_shared) = moved.split_at(inputs.len());
         let directions = directions.iter().zip(state);
         let args: Vec<_> = state
             .iter()
@@ -117,26 +122,18 @@ impl<T: Real> DynOp<T> for Loop<T> {
             .chain(moved_shared.iter().copied().flatten())
             .collect();
         let moves = |tangents: &[Term<'t, T>]| tangents.iter().map(Option::is_some).collect();
-        let step = TangentStep {
-            of: core.step.clone(),
-            states: core.states,
-            moved_inputs: moves(moved_inputs),
-            moved_shared: moves(moved_shared),
-        };
-        let inputs = inputs.len() + moved_inputs.iter().flatten().count();
-        let outputs = [&core.outputs[..], &core.outputs].concat();
+        let moves = Moves { inputs: moves(moved_inputs), shared: moves(moved_shared) };
         let tape = call.value().tape();
         let doubled = Core::new(
-            Rc::new(step),
-            core.count.of_first(core.states),
+            core.step.tangent(moves),
+            core.count.of_first(states),
             core.memory.clone(),
-            &args[..2 * core.states],
             tape.records_derivatives(),
         );
-        let doubled = Loop(Rc::new(doubled.scanning(inputs, outputs)));
+        let doubled = Loop(Rc::new(doubled));
         // State, its tangent, outputs, their tangents.
         let value = tape.record(doubled, &args);
-        let [state, outputs] = [core.elements, core.total() - core.elements];
+        let [state, outputs] = [core.elements(), core.total() - core.elements()];
         let tangent = value.slice(0, state..2 * state);
         Some(match outputs {
             0 => tangent,
@@ -163,8 +160,7 @@ impl<T: Real> DynOp<T> for Loop<T> {
             || Rc::ptr_eq(&own.step, &other.step)
                 && own.count.equals(&other.count)
                 && own.memory.keep == other.memory.keep
-                && (own.elements, own.is_swept, own.inputs, &own.outputs)
-                    == (other.elements, other.is_swept, other.inputs, &other.outputs)
+                && own.is_swept == other.is_swept
     }
 }
 
@@ -197,9 +193,8 @@ impl<T: Real> DynOp<T> for LoopAdjoint<T> {
     fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
         let (args, rest) = args.split_at(self.wanted.len());
         let [cotangent, value] = rest else { unreachable!("cotangent and value") };
-        let args = args.iter().map(View::to_tensor).collect();
-        let [cotangent, value] = [cotangent, value].map(|view| view.iter().collect::<Vec<T>>());
-        out.copy_from_slice(&self.of.backward(args, &self.wanted, cotangent, &value));
+        let [cotangent, value] = [cotangent.packed(), value.packed()];
+        self.of.backward(args, &self.wanted, &cotangent, &value, out);
     }
 
     fn jvp<'t>(&self, call: &Call<'_, 't, T>, tangents: &[Term<'t, T>]) -> Term<'t, T> {

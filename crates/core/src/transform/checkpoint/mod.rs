@@ -9,10 +9,11 @@
 //!
 //! On the tape either is a single op, and derivatives of any order go through it, in
 //! both modes. No derivative can get lost on the way: a function cannot capture
-//! variables of a tape (they do not live long enough, says the compiler), parameters
-//! that it takes in become inputs by themselves, and a function that gives another
-//! value the second time is found out.
+//! variables of a tape (they do not live long enough, says the compiler), and parameters
+//! that a checkpoint takes in become inputs by themselves. A function that is recorded again is found
+//! out if it gives another value the second time. The step of a loop is recorded once, and compiled.
 
+mod function;
 mod looped;
 mod run;
 mod scan;
@@ -20,6 +21,7 @@ mod schedule;
 pub(crate) mod segment;
 mod step;
 mod steps;
+mod walk;
 
 use std::any::Any;
 use std::cell::RefCell;

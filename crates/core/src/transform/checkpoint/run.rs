@@ -3,46 +3,73 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::function::elements;
 use super::schedule::{Action, Online, Schedule};
-use super::segment::{CHANGED, Spare, joined, same, wanted_of};
+use super::segment::Spare;
 use super::step::{Count, Step};
+use super::walk::{At, Forward, Wanted};
 use crate::scalar::Real;
-use crate::tape::{Tape, Var};
-use crate::tensor::{Shape, Tensor};
-
-/// The state of a loop that was run forwards, to be swept back over.
-pub(super) struct Run<T> {
-    /// The arguments, to know that the run is the one that is asked for.
-    args: Vec<Tensor<T>>,
-    steps: usize,
-    /// The states kept, each with the number of the step after it.
-    kept: Vec<(usize, Vec<Tensor<T>>)>,
-    /// The state before the last step, unless it is not at hand.
-    last: Option<Vec<Tensor<T>>>,
-}
+use crate::tensor::{Shape, Tensor, View};
 
 /// What a loop has beside its tape; its tangents and adjoints have the same.
 #[derive(Clone)]
 pub(super) struct Memory<T: Real> {
-    /// For how many states there is room, the first one included.
-    pub(super) keep: usize,
+    /// For how many states there is room, the first one included, if the user has said so.
+    pub(super) keep: Option<usize>,
     /// Where steps are recorded.
     pub(super) spare: Rc<Spare<T>>,
     /// The most elements of states that were kept at a time.
     most: Rc<Cell<usize>>,
+    /// The bytes of programs.
+    programs: Rc<Cell<usize>>,
+    /// The steps taken, back and forth.
+    taken: Rc<Cell<usize>>,
 }
 
+/// The bytes of states that a loop keeps, if nobody says how many: as many as stay in a second-level
+/// cache. A step that need not be taken again costs nothing, and a loop over few numbers has states
+/// that are smaller than what its steps compute.
+const KEPT_BYTES: usize = 1 << 20;
+
+/// The fewest states that are kept, if nobody says how many.
+const KEPT_STATES: usize = 10;
+
 impl<T: Real> Memory<T> {
-    /// With room for ten states.
     pub(super) fn new() -> Self {
-        Self { keep: 10, spare: Spare::new(), most: Rc::default() }
+        Self {
+            keep: None,
+            spare: Spare::new(),
+            most: Rc::default(),
+            programs: Rc::default(),
+            taken: Rc::default(),
+        }
     }
 
     /// With room for `c` states.
     #[track_caller]
     pub(super) fn keep(self, c: usize) -> Self {
         assert!(c > 0, "the first state is kept at least");
-        Self { keep: c, ..self }
+        Self { keep: Some(c), ..self }
+    }
+
+    /// For how many states there is room.
+    fn room(&self, count: &Count<T>, elements: usize) -> usize {
+        match (self.keep, count) {
+            (Some(room), _) => room,
+            (None, Count::Known(_)) => {
+                KEPT_STATES.max(KEPT_BYTES / (elements * size_of::<T>()).max(1))
+            }
+            // Which one to give up for the next is looked for among all of them.
+            (None, Count::While(_)) => KEPT_STATES,
+        }
+    }
+
+    /// How many states are kept, to be read.
+    pub(super) fn room_in_words(&self) -> String {
+        match self.keep {
+            Some(room) => format!("{room} states kept"),
+            None => "as many states kept as are small".to_owned(),
+        }
     }
 
     /// Remembers how many elements of states were held.
@@ -50,328 +77,418 @@ impl<T: Real> Memory<T> {
         self.most.set(self.most.get().max(elements));
     }
 
-    /// The most bytes that runs have held: states, and the recording of a step.
+    fn note_program(&self, bytes: usize) {
+        self.programs.set(self.programs.get() + bytes);
+    }
+
+    fn note_steps(&self, steps: usize) {
+        self.taken.set(self.taken.get() + steps);
+    }
+
+    /// The most bytes that runs have held: states, programs, and the recording of a step.
     pub(super) fn peak(&self) -> usize {
-        self.most.get() * size_of::<T>() + self.spare.peak()
+        self.most.get() * size_of::<T>() + self.programs.get() + self.spare.peak()
+    }
+
+    /// The steps taken, back and forth.
+    pub(super) fn taken(&self) -> usize {
+        self.taken.get()
+    }
+}
+
+/// States that are kept on a stack, each with the number of the step after it.
+struct Kept<T> {
+    /// The elements of a state.
+    size: usize,
+    numbers: Vec<T>,
+    /// The number of the step, and where the state lies, counted in states.
+    stack: Vec<(usize, usize)>,
+    free: Vec<usize>,
+}
+
+impl<T: Real> Kept<T> {
+    fn new() -> Self {
+        Self { size: 0, numbers: Vec::new(), stack: Vec::new(), free: Vec::new() }
+    }
+
+    fn clear(&mut self, size: usize) {
+        self.size = size;
+        self.numbers.clear();
+        self.stack.clear();
+        self.free.clear();
+    }
+
+    fn push(&mut self, step: usize, state: &[T]) {
+        match self.free.pop() {
+            Some(place) => {
+                self.stack.push((step, place));
+                self.numbers[place * self.size..][..self.size].copy_from_slice(state);
+            }
+            None => {
+                self.stack.push((step, self.stack.len()));
+                self.numbers.extend_from_slice(state);
+            }
+        }
+    }
+
+    fn remove(&mut self, position: usize) {
+        let (_, place) = self.stack.remove(position);
+        self.free.push(place);
+    }
+
+    fn drop_last(&mut self) {
+        self.remove(self.stack.len() - 1);
+    }
+
+    /// The last one.
+    fn last(&self) -> (usize, &[T]) {
+        let &(step, place) = self.stack.last().expect("the schedule keeps count");
+        (step, &self.numbers[place * self.size..][..self.size])
+    }
+}
+
+/// The state of a loop that was run forwards, to be swept back over. The memory serves the next run.
+pub(super) struct Run<T> {
+    /// The arguments, one after another, to know that the run is the one that is asked for.
+    args: Vec<T>,
+    steps: usize,
+    kept: Kept<T>,
+    /// The state before the last step, unless it is not at hand.
+    last: Option<Vec<T>>,
+    /// Whether it can be swept back over.
+    is_ready: bool,
+}
+
+impl<T: Real> Run<T> {
+    fn new() -> Self {
+        Self { args: Vec::new(), steps: 0, kept: Kept::new(), last: None, is_ready: false }
+    }
+
+    /// Whether it was a run for these arguments.
+    fn is_for(&self, args: &[View<'_, T>]) -> bool {
+        self.is_ready && self.args.iter().copied().eq(args.iter().flat_map(View::iter))
+    }
+
+    fn take_in(&mut self, args: &[View<'_, T>]) {
+        self.args.clear();
+        for arg in args {
+            self.args.extend_from_slice(&arg.packed());
+        }
+        self.is_ready = false;
+    }
+}
+
+/// The arguments of a loop, told apart.
+#[derive(Clone, Copy)]
+struct Parts<'a, T> {
+    state: &'a [T],
+    inputs: &'a [T],
+    shared: &'a [T],
+}
+
+impl<'a, T> Parts<'a, T> {
+    fn at(self, k: usize, n: usize, state: &'a [T]) -> At<'a, T> {
+        At { k, n, state, inputs: self.inputs, shared: self.shared }
     }
 }
 
 pub(super) struct Core<T: Real> {
-    pub(super) step: Rc<dyn Step<T>>,
+    pub(super) step: Rc<Step<T>>,
     pub(super) count: Count<T>,
     pub(super) memory: Memory<T>,
-    /// How many of the arguments are the state.
-    pub(super) states: usize,
-    /// How many of those behind are inputs of which each step has its own part.
-    pub(super) inputs: usize,
-    /// The shapes of what each step gives beside the state.
-    pub(super) outputs: Vec<Shape>,
-    /// The elements of the state.
-    pub(super) elements: usize,
     /// Whether a reverse sweep may follow.
     pub(super) is_swept: bool,
-    pub(super) run: RefCell<Option<Run<T>>>,
+    run: RefCell<Option<Run<T>>>,
 }
 
 impl<T: Real> Core<T> {
     pub(super) fn new(
-        step: Rc<dyn Step<T>>,
+        step: Rc<Step<T>>,
         count: Count<T>,
         memory: Memory<T>,
-        state: &[Var<'_, T>],
         is_swept: bool,
     ) -> Self {
-        Self {
-            step,
-            count,
-            memory,
-            states: state.len(),
-            inputs: 0,
-            outputs: Vec::new(),
-            elements: state.iter().map(|state| state.elements()).sum(),
-            is_swept,
-            run: RefCell::new(None),
-        }
+        Self { step, count, memory, is_swept, run: RefCell::new(None) }
     }
 
-    /// With inputs of which each step has its own part, and results of each step.
-    pub(super) fn scanning(self, inputs: usize, outputs: Vec<Shape>) -> Self {
-        Self { inputs, outputs, ..self }
+    /// The elements of the state.
+    pub(super) fn elements(&self) -> usize {
+        elements(&self.step.signature().state)
+    }
+
+    /// How many steps there are, if that is known. A loop without a known end has no inputs and no outputs.
+    fn known_steps(&self) -> usize {
+        match self.count {
+            Count::Known(n) => n,
+            Count::While(_) => 0,
+        }
     }
 
     /// The elements of the last state and of all outputs.
     pub(super) fn total(&self) -> usize {
-        let each: usize = self.outputs.iter().map(Shape::elements).sum();
-        match self.count {
-            Count::Known(n) => self.elements + n * each,
-            Count::While(_) => self.elements,
-        }
+        self.elements() + self.known_steps() * elements(&self.step.signature().outputs)
     }
 
-    /// Where in the loop's value the output of a step lies.
-    fn place(&self, output: usize, k: usize) -> std::ops::Range<usize> {
-        let Count::Known(n) = self.count else { unreachable!("a scan knows its length") };
-        let before: usize = self.outputs[..output].iter().map(Shape::elements).sum();
-        let own = self.outputs[output].elements();
-        let start = self.elements + n * before + k * own;
-        start..start + own
+    fn parts<'a>(&self, args: &'a [T]) -> Parts<'a, T> {
+        let (state, rest) = args.split_at(self.elements());
+        let inputs = self.known_steps() * elements(&self.step.signature().inputs);
+        let (inputs, shared) = rest.split_at(inputs);
+        Parts { state, inputs, shared }
     }
 
-    /// One step, values only: the next state, and outputs.
-    fn next(&self, k: usize, state: &[Tensor<T>], rest: &[Tensor<T>]) -> Vec<Tensor<T>> {
-        let (inputs, shared) = rest.split_at(self.inputs);
-        self.memory.spare.with(|tape| {
-            let state = taken_in(tape, state);
-            let inputs = taken_in(tape, &parts_of(inputs, k));
-            let shared = taken_in(tape, shared);
-            let next = self.step.record(k, &state, &inputs, &shared);
-            next.iter().map(|next| owned_value(*next)).collect()
-        })
-    }
-
-    fn advance(
-        &self,
-        mut state: Vec<Tensor<T>>,
-        steps: std::ops::Range<usize>,
-        rest: &[Tensor<T>],
-        mut outputs: Option<&mut [Vec<T>]>,
-    ) -> Vec<Tensor<T>> {
-        for k in steps {
-            state = self.next(k, &state, rest);
-            let own = state.split_off(self.states);
-            for (all, own) in outputs.iter_mut().flat_map(|all| all.iter_mut()).zip(own) {
-                all.extend(own.iter());
-            }
-        }
-        state
-    }
-
-    /// The whole loop, with states kept for a sweep back: the value as one vector.
-    pub(super) fn forward(&self, args: Vec<Tensor<T>>) -> (Run<T>, Vec<T>) {
-        let (first, rest) = args.split_at(self.states);
-        let mut outputs: Vec<Vec<T>> = vec![Vec::new(); self.outputs.len()];
-        let mut state = first.to_vec();
-        let mut kept = vec![(0, state.clone())];
-        let mut last = None;
-        let steps = match &self.count {
-            Count::Known(n) => {
-                let mut k = 0;
-                for action in Schedule::new(*n, self.memory.keep) {
-                    match action {
-                        Action::Advance(steps) => {
-                            state = self.advance(state, k..k + steps, rest, Some(&mut outputs));
-                            k += steps;
-                        }
-                        Action::Keep(step) => kept.push((step, state.clone())),
-                        // From here on backwards.
-                        _ => break,
-                    }
-                }
-                if k < *n {
-                    let end = self.advance(state.clone(), k..k + 1, rest, Some(&mut outputs));
-                    last = Some(std::mem::replace(&mut state, end));
-                }
-                *n
-            }
-            Count::While(_) => {
-                let mut online = Online::new(self.memory.keep);
-                let mut k = 0;
-                while self.count.goes_on(k, &state) {
-                    if k > 0
-                        && let Some(gone) = online.offer(k)
-                    {
-                        gone.inspect(|&gone| drop(kept.remove(gone)));
-                        kept.push((k, state.clone()));
-                    }
-                    state = self.next(k, &state, rest);
-                    k += 1;
-                }
-                k
-            }
-        };
-        self.note(kept.len() + usize::from(last.is_some()));
-        let value = state.iter().flat_map(Tensor::to_vec).chain(outputs.into_iter().flatten());
-        let value = value.collect();
-        (Run { args, steps, kept, last }, value)
+    fn room(&self) -> usize {
+        self.memory.room(&self.count, self.elements())
     }
 
     /// Remembers how many states were held.
     fn note(&self, states: usize) {
-        self.memory.note((states + 1) * self.elements);
+        self.memory.note((states + 1) * self.elements());
     }
 
-    /// The adjoints of the wanted arguments, one after another.
+    /// The whole loop. Its value is the last state, and behind it the outputs.
+    pub(super) fn forward(&self, args: &[View<'_, T>], value: &mut [T]) {
+        let mut run = self.run.take().unwrap_or_else(Run::new);
+        run.take_in(args);
+        self.go(&mut run, self.is_swept, Some(value));
+        self.run.replace(Some(run));
+    }
+
+    /// Runs forwards, with states kept if a sweep back is to follow.
+    fn go(&self, run: &mut Run<T>, is_swept: bool, mut value: Option<&mut [T]>) {
+        let Run { args, steps, kept, last, is_ready } = run;
+        let parts = self.parts(args);
+        let made = |bytes| self.memory.note_program(bytes);
+        let n = self.known_steps();
+        kept.clear(self.elements());
+        *last = None;
+        self.step.forwards(parts.at(0, n, parts.state), made, |forward| {
+            forward.share(parts.shared);
+            forward.set_state(parts.state);
+            kept.push(0, parts.state);
+            *steps = match &self.count {
+                Count::Known(_) if !is_swept => {
+                    self.advance(forward, 0..n, parts.inputs, value.as_deref_mut());
+                    n
+                }
+                Count::Known(_) => {
+                    let mut state = parts.state.to_vec();
+                    let mut k = 0;
+                    for action in Schedule::new(n, self.room()) {
+                        match action {
+                            Action::Advance(steps) => {
+                                let steps = k..k + steps;
+                                k = steps.end;
+                                self.advance(forward, steps, parts.inputs, value.as_deref_mut());
+                            }
+                            Action::Keep(step) => {
+                                forward.state(&mut state);
+                                kept.push(step, &state);
+                            }
+                            // From here on backwards.
+                            _ => break,
+                        }
+                    }
+                    if k < n {
+                        forward.state(&mut state);
+                        *last = Some(state);
+                        self.advance(forward, k..n, parts.inputs, value.as_deref_mut());
+                    }
+                    n
+                }
+                Count::While(_) => self.go_on(forward, parts, is_swept.then_some(kept)),
+            };
+            if let Some(value) = value {
+                forward.state(&mut value[..self.elements()]);
+            }
+        });
+        self.note(kept.stack.len() + usize::from(last.is_some()));
+        *is_ready = is_swept;
+    }
+
+    /// Goes on for as long as it is to, and gives the number of steps.
+    fn go_on(
+        &self,
+        forward: &mut Forward<T>,
+        parts: Parts<'_, T>,
+        mut kept: Option<&mut Kept<T>>,
+    ) -> usize {
+        let mut numbers = parts.state.to_vec();
+        let shapes = &self.step.signature().state;
+        let mut state: Vec<Tensor<T>> =
+            shapes.iter().map(|shape| Tensor::zeros(shape.clone())).collect();
+        let mut online = Online::new(self.room());
+        let mut k = 0;
+        loop {
+            let mut rest = &numbers[..];
+            for tensor in &mut state {
+                let (own, others) = rest.split_at(tensor.len());
+                tensor.as_mut_slice().copy_from_slice(own);
+                rest = others;
+            }
+            if !self.count.goes_on(k, &state) {
+                return k;
+            }
+            if k > 0
+                && let Some(kept) = kept.as_deref_mut()
+                && let Some(gone) = online.offer(k)
+            {
+                gone.inspect(|&gone| kept.remove(gone));
+                kept.push(k, &numbers);
+            }
+            check_number::<T>(k);
+            self.advance(forward, k..k + 1, parts.inputs, None);
+            forward.state(&mut numbers);
+            k += 1;
+        }
+    }
+
+    /// Takes some steps, and writes what they give beside the state.
+    fn advance(
+        &self,
+        forward: &mut Forward<T>,
+        steps: std::ops::Range<usize>,
+        inputs: &[T],
+        mut value: Option<&mut [T]>,
+    ) {
+        self.memory.note_steps(steps.len());
+        let (signature, n) = (self.step.signature(), self.known_steps());
+        for k in steps {
+            forward.step(k, n, inputs);
+            if let Some(value) = value.as_deref_mut() {
+                for output in 0..signature.outputs.len() {
+                    forward.output(output, &mut value[signature.place(n, output, k)]);
+                }
+            }
+        }
+    }
+
+    /// Writes the adjoints of the wanted arguments, one after another.
     pub(super) fn backward(
         &self,
-        args: Vec<Tensor<T>>,
+        args: &[View<'_, T>],
         wanted: &[bool],
-        cotangent: Vec<T>,
+        cotangent: &[T],
         value: &[T],
-    ) -> Vec<T> {
-        let run = self.run.take().filter(|run| agree(&run.args, &args));
-        let Run { args, steps, mut kept, last } = run.unwrap_or_else(|| self.forward(args).0);
-        let (first, rest) = args.split_at(self.states);
-        let mut adjoints = Reversal::new(self, rest, wanted, &cotangent, value);
-        let stack: Vec<usize> = kept.iter().map(|&(step, _)| step).collect();
-        let at_hand = last.as_ref().map(|_| steps - 1);
-        let (mut state, mut k) = (last.unwrap_or_default(), at_hand.unwrap_or(0));
-        for action in Schedule::from_end(steps, stack, self.memory.keep, at_hand) {
+        out: &mut [T],
+    ) {
+        let mut run = self.run.take().unwrap_or_else(Run::new);
+        if !run.is_for(args) {
+            run.take_in(args);
+            self.go(&mut run, true, None);
+        }
+        // What is kept is used up.
+        run.is_ready = false;
+        let signature = self.step.signature();
+        let (wanted_states, rest) = wanted.split_at(signature.state.len());
+        let (inputs, shared) = rest.split_at(signature.inputs.len());
+        let wanted = Wanted { inputs: inputs.to_vec(), shared: shared.to_vec() };
+        let Run { args, steps, kept, last, .. } = &mut run;
+        let (parts, n, elements) = (self.parts(args), self.known_steps(), self.elements());
+        let made = |bytes| self.memory.note_program(bytes);
+        let mut state = vec![T::zero(); elements];
+        let is_at_hand = last.is_some();
+        match last {
+            Some(last) => state.copy_from_slice(last),
+            None => state.copy_from_slice(kept.last().1),
+        }
+        let last = state.clone();
+        let at = parts.at(steps.saturating_sub(1), n, &last);
+        let states = wanted_states.iter().zip(&signature.state).filter(|(wanted, _)| **wanted);
+        let states: usize = states.map(|(_, shape)| shape.elements()).sum();
+        let (of_states, rest) = out.split_at_mut(states);
+        let of_inputs = inputs.iter().zip(&signature.inputs).filter(|(wanted, _)| **wanted);
+        let of_inputs: Vec<usize> = of_inputs.map(|(_, shape)| shape.elements()).collect();
+        let (into_inputs, sums) = rest.split_at_mut(n * of_inputs.iter().sum::<usize>());
+        let mut adjoint = vec![T::zero(); elements];
+        self.step.backwards(&wanted, at, made, |back| {
+            back.begin(parts.shared, &cotangent[..elements], &value[..elements]);
+            self.step.forwards(parts.at(0, n, parts.state), made, |forward| {
+                forward.share(parts.shared);
+                let mut sweep = Sweep { core: self, parts, forward, state, kept };
+                let k = is_at_hand.then(|| *steps - 1);
+                sweep.run(*steps, k, |step, state| {
+                    back.step(parts.at(step, n, state), cotangent, value);
+                    let mut whole = &mut *into_inputs;
+                    for (part, &own) in of_inputs.iter().enumerate() {
+                        let (stack, rest) = whole.split_at_mut(n * own);
+                        back.part(part, &mut stack[step * own..][..own]);
+                        whole = rest;
+                    }
+                });
+            });
+            back.end(&mut adjoint, sums);
+        });
+        write_wanted(&adjoint, &signature.state, wanted_states, of_states);
+        self.run.replace(Some(run));
+    }
+}
+
+/// A run that is gone back over.
+struct Sweep<'a, T: Real> {
+    core: &'a Core<T>,
+    parts: Parts<'a, T>,
+    forward: &'a mut Forward<T>,
+    kept: &'a mut Kept<T>,
+    /// The current state.
+    state: Vec<T>,
+}
+
+impl<T: Real> Sweep<'_, T> {
+    /// Brings the states before all `steps` steps, the last one first. `at_hand` is the number of the step that
+    /// the current state is before, if it is of use.
+    fn run(&mut self, steps: usize, at_hand: Option<usize>, mut reverse: impl FnMut(usize, &[T])) {
+        let core = self.core;
+        let stack: Vec<usize> = self.kept.stack.iter().map(|&(step, _)| step).collect();
+        let mut k = at_hand.unwrap_or(0);
+        for action in Schedule::from_end(steps, stack, core.room(), at_hand) {
             match action {
                 Action::Advance(steps) => {
-                    state = self.advance(state, k..k + steps, rest, None);
+                    self.forward.set_state(&self.state);
+                    core.advance(self.forward, k..k + steps, self.parts.inputs, None);
+                    self.forward.state(&mut self.state);
                     k += steps;
                 }
                 Action::Keep(step) => {
-                    kept.push((step, state.clone()));
-                    self.note(kept.len());
+                    self.kept.push(step, &self.state);
+                    core.note(self.kept.stack.len());
                 }
                 Action::Restore => {
-                    let (step, kept) = kept.last().expect("the schedule keeps count");
-                    (k, state) = (*step, kept.clone());
+                    let (step, kept) = self.kept.last();
+                    k = step;
+                    self.state.copy_from_slice(kept);
                 }
-                Action::Drop => drop(kept.pop()),
+                Action::Drop => self.kept.drop_last(),
                 Action::Reverse(step) => {
-                    self.memory.spare.with(|tape| adjoints.reverse(tape, step, &state));
+                    core.memory.note_steps(1);
+                    reverse(step, &self.state);
                 }
             }
         }
-        adjoints.of_wanted(first, wanted)
     }
 }
 
-/// The adjoints of a run that is gone back over, step by step.
-struct Reversal<'a, T: Real> {
-    core: &'a Core<T>,
-    inputs: &'a [Tensor<T>],
-    shared: &'a [Tensor<T>],
-    wanted_inputs: &'a [bool],
-    wanted_shared: &'a [bool],
-    cotangent: &'a [T],
-    value: &'a [T],
-    /// Of the state behind the step to be reversed next.
-    adjoint: Vec<T>,
-    of_inputs: Vec<Vec<T>>,
-    of_shared: Vec<T>,
-    /// What that step has to give.
-    expected: Vec<T>,
-}
-
-impl<'a, T: Real> Reversal<'a, T> {
-    fn new(
-        core: &'a Core<T>,
-        rest: &'a [Tensor<T>],
-        wanted: &'a [bool],
-        cotangent: &'a [T],
-        value: &'a [T],
-    ) -> Self {
-        let (inputs, shared) = rest.split_at(core.inputs);
-        let (wanted_inputs, wanted_shared) = wanted[core.states..].split_at(core.inputs);
-        let sizes = |args: &[Tensor<T>]| args.iter().map(Tensor::len).collect::<Vec<_>>();
-        let zeros = |size| vec![T::zero(); size];
-        Self {
-            core,
-            inputs,
-            shared,
-            wanted_inputs,
-            wanted_shared,
-            cotangent,
-            value,
-            adjoint: cotangent[..core.elements].to_vec(),
-            of_inputs: wanted_of(&sizes(inputs), wanted_inputs).map(zeros).collect(),
-            of_shared: zeros(wanted_of(&sizes(shared), wanted_shared).sum()),
-            expected: value[..core.elements].to_vec(),
+/// Writes those of some values, which lie one after another, that are wanted.
+fn write_wanted<T: Real>(mut all: &[T], shapes: &[Shape], wanted: &[bool], mut out: &mut [T]) {
+    for (shape, wanted) in shapes.iter().zip(wanted) {
+        let (own, rest) = all.split_at(shape.elements());
+        all = rest;
+        if *wanted {
+            let (place, rest) = out.split_at_mut(own.len());
+            place.copy_from_slice(own);
+            out = rest;
         }
     }
-
-    /// Records a step at the state before it, and sweeps back over it.
-    fn reverse(&mut self, tape: &Tape<T>, step: usize, state: &[Tensor<T>]) {
-        let vars = taken_in(tape, state);
-        let inputs = taken_in(tape, &parts_of(self.inputs, step));
-        let shared = taken_in(tape, self.shared);
-        let next = joined(&self.core.step.record(step, &vars, &inputs, &shared));
-        for output in 0..self.core.outputs.len() {
-            let place = self.core.place(output, step);
-            self.adjoint.extend_from_slice(&self.cotangent[place.clone()]);
-            self.expected.extend_from_slice(&self.value[place]);
-        }
-        let expected = self.expected.iter().copied();
-        assert!(next.with_value(|next| same(next.iter(), expected)), "{CHANGED}");
-        self.expected = state.iter().flat_map(|state| state.to_vec()).collect();
-        let wanted: Vec<_> = vars
-            .iter()
-            .copied()
-            .chain(wanted_of(&inputs, self.wanted_inputs))
-            .chain(wanted_of(&shared, self.wanted_shared))
-            .collect();
-        tape.without_gradients(|| {
-            let adjoints = next.vjp(tape.constant(&self.adjoint[..]), &wanted);
-            self.take_over(step, &adjoints, vars.len());
-        });
-    }
-
-    /// Takes the adjoints of a step: those of `states` states first, then those of its part of the
-    /// inputs, and of what is shared, which are added up.
-    fn take_over(&mut self, step: usize, adjoints: &[Var<'_, T>], states: usize) {
-        let (own, rest) = adjoints.split_at(states);
-        let (parts, rest) = rest.split_at(self.of_inputs.len());
-        for (part, whole) in parts.iter().zip(&mut self.of_inputs) {
-            let start = step * part.elements();
-            let place = &mut whole[start..start + part.elements()];
-            part.with_value(|part| part.copy_to(place));
-        }
-        self.adjoint.clear();
-        for own in own {
-            own.with_value(|own| self.adjoint.extend(own.iter()));
-        }
-        let mut sums = self.of_shared.iter_mut();
-        for term in rest {
-            term.with_value(|term| {
-                for (term, sum) in term.iter().zip(&mut sums) {
-                    *sum += term;
-                }
-            });
-        }
-    }
-
-    /// The adjoints of the wanted arguments; `first` are the states before the first step.
-    fn of_wanted(self, first: &[Tensor<T>], wanted: &[bool]) -> Vec<T> {
-        let mut start = 0;
-        let mut result = Vec::new();
-        for (state, wanted) in first.iter().zip(wanted) {
-            let own = start..start + state.len();
-            start = own.end;
-            if *wanted {
-                result.extend_from_slice(&self.adjoint[own]);
-            }
-        }
-        result.extend(self.of_inputs.into_iter().flatten());
-        result.extend(self.of_shared);
-        result
-    }
 }
 
-/// What a step has of each input.
-fn parts_of<T: Real>(inputs: &[Tensor<T>], k: usize) -> Vec<Tensor<T>> {
-    let part = |input: &Tensor<T>| {
-        let (buffer, offset, layout) = input.parts();
-        let (layout, moved) = layout.sliced(0, k, 1, 1);
-        let layout = layout.reshaped(&input.shape()[1..].into()).expect("an axis of extent 1");
-        Tensor::from_parts(buffer.clone(), (offset as isize + moved) as usize, layout)
-    };
-    inputs.iter().map(part).collect()
-}
-
-fn taken_in<'t, T: Real>(tape: &'t Tape<T>, values: &[Tensor<T>]) -> Vec<Var<'t, T>> {
-    values.iter().map(|value| tape.variable(value)).collect()
-}
-
-/// A value as a tensor that shares no memory with its tape.
-pub(super) fn owned_value<T: Real>(var: Var<'_, T>) -> Tensor<T> {
-    var.with_value(|view| view.to_tensor())
-}
-
-fn agree<T: Real>(a: &[Tensor<T>], b: &[Tensor<T>]) -> bool {
-    let pairs = || a.iter().zip(b);
-    pairs().all(|(a, b)| a.shape() == b.shape())
-        && pairs().flat_map(|(a, b)| a.iter().zip(b.iter())).all(|(a, b)| a == b)
+/// Stops if the number of a step is none of the precision.
+#[track_caller]
+pub(super) fn check_number<T: Real>(k: usize) {
+    // Whole numbers are exact up to the one whose neighbour is 2 away.
+    let largest = (T::from_f64(2.0) / T::epsilon()).as_f64();
+    assert!(
+        k as f64 <= largest,
+        "steps: a step takes its number as a scalar, and {} holds whole numbers up to {largest}, \
+         which step {k} is beyond; take the loop apart, or compute in f64",
+        std::any::type_name::<T>()
+    );
 }

@@ -1,22 +1,21 @@
 //! Loops over the parts of inputs, with results of every step: recurrences.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
+use super::function::{Function, Operands};
 use super::looped::Loop;
 use super::run::{Core, Memory};
 use super::segment::divided;
-use super::step::{Count, Step, check_step};
+use super::step::{Count, Known};
 use crate::scalar::Real;
 use crate::tape::Var;
-use crate::tensor::Shape;
 
 /// A recurrence: each step takes the state, its own part of some inputs and what all steps
 /// share, and gives the next state and some outputs; those of all steps are stacked.
 ///
 /// A recurrent network is one, and so is a time series model or a Kalman filter. It is
-/// differentiated with few states kept, as [`Steps`](super::Steps) are, and a program
+/// compiled, and differentiated with few states kept, as [`Steps`](super::Steps) are, and a program
 /// contains it as one instruction.
 ///
 /// ```
@@ -34,10 +33,10 @@ use crate::tensor::Shape;
 /// assert_eq!(end.backward().wrt(x).to_vec(), [0.125, 0.25, 0.5]);
 /// ```
 pub struct Scan<T: Real, F, const N: usize, const I: usize, const K: usize, const M: usize> {
-    step: Rc<Function<F, N, I, K, M>>,
+    closure: Rc<dyn Function<T>>,
+    known: Known<T>,
     memory: Memory<T>,
-    /// The shapes of the last run's operands, and of a step's outputs for those.
-    known: RefCell<Option<(Vec<Shape>, Vec<Shape>)>>,
+    function: std::marker::PhantomData<F>,
 }
 
 impl<T: Real, F, const N: usize, const I: usize, const K: usize, const M: usize>
@@ -50,9 +49,15 @@ where
         ) -> ([Var<'s, T>; N], [Var<'s, T>; M])
         + 'static,
 {
-    /// Takes the step. Ten states are kept, unless [`keep`](Self::keep) says otherwise.
+    /// Takes the step. As many states are kept as fit into a mebibyte, and ten at least, unless
+    /// [`keep`](Self::keep) says otherwise.
     pub fn new(step: F) -> Self {
-        Self { step: Rc::new(Function(step)), memory: Memory::new(), known: RefCell::new(None) }
+        Self {
+            closure: Rc::new(Closure::<F, N, I, K, M>(step)),
+            known: Known::new(),
+            memory: Memory::new(),
+            function: std::marker::PhantomData,
+        }
     }
 
     /// With room for `c` states, the first one included.
@@ -93,12 +98,10 @@ where
             );
         }
         let args: Vec<_> = state.into_iter().chain(inputs).chain(shared).collect();
-        let shapes: Vec<Shape> = state.iter().map(|state| state.shape()).collect();
-        let outputs = self.outputs(&args);
+        let step = self.known.step(&self.closure, &self.memory.spare, [&state, &inputs, &shared]);
+        let (shapes, outputs) = (step.signature().state.clone(), step.signature().outputs.clone());
         let is_swept = tape.records_derivatives() && args.iter().any(|arg| arg.is_active());
-        let (step, memory) = (self.step.clone(), self.memory.clone());
-        let core =
-            Core::new(step, Count::Known(n), memory, &state, is_swept).scanning(I, outputs.clone());
+        let core = Core::new(step, Count::Known(n), self.memory.clone(), is_swept);
         let value = tape.record(Loop(Rc::new(core)), &args);
         let all = outputs.iter().map(|output| output.inserting(0, n));
         let mut results = divided(value, shapes.into_iter().chain(all));
@@ -107,38 +110,8 @@ where
         (results.try_into().expect(exactly), outputs.try_into().expect(exactly))
     }
 
-    /// The shapes of a step's outputs.
-    fn outputs(&self, args: &[Var<'_, T>]) -> Vec<Shape> {
-        let part = |(i, arg): (usize, &Var<'_, T>)| {
-            let shape = arg.shape();
-            if (N..N + I).contains(&i) { shape[1..].into() } else { shape }
-        };
-        let shapes: Vec<Shape> = args.iter().enumerate().map(part).collect();
-        let mut known = self.known.borrow_mut();
-        match &*known {
-            Some((of, outputs)) if *of == shapes => outputs.clone(),
-            _ => {
-                let outputs = self.explore(&shapes);
-                *known = Some((shapes, outputs.clone()));
-                outputs
-            }
-        }
-    }
-
-    /// Records a step of zeros, to see what it gives.
-    fn explore(&self, shapes: &[Shape]) -> Vec<Shape> {
-        self.memory.spare.with(|tape| {
-            let zeros = |shape: &Shape| tape.variable(T::zero()).broadcast_to(shape);
-            let args: Vec<_> = shapes.iter().map(zeros).collect();
-            let (state, rest) = args.split_at(N);
-            let (inputs, shared) = rest.split_at(I);
-            let next = self.step.record(0, state, inputs, shared);
-            next[N..].iter().map(|output| output.shape()).collect()
-        })
-    }
-
-    /// The most bytes that runs have held beside the tape: states, and the recording of a
-    /// step.
+    /// The most bytes that runs have held beside the tape: states, the programs of a step, and its
+    /// recording.
     pub fn peak(&self) -> usize {
         self.memory.peak()
     }
@@ -148,18 +121,14 @@ impl<T: Real, F, const N: usize, const I: usize, const K: usize, const M: usize>
     for Scan<T, F, N, I, K, M>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "scan of {I} inputs, {N} states and {M} outputs, {} states kept",
-            self.memory.keep
-        )
+        write!(f, "scan of {I} inputs, {N} states and {M} outputs, {}", self.memory.room_in_words())
     }
 }
 
-struct Function<F, const N: usize, const I: usize, const K: usize, const M: usize>(F);
+struct Closure<F, const N: usize, const I: usize, const K: usize, const M: usize>(F);
 
-impl<T: Real, F, const N: usize, const I: usize, const K: usize, const M: usize> Step<T>
-    for Function<F, N, I, K, M>
+impl<T: Real, F, const N: usize, const I: usize, const K: usize, const M: usize> Function<T>
+    for Closure<F, N, I, K, M>
 where
     F: for<'s> Fn(
         [Var<'s, T>; N],
@@ -167,19 +136,12 @@ where
         [Var<'s, T>; K],
     ) -> ([Var<'s, T>; N], [Var<'s, T>; M]),
 {
-    fn record<'t>(
-        &self,
-        k: usize,
-        state: &[Var<'t, T>],
-        inputs: &[Var<'t, T>],
-        shared: &[Var<'t, T>],
-    ) -> Vec<Var<'t, T>> {
+    fn record<'t>(&self, operands: Operands<'_, 't, T>) -> Vec<Var<'t, T>> {
         let (next, outputs) = (self.0)(
-            std::array::from_fn(|i| state[i]),
-            std::array::from_fn(|i| inputs[i]),
-            std::array::from_fn(|i| shared[i]),
+            std::array::from_fn(|i| operands.state[i]),
+            std::array::from_fn(|i| operands.inputs[i]),
+            std::array::from_fn(|i| operands.shared[i]),
         );
-        check_step(k, &next, state);
         next.into_iter().chain(outputs).collect()
     }
 }

@@ -3,18 +3,21 @@
 use std::fmt;
 use std::rc::Rc;
 
+use super::function::{Function, Operands};
 use super::looped::Loop;
-use super::run::{Core, Memory};
+use super::run::{Core, Memory, check_number};
 use super::segment::divided;
-use super::step::{Count, Step, check_step};
+use super::step::{Count, Known};
 use crate::scalar::Real;
 use crate::tape::Var;
-use crate::tensor::{Shape, Tensor};
+use crate::tensor::Tensor;
 
-/// A loop that is differentiated with `c` states kept, instead of all of them.
+/// A loop that is differentiated with few states kept, instead of all that its steps compute.
 ///
 /// The step takes its number, the state (one or several tensors) and what all steps
-/// share, and gives the next state, of the same shapes.
+/// share, and gives the next state, of the same shapes. The number is a scalar like any other value,
+/// but for having no derivative. Where steps read numbers of their own, or give some, a
+/// [`Scan`](super::Scan) is the loop; where they differ in kind, it is a loop in Rust.
 ///
 /// ```
 /// use wengert_core::{Tape, checkpoint::Steps};
@@ -29,24 +32,55 @@ use crate::tensor::{Shape, Tensor};
 /// assert!((gradients.wrt(a).item() + 0.98_f64.powi(99)).abs() < 1e-15);
 /// ```
 ///
+/// # One recording
+///
+/// The closure is called once for operands of some shapes, when the loop is run with them first. What it
+/// records is compiled, the step forwards and the step back, so that a loop is so many runs of a
+/// [program](crate::Program), in memory and in time to compile that do not depend on the number of steps. All that is
+/// no operand is fixed from then on: constants, what the closure captures, random numbers that it has drawn. Whoever
+/// wants another one makes another loop, or hands it in as a shared value.
+///
+/// ```
+/// use wengert_core::{Tape, checkpoint::Steps};
+///
+/// let calls = std::rc::Rc::new(std::cell::Cell::new(0));
+/// let counted = calls.clone();
+/// let sum = Steps::new(move |k, [x], []| {
+///     counted.set(counted.get() + 1);
+///     [x + k]
+/// });
+/// let tape = Tape::new();
+/// let [end] = sum.run(101, [tape.constant(0.0)], []);
+/// assert_eq!((end.item(), calls.get()), (5050.0, 1));
+/// ```
+///
+/// A closure that looks at a value which depends on its operands ([`Var::item`], [`Var::value`]) may decide on it. It is
+/// called at each step, and its step is recorded each time, which takes ten times as long if states are small.
+/// If it gives another value when it is called again, a sweep panics.
+///
+/// # Cost
+///
 /// A reverse sweep takes [`forward_steps(n, c)`](super::forward_steps) steps and one
-/// more, for the value, beside the `n` that it records one at a time. A tangent of the
+/// more, for the value, and `n` steps back. A tangent of the
 /// loop is a loop again, of pairs, and so are the adjoints of that; the adjoint's
 /// derivative records the loop as a whole.
 pub struct Steps<T: Real, F, const N: usize, const K: usize> {
-    step: Rc<dyn Step<T>>,
+    closure: Rc<dyn Function<T>>,
+    known: Known<T>,
     memory: Memory<T>,
     function: std::marker::PhantomData<F>,
 }
 
 impl<T: Real, F, const N: usize, const K: usize> Steps<T, F, N, K>
 where
-    F: for<'s> Fn(usize, [Var<'s, T>; N], [Var<'s, T>; K]) -> [Var<'s, T>; N] + 'static,
+    F: for<'s> Fn(Var<'s, T>, [Var<'s, T>; N], [Var<'s, T>; K]) -> [Var<'s, T>; N] + 'static,
 {
-    /// Takes the step. Ten states are kept, unless [`keep`](Self::keep) says otherwise.
+    /// Takes the step. As many states are kept as fit into a mebibyte, and ten at least (ten for a [loop of
+    /// unknown length](Self::run_while)), unless [`keep`](Self::keep) says otherwise.
     pub fn new(step: F) -> Self {
         Self {
-            step: Rc::new(Function::<F, N, K>(step)),
+            closure: Rc::new(Closure::<F, N, K>(step)),
+            known: Known::new(),
             memory: Memory::new(),
             function: std::marker::PhantomData,
         }
@@ -65,8 +99,9 @@ where
     /// The state after `n` steps.
     ///
     /// # Panics
-    /// If the inputs lie on several tapes, a step gives other shapes than it takes, or
-    /// takes in parameters of its own: those are given as what the steps share.
+    /// If the inputs lie on several tapes; if a step gives other shapes than it takes, or
+    /// takes in parameters of its own: those are given as what the steps share; or if
+    /// the number of a step is none of `T`, as whole numbers beyond 2<sup>24</sup> of `f32`.
     #[track_caller]
     pub fn run<'t>(
         &self,
@@ -74,6 +109,7 @@ where
         state: [Var<'t, T>; N],
         shared: [Var<'t, T>; K],
     ) -> [Var<'t, T>; N] {
+        check_number::<T>(n.saturating_sub(1));
         self.record(Count::Known(n), state, shared)
     }
 
@@ -117,45 +153,46 @@ where
         state: [Var<'t, T>; N],
         shared: [Var<'t, T>; K],
     ) -> [Var<'t, T>; N] {
+        const { assert!(N > 0, "a loop has a state") };
         let args: Vec<_> = state.into_iter().chain(shared).collect();
-        let tape = args.first().expect("a loop has a state").tape();
-        let shapes: Vec<Shape> = state.iter().map(|state| state.shape()).collect();
+        let tape = state[0].tape();
+        let step = self.known.step(&self.closure, &self.memory.spare, [&state, &[], &shared]);
+        let shapes = step.signature().state.clone();
         let is_swept = tape.records_derivatives() && args.iter().any(|arg| arg.is_active());
-        let core = Core::new(self.step.clone(), count, self.memory.clone(), &state, is_swept);
+        let core = Core::new(step, count, self.memory.clone(), is_swept);
         let looped = Loop(Rc::new(core));
         let results = divided(tape.record(looped, &args), shapes);
         results.try_into().unwrap_or_else(|_| unreachable!("one result a state"))
     }
 
-    /// The most bytes that the loop's runs have held beside the tape: states, and the
-    /// recording of a step.
+    /// The most bytes that the loop's runs have held beside the tape: states, the programs of a step, and
+    /// its recording.
     pub fn peak(&self) -> usize {
         self.memory.peak()
+    }
+
+    /// How many steps the loop's runs have taken: those forwards, those that sweeps repeated, and
+    /// those that they went back over.
+    pub fn taken(&self) -> usize {
+        self.memory.taken()
     }
 }
 
 impl<T: Real, F, const N: usize, const K: usize> fmt::Debug for Steps<T, F, N, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "steps of {N} states and {K} shared values, {} states kept", self.memory.keep)
+        write!(f, "steps of {N} states and {K} shared values, {}", self.memory.room_in_words())
     }
 }
 
-struct Function<F, const N: usize, const K: usize>(F);
+struct Closure<F, const N: usize, const K: usize>(F);
 
-impl<T: Real, F, const N: usize, const K: usize> Step<T> for Function<F, N, K>
+impl<T: Real, F, const N: usize, const K: usize> Function<T> for Closure<F, N, K>
 where
-    F: for<'s> Fn(usize, [Var<'s, T>; N], [Var<'s, T>; K]) -> [Var<'s, T>; N],
+    F: for<'s> Fn(Var<'s, T>, [Var<'s, T>; N], [Var<'s, T>; K]) -> [Var<'s, T>; N],
 {
-    fn record<'t>(
-        &self,
-        k: usize,
-        state: &[Var<'t, T>],
-        _: &[Var<'t, T>],
-        shared: &[Var<'t, T>],
-    ) -> Vec<Var<'t, T>> {
+    fn record<'t>(&self, operands: Operands<'_, 't, T>) -> Vec<Var<'t, T>> {
+        let Operands { k, state, shared, .. } = operands;
         let own = std::array::from_fn(|i| state[i]);
-        let next = (self.0)(k, own, std::array::from_fn(|i| shared[i]));
-        check_step(k, &next, state);
-        next.to_vec()
+        (self.0)(k, own, std::array::from_fn(|i| shared[i])).to_vec()
     }
 }
