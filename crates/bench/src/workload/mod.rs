@@ -6,6 +6,7 @@ mod cifar_net;
 mod elementwise;
 mod gemm;
 mod hvp;
+mod lorenz;
 mod lstm;
 mod mlp;
 mod netbp;
@@ -54,6 +55,7 @@ pub fn workloads() -> Vec<Workload> {
     all.extend(elementwise::SHORT);
     all.extend(elementwise::LONG);
     all.extend([rosenbrock::EAGER, rosenbrock::COMPILED]);
+    all.extend(lorenz::ALL);
     all.extend(gemm::ALL);
     all
 }
