@@ -91,6 +91,19 @@ impl<T: Real, F: Pointwise<T>> BlockKernel<T> for F {
 
     fn short(&self, memory: &[T], operands: &[Steps], out: &mut [T]) {
         let (f, operands) = (*self, &operands[..F::OPERANDS]);
+        // A loop over few numbers is programs of single ones: no loop, no choice between two.
+        if let [y] = out {
+            *y = alone::<T, F, T>(
+                #[inline(always)]
+                || {
+                    f.at(
+                        #[inline(always)]
+                        |k| memory[operands[k].start as usize],
+                    )
+                },
+            );
+            return;
+        }
         if !F::IS_ELEMENTARY {
             return match operands.iter().all(|steps| steps.step == 1) {
                 true => apply(&neighbours(memory, operands, out.len()), out, f),
