@@ -166,7 +166,14 @@ impl<T: Real> Run<T> {
 
     /// Whether it was a run for these arguments.
     fn is_for(&self, args: &[View<'_, T>]) -> bool {
-        self.is_ready && self.args.iter().copied().eq(args.iter().flat_map(View::iter))
+        let mut own = &self.args[..];
+        self.is_ready
+            && args.iter().all(|arg| {
+                let (first, rest) = own.split_at(arg.len());
+                own = rest;
+                arg.as_slice()
+                    .map_or_else(|| arg.iter().eq(first.iter().copied()), |arg| arg == first)
+            })
     }
 
     fn take_in(&mut self, args: &[View<'_, T>]) {

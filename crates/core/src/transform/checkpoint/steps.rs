@@ -35,10 +35,10 @@ use crate::tensor::Tensor;
 /// # One recording
 ///
 /// The closure is called once for operands of some shapes, when the loop is run with them first. What it
-/// records is compiled, the step forwards and the step back, so that a loop is so many runs of a
-/// [program](crate::Program), in memory and in time to compile that do not depend on the number of steps. All that is
-/// no operand is fixed from then on: constants, what the closure captures, random numbers that it has drawn. Whoever
-/// wants another one makes another loop, or hands it in as a shared value.
+/// records is compiled, the step forwards and the step back. The loop runs such a
+/// [program](crate::Program) once for each step; neither its memory nor the time to compile it depends on the number
+/// of steps. All that is no operand is fixed from then on: constants, what the closure captures, random
+/// numbers that it has drawn. What is to change is handed in as a shared value.
 ///
 /// ```
 /// use wengert_core::{Tape, checkpoint::Steps};
