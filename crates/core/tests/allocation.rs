@@ -1,5 +1,6 @@
 //! A program that repeats itself asks the system for no memory.
 
+use wengert_core::checkpoint::{Scan, Steps};
 use wengert_core::{Gradients, Tape, Tensor};
 
 /// Allocations of a step, once the tape has seen a few of them.
@@ -155,4 +156,29 @@ fn ten_million_nodes() {
     let of_node = info.bytes_max as f64 / f64::from(2 * STEPS);
     println!("{of_node:.0} bytes a node, of which values and adjoints are {bytes} in all");
     assert!(of_node < 400.0, "{of_node} bytes a node");
+}
+
+/// Whatever a loop asks for, no step of it does.
+#[test]
+fn steps_of_loops() {
+    let steps = Steps::new(|k, [x], [a]| [x * 0.9 + (x * a + k).sin() * 0.01]);
+    let few = Steps::new(|k, [x], [a]| [x * 0.9 + (x * a + k).sin() * 0.01]).keep(12);
+    let scan = Scan::new(|[x], [u], [a]| ([x * 0.9 + (x * a * u).sin() * 0.01], [x.sum_over(0)]));
+    let of = |n: usize, size: usize| {
+        let (x, u) =
+            (Tensor::from_fn([size], |i| i as f64), Tensor::from_fn([n], |k| (k as f64).sin()));
+        allocations(|tape| {
+            tape.reset();
+            let (x, a) = (tape.parameter(0, &x), tape.parameter(1, &Tensor::ones([size])));
+            let ([y], [z]) = (steps.run(n, [x], [a]), few.run(n, [x], [a]));
+            let ([w], [all]) = scan.run([x], [tape.constant(&u)], [a]);
+            let gradients = (y * z * w).sum().backward_with(&Tensor::from(all.mean().item()));
+            assert!((read(&gradients, 0) + read(&gradients, 1)).is_finite());
+        })
+    };
+    for size in [3, 500] {
+        // Lists of the states that are kept double a few times.
+        let (short, long) = (of(20, size), of(2000, size));
+        assert!(long < short + 40, "{size} elements: {short} and {long} allocations");
+    }
 }
