@@ -5,7 +5,7 @@
 //! a few numbers that stand in one memory. Both are compiled for every vector width
 //! and give the same bits.
 
-use crate::scalar::{Real, dispatched};
+use crate::scalar::{Near, Number, Plain, Real, dispatched};
 use crate::tuned::damage::{Damage, damaged};
 
 /// The most operands that a function has.
@@ -14,36 +14,26 @@ pub(crate) const MAX_OPERANDS: usize = 8;
 /// A block of each operand; those beyond the last are empty.
 pub(crate) type Sources<'a, T> = [&'a [T]; MAX_OPERANDS];
 
-/// A function of one element of each operand.
-pub(crate) trait Pointwise<T>: Copy + Send + Sync {
-    /// The number of operands, at most [`MAX_OPERANDS`].
+/// A function of one element of each operand, as a formula: floats read it here.
+pub(crate) trait Pointwise: Copy + Send + Sync {
+    /// The number of operands, at least 1 and at most [`MAX_OPERANDS`].
     const OPERANDS: usize;
     /// Whether it may call elementary functions, which even for one number should be
     /// [compiled for this CPU](dispatched).
     const IS_ELEMENTARY: bool;
     /// Whether loops over it are worth compiling for every vector width.
     const VECTORISES: bool;
+    /// How many operands, from the first on, are angles: it takes sines and cosines of these alone.
+    /// Blocks of angles that are [near](Real::is_near) are computed by code without branches.
+    const ANGLES: usize;
 
     /// The value, from the elements that `get` gives for each operand's number.
-    fn at(self, get: impl Fn(usize) -> T) -> T;
-
-    /// Whether [`at_near`](Self::at_near) serves these elements.
-    #[inline(always)]
-    fn is_near(self, _get: impl Fn(usize) -> T) -> bool {
-        true
-    }
-
-    /// The same bits as [`at`](Self::at), for elements that are
-    /// [near](Self::is_near), by code without branches.
-    #[inline(always)]
-    fn at_near(self, get: impl Fn(usize) -> T) -> T {
-        self.at(get)
-    }
+    fn at<A: Number>(self, get: impl Fn(usize) -> A) -> A;
 }
 
 /// Runs `code`, which evaluates `F` for one number, compiled as it should be.
 #[inline(always)]
-pub(crate) fn alone<T, F: Pointwise<T>, R>(code: impl FnOnce() -> R) -> R {
+pub(crate) fn alone<F: Pointwise, R>(code: impl FnOnce() -> R) -> R {
     if F::IS_ELEMENTARY { dispatched(code) } else { code() }
 }
 
@@ -77,7 +67,7 @@ pub trait BlockKernel<T>: Send + Sync {
     fn short(&self, memory: &[T], operands: &[Steps], out: &mut [T]);
 }
 
-impl<T: Real, F: Pointwise<T>> BlockKernel<T> for F {
+impl<T: Real, F: Pointwise> BlockKernel<T> for F {
     fn block(&self, sources: &Sources<'_, T>, out: &mut [T]) {
         let f = *self;
         if !F::VECTORISES {
@@ -93,13 +83,14 @@ impl<T: Real, F: Pointwise<T>> BlockKernel<T> for F {
         let (f, operands) = (*self, &operands[..F::OPERANDS]);
         // A loop over few numbers is programs of single ones: no loop, no choice between two.
         if let [y] = out {
-            *y = alone::<T, F, T>(
+            *y = alone::<F, T>(
                 #[inline(always)]
                 || {
                     f.at(
                         #[inline(always)]
-                        |k| memory[operands[k].start as usize],
+                        |k| Plain(memory[operands[k].start as usize]),
                     )
+                    .0
                 },
             );
             return;
@@ -140,17 +131,19 @@ tuned! {
 }
 
 #[inline(always)]
-fn one_by_one<T: Real, F: Pointwise<T>>(memory: &[T], operands: &[Steps], out: &mut [T], f: F) {
+fn one_by_one<T: Real, F: Pointwise>(memory: &[T], operands: &[Steps], out: &mut [T], f: F) {
     for (i, y) in out.iter_mut().enumerate() {
-        *y = f.at(
-            #[inline(always)]
-            |k| memory[operands[k].at(i)],
-        );
+        *y = f
+            .at(
+                #[inline(always)]
+                |k| Plain(memory[operands[k].at(i)]),
+            )
+            .0;
     }
 }
 
 #[inline(always)]
-fn by_lanes<T: Real, F: Pointwise<T>>(memory: &[T], operands: &[Steps], out: &mut [T], f: F) {
+fn by_lanes<T: Real, F: Pointwise>(memory: &[T], operands: &[Steps], out: &mut [T], f: F) {
     for (chunk, out) in out.chunks_mut(LANES).enumerate() {
         let mut xs = [[T::zero(); LANES]; MAX_OPERANDS];
         let last = (out.len() - 1) - usize::from(damaged(Damage::LastLane) && out.len() > 1);
@@ -179,7 +172,7 @@ fn slices<T>(lanes: &[[T; LANES]; MAX_OPERANDS]) -> Sources<'_, T> {
 /// The slices are cut to one length first, which lets the compiler turn the loop
 /// into vector instructions without a check inside.
 #[inline(always)]
-fn apply<T: Real, F: Pointwise<T>>(sources: &Sources<'_, T>, out: &mut [T], f: F) {
+fn apply<T: Real, F: Pointwise>(sources: &Sources<'_, T>, out: &mut [T], f: F) {
     let len = out.len();
     let mut xs: Sources<'_, T> = [&[]; MAX_OPERANDS];
     for k in 0..F::OPERANDS {
@@ -187,27 +180,29 @@ fn apply<T: Real, F: Pointwise<T>>(sources: &Sources<'_, T>, out: &mut [T], f: F
     }
     // Without a branch out of the loop, and without an adapter around it, so that it is
     // vectorised in any profile.
-    let mut is_near = true;
-    #[expect(clippy::needless_range_loop, reason = "it is an index into each operand")]
-    for i in 0..len {
-        is_near &= f.is_near(
-            #[inline(always)]
-            |k| xs[k][i],
-        );
+    let mut are_near = F::ANGLES > 0;
+    for angles in &xs[..F::ANGLES] {
+        for x in &angles[..len] {
+            are_near &= x.is_near();
+        }
     }
-    if is_near {
+    if are_near {
         for i in 0..len {
-            out[i] = f.at_near(
-                #[inline(always)]
-                |k| xs[k][i],
-            );
+            out[i] = f
+                .at(
+                    #[inline(always)]
+                    |k| Near(xs[k][i]),
+                )
+                .0;
         }
     } else {
         for i in 0..len {
-            out[i] = f.at(
-                #[inline(always)]
-                |k| xs[k][i],
-            );
+            out[i] = f
+                .at(
+                    #[inline(always)]
+                    |k| Plain(xs[k][i]),
+                )
+                .0;
         }
     }
 }

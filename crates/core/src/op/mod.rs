@@ -53,6 +53,7 @@ pub use family::row_reduction::RowReduction;
 pub use family::selection::Selection;
 pub use knowledge::samples::{self, Domain, SampleSet, Samples, ShapeClass};
 pub use user::custom::{custom_jvp, custom_vjp};
+pub(crate) use user::opaque::Opaque;
 
 use crate::scalar::Real;
 use crate::tape::{Tape, Var};

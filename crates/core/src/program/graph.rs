@@ -207,7 +207,7 @@ impl Elementwise<1> for Copied {
     const NAME: &'static str = "copy";
     const COST: Cost = Cost::NONE;
 
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x
     }
 

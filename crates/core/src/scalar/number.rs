@@ -1,10 +1,14 @@
-//! What a derivative rule is written in.
+//! What formulas are written in.
 //!
-//! An elementwise op states its local partials once, as a formula over any
-//! [`Number`]. Plain floats ([`Plain`]) evaluate the formula, so that the fast
+//! An elementwise op states its value and its local partials once, as formulas over any
+//! [`Number`]. Plain floats ([`Plain`]) evaluate a formula, so that loops and the fast
 //! sweeps run it in one pass over memory; tape variables record it, so that the
-//! result can be differentiated again. Both readings come from the same line of
-//! source, hence cannot disagree.
+//! result can be differentiated again; others ask what it reads. All readings come from the
+//! same line of source, hence cannot disagree.
+//!
+//! So a formula makes no choice by an `if`, which only floats could take, but by a
+//! [`select`](Number::select) of two numbers. What is no formula, such as a function of a library,
+//! it calls by [`opaque`](Number::opaque).
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -13,7 +17,8 @@ use super::Real;
 /// A quantity on which formulas act: a plain float or a tape variable.
 ///
 /// Comparisons give 1 where they hold and 0 elsewhere; no derivative flows
-/// through them.
+/// through them. None holds of NaN, so the side of a [`select`](Self::select) that is taken where
+/// a comparison fails is NaN's.
 ///
 /// ```
 /// use wengert_core::{Number, Plain};
@@ -36,8 +41,16 @@ pub trait Number:
     fn constant(self, value: f64) -> Self;
     /// `e^x`.
     fn exp(self) -> Self;
+    /// `e^x - 1`, without cancellation near 0.
+    fn expm1(self) -> Self;
+    /// `2^x`, exact for whole `x`.
+    fn exp2(self) -> Self;
     /// The natural logarithm.
     fn ln(self) -> Self;
+    /// `ln(1 + x)`, without cancellation near 0.
+    fn ln1p(self) -> Self;
+    /// The logarithm to base 2, exact for powers of 2.
+    fn log2(self) -> Self;
     /// The sine, of an angle in radians.
     fn sin(self) -> Self;
     /// The cosine, of an angle in radians.
@@ -50,6 +63,8 @@ pub trait Number:
     fn sinh(self) -> Self;
     /// The hyperbolic cosine.
     fn cosh(self) -> Self;
+    /// The error function, the integral of `2 / sqrt(pi) e^-t^2` from 0 to `x`.
+    fn erf(self) -> Self;
     /// The complement `1 - erf(x)` of the error function.
     fn erfc(self) -> Self;
     /// The derivative of order `n + 1` of `ln |gamma(x)|`.
@@ -74,6 +89,14 @@ pub trait Number:
     fn hypot(self, other: Self) -> Self;
     /// The number, cut off at two bounds.
     fn clamp(self, low: f64, high: f64) -> Self;
+    /// The greatest whole number up to `x`. No derivative flows through it.
+    fn floor(self) -> Self;
+    /// The least whole number from `x` on. No derivative flows through it.
+    fn ceil(self) -> Self;
+    /// The nearest whole number, the even one of two. No derivative flows through it.
+    fn round(self) -> Self;
+    /// The whole part of `x`, towards 0. No derivative flows through it.
+    fn trunc(self) -> Self;
     /// 1 where `self > other`, else 0.
     fn greater(self, other: Self) -> Self;
     /// 1 where `self >= other`, else 0.
@@ -86,6 +109,17 @@ pub trait Number:
     fn equal(self, other: Self) -> Self;
     /// `yes` where `self` is not zero, else `no`.
     fn select(self, yes: Self, no: Self) -> Self;
+    /// A function of which nothing but its values is known, computed in double precision: one of a
+    /// library, or one that takes branches and loops. It must not be in a derivative rule, since no
+    /// derivative flows through it.
+    ///
+    /// ```
+    /// use wengert_core::{Number, Plain};
+    ///
+    /// let y = Number::opaque([Plain(3.0_f32), Plain(4.0)], |[a, b]| a.hypot(b));
+    /// assert_eq!(y.0, 5.0);
+    /// ```
+    fn opaque<const N: usize>(x: [Self; N], f: fn([f64; N]) -> f64) -> Self;
 }
 
 /// A float that evaluates a formula instead of recording it.
@@ -102,7 +136,7 @@ pub(crate) fn indicator<T: Real>(holds: bool) -> T {
 }
 
 /// Like [`Plain`], of floats whose sines and cosines are taken as those of angles
-/// that are [near](Real::is_near).
+/// that are [near](Real::is_near): the same bits for those, by code without branches.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Near<T>(pub(crate) T);
 
@@ -159,18 +193,27 @@ macro_rules! number {
 
             unary! { $float:
                 exp: T::exp,
+                expm1: T::exp_m1,
+                exp2: T::exp2,
                 ln: T::ln,
+                ln1p: T::ln_1p,
+                log2: T::log2,
                 sin: T::$sin,
                 cos: T::$cos,
                 tanh: T::tanh,
                 sigmoid: T::sigmoid,
                 sinh: T::sinh,
                 cosh: T::cosh,
+                erf: T::erf,
                 erfc: T::erfc,
                 sqrt: T::sqrt,
                 abs: T::abs,
                 square: |x| x * x,
                 reciprocal: T::recip,
+                floor: T::floor,
+                ceil: T::ceil,
+                round: T::round_ties_even,
+                trunc: T::trunc,
             }
 
             compare! { $float:
@@ -219,6 +262,11 @@ macro_rules! number {
             #[inline(always)]
             fn select(self, yes: Self, no: Self) -> Self {
                 if self.0 == T::zero() { no } else { yes }
+            }
+
+            #[inline(always)]
+            fn opaque<const N: usize>(x: [Self; N], f: fn([f64; N]) -> f64) -> Self {
+                $float(T::from_f64(f(x.map(|x| x.0.as_f64()))))
             }
         }
     };
@@ -314,13 +362,19 @@ macro_rules! reads {
             fn select(self, yes: Self, no: Self) -> Self {
                 Self(self.0 | yes.0 | no.0)
             }
+
+            #[inline]
+            fn opaque<const N: usize>(x: [Self; N], _: fn([f64; N]) -> f64) -> Self {
+                Self(x.iter().fold(0, |read, x| read | x.0))
+            }
         }
     };
 }
 
 reads! {
     Add add, Sub sub, Mul mul, Div div;
-    exp, ln, sin, cos, tanh, sigmoid, sinh, cosh, erfc, sqrt, abs, square, reciprocal;
+    exp, expm1, exp2, ln, ln1p, log2, sin, cos, tanh, sigmoid, sinh, cosh, erf, erfc, sqrt, abs, square,
+    reciprocal, floor, ceil, round, trunc;
     pow, hypot, greater, greater_equal, less, less_equal, equal
 }
 

@@ -3,7 +3,7 @@
 
 use std::ops;
 
-use crate::op::{Add, Div, LeakyRelu, Mul, Neg, Powf, Powi, Select, Sinc, Sub};
+use crate::op::{Add, Div, LeakyRelu, Mul, Neg, Opaque, Powf, Powi, Select, Sinc, Sub};
 use crate::scalar::{Number, Real};
 use crate::tape::{Operand, Var};
 use crate::tensor::Tensor;
@@ -135,7 +135,8 @@ impl<T: Real> Number for Var<'_, T> {
         self.constant_like(value)
     }
 
-    unary!(exp ln sin cos tanh sigmoid sinh cosh erfc sqrt abs square reciprocal);
+    unary!(exp expm1 exp2 ln ln1p log2 sin cos tanh sigmoid sinh cosh erf erfc sqrt abs square reciprocal);
+    unary!(floor ceil round trunc);
     binary!(pow hypot greater greater_equal less less_equal equal);
 
     fn powi(self, exponent: i32) -> Self {
@@ -160,5 +161,9 @@ impl<T: Real> Number for Var<'_, T> {
 
     fn select(self, yes: Self, no: Self) -> Self {
         Var::select(self, yes, no)
+    }
+
+    fn opaque<const N: usize>(x: [Self; N], f: fn([f64; N]) -> f64) -> Self {
+        x[0].tape().apply(Opaque(f), &x)
     }
 }

@@ -1,7 +1,7 @@
 //! Every op of the registry, through the harness.
 
 use wengert_core::op::{Domain, Elementwise, Samples, registry};
-use wengert_core::{Number, Real, check};
+use wengert_core::{Number, check};
 
 #[test]
 fn every_op_passes_the_harness() {
@@ -30,7 +30,7 @@ struct Determinant;
 impl Elementwise<4> for Determinant {
     const NAME: &'static str = "determinant";
 
-    fn eval<T: Real>(self, [a, b, c, d]: [T; 4]) -> T {
+    fn eval<A: Number>(self, [a, b, c, d]: [A; 4]) -> A {
         a * d - b * c
     }
 

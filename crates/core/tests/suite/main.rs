@@ -23,6 +23,7 @@ mod environment;
 mod explorer;
 mod factorisation_scales;
 mod factorisations;
+mod formulas;
 mod functions;
 mod harness;
 mod implicit;

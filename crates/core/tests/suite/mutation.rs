@@ -128,8 +128,8 @@ struct BrokenSwish;
 impl Elementwise<1> for BrokenSwish {
     const NAME: &'static str = "broken_swish";
 
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x / (T::one() + (-x).exp())
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        x / (x.constant(1.0) + (-x).exp())
     }
 
     fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
@@ -149,7 +149,7 @@ struct BrokenSlopes;
 impl Elementwise<2> for BrokenSlopes {
     const NAME: &'static str = "broken_slopes";
 
-    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
+    fn eval<A: Number>(self, [a, b]: [A; 2]) -> A {
         a + b
     }
 
@@ -235,7 +235,7 @@ struct Undersampled;
 impl Elementwise<1> for Undersampled {
     const NAME: &'static str = "undersampled";
 
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x
     }
 

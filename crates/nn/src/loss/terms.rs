@@ -3,8 +3,8 @@
 //! Put together from others, they would lose what counts: a difference of nearly equal numbers its
 //! digits, and a product of 0 and infinity its value.
 
+use wengert_core::Number;
 use wengert_core::op::{Cost, Domain, Elementwise, Formula, Samples};
-use wengert_core::{Number, Real};
 
 /// `p x` of a share `p`, and 0 where the share is 0, even if `x` is infinite or NaN.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,8 +20,8 @@ impl Elementwise<2> for ShareOf {
     const COST: Cost = Cost::muls(1);
 
     #[inline(always)]
-    fn eval<T: Real>(self, [p, x]: [T; 2]) -> T {
-        if p == T::zero() { p } else { p * x }
+    fn eval<A: Number>(self, [p, x]: [A; 2]) -> A {
+        p.equal(p.constant(0.0)).select(p, p * x)
     }
 
     #[inline(always)]
@@ -52,11 +52,12 @@ impl Elementwise<2> for LogLossOfYes {
     const COST: Cost = Cost { adds: 3, muls: 1, nonlinear: 2, ..Cost::NONE };
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x, t]: [T; 2]) -> T {
+    fn eval<A: Number>(self, [x, t]: [A; 2]) -> A {
         // max(x, 0) - x t, with x taken out: its factor is an exact 0 where the target is met.
-        let factor = if x > T::zero() { T::one() - t } else { -t };
-        let linear = if factor == T::zero() { T::zero() } else { factor * x };
-        linear + (-x.abs()).exp().ln_1p()
+        let zero = x.constant(0.0);
+        let factor = x.greater(zero).select(t.constant(1.0) - t, -t);
+        let linear = factor.equal(zero).select(zero, factor * x);
+        linear + (-x.abs()).exp().ln1p()
     }
 
     #[inline(always)]

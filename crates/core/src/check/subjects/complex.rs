@@ -1,5 +1,6 @@
 //! Complex numbers, as a reading of [`Number`] for the complex step.
 
+use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use crate::scalar::{Number, Plain, indicator};
@@ -8,10 +9,10 @@ use crate::scalar::{Number, Plain, indicator};
 ///
 /// Functions of [`Number`]s can be evaluated at it. Arithmetic and elementary functions are those of
 /// complex analysis, with the principal branches. What has no complex derivative, absolute values,
-/// comparisons, clamping, goes by the real part, so that the imaginary part carries the derivative
-/// on whichever side of the kink the number lies. The special functions (`erfc`, `polygamma`,
-/// `sinc_derivative`) are taken to first order in the imaginary part, which is all that a
-/// [complex step](super::reference::complex_step) has.
+/// comparisons, clamping, rounding, goes by the real part, so that the imaginary part carries the
+/// derivative on whichever side of the kink the number lies. The special functions (`erf`, `erfc`,
+/// `polygamma`, `sinc_derivative`), `expm1`, `exp2`, `ln1p` and `log2` are taken to first order in the
+/// imaginary part, which is all that a [complex step](super::reference::complex_step) has.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Complex {
     /// The real part.
@@ -96,7 +97,41 @@ impl Neg for Complex {
     }
 }
 
+/// Functions of which the slope follows from operand and value.
+macro_rules! to_first_order {
+    ($($method:ident: $slope:expr;)*) => {$(
+        fn $method(self) -> Self {
+            let value = Plain(self.re).$method().0;
+            let slope: fn(f64, f64) -> f64 = $slope;
+            self.to_first_order(value, slope(self.re, value))
+        }
+    )*};
+}
+
+macro_rules! steps {
+    ($($method:ident),*) => {$(
+        fn $method(self) -> Self {
+            Self::flat(Plain(self.re).$method().0)
+        }
+    )*};
+}
+
 impl Number for Complex {
+    to_first_order! {
+        expm1: |x, _| x.exp();
+        exp2: |_, y| y * LN_2;
+        ln1p: |x, _| 1.0 / (1.0 + x);
+        log2: |x, _| LOG2_E / x;
+        erf: |x, _| FRAC_2_SQRT_PI * (-x * x).exp();
+        erfc: |x, _| -FRAC_2_SQRT_PI * (-x * x).exp();
+    }
+
+    steps!(floor, ceil, round, trunc);
+
+    fn opaque<const N: usize>(x: [Self; N], f: fn([f64; N]) -> f64) -> Self {
+        Self::flat(f(x.map(|x| x.re)))
+    }
+
     fn constant(self, value: f64) -> Self {
         Self::from(value)
     }
@@ -143,11 +178,6 @@ impl Number for Complex {
 
     fn cosh(self) -> Self {
         self.times_i().cos()
-    }
-
-    fn erfc(self) -> Self {
-        let slope = -std::f64::consts::FRAC_2_SQRT_PI * (-self.re * self.re).exp();
-        self.to_first_order(Plain(self.re).erfc().0, slope)
     }
 
     fn polygamma(self, n: u32) -> Self {

@@ -9,7 +9,7 @@
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 use crate::op::{Cost, Domain, Elementwise, Formula, Partials, Samples};
-use crate::scalar::{Number, Plain, Real};
+use crate::scalar::{Number, Real};
 
 /// The hyperbolic tangent.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,20 +24,16 @@ impl Elementwise<1> for Tanh {
     )
     .with_convention("exactly 0 where y rounds to 1 or -1, from |x| of 19.1 (f32: 9.1) on");
     const COST: Cost = Cost::nonlinear(1);
+    const IS_CLOSED_FORM: bool = true;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x.tanh()
     }
 
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [_]: [A; 1], y: A) -> A {
         y.constant(1.0) - y * y
-    }
-
-    #[inline]
-    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
-        Some(x.tanh())
     }
 
     #[inline]
@@ -60,20 +56,16 @@ impl Elementwise<1> for Sigmoid {
     )
     .with_convention("exactly 0 where y rounds to 1, from x of 37.5 (f32: 17.4) on");
     const COST: Cost = Cost { adds: 2, divs: 1, nonlinear: 1, muls: 0 };
+    const IS_CLOSED_FORM: bool = true;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x.sigmoid()
     }
 
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [_]: [A; 1], y: A) -> A {
         y * (y.constant(1.0) - y)
-    }
-
-    #[inline]
-    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
-        Some(x.sigmoid())
     }
 
     #[inline]
@@ -96,8 +88,9 @@ impl Elementwise<1> for Softplus {
     const COST: Cost = Cost { adds: 3, nonlinear: 2, ..Cost::NONE };
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.max(T::zero()) + (-x.abs()).exp().ln_1p()
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        let zero = x.constant(0.0);
+        x.greater(zero).select(x, zero) + (-x.abs()).exp().ln1p()
     }
 
     #[inline(always)]
@@ -129,8 +122,9 @@ impl Elementwise<1> for Relu {
     const PARTIALS: Partials = Partials::Choices;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        if x <= T::zero() { T::zero() } else { x }
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        let zero = x.constant(0.0);
+        x.less_equal(zero).select(zero, x)
     }
 
     #[inline(always)]
@@ -164,8 +158,8 @@ impl Elementwise<1> for LeakyRelu {
     const PARTIALS: Partials = Partials::Pieces;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        if x <= T::zero() { x * T::from_f64(self.0) } else { x }
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        x.less_equal(x.constant(0.0)).select(x * x.constant(self.0), x)
     }
 
     #[inline(always)]
@@ -198,9 +192,9 @@ impl Elementwise<1> for LogSigmoid {
     const COST: Cost = Cost { adds: 3, nonlinear: 2, ..Cost::NONE };
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        let bounded = if x > T::zero() { T::zero() } else { x };
-        bounded - (-x.abs()).exp().ln_1p()
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        let zero = x.constant(0.0);
+        x.greater(zero).select(zero, x) - (-x.abs()).exp().ln1p()
     }
 
     #[inline(always)]
@@ -219,9 +213,9 @@ const GATE_CLOSED: f64 = 800.0;
 
 /// The number, or a bound that it lies below. NaN stays NaN.
 #[inline(always)]
-fn at_least<T: Real>(x: T, bound: f64) -> T {
-    let bound = T::from_f64(bound);
-    if x < bound { bound } else { x }
+fn at_least<A: Number>(x: A, bound: f64) -> A {
+    let bound = x.constant(bound);
+    x.less(bound).select(bound, x)
 }
 
 /// `x sigmoid(x)`, also called swish (Elfwing, Uchibe and Doya, 2018).
@@ -238,7 +232,7 @@ impl Elementwise<1> for Silu {
     const COST: Cost = Cost { adds: 2, muls: 1, divs: 1, nonlinear: 1 };
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         at_least(x, -GATE_CLOSED) * x.sigmoid()
     }
 
@@ -282,8 +276,8 @@ impl Elementwise<1> for Gelu {
     const COST: Cost = Cost { muls: 3, nonlinear: 1, ..Cost::NONE };
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        at_least(x, -NORMAL_ZERO) * probability(Plain(x)).0
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        at_least(x, -NORMAL_ZERO) * probability(x)
     }
 
     #[inline(always)]
@@ -321,8 +315,8 @@ impl Elementwise<1> for GeluTanh {
     const COST: Cost = Cost { adds: 3, muls: 5, divs: 1, nonlinear: 1 };
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        at_least(x, -NORMAL_ZERO) * twice_u(Plain(x)).0.sigmoid()
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        at_least(x, -NORMAL_ZERO) * twice_u(x).sigmoid()
     }
 
     #[inline(always)]
@@ -369,9 +363,9 @@ impl Elementwise<1> for Mish {
     const COST: Cost = Cost { adds: 4, muls: 3, divs: 3, nonlinear: 2 };
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        let [gate, _] = mish_gate(Plain(x));
-        at_least(x, -GATE_CLOSED) * gate.0
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        let [gate, _] = mish_gate(x);
+        at_least(x, -GATE_CLOSED) * gate
     }
 
     #[inline(always)]
@@ -412,11 +406,11 @@ impl Elementwise<1> for Softsign {
     const COST: Cost = Cost { adds: 2, divs: 1, ..Cost::NONE };
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        let size = x.abs();
-        let quotient = size / (T::one() + size);
-        let size = if size == T::infinity() { T::one() } else { quotient };
-        if x < T::zero() { -size } else { size }
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        let (size, one) = (x.abs(), x.constant(1.0));
+        let quotient = size / (one + size);
+        let size = size.equal(x.constant(f64::INFINITY)).select(one, quotient);
+        x.less(x.constant(0.0)).select(-size, size)
     }
 
     #[inline(always)]
@@ -463,9 +457,9 @@ impl Elementwise<1> for Elu {
     const PARTIALS: Partials = Partials::Pieces;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        let below = T::from_f64(self.scale * self.alpha) * (x / T::from_f64(self.width)).exp_m1();
-        if x > T::zero() { T::from_f64(self.scale) * x } else { below }
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        let below = x.constant(self.scale * self.alpha) * (x / x.constant(self.width)).expm1();
+        x.greater(x.constant(0.0)).select(x.constant(self.scale) * x, below)
     }
 
     #[inline(always)]

@@ -13,7 +13,7 @@ impl Elementwise<1> for Neg {
     const COST: Cost = Cost::adds(1);
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         -x
     }
 
@@ -43,7 +43,7 @@ impl Elementwise<2> for Add {
     const COST: Cost = Cost::adds(1);
 
     #[inline(always)]
-    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
+    fn eval<A: Number>(self, [a, b]: [A; 2]) -> A {
         a + b
     }
 
@@ -73,7 +73,7 @@ impl Elementwise<2> for Sub {
     const COST: Cost = Cost::adds(1);
 
     #[inline(always)]
-    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
+    fn eval<A: Number>(self, [a, b]: [A; 2]) -> A {
         a - b
     }
 
@@ -104,9 +104,10 @@ impl Elementwise<2> for Mul {
         r"y = a \circ b,\quad \dot y = b \circ \dot a + a \circ \dot b",
     );
     const COST: Cost = Cost::muls(1);
+    const IS_CLOSED_FORM: bool = true;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
+    fn eval<A: Number>(self, [a, b]: [A; 2]) -> A {
         a * b
     }
 
@@ -121,11 +122,6 @@ impl Elementwise<2> for Mul {
 
     fn identity<T: Real>(self, known: [Option<T>; 2]) -> Option<usize> {
         known.iter().position(|&factor| factor == Some(T::one())).map(|one| 1 - one)
-    }
-
-    #[inline]
-    fn closed_form<A: Number>(self, [a, b]: [A; 2]) -> Option<A> {
-        Some(a * b)
     }
 
     #[inline]
@@ -146,9 +142,10 @@ impl Elementwise<2> for Div {
         r"y = a / b,\quad \dot y = (\dot a - y\,\dot b) / b",
     );
     const COST: Cost = Cost::divs(1);
+    const IS_CLOSED_FORM: bool = true;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
+    fn eval<A: Number>(self, [a, b]: [A; 2]) -> A {
         a / b
     }
 
@@ -159,11 +156,6 @@ impl Elementwise<2> for Div {
 
     fn identity<T: Real>(self, [_, b]: [Option<T>; 2]) -> Option<usize> {
         (b == Some(T::one())).then_some(0)
-    }
-
-    #[inline]
-    fn closed_form<A: Number>(self, [a, b]: [A; 2]) -> Option<A> {
-        Some(a / b)
     }
 
     #[inline]
@@ -188,7 +180,7 @@ impl Elementwise<1> for Abs {
     const PARTIALS: Partials = Partials::Pieces;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x.abs()
     }
 
@@ -225,8 +217,9 @@ impl Elementwise<2> for Maximum {
     const PARTIALS: Partials = Partials::Choices;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
-        if a >= b || a.is_nan() { a } else { b }
+    fn eval<A: Number>(self, [a, b]: [A; 2]) -> A {
+        // A number that is not equal to itself is NaN.
+        a.equal(a).select(a.greater_equal(b).select(a, b), a)
     }
 
     #[inline(always)]
@@ -261,8 +254,8 @@ impl Elementwise<2> for Minimum {
     const PARTIALS: Partials = Partials::Choices;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
-        if a <= b || a.is_nan() { a } else { b }
+    fn eval<A: Number>(self, [a, b]: [A; 2]) -> A {
+        a.equal(a).select(a.less_equal(b).select(a, b), a)
     }
 
     #[inline(always)]

@@ -2,13 +2,13 @@
 
 use super::piecewise::step;
 use crate::op::{Cost, Domain, Elementwise, Formula, Partials, Samples};
-use crate::scalar::{Number, Real, indicator};
+use crate::scalar::{Number, Real};
 
 step! {
     /// 1 where `a > b`, else 0. No derivative flows through it.
     Greater([a, b]: 2) = "greater" {
         formula: "1 where a > b, else 0", r"y = [a > b]", "0 at the steps";
-        value: indicator(a > b);
+        value: a.greater(b);
         distance: (a - b).abs();
     }
 }
@@ -17,7 +17,7 @@ step! {
     /// 1 where `a >= b`, else 0. No derivative flows through it.
     GreaterEqual([a, b]: 2) = "greater_equal" {
         formula: "1 where a >= b, else 0", r"y = [a \ge b]", "0 at the steps";
-        value: indicator(a >= b);
+        value: a.greater_equal(b);
         distance: (a - b).abs();
     }
 }
@@ -26,7 +26,7 @@ step! {
     /// 1 where `a < b`, else 0. No derivative flows through it.
     Less([a, b]: 2) = "less" {
         formula: "1 where a < b, else 0", r"y = [a < b]", "0 at the steps";
-        value: indicator(a < b);
+        value: a.less(b);
         distance: (a - b).abs();
     }
 }
@@ -35,7 +35,7 @@ step! {
     /// 1 where `a <= b`, else 0. No derivative flows through it.
     LessEqual([a, b]: 2) = "less_equal" {
         formula: "1 where a <= b, else 0", r"y = [a \le b]", "0 at the steps";
-        value: indicator(a <= b);
+        value: a.less_equal(b);
         distance: (a - b).abs();
     }
 }
@@ -44,7 +44,7 @@ step! {
     /// 1 where `a == b`, else 0. No derivative flows through it.
     Equal([a, b]: 2) = "equal" {
         formula: "1 where a == b, else 0", r"y = [a = b]", "0 at the steps";
-        value: indicator(a == b);
+        value: a.equal(b);
         distance: (a - b).abs();
     }
 }
@@ -53,7 +53,7 @@ step! {
     /// 1 where `a != b`, else 0. No derivative flows through it.
     NotEqual([a, b]: 2) = "not_equal" {
         formula: "1 where a != b, else 0", r"y = [a \ne b]", "0 at the steps";
-        value: indicator(a != b);
+        value: a.equal(b).select(a.constant(0.0), a.constant(1.0));
         distance: (a - b).abs();
     }
 }
@@ -76,8 +76,8 @@ impl Elementwise<3> for Select {
     const PARTIALS: Partials = Partials::Choices;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [mask, a, b]: [T; 3]) -> T {
-        if mask == T::zero() { b } else { a }
+    fn eval<A: Number>(self, [mask, a, b]: [A; 3]) -> A {
+        mask.select(a, b)
     }
 
     #[inline(always)]

@@ -7,7 +7,7 @@ use std::f64::consts::{LN_2, LOG2_E, LOG10_E};
 
 use super::power::quotient_unless;
 use crate::op::{Cost, Domain, Elementwise, Formula, Samples};
-use crate::scalar::{Number, Real};
+use crate::scalar::Number;
 
 /// The exponential `e^x`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +19,7 @@ impl Elementwise<1> for Exp {
     const COST: Cost = Cost::nonlinear(1);
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x.exp()
     }
 
@@ -45,8 +45,8 @@ impl Elementwise<1> for Expm1 {
     const COST: Cost = Cost::nonlinear(1);
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.exp_m1()
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        x.expm1()
     }
 
     #[inline(always)]
@@ -69,20 +69,16 @@ impl Elementwise<1> for Ln {
     const FORMULA: Formula =
         Formula::new("ln x", "dy = dx / x", r"y = \ln x,\quad \dot y = \dot x / x");
     const COST: Cost = Cost::nonlinear(1);
+    const IS_CLOSED_FORM: bool = true;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x.ln()
     }
 
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
         x.reciprocal()
-    }
-
-    #[inline]
-    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
-        Some(x.ln())
     }
 
     #[inline]
@@ -105,8 +101,8 @@ impl Elementwise<1> for Ln1p {
     const COST: Cost = Cost::nonlinear(1);
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.ln_1p()
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        x.ln1p()
     }
 
     #[inline(always)]
@@ -131,7 +127,7 @@ impl Elementwise<1> for Exp2 {
     const COST: Cost = Cost::nonlinear(1);
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x.exp2()
     }
 
@@ -160,7 +156,7 @@ impl Elementwise<1> for Log2 {
     const COST: Cost = Cost::nonlinear(1);
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x.log2()
     }
 
@@ -190,8 +186,8 @@ impl Elementwise<1> for Log10 {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.log10()
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        A::opaque([x], |[x]| libm::log10(x))
     }
 
     #[inline(always)]
@@ -229,11 +225,11 @@ impl Elementwise<2> for LogAddExp {
     const COST: Cost = Cost { adds: 4, nonlinear: 2, ..Cost::NONE };
 
     #[inline(always)]
-    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
-        let larger = if a >= b { a } else { b };
+    fn eval<A: Number>(self, [a, b]: [A; 2]) -> A {
+        let larger = a.greater_equal(b).select(a, b);
         // Infinite ones have no difference.
-        let difference = if a == b { T::zero() } else { a - b };
-        larger + (-difference.abs()).exp().ln_1p()
+        let difference = a.equal(b).select(a.constant(0.0), a - b);
+        larger + (-difference.abs()).exp().ln1p()
     }
 
     #[inline(always)]
@@ -274,9 +270,10 @@ impl Elementwise<2> for Xlogy {
     const COST: Cost = Cost::muls(1).and(Cost::nonlinear(1));
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x, y]: [T; 2]) -> T {
-        let product = x * y.ln();
-        if x == T::zero() && !y.is_nan() { T::zero() } else { product }
+    fn eval<A: Number>(self, [x, y]: [A; 2]) -> A {
+        let (product, zero) = (x * y.ln(), x.constant(0.0));
+        // A number that is not equal to itself is NaN.
+        x.equal(zero).select(y.equal(y).select(zero, product), product)
     }
 
     #[inline(always)]

@@ -4,7 +4,7 @@
 
 use super::trigonometric::one_less_square;
 use crate::op::{Cost, Domain, Elementwise, Formula, Samples};
-use crate::scalar::{Number, Real};
+use crate::scalar::Number;
 
 /// The hyperbolic sine.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,7 +18,7 @@ impl Elementwise<1> for Sinh {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x.sinh()
     }
 
@@ -45,7 +45,7 @@ impl Elementwise<1> for Cosh {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x.cosh()
     }
 
@@ -83,8 +83,8 @@ impl Elementwise<1> for Asinh {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.asinh()
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        A::opaque([x], |[x]| libm::asinh(x))
     }
 
     #[inline(always)]
@@ -113,8 +113,8 @@ impl Elementwise<1> for Acosh {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.acosh()
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        A::opaque([x], |[x]| libm::acosh(x))
     }
 
     #[inline(always)]
@@ -144,8 +144,8 @@ impl Elementwise<1> for Atanh {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.atanh()
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        A::opaque([x], |[x]| libm::atanh(x))
     }
 
     #[inline(always)]

@@ -27,7 +27,7 @@ macro_rules! step {
             const DIFFERENTIABLE: bool = false;
 
             #[inline(always)]
-            fn eval<T: Real>(self, [$($x),+]: [T; $count]) -> T {
+            fn eval<A: Number>(self, [$($x),+]: [A; $count]) -> A {
                 $value
             }
 

@@ -12,20 +12,16 @@ impl Elementwise<1> for Square {
     const FORMULA: Formula =
         Formula::new("x^2", "dy = 2 x dx", r"y = x^2,\quad \dot y = 2 x\,\dot x");
     const COST: Cost = Cost::muls(1);
+    const IS_CLOSED_FORM: bool = true;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x * x
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        x.square()
     }
 
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
         x + x
-    }
-
-    #[inline]
-    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
-        Some(x.square())
     }
 
     #[inline]
@@ -43,20 +39,16 @@ impl Elementwise<1> for Sqrt {
     const FORMULA: Formula =
         Formula::new("sqrt x", "dy = dx / (2 y)", r"y = \sqrt x,\quad \dot y = \dot x / (2 y)");
     const COST: Cost = Cost::nonlinear(1);
+    const IS_CLOSED_FORM: bool = true;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x.sqrt()
     }
 
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [_]: [A; 1], y: A) -> A {
         y.constant(0.5) / y
-    }
-
-    #[inline]
-    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
-        Some(x.sqrt())
     }
 
     #[inline]
@@ -74,20 +66,16 @@ impl Elementwise<1> for Reciprocal {
     const FORMULA: Formula =
         Formula::new("1 / x", "dy = -y^2 dx", r"y = 1 / x,\quad \dot y = -y^2\,\dot x");
     const COST: Cost = Cost::divs(1);
+    const IS_CLOSED_FORM: bool = true;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.recip()
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        x.reciprocal()
     }
 
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [_]: [A; 1], y: A) -> A {
         -(y * y)
-    }
-
-    #[inline]
-    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
-        Some(x.reciprocal())
     }
 
     #[inline]
@@ -105,9 +93,10 @@ impl Elementwise<1> for Powi {
     const FORMULA: Formula =
         Formula::new("x^n", "dy = n x^(n-1) dx", r"y = x^n,\quad \dot y = n x^{n-1}\,\dot x");
     const COST: Cost = Cost::muls(4);
+    const IS_CLOSED_FORM: bool = true;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x.powi(self.0)
     }
 
@@ -122,11 +111,6 @@ impl Elementwise<1> for Powi {
             1 => Some([1.0]),
             _ => None,
         }
-    }
-
-    #[inline]
-    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
-        Some(x.powi(self.0))
     }
 
     #[inline]
@@ -147,10 +131,11 @@ impl Elementwise<1> for Powf {
     const FORMULA: Formula =
         Formula::new("x^p", "dy = p x^(p-1) dx", r"y = x^p,\quad \dot y = p\,x^{p-1}\,\dot x");
     const COST: Cost = Cost::nonlinear(1);
+    const IS_CLOSED_FORM: bool = true;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.powf(T::from_f64(self.0))
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        x.powf(self.0)
     }
 
     #[inline(always)]
@@ -164,11 +149,6 @@ impl Elementwise<1> for Powf {
             1.0 => Some([1.0]),
             _ => None,
         }
-    }
-
-    #[inline]
-    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
-        Some(x.powf(self.0))
     }
 
     #[inline]
@@ -195,8 +175,8 @@ impl Elementwise<1> for Cbrt {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.cbrt()
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        A::opaque([x], |[x]| libm::cbrt(x))
     }
 
     #[inline(always)]
@@ -254,7 +234,7 @@ impl Elementwise<2> for Hypot {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
+    fn eval<A: Number>(self, [a, b]: [A; 2]) -> A {
         a.hypot(b)
     }
 
@@ -300,10 +280,11 @@ impl Elementwise<2> for Pow {
     .with_convention("0 for b where a = 0; 0 for a at 0^0");
     const COST: Cost = Cost::nonlinear(1);
     const VECTORISES: bool = false;
+    const IS_CLOSED_FORM: bool = true;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
-        a.powf(b)
+    fn eval<A: Number>(self, [a, b]: [A; 2]) -> A {
+        a.pow(b)
     }
 
     #[inline(always)]
@@ -316,11 +297,6 @@ impl Elementwise<2> for Pow {
         } else {
             y * is_zero.select(one, a).ln()
         }
-    }
-
-    #[inline]
-    fn closed_form<A: Number>(self, [a, b]: [A; 2]) -> Option<A> {
-        Some(a.pow(b))
     }
 
     #[inline]

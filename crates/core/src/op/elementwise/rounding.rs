@@ -38,7 +38,7 @@ step! {
     /// ```
     Round([x]: 1) = "round" {
         formula: "nearest whole number, ties to even", r"y = \operatorname{round} x", "0 at the steps";
-        value: x.round_ties_even();
+        value: x.round();
         distance: (x - x.floor() - T::from_f64(0.5)).abs();
     }
 }
@@ -61,8 +61,9 @@ step! {
     Sign([x]: 1) = "sign" {
         formula: "-1, 0 or 1, as x is", r"y = \operatorname{sign} x", "0 at 0";
         value: {
-            let below = if x < T::zero() { -T::one() } else { x };
-            if x > T::zero() { T::one() } else { below }
+            let zero = x.constant(0.0);
+            let below = x.less(zero).select(x.constant(-1.0), x);
+            x.greater(zero).select(x.constant(1.0), below)
         };
         distance: x.abs();
     }
@@ -96,10 +97,11 @@ impl Elementwise<2> for Remainder {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [a, b]: [T; 2]) -> T {
+    fn eval<A: Number>(self, [a, b]: [A; 2]) -> A {
         // The library's remainder is exact, with the sign of `a`.
-        let rest = a % b;
-        if rest != T::zero() && (rest < T::zero()) != (b < T::zero()) { rest + b } else { rest }
+        let (rest, zero) = (A::opaque([a, b], |[a, b]| a % b), a.constant(0.0));
+        let has_sign = rest.less(zero).equal(b.less(zero));
+        rest.equal(zero).select(rest, has_sign.select(rest, rest + b))
     }
 
     #[inline(always)]
@@ -146,8 +148,8 @@ impl Elementwise<1> for Clamp {
     const PARTIALS: Partials = Partials::Choices;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.clamp(T::from_f64(self.low), T::from_f64(self.high))
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        x.clamp(self.low, self.high)
     }
 
     #[inline(always)]

@@ -5,7 +5,7 @@
 use std::f64::consts::FRAC_2_SQRT_PI;
 
 use crate::op::{Cost, Domain, Elementwise, Formula, Samples};
-use crate::scalar::{Number, Real};
+use crate::scalar::{Number, special};
 
 /// `2 / sqrt(pi) e^(-x^2)`: the derivative of the error function.
 #[inline(always)]
@@ -27,7 +27,7 @@ impl Elementwise<1> for Erf {
     const COST: Cost = Cost::nonlinear(1);
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x.erf()
     }
 
@@ -64,7 +64,7 @@ impl Elementwise<1> for Erfc {
     const COST: Cost = Cost::nonlinear(1);
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x.erfc()
     }
 
@@ -94,8 +94,8 @@ impl Elementwise<1> for ErfInv {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.erf_inv()
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        A::opaque([x], |[x]| special::erf_inv(x))
     }
 
     #[inline(always)]
@@ -124,8 +124,8 @@ impl Elementwise<1> for LnGamma {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.ln_gamma()
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        A::opaque([x], |[x]| libm::lgamma(x))
     }
 
     #[inline(always)]
@@ -156,7 +156,7 @@ impl Elementwise<1> for Polygamma {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x.polygamma(self.0)
     }
 
@@ -200,8 +200,8 @@ impl Elementwise<1> for Sinc {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.sinc(self.0)
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        x.sinc_derivative(self.0)
     }
 
     #[inline(always)]

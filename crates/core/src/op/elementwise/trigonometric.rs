@@ -15,30 +15,17 @@ impl Elementwise<1> for Sin {
     const FORMULA: Formula =
         Formula::new("sin x", "dy = cos x dx", r"y = \sin x,\quad \dot y = \cos x\,\dot x");
     const COST: Cost = Cost::nonlinear(1);
+    const IS_CLOSED_FORM: bool = true;
+    const ARE_ANGLES: bool = true;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x.sin()
-    }
-
-    #[inline(always)]
-    fn is_near<T: Real>(self, [x]: [T; 1]) -> bool {
-        x.is_near()
-    }
-
-    #[inline(always)]
-    fn eval_near<T: Real>(self, [x]: [T; 1]) -> T {
-        x.sin_near()
     }
 
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
         x.cos()
-    }
-
-    #[inline]
-    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
-        Some(x.sin())
     }
 
     #[inline]
@@ -56,30 +43,17 @@ impl Elementwise<1> for Cos {
     const FORMULA: Formula =
         Formula::new("cos x", "dy = -sin x dx", r"y = \cos x,\quad \dot y = -\sin x\,\dot x");
     const COST: Cost = Cost::nonlinear(1);
+    const IS_CLOSED_FORM: bool = true;
+    const ARE_ANGLES: bool = true;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
         x.cos()
-    }
-
-    #[inline(always)]
-    fn is_near<T: Real>(self, [x]: [T; 1]) -> bool {
-        x.is_near()
-    }
-
-    #[inline(always)]
-    fn eval_near<T: Real>(self, [x]: [T; 1]) -> T {
-        x.cos_near()
     }
 
     #[inline(always)]
     fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
         -x.sin()
-    }
-
-    #[inline]
-    fn closed_form<A: Number>(self, [x]: [A; 1]) -> Option<A> {
-        Some(x.cos())
     }
 
     #[inline]
@@ -100,8 +74,8 @@ impl Elementwise<1> for Tan {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.tan()
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        A::opaque([x], |[x]| libm::tan(x))
     }
 
     #[inline(always)]
@@ -131,8 +105,8 @@ impl Elementwise<1> for Asin {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.asin()
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        A::opaque([x], |[x]| libm::asin(x))
     }
 
     #[inline(always)]
@@ -162,8 +136,8 @@ impl Elementwise<1> for Acos {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.acos()
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        A::opaque([x], |[x]| libm::acos(x))
     }
 
     #[inline(always)]
@@ -199,8 +173,8 @@ impl Elementwise<1> for Atan {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-        x.atan()
+    fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+        A::opaque([x], |[x]| libm::atan(x))
     }
 
     #[inline(always)]
@@ -243,8 +217,8 @@ impl Elementwise<2> for Atan2 {
     const VECTORISES: bool = false;
 
     #[inline(always)]
-    fn eval<T: Real>(self, [y, x]: [T; 2]) -> T {
-        y.atan2(x)
+    fn eval<A: Number>(self, [y, x]: [A; 2]) -> A {
+        A::opaque([y, x], |[y, x]| libm::atan2(y, x))
     }
 
     #[inline(always)]

@@ -46,15 +46,15 @@ impl Partials {
 ///
 /// ```
 /// use wengert_core::op::{Domain, Elementwise, Samples};
-/// use wengert_core::{Number, Real, Tape};
+/// use wengert_core::{Number, Tape};
 ///
 /// #[derive(Clone, Copy, Debug, PartialEq)]
 /// struct Swish;
 ///
 /// impl Elementwise<1> for Swish {
 ///     const NAME: &'static str = "swish";
-///     fn eval<T: Real>(self, [x]: [T; 1]) -> T {
-///         x / (T::one() + (-x).exp())
+///     fn eval<A: Number>(self, [x]: [A; 1]) -> A {
+///         x / (x.constant(1.0) + (-x).exp())
 ///     }
 ///     fn partial<A: Number>(self, _: usize, [x]: [A; 1], y: A) -> A {
 ///         let s = x.sigmoid();
@@ -86,41 +86,28 @@ pub trait Elementwise<const N: usize>: Copy + PartialEq + Debug + Send + Sync + 
     /// 0, even where 0 is multiplied by infinity.
     const PARTIALS: Partials = Partials::Factors;
 
-    /// The value, from the operands' values.
-    fn eval<T: Real>(self, x: [T; N]) -> T;
+    /// Whether Taylor mode reads the value, since it is one function of [`Number`], or a product: it then
+    /// needs one convolution. Otherwise Taylor mode solves `y' = sum of partial x'`, which is as
+    /// exact, takes one for each partial and each function in it, and knows the partial's choices at
+    /// kinks.
+    const IS_CLOSED_FORM: bool = false;
+    /// Whether the operands are angles: value and partials take sines and cosines of operands, and of
+    /// nothing else. Loops over blocks of angles that are [near](Real::is_near) 0 are then vectorised.
+    const ARE_ANGLES: bool = false;
+
+    /// The value, from the operands' values. It chooses by [`select`](Number::select), and calls a
+    /// library by [`opaque`](Number::opaque).
+    fn eval<A: Number>(self, x: [A; N]) -> A;
 
     /// The derivative of the value `y` with respect to operand `arg`, counted
     /// from 0.
     fn partial<A: Number>(self, arg: usize, x: [A; N], y: A) -> A;
-
-    /// The function by those of [`Number`], where it is one of them or a product. Taylor
-    /// mode then needs one convolution; without, it solves `y' = sum of partial x'`,
-    /// which is as exact, and takes one for each partial and each function in it.
-    #[inline]
-    fn closed_form<A: Number>(self, _x: [A; N]) -> Option<A> {
-        None
-    }
 
     /// The partials of a function that is linear in its operands. A slope of 1
     /// or 0 costs nothing.
     #[inline]
     fn slopes(self) -> Option<[f64; N]> {
         None
-    }
-
-    /// Whether [`eval_near`](Self::eval_near) serves these operands: whether they are
-    /// [near](Real::is_near), if the op or its partial takes sines or cosines of them.
-    #[inline(always)]
-    fn is_near<T: Real>(self, _x: [T; N]) -> bool {
-        true
-    }
-
-    /// The same bits as `eval`, for operands that are [near](Self::is_near). Loops
-    /// over blocks of such operands are vectorised; `partial` is then evaluated with
-    /// the near forms as well.
-    #[inline(always)]
-    fn eval_near<T: Real>(self, x: [T; N]) -> T {
-        self.eval(x)
     }
 
     /// For products: which operand the partial with respect to `arg` is.

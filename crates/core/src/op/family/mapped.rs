@@ -11,7 +11,7 @@ use crate::op::{
     Call, Cost, Dependence, DynOp, Elementary, Formula, Operation, Role, SampleSet, Samples,
     Series, SeriesCall, Stacked, Term, add_terms, family, operands,
 };
-use crate::scalar::{Plain, Reads, Real};
+use crate::scalar::{Number, Plain, Reads, Real};
 use crate::tape::Var;
 use crate::tensor::{Layout, Shape, View};
 
@@ -34,24 +34,15 @@ impl<T: Real, E: Elementwise<N>, const N: usize> Operation<T, family::Elementwis
     }
 }
 
-impl<T: Real, E: Elementwise<N>, const N: usize> Pointwise<T> for Mapped<E, N> {
+impl<E: Elementwise<N>, const N: usize> Pointwise for Mapped<E, N> {
     const OPERANDS: usize = N;
     const IS_ELEMENTARY: bool = E::VECTORISES && E::COST.nonlinear > 0;
     const VECTORISES: bool = E::VECTORISES;
+    const ANGLES: usize = if E::ARE_ANGLES { N } else { 0 };
 
     #[inline(always)]
-    fn at(self, get: impl Fn(usize) -> T) -> T {
+    fn at<A: Number>(self, get: impl Fn(usize) -> A) -> A {
         self.0.eval(gathered(get))
-    }
-
-    #[inline(always)]
-    fn is_near(self, get: impl Fn(usize) -> T) -> bool {
-        self.0.is_near(gathered(get))
-    }
-
-    #[inline(always)]
-    fn at_near(self, get: impl Fn(usize) -> T) -> T {
-        self.0.eval_near(gathered(get))
     }
 }
 
@@ -166,9 +157,9 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
     #[inline]
     fn eval_scalar(&self, args: &[T]) -> Option<T> {
         let x: [T; N] = args.try_into().ok()?;
-        Some(alone::<T, Self, _>(
+        Some(alone::<Self, _>(
             #[inline(always)]
-            move || self.0.eval(x),
+            move || self.0.eval(x.map(Plain)).0,
         ))
     }
 
@@ -191,10 +182,10 @@ impl<T: Real, E: Elementwise<N>, const N: usize> DynOp<T> for Mapped<E, N> {
             return call.linear();
         }
         let xs: [Series<'s, 't, T>; N] = each(call.args());
-        match op.closed_form(xs) {
-            Some(y) => call.closed(y),
-            None => call.solved(&|arg, y, rate| E::PARTIALS.scale(rate, op.partial(arg, xs, y))),
+        if const { E::IS_CLOSED_FORM } {
+            return call.closed(op.eval(xs));
         }
+        call.solved(&|arg, y, rate| E::PARTIALS.scale(rate, op.partial(arg, xs, y)))
     }
 
     fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
@@ -232,11 +223,11 @@ impl<T: Real, E: Elementwise<N>, const N: usize> Elementary<T> for Mapped<E, N> 
     }
 
     fn partials(&self, args: &[T]) -> Option<Vec<T>> {
-        let x: [T; N] = args.try_into().ok()?;
-        let y = Plain(self.0.eval(x));
+        let x = <[T; N]>::try_from(args).ok()?.map(Plain);
+        let y = self.0.eval(x);
         let mut partials = vec![T::zero(); N];
         for (arg, partial) in partials.iter_mut().enumerate() {
-            *partial = self.0.partial(arg, x.map(Plain), y).0;
+            *partial = self.0.partial(arg, x, y).0;
         }
         Some(partials)
     }

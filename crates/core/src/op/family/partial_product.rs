@@ -6,16 +6,17 @@ use std::sync::Arc;
 use crate::kernel::block::{BlockKernel, Pointwise, alone};
 use crate::kernel::map::map;
 use crate::op::{Call, Cost, DynOp, Elementary, Elementwise, Role, Stacked, Term};
-use crate::scalar::{Near, Plain, Real};
+use crate::scalar::{Number, Plain, Real};
 use crate::tape::Var;
 use crate::tape::elemental::no_rules;
 use crate::tensor::{Shape, View};
 
 /// An element of each operand. (`array::from_fn` is three functions more for each `get`, of which
-/// every op brings a dozen.)
+/// every op brings a dozen. An array that begins as zeros, and not as elements, leaves `select` its
+/// loop for the last vectors.)
 #[inline(always)]
-pub(super) fn gathered<T: Real, const N: usize>(get: impl Fn(usize) -> T) -> [T; N] {
-    let mut x = [T::zero(); N];
+pub(super) fn gathered<A: Number, const N: usize>(get: impl Fn(usize) -> A) -> [A; N] {
+    let mut x = [get(0).constant(0.0); N];
     for (operand, x) in x.iter_mut().enumerate() {
         *x = get(operand);
     }
@@ -40,39 +41,17 @@ pub(super) fn broadcast_all(args: &[&Shape]) -> Result<Shape, String> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct PartialProduct<E, const N: usize, const ARG: usize>(pub(super) E);
 
-impl<E: Elementwise<N>, const N: usize, const ARG: usize> PartialProduct<E, N, ARG> {
-    #[inline(always)]
-    fn product<T: Real>(self, x: [T; N], y: T, factor: T) -> T {
-        E::PARTIALS.scale(Plain(factor), self.0.partial(ARG, x.map(Plain), Plain(y))).0
-    }
-
-    #[inline(always)]
-    fn product_near<T: Real>(self, x: [T; N], y: T, factor: T) -> T {
-        E::PARTIALS.scale(Near(factor), self.0.partial(ARG, x.map(Near), Near(y))).0
-    }
-}
-
-impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> Pointwise<T>
-    for PartialProduct<E, N, ARG>
-{
+impl<E: Elementwise<N>, const N: usize, const ARG: usize> Pointwise for PartialProduct<E, N, ARG> {
     // The op's own operands, its value, and the factor.
     const OPERANDS: usize = N + 2;
     const IS_ELEMENTARY: bool = E::VECTORISES && E::COST.nonlinear > 0;
     const VECTORISES: bool = E::VECTORISES;
+    const ANGLES: usize = if E::ARE_ANGLES { N } else { 0 };
 
     #[inline(always)]
-    fn at(self, get: impl Fn(usize) -> T) -> T {
-        self.product(gathered(&get), get(N), get(N + 1))
-    }
-
-    #[inline(always)]
-    fn is_near(self, get: impl Fn(usize) -> T) -> bool {
-        self.0.is_near(gathered(get))
-    }
-
-    #[inline(always)]
-    fn at_near(self, get: impl Fn(usize) -> T) -> T {
-        self.product_near(gathered(&get), get(N), get(N + 1))
+    fn at<A: Number>(self, get: impl Fn(usize) -> A) -> A {
+        let partial = self.0.partial(ARG, gathered(&get), get(N));
+        E::PARTIALS.scale(get(N + 1), partial)
     }
 }
 
@@ -93,11 +72,9 @@ impl<T: Real, E: Elementwise<N>, const N: usize, const ARG: usize> DynOp<T>
 
     #[inline]
     fn eval_scalar(&self, args: &[T]) -> Option<T> {
-        let x: [T; N] = args[..N].try_into().ok()?;
-        let (y, factor) = (args[N], args[N + 1]);
-        Some(alone::<T, Self, _>(
+        Some(alone::<Self, _>(
             #[inline(always)]
-            move || self.product(x, y, factor),
+            || self.at(|operand| Plain(args[operand])).0,
         ))
     }
 

@@ -11,7 +11,7 @@ use std::f64::consts::FRAC_2_SQRT_PI;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use crate::op::elementwise::power::quotient_or_zero;
-use crate::op::{Series, System, Term};
+use crate::op::{Elementwise, Erf, Exp2, Expm1, Ln1p, Log2, Series, System, Term};
 use crate::scalar::{Number, Real};
 use crate::tape::Var;
 use crate::tape::elemental::convolution;
@@ -22,6 +22,15 @@ impl<'t, T: Real> Series<'_, 't, T> {
         let (a, b) = (self.id, other.id);
         self.system
             .defined(move |system, k| (k == 0).then(|| mask(system.start(a), system.start(b))))
+    }
+
+    /// An op of one operand, by its partial.
+    fn through(self, op: impl Elementwise<1>) -> Self {
+        let x = self.id;
+        self.solution(
+            move |system| system.start(x).apply(op),
+            |y| op.partial(0, [self], y) * self.rate(),
+        )
     }
 
     /// Hyperbolic sine and cosine, each the other's derivative.
@@ -238,7 +247,33 @@ impl<T: Real> Div for Series<'_, '_, T> {
     }
 }
 
+macro_rules! by_partials {
+    ($($method:ident: $op:ident),*) => {$(
+        fn $method(self) -> Self {
+            self.through($op)
+        }
+    )*};
+}
+
+macro_rules! steps {
+    ($($method:ident),*) => {$(
+        fn $method(self) -> Self {
+            self.step(self, |x, _| x.$method())
+        }
+    )*};
+}
+
 impl<'t, T: Real> Number for Series<'_, 't, T> {
+    by_partials!(expm1: Expm1, exp2: Exp2, ln1p: Ln1p, log2: Log2, erf: Erf);
+    steps!(floor, ceil, round, trunc);
+
+    fn opaque<const N: usize>(x: [Self; N], f: fn([f64; N]) -> f64) -> Self {
+        let ids = x.map(|x| x.id);
+        x[0].system.defined(move |system, k| {
+            (k == 0).then(|| Number::opaque(ids.map(|id| system.start(id)), f))
+        })
+    }
+
     fn constant(self, value: f64) -> Self {
         self.system.constant(self.system.tape.scalar_constant(T::from_f64(value)))
     }

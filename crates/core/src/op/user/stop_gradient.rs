@@ -1,7 +1,7 @@
 //! The end of derivatives: a value taken as it is.
 //!
-//! Its derivative is 0 by declaration and not by calculus, so it is the one op
-//! that the harness cannot check, and stands outside of the registry.
+//! Its derivative is 0 by declaration and not by calculus, so the harness cannot check
+//! it, and it stands outside of the registry.
 
 use std::any::Any;
 

@@ -7,7 +7,7 @@
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use crate::kernel::spectral::{Coefficients, TERMS};
-use crate::op::Elementwise;
+use crate::op::{Elementwise, Erf, Exp2, Expm1, Ln1p, Log2};
 use crate::scalar::{Number, Plain, Reads};
 
 /// A number as a power series, of `TERMS` coefficients.
@@ -18,13 +18,7 @@ pub(in crate::op) struct Jet(Coefficients);
 pub(in crate::op) fn coefficients<F: Elementwise<1>>(f: F, at: f64, unit: f64) -> Coefficients {
     let mut x = Jet::flat(at);
     x.0[1] = unit;
-    let value = f.eval([at]);
-    let slope = |y| f.partial(0, [x], y);
-    // A slope that follows from `x` alone is found at one stroke.
-    match f.partial(0, [Reads::of(0)], Reads::of(1)).contain(1) {
-        true => x.solved(value, slope).0,
-        false => x.integrated(value, slope(Jet::flat(value))).0,
-    }
+    x.through(f).0
 }
 
 impl Jet {
@@ -37,6 +31,17 @@ impl Jet {
 
     fn value(self) -> f64 {
         self.0[0]
+    }
+
+    /// An op of one operand, by its partial.
+    fn through(self, f: impl Elementwise<1>) -> Self {
+        let value = f.eval([Plain(self.value())]).0;
+        let slope = |y| f.partial(0, [self], y);
+        // A slope that follows from the operand alone is found at one stroke.
+        match f.partial(0, [Reads::of(0)], Reads::of(1)).contain(1) {
+            true => self.solved(value, slope),
+            false => self.integrated(value, slope(Self::flat(value))),
+        }
     }
 
     /// Coefficient `k` of the integral of `slope x'`.
@@ -147,8 +152,30 @@ macro_rules! compare {
     )*};
 }
 
+macro_rules! by_partials {
+    ($($method:ident: $op:ident),*) => {$(
+        fn $method(self) -> Self {
+            self.through($op)
+        }
+    )*};
+}
+
+macro_rules! steps {
+    ($($method:ident),*) => {$(
+        fn $method(self) -> Self {
+            Self::flat(Plain(self.value()).$method().0)
+        }
+    )*};
+}
+
 impl Number for Jet {
     compare!(greater, greater_equal, less, less_equal, equal);
+    by_partials!(expm1: Expm1, exp2: Exp2, ln1p: Ln1p, log2: Log2, erf: Erf);
+    steps!(floor, ceil, round, trunc);
+
+    fn opaque<const N: usize>(x: [Self; N], f: fn([f64; N]) -> f64) -> Self {
+        Self::flat(f(x.map(Self::value)))
+    }
 
     fn constant(self, value: f64) -> Self {
         Self::flat(value)
@@ -268,6 +295,24 @@ mod tests {
 
     fn near(found: f64, expected: f64) {
         assert!((found - expected).abs() <= 1e-13 * expected.abs(), "{found}, not {expected}");
+    }
+
+    #[test]
+    fn functions_in_terms_of_others() {
+        let mut x = Jet::flat(0.75);
+        (x.0[1], x.0[2]) = (1.0, 0.25);
+        let [one, ln_2] = [1.0, std::f64::consts::LN_2].map(|value| x.constant(value));
+        for (found, expected) in [
+            (x.expm1(), x.exp() - one),
+            (x.exp2(), (x * ln_2).exp()),
+            (x.ln1p(), (x + one).ln()),
+            (x.log2(), x.ln() / ln_2),
+            (x.erf(), one - x.erfc()),
+            (x.round() + x.ceil() + x.floor() + x.trunc(), one + one),
+            (Jet::opaque([x, one], |[x, y]| x.max(y)), one),
+        ] {
+            (0..TERMS).for_each(|k| near(found.0[k], expected.0[k]));
+        }
     }
 
     #[test]
