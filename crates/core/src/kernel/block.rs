@@ -5,7 +5,7 @@
 //! a few numbers that stand in one memory. Both are compiled for every vector width
 //! and give the same bits.
 
-use crate::scalar::{Near, Number, Plain, Real, dispatched};
+use crate::scalar::{Near, Number, Plain, Real, Symbol, dispatched};
 use crate::tuned::damage::{Damage, damaged};
 
 /// The most operands that a function has.
@@ -53,7 +53,7 @@ impl Steps {
     }
 
     #[inline(always)]
-    fn at(self, i: usize) -> usize {
+    pub(crate) fn at(self, i: usize) -> usize {
         (self.start as isize + i as isize * self.step as isize) as usize
     }
 }
@@ -65,6 +65,9 @@ pub trait BlockKernel<T>: Send + Sync {
 
     /// Writes the function of operands that lie in one memory.
     fn short(&self, memory: &[T], operands: &[Steps], out: &mut [T]);
+
+    /// The function, written down.
+    fn read<'c>(&self, operands: &[Symbol<'c, T>]) -> Symbol<'c, T>;
 }
 
 impl<T: Real, F: Pointwise> BlockKernel<T> for F {
@@ -111,6 +114,10 @@ impl<T: Real, F: Pointwise> BlockKernel<T> for F {
                 }
             },
         );
+    }
+
+    fn read<'c>(&self, operands: &[Symbol<'c, T>]) -> Symbol<'c, T> {
+        self.at(|operand| operands[operand])
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) mod spectral;
 pub mod threads;
 pub(crate) mod window;
 
-use crate::scalar::instruction_set;
+use crate::scalar::{allows_code, instruction_set};
 use crate::tuned::Size;
 
 /// The tuned sizes of all files of this room.
@@ -50,7 +50,7 @@ pub(crate) const SIZES_OF_FILES: &[&[Size]] = &[
     threads::SIZES,
 ];
 
-/// Reads the variables of the environment that kernels go by, so that a wrong one is told before
+/// Reads the variables of the environment that kernels and programs go by, so that a wrong one is told before
 /// anything is computed.
 ///
 /// # Panics
@@ -59,4 +59,5 @@ pub(crate) const SIZES_OF_FILES: &[&[Size]] = &[
 pub(crate) fn check_environment() {
     threads::count();
     instruction_set();
+    allows_code();
 }

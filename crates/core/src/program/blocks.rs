@@ -7,11 +7,13 @@
 
 use smallvec::SmallVec;
 
+use super::formula;
 use super::fuse::{Role, role};
-use super::fused::{Block, Loop, Scratches, Step, Sum, parts};
+use super::fused::{Block, Loop, LoopCode, Scratches, Step, Sum, parts};
 use super::graph::{Source, ValueId};
 use super::lower::Lowering;
 use super::memory::{Argument, Place};
+use super::native::{self, OverArrays};
 use crate::scalar::Real;
 use crate::tensor::Shape;
 
@@ -30,6 +32,26 @@ struct Reads {
     loads: Vec<(ValueId, Argument)>,
     /// The last member to read each member's block; sums read after all.
     last: Vec<usize>,
+}
+
+/// The steps of a loop as machine code, where there can be some.
+fn code<T: Real>(built: &Loop<T>) -> Option<LoopCode<T>> {
+    let mut summed: Vec<usize> = built
+        .sums
+        .iter()
+        .filter_map(|sum| match sum.source {
+            Block::Register(register) => Some(register),
+            Block::Load(_) | Block::Written(_) => None,
+        })
+        .collect();
+    summed.sort_unstable();
+    summed.dedup();
+    let width = native::vectors()?;
+    let (loads, written) = (built.loads.len(), built.written.len());
+    let code = formula::of_loop(&built.steps, loads, written, &summed)?;
+    let is_uniform = built.loads.iter().map(|load| load.layout.is_splat()).collect();
+    let function = OverArrays::new(&code, width, is_uniform, written + summed.len())?;
+    Some(LoopCode { function, summed })
 }
 
 impl<T: Real> Lowering<'_, T> {
@@ -116,6 +138,7 @@ impl<T: Real> Lowering<'_, T> {
             registers: 0,
             scratch: Scratches::new(0, 0),
             partials: Vec::new(),
+            code: None,
         };
         // Where each member's block is, once it is computed.
         let mut blocks: Vec<Option<Block>> = vec![None; members.len()];
@@ -165,6 +188,7 @@ impl<T: Real> Lowering<'_, T> {
             .collect();
         built.scratch = Scratches::new(built.registers, built.loads.len());
         built.partials = vec![T::zero(); parts(elements) * built.sums.len()];
+        built.code = code(&built);
         built
     }
 

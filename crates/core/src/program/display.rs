@@ -56,7 +56,7 @@ impl Report {
 impl<T: Real> Program<T> {
     /// The number of instructions of a run.
     pub fn instructions(&self) -> usize {
-        self.instructions.len()
+        self.report.lines.len()
     }
 
     /// The bytes that a run writes to: all of a program's memory but its inputs and
@@ -91,6 +91,6 @@ impl<T: Real> fmt::Display for Program<T> {
 
 impl<T: Real> fmt::Debug for Program<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "program of {} instructions", self.instructions.len())
+        write!(f, "program of {} instructions", self.instructions())
     }
 }

@@ -1,10 +1,12 @@
 //! Loops over blocks that compute many elementwise values, and their sums, in one pass.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use smallvec::SmallVec;
 
 use super::memory::{Argument, Memory, Readable, exclusive};
+use super::native::OverArrays;
 use crate::kernel::block::{BlockKernel, MAX_OPERANDS};
 use crate::kernel::map::Walk;
 use crate::kernel::pairwise::{LEAF, Pairwise};
@@ -25,7 +27,7 @@ const PART: usize = LEAF << PART_LEVEL;
 const STEPS_A_NANOSECOND: usize = 8;
 
 /// Where a step of a loop finds or leaves a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Block {
     /// An operand from outside of the loop.
     Load(usize),
@@ -62,6 +64,16 @@ pub(super) struct Loop<T: Real> {
     pub(super) scratch: Scratches<T>,
     /// The sums of the parts, one part after another.
     pub(super) partials: Vec<T>,
+    /// All steps as one function, if there is code of them.
+    pub(super) code: Option<LoopCode<T>>,
+}
+
+/// The steps of a loop as machine code: it reads all loads, and writes the results and the registers
+/// that sums read.
+pub(super) struct LoopCode<T> {
+    pub(super) function: OverArrays<T>,
+    /// Ascending.
+    pub(super) summed: Vec<usize>,
 }
 
 /// Blocks in the first-level cache, for one thread.
@@ -225,30 +237,11 @@ impl<T: Real> Loop<T> {
                     Load::Whole(_) | Load::Splat => {}
                 }
             }
-            for step in &self.steps {
-                match step.target {
-                    Block::Register(k) => {
-                        let (target, registers) = AllBut::one(registers, k);
-                        let blocks = Blocks {
-                            loads: &loads,
-                            loaded,
-                            registers,
-                            written: AllBut::none(written),
-                        };
-                        blocks.apply(step, first, target.first_mut(len));
-                    }
-                    Block::Written(k) => {
-                        let (target, written) = AllBut::one(written, k);
-                        let blocks = Blocks {
-                            loads: &loads,
-                            loaded,
-                            registers: AllBut::none(registers),
-                            written,
-                        };
-                        blocks.apply(step, first, &mut target[first..first + len]);
-                    }
-                    Block::Load(_) => unreachable!("a step writes to no operand"),
-                }
+            let is_done = self.code.as_ref().is_some_and(|code| {
+                code.run(&loads, loaded, registers, written, first..first + len)
+            });
+            if !is_done {
+                self.interpret(&loads, loaded, registers, written, first..first + len);
             }
             let (registers, written) = (AllBut::none(registers), AllBut::none(written));
             let blocks = Blocks { loads: &loads, loaded, registers, written };
@@ -261,10 +254,69 @@ impl<T: Real> Loop<T> {
         }
     }
 
+    /// The steps on one block, one after another.
+    fn interpret(
+        &self,
+        loads: &[Load<'_, T>],
+        loaded: &[Cached<T>],
+        registers: &mut [Cached<T>],
+        written: &mut [&mut [T]],
+        block: Range<usize>,
+    ) {
+        let (first, len) = (block.start, block.len());
+        for step in &self.steps {
+            match step.target {
+                Block::Register(k) => {
+                    let (target, registers) = AllBut::one(registers, k);
+                    let written = AllBut::none(written);
+                    let blocks = Blocks { loads, loaded, registers, written };
+                    blocks.apply(step, first, target.first_mut(len));
+                }
+                Block::Written(k) => {
+                    let (target, written) = AllBut::one(written, k);
+                    let registers = AllBut::none(registers);
+                    let blocks = Blocks { loads, loaded, registers, written };
+                    blocks.apply(step, first, &mut target[block.clone()]);
+                }
+                Block::Load(_) => unreachable!("a step writes to no operand"),
+            }
+        }
+    }
+
     /// The sum of all parts of sum `index`.
     fn combined(&self, index: usize) -> T {
         let partials = self.partials.iter().skip(index).step_by(self.sums.len());
         Pairwise::of_parts(PART_LEVEL, self.elements, partials.copied())
+    }
+}
+
+impl<T: Real> LoopCode<T> {
+    /// The same as the steps. Gives whether it is done: there may be numbers for which it is not made.
+    fn run(
+        &self,
+        loads: &[Load<'_, T>],
+        loaded: &[Cached<T>],
+        registers: &mut [Cached<T>],
+        written: &mut [&mut [T]],
+        block: Range<usize>,
+    ) -> bool {
+        let len = block.len();
+        let read: SmallVec<[&[T]; 16]> = loads
+            .iter()
+            .zip(loaded)
+            .map(|(load, loaded)| match load {
+                Load::Whole(slice) => &slice[block.clone()],
+                Load::Splat => loaded.first(Scratch::<T>::BLOCK),
+                Load::Replaced(_) | Load::Walk(..) => loaded.first(len),
+            })
+            .collect();
+        let summed = registers.iter_mut().enumerate().filter(|(k, _)| self.summed.contains(k));
+        let mut results: SmallVec<[&mut [T]; 16]> = written
+            .iter_mut()
+            .map(|result| &mut result[block.clone()])
+            .chain(summed.map(|(_, register)| register.first_mut(len)))
+            .collect();
+        self.function.run(&read, &mut results, len)
     }
 }
 

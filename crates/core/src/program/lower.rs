@@ -5,6 +5,7 @@
 //! fits, so that a program's memory is that of the values alive at the same time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -24,6 +25,8 @@ use crate::tensor::{Buffer, Elements, Layout, Rows, Shape};
 pub(super) struct Lowered<T: Real> {
     pub(super) instructions: Vec<Instruction<T>>,
     pub(super) memory: Memory<T>,
+    /// The places of short values that no run changes.
+    pub(super) constants: Vec<Range<usize>>,
     /// Where the values with memory of their own lie.
     pub(super) places: Vec<Option<Place>>,
     /// Bytes of the buffers that instructions write to.
@@ -42,6 +45,7 @@ pub(super) struct Lowering<'g, T: Real> {
     pub(super) last_use: Vec<Option<usize>>,
     pub(super) places: Vec<Option<Place>>,
     memory: Memory<T>,
+    constants: Vec<Range<usize>>,
     /// The elements of each planned buffer, by its slot.
     buffers: BTreeMap<usize, usize>,
     /// Elements and slots of those that are free: a long program has thousands.
@@ -68,19 +72,20 @@ pub(super) fn lower<T: Real>(
         last_use: vec![None; count],
         places: vec![None; count],
         memory: Memory { short: Vec::new(), long: Vec::new() },
+        constants: Vec::new(),
         buffers: BTreeMap::new(),
         free: BTreeSet::new(),
     };
     lowering.read_uses(kept);
     lowering.place_leaves();
     let instructions = (0..units.len()).map(|unit| lowering.lower_unit(unit)).collect();
-    let Lowering { mut memory, places, buffers, .. } = lowering;
+    let Lowering { mut memory, constants, places, buffers, .. } = lowering;
     let mut buffer_bytes = 0;
     for (&slot, &elements) in &buffers {
         memory.long[slot] = Some(Arc::new(Elements::zeros(elements)));
         buffer_bytes += elements * size_of::<T>();
     }
-    Lowered { instructions, memory, places, buffer_bytes, buffers: buffers.len() }
+    Lowered { instructions, memory, constants, places, buffer_bytes, buffers: buffers.len() }
 }
 
 impl<T: Real> Lowering<'_, T> {
@@ -118,9 +123,10 @@ impl<T: Real> Lowering<'_, T> {
             let place = match &value.source {
                 Source::Op(..) => continue,
                 Source::Constant(tensor) if elements <= SHORT => {
-                    let place = Place::Short(self.memory.short.len());
+                    let start = self.memory.short.len();
                     self.memory.short.extend(tensor.iter());
-                    place
+                    self.constants.push(start..start + elements);
+                    Place::Short(start)
                 }
                 Source::Constant(tensor) => self.buffer(Some(tensor.parts().0.clone())),
                 Source::Input if elements <= SHORT => self.short(elements),
@@ -322,6 +328,7 @@ impl<T: Real> Lowering<'_, T> {
                 // Once for all runs.
                 Source::Constant(_) => {
                     places.for_each(|from| self.memory.short.push(self.memory.short[from]));
+                    self.constants.push(place..self.memory.short.len());
                 }
                 _ => {
                     let from = places.map(|place| place as u32).collect();

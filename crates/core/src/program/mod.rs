@@ -7,8 +7,8 @@
 //! first-level cache, and every value has its place in memory. A run replays the
 //! plan: nothing is recorded, inferred or allocated.
 //!
-//! The instructions are the ops of the tape, in one of their two readings, so a
-//! program gives the bits that the tape gave.
+//! The instructions are the ops of the tape, in one of their readings: kernels, or formulas of which
+//! [`native`] makes machine code. So a program gives the bits that the tape gave.
 //!
 //! *Invariant*: a program knows no op by name; it asks ops what they are
 //! ([elementwise](crate::op::Elementwise), sums of all elements, views). Whatever
@@ -20,15 +20,18 @@ mod buffers;
 mod compile;
 mod display;
 mod error;
+mod formula;
 mod fuse;
 mod fused;
 mod graph;
 mod lower;
 mod memory;
+mod native;
 mod pack;
 mod recording;
 mod run;
 
+use std::ops::Range;
 use std::panic::Location;
 
 pub use compile::{Functions, compile, compile_n};
@@ -41,10 +44,12 @@ use crate::tensor::{Layout, Tensor, View, are_finite};
 use crate::tuned::Size;
 use crate::var::Inputs;
 use display::Report;
-use graph::{Graph, ValueId};
+use formula::{Places, Run};
+use graph::{Graph, Operand, ValueId};
 use memory::{Argument, Memory, Place};
+use native::InMemory;
 pub(crate) use recording::Recording;
-use run::Instruction;
+use run::{Instruction, RunCode, Update};
 
 /// The tuned sizes of all files of this room.
 pub(crate) const SIZES_OF_FILES: &[&[Size]] = &[graph::SIZES, pack::SIZES, fused::SIZES];
@@ -66,10 +71,18 @@ pub struct Program<T: Real> {
     updates: Vec<Update>,
     /// Where the inputs are that a run moves: short ones that lie side by side are one.
     states: Vec<(Place, usize)>,
+    /// Short values that no run changes, and those that are read after it.
+    constants: Vec<Range<usize>>,
+    results: Vec<Range<usize>>,
+    /// Runs until now, up to one more than [`WORTH_CODE`].
+    runs: u32,
     /// What it was compiled from.
     recording: Recording<T>,
     report: Report,
 }
+
+/// Runs after which code is made of instructions on short values: it takes as long as they do.
+const WORTH_CODE: u32 = 300;
 
 /// Values with those put together that lie side by side.
 fn side_by_side(values: impl Iterator<Item = (Place, usize)>) -> Vec<(Place, usize)> {
@@ -92,6 +105,24 @@ fn side_by_side(values: impl Iterator<Item = (Place, usize)>) -> Vec<(Place, usi
     joined
 }
 
+/// Where short outputs lie.
+fn results<T: Real>(
+    outputs: &[ValueId],
+    graph: &Graph<T>,
+    operands: &[Operand],
+    places: &[Option<Place>],
+) -> Vec<Range<usize>> {
+    let place = |id: &ValueId| {
+        let root = operands[id.index()].root;
+        let elements = graph.value(root).shape.elements();
+        match places[root.index()] {
+            Some(Place::Short(start)) => Some(start..start + elements),
+            _ => None,
+        }
+    };
+    outputs.iter().filter_map(place).collect()
+}
+
 fn seeded(seed: u64) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(seed)
 }
@@ -100,13 +131,6 @@ struct Input {
     place: Place,
     layout: Layout,
     location: &'static Location<'static>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Update {
-    input: Place,
-    next: Place,
-    elements: usize,
 }
 
 impl<T: Real> Program<T> {
@@ -138,6 +162,9 @@ impl<T: Real> Program<T> {
             outputs: graph.outputs[..outputs].iter().map(argument).collect(),
             // States that are updated in place have moved already.
             updates: updates.filter(|update| update.input != update.next).collect(),
+            results: results(&graph.outputs[..outputs], graph, &operands, &lowered.places),
+            constants: lowered.constants,
+            runs: 0,
             states: side_by_side(
                 states
                     .iter()
@@ -190,6 +217,11 @@ impl<T: Real> Program<T> {
         let count = self.given();
         assert!(index < count, "set_input: there is no input {index}; the program has {count}");
         let input = &self.inputs[index];
+        if let (Place::Short(start), Some((elements, extents))) = (input.place, value.plain())
+            && *extents == input.layout.shape()[..]
+        {
+            return self.memory.short[start..start + elements.len()].copy_from_slice(elements);
+        }
         let refused = value.with(|view, buffer| {
             if view.shape() != input.layout.shape() {
                 return Some(view.shape().clone());
@@ -241,6 +273,11 @@ impl<T: Real> Program<T> {
 
     /// Runs on the inputs as they stand. In steady state nothing is allocated.
     pub fn execute(&mut self) {
+        match self.runs {
+            WORTH_CODE => self.native(),
+            0..WORTH_CODE => self.runs += 1,
+            _ => {}
+        }
         let first = self.given();
         for (input, distribution) in self.inputs[first..].iter().zip(&self.samples) {
             let elements = self.memory.elements_mut(input.place, input.layout.elements());
@@ -249,15 +286,51 @@ impl<T: Real> Program<T> {
         for instruction in &mut self.instructions {
             instruction.run(&mut self.memory);
         }
-        for &Update { input, next, elements } in &self.updates {
-            match (input, next) {
-                (Place::Short(to), Place::Short(from)) => {
-                    self.memory.short.copy_within(from..from + elements, to);
+        for update in &self.updates {
+            update.run(&mut self.memory);
+        }
+    }
+
+    /// Makes machine code of the instructions on short values. A program does so by itself after
+    /// 300 runs, when it has become worth the time; who knows that many will follow need not
+    /// wait for them. The bits of results are the same.
+    ///
+    /// There is code on x86-64 CPUs with AVX2, unless the environment variable `WENGERT_NATIVE` is 0.
+    /// Loops over long values are made of it from the beginning.
+    ///
+    /// ```
+    /// use wengert_core::compile;
+    ///
+    /// let mut program = compile(|x| (x * x + 1.0).sqrt(), 2.0)?;
+    /// program.native();
+    /// assert_eq!(program.run(0.75)[0].item(), 1.25);
+    /// # Ok::<(), wengert_core::CompileError>(())
+    /// ```
+    #[cold]
+    pub fn native(&mut self) {
+        self.runs = WORTH_CODE + 1;
+        if native::vectors().is_none() {
+            return;
+        }
+        let Self { constants, results, memory, updates, .. } = self;
+        let places = Places { memory: &memory.short, constants, results, updates };
+        let runs = formula::runs(&self.instructions, &places);
+        let mut instructions = std::mem::take(&mut self.instructions).into_iter();
+        let mut next = 0;
+        for Run { instructions: range, code, updates } in runs {
+            self.instructions.extend(instructions.by_ref().take(range.start - next));
+            next = range.end;
+            let own: Vec<_> = instructions.by_ref().take(range.len()).collect();
+            match InMemory::new(&code) {
+                Some(function) => {
+                    self.updates.retain(|update| !updates.contains(update));
+                    let code = RunCode { function, instructions: own, updates };
+                    self.instructions.push(Instruction::Code(Box::new(code)));
                 }
-                (Place::Long(to), Place::Long(from)) => self.memory.long.swap(to, from),
-                _ => unreachable!("both have the same shape"),
+                None => self.instructions.extend(own),
             }
         }
+        self.instructions.extend(instructions);
     }
 
     /// Whether all numbers are finite that runs [move](crate::Tape::compile_updating).

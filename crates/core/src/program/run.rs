@@ -5,10 +5,12 @@
 //! Long ones have buffers, of which an instruction takes its own out of the list
 //! while it writes and reads the others.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::fused::Loop;
 use super::memory::{Argument, Memory, Place, Readable, exclusive};
+use super::native::InMemory;
 use crate::kernel::block::{BlockKernel, Steps};
 use crate::kernel::gemm::ShortProduct;
 
@@ -17,7 +19,7 @@ use crate::kernel::reduce::sum;
 use crate::scalar::Real;
 use crate::tape::elemental::DynOp;
 use crate::tape::{Args, OpHandle};
-use crate::tensor::{Shape, View};
+use crate::tensor::{Rows, Shape, View};
 
 pub(super) enum Instruction<T: Real> {
     /// An elementwise function of short values.
@@ -34,6 +36,48 @@ pub(super) enum Instruction<T: Real> {
     AddInto(Box<Apply<T>>),
     /// Elementwise functions and sums of long values, block by block.
     Loop(Box<Loop<T>>),
+    /// Instructions on short values as one function.
+    Code(Box<RunCode<T>>),
+}
+
+/// Some instructions as machine code.
+pub(super) struct RunCode<T: Real> {
+    pub(super) function: InMemory<T>,
+    /// What it was made from: for numbers that it is not made for.
+    pub(super) instructions: Vec<Instruction<T>>,
+    /// States that it moves, too.
+    pub(super) updates: Vec<Update>,
+}
+
+impl<T: Real> RunCode<T> {
+    #[inline]
+    fn run(&mut self, memory: &mut Memory<T>) {
+        if !self.function.run(&mut memory.short) {
+            self.instructions.iter_mut().for_each(|instruction| instruction.run(memory));
+            self.updates.iter().for_each(|update| update.run(memory));
+        }
+    }
+}
+
+/// An input takes over a computed value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Update {
+    pub(super) input: Place,
+    pub(super) next: Place,
+    pub(super) elements: usize,
+}
+
+impl Update {
+    #[inline]
+    pub(super) fn run<T: Real>(&self, memory: &mut Memory<T>) {
+        match (self.input, self.next) {
+            (Place::Short(to), Place::Short(from)) => {
+                memory.short.copy_within(from..from + self.elements, to);
+            }
+            (Place::Long(to), Place::Long(from)) => memory.long.swap(to, from),
+            _ => unreachable!("both have the same shape"),
+        }
+    }
 }
 
 /// One evaluation within the memory of short values.
@@ -45,6 +89,17 @@ pub(super) struct ShortCall {
 }
 
 impl ShortCall {
+    /// Operands beyond the last repeat the first place of all.
+    fn reads(&self, read: &mut dyn FnMut(usize)) {
+        for steps in &self.operands {
+            (0..self.len as usize).for_each(|i| read(steps.at(i)));
+        }
+    }
+
+    fn writes(&self) -> Range<usize> {
+        self.out as usize..(self.out + self.len) as usize
+    }
+
     #[inline]
     fn run<T: Real>(&self, kernel: &dyn BlockKernel<T>, memory: &mut [T]) {
         let (earlier, out) = memory.split_at_mut(self.out as usize);
@@ -112,7 +167,58 @@ impl<T: Real> Instruction<T> {
             Instruction::Apply(apply) => apply.run(memory),
             Instruction::AddInto(apply) => apply.add_into(memory),
             Instruction::Loop(blocks) => blocks.run(memory),
+            Instruction::Code(code) => code.run(memory),
         }
+    }
+
+    /// Calls `read` with each place in the memory of short values that is read.
+    pub(super) fn short_reads(&self, read: &mut dyn FnMut(usize)) {
+        let mut arguments = |arguments: &[Argument]| {
+            for argument in arguments {
+                if let Place::Short(start) = argument.place {
+                    let start = (start as isize + argument.offset) as usize;
+                    Rows::new(&argument.layout, start).places().for_each(&mut *read);
+                }
+            }
+        };
+        match self {
+            Instruction::Apply(apply) | Instruction::AddInto(apply) => arguments(&apply.args),
+            Instruction::Loop(blocks) => arguments(&blocks.loads),
+            Instruction::Short(_, call) => call.reads(read),
+            Instruction::ShortPacked(_, packed, call) => {
+                packed
+                    .iter()
+                    .flat_map(|packed| &packed.from)
+                    .for_each(|&place| read(place as usize));
+                call.reads(read);
+            }
+            Instruction::ShortProduct(product) => {
+                for (start, factor) in [product.left, product.right] {
+                    for row in 0..factor.rows {
+                        (0..factor.columns).for_each(|column| read(factor.at(start, row, column)));
+                    }
+                }
+            }
+            Instruction::ShortSum(sum) => (sum.start..sum.start + sum.len).for_each(read),
+            Instruction::Code(code) => {
+                code.instructions.iter().for_each(|own| own.short_reads(read));
+            }
+        }
+    }
+
+    /// The places in the memory of short values that instructions of their own kinds write.
+    pub(super) fn short_writes(&self) -> impl Iterator<Item = usize> {
+        let (packed, out): (&[Packed], Range<usize>) = match self {
+            Instruction::Short(_, call) => (&[], call.writes()),
+            Instruction::ShortPacked(_, packed, call) => (packed, call.writes()),
+            Instruction::ShortProduct(product) => {
+                let elements = product.left.1.rows * product.right.1.columns;
+                (&[], product.out..product.out + elements)
+            }
+            Instruction::ShortSum(sum) => (&[], sum.out..sum.out + 1),
+            _ => (&[], 0..0),
+        };
+        packed.iter().flat_map(|packed| packed.start..packed.start + packed.from.len()).chain(out)
     }
 }
 

@@ -9,12 +9,14 @@
 mod aligned;
 mod dispatch;
 pub(crate) mod elementary;
+pub(crate) mod ir;
 #[allow(unsafe_code)]
 pub(crate) mod micro;
 mod number;
 mod real;
 mod simd;
 pub(crate) mod special;
+mod symbol;
 mod width;
 
 pub(crate) use aligned::Aligned;
@@ -24,4 +26,7 @@ pub(crate) use number::{Near, Reads, indicator};
 pub use number::{Number, Plain};
 pub use real::Real;
 pub(crate) use simd::{Lanes, lanes};
+pub use symbol::Symbol;
+pub(crate) use symbol::Writer;
+pub(crate) use width::allows_code;
 pub use width::{InstructionSet, instruction_set};

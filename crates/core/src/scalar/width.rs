@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use pulp::Arch;
 
 const VARIABLE: &str = "WENGERT_SIMD";
+const NATIVE: &str = "WENGERT_NATIVE";
 
 /// The vector instructions that kernels are compiled for and use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,33 @@ fn find(limit: Option<&std::ffi::OsStr>) -> InstructionSet {
              limited, or no such variable",
             limit.unwrap_or_default()
         ),
+    }
+}
+
+/// Whether programs may run machine code that they make: unless the environment variable
+/// `WENGERT_NATIVE` is 0.
+///
+/// # Panics
+/// If the variable is neither 0 nor 1.
+#[track_caller]
+pub(crate) fn allows_code() -> bool {
+    static ALLOWED: OnceLock<bool> = OnceLock::new();
+    match ALLOWED.get() {
+        Some(allowed) => *allowed,
+        None => *ALLOWED.get_or_init({
+            let value = std::env::var_os(NATIVE);
+            let allowed = match value.as_deref().map(|value| value.to_str().map(str::trim)) {
+                None | Some(Some("1")) => true,
+                Some(Some("0")) => false,
+                Some(_) => panic!(
+                    "{NATIVE} is {:?}: expected 0, so that programs run no machine code of their \
+                     own, or 1, or no such variable",
+                    value.unwrap_or_default()
+                ),
+            };
+            // An interpreter of Rust runs no machine code.
+            move || allowed && !cfg!(miri)
+        }),
     }
 }
 

@@ -14,12 +14,25 @@ use crate::tensor::{Buffer, Layout, Shape, Tensor, View};
     note = "other numbers are converted by `as`, a tensor of another precision by `.cast()`, deeper arrays by `Tensor::from`"
 )]
 pub trait Leaf<T: Real> {
+    /// The elements in row-major order and the extents, where they stand so: what a small input of a
+    /// program is copied from, without a layout in between.
+    #[doc(hidden)]
+    #[inline]
+    fn plain(&self) -> Option<(&[T], &[usize])> {
+        None
+    }
+
     /// Shows the elements and, if there is one that may be shared, their buffer.
     #[doc(hidden)]
     fn with<R>(self, take: impl FnOnce(View<'_, T>, Option<&Buffer<T>>) -> R) -> R;
 }
 
 impl<T: Real> Leaf<T> for &Tensor<T> {
+    #[inline]
+    fn plain(&self) -> Option<(&[T], &[usize])> {
+        Some((self.as_slice()?, self.shape()))
+    }
+
     #[inline]
     fn with<R>(self, take: impl FnOnce(View<'_, T>, Option<&Buffer<T>>) -> R) -> R {
         take(self.view(), Some(self.parts().0))
@@ -52,6 +65,11 @@ fn with_slice<T: Real, R>(
 
 impl<T: Real> Leaf<T> for T {
     #[inline]
+    fn plain(&self) -> Option<(&[T], &[usize])> {
+        Some((std::slice::from_ref(self), &[]))
+    }
+
+    #[inline]
     fn with<R>(self, take: impl FnOnce(View<'_, T>, Option<&Buffer<T>>) -> R) -> R {
         with_slice(&[self], Shape::scalar(), take)
     }
@@ -66,12 +84,22 @@ impl<T: Real> Leaf<T> for &[T] {
 
 impl<T: Real, const N: usize> Leaf<T> for [T; N] {
     #[inline]
+    fn plain(&self) -> Option<(&[T], &[usize])> {
+        Some((self, const { &[N] }))
+    }
+
+    #[inline]
     fn with<R>(self, take: impl FnOnce(View<'_, T>, Option<&Buffer<T>>) -> R) -> R {
         with_slice(&self, [N].into(), take)
     }
 }
 
 impl<T: Real, const N: usize, const M: usize> Leaf<T> for [[T; M]; N] {
+    #[inline]
+    fn plain(&self) -> Option<(&[T], &[usize])> {
+        Some((self.as_flattened(), const { &[N, M] }))
+    }
+
     #[inline]
     fn with<R>(self, take: impl FnOnce(View<'_, T>, Option<&Buffer<T>>) -> R) -> R {
         with_slice(self.as_flattened(), [N, M].into(), take)

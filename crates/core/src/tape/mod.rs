@@ -82,9 +82,10 @@ impl<T: Real> Tape<T> {
     /// An empty tape.
     ///
     /// # Panics
-    /// If one of the environment variables `WENGERT_THREADS` and `WENGERT_SIMD` has a value that
-    /// means nothing: see [`threads::count`](crate::kernel::threads::count) and
-    /// [`instruction_set`](crate::scalar::instruction_set).
+    /// If one of the environment variables `WENGERT_THREADS`, `WENGERT_SIMD` and `WENGERT_NATIVE` has a
+    /// value that means nothing: see [`threads::count`](crate::kernel::threads::count),
+    /// [`instruction_set`](crate::scalar::instruction_set) and
+    /// [`Program::native`](crate::Program::native).
     #[track_caller]
     pub fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);

@@ -15,6 +15,7 @@ fn child(variable: &str, value: &str) -> String {
         .args(["--exact", "environment::child_of_a_test", "--ignored", "--nocapture"])
         .env_remove("WENGERT_SIMD")
         .env_remove("WENGERT_THREADS")
+        .env_remove("WENGERT_NATIVE")
         .env("RUST_BACKTRACE", "0")
         .env(variable, value)
         .output()
@@ -78,5 +79,9 @@ fn values_that_mean_nothing_are_told_where_the_first_tape_is_made() {
     assert_snapshot!(child("WENGERT_THREADS", "0"), @r#"
     environment.rs:_:
     WENGERT_THREADS is "0": expected a number of threads, 1 or more
+    "#);
+    assert_snapshot!(child("WENGERT_NATIVE", "off"), @r#"
+    environment.rs:_:
+    WENGERT_NATIVE is "off": expected 0, so that programs run no machine code of their own, or 1, or no such variable
     "#);
 }

@@ -36,6 +36,7 @@ mod messages;
 mod messages_of_derivatives;
 mod mutation;
 mod names;
+mod native;
 mod nested;
 mod operands;
 mod ops_page;

@@ -29,6 +29,9 @@ pub(super) fn compiled_is_recorded(case: &Case<f64>) -> Result<(), String> {
         program.set_input(index, x);
     }
     program.execute();
+    let interpreted: Vec<_> = (0..results.len()).map(|index| program.output(index)).collect();
+    program.native();
+    program.execute();
     let tape = Tape::new();
     let vars: Vec<Var<'_, f64>> = others.iter().map(|x| tape.variable(x)).collect();
     for (index, expected) in record(case, &vars).iter().enumerate() {
@@ -37,8 +40,9 @@ pub(super) fn compiled_is_recorded(case: &Case<f64>) -> Result<(), String> {
             1 => "the tangent".to_owned(),
             _ => format!("the adjoint of operand {}", index - 1),
         };
-        let what = format!("{what}, compiled and recorded");
-        same(&what, &program.output(index), &expected.value())?;
+        let expected = expected.value();
+        same(&format!("{what}, compiled and recorded"), &interpreted[index], &expected)?;
+        same(&format!("{what}, as machine code and recorded"), &program.output(index), &expected)?;
     }
     Ok(())
 }

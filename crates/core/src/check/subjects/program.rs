@@ -62,7 +62,7 @@ impl fmt::Display for ProgramReport {
 
 /// Compares a compiled program with the recording that it was compiled from, at the given inputs
 /// and at others nearby: its outputs and, if it has a state, the state after the run. Both draw the same
-/// samples. The inputs, the state and the generator are as before when it returns.
+/// samples. So does the program's [machine code](Program::native). The inputs, the state and the generator are as before when it returns.
 ///
 /// ```
 /// use wengert_core::{Tensor, check, compile};
@@ -81,9 +81,14 @@ pub fn program<T: Real, I: Inputs<T>>(program: &mut Program<T>, x: I) -> Program
     x.values(&mut x_values);
     let points = points(&x_values);
     let mut difference = None;
-    program.beside_recording(&points, |found, expected, describe| {
-        difference = difference.take().or_else(|| first_difference(found, expected, describe));
-    });
+    for is_native in [false, true] {
+        if is_native {
+            program.native();
+        }
+        program.beside_recording(&points, |found, expected, describe| {
+            difference = difference.take().or_else(|| first_difference(found, expected, describe));
+        });
+    }
     ProgramReport { results: program.results(), points: points.len(), difference }
 }
 

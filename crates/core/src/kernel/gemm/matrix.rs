@@ -13,6 +13,12 @@ pub struct MatrixLayout {
 }
 
 impl MatrixLayout {
+    /// The index of an element, where the first one has the index `start`.
+    pub(crate) fn at(&self, start: usize, row: usize, column: usize) -> usize {
+        let moved = row as isize * self.row_stride + column as isize * self.column_stride;
+        (start as isize + moved) as usize
+    }
+
     /// The left factor of a product: a matrix, or a vector as a row.
     pub(crate) fn left(layout: &Layout) -> Self {
         match (&layout.shape()[..], layout.strides()) {

@@ -1,0 +1,544 @@
+//! From a list of operations to instructions: which registers hold what, and for how long.
+//!
+//! One pass over the list, in its order. Where no register is free, the number goes whose next use is
+//! furthest away (Belady, 1966): a constant and a number from outside are found where they were,
+//! another is kept on the stack. In loops, the constants that are read most often stay in registers.
+
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
+
+use super::encode::{Address, Assembler, BIAS, Base, FusedOrder, Place, Register, Width};
+use crate::scalar::ir::{Binary, Code, Comparison, Effect, Id, Node};
+
+/// Where the numbers lie that code reads and writes.
+#[derive(Clone, Debug)]
+pub(crate) enum Outside {
+    /// In one memory, to which the function's first argument points; a place is an index into it.
+    Memory,
+    /// In arrays, pointers to which stand in a table to which the first argument points; a place is
+    /// an index into the table. The third argument is the length in bytes.
+    Arrays {
+        /// For each array that is read: whether it is one vector that is read again and again.
+        is_uniform: Vec<bool>,
+    },
+}
+
+/// A function's bytes, and the constants to which its second argument points.
+#[derive(Debug)]
+pub(crate) struct Function {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) constants: Vec<u64>,
+}
+
+/// The most bytes on the stack: a page, which a function may use without touching it step by step.
+const FRAME: usize = 4096;
+/// Registers of a loop that are left for what it computes.
+const UNPINNED: usize = 6;
+
+/// Generates code; `None` if it needed more of the stack than there is.
+pub(crate) fn generate(code: &Code, width: Width, outside: &Outside) -> Option<Function> {
+    let schedule = Schedule::of(code);
+    let pinnable = match outside {
+        Outside::Memory => Vec::new(),
+        Outside::Arrays { .. } => schedule.invariants(code, outside),
+    };
+    let mut pins = pinnable.len().min(width.registers() - UNPINNED);
+    loop {
+        let pinned = &pinnable[..pins];
+        let mut generator = Generator::new(code, width, outside, &schedule, pinned);
+        generator.run(pinned);
+        if generator.slot_count == 0 || pins == 0 {
+            return (generator.frame() <= FRAME).then(|| generator.finish(pinned));
+        }
+        pins /= 2;
+    }
+}
+
+/// Which operands of an instruction may lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InMemory {
+    /// Those that fill a register there.
+    Constants,
+    Any,
+}
+
+/// What is done at a position.
+#[derive(Clone, Copy)]
+enum Step {
+    Compute(Id),
+    Effect(Effect),
+}
+
+/// The steps of a code, and where each node is read.
+struct Schedule {
+    steps: Vec<Step>,
+    /// The positions that read each node, the last one first.
+    uses: Vec<SmallVec<[usize; 4]>>,
+}
+
+impl Schedule {
+    fn of(code: &Code) -> Self {
+        let uses = code.uses();
+        let mut steps = Vec::new();
+        let mut effects = code.effects.iter().peekable();
+        for index in 0..=code.nodes.len() {
+            while let Some((_, effect)) = effects.next_if(|(before, _)| *before == index) {
+                steps.push(Step::Effect(*effect));
+            }
+            if let Some(node) = code.nodes.get(index)
+                && uses[index] > 0
+                && !matches!(node, Node::Read(_) | Node::Constant(_))
+            {
+                steps.push(Step::Compute(Id::new(index)));
+            }
+        }
+        let mut schedule = Self { steps, uses: vec![SmallVec::new(); code.nodes.len()] };
+        for position in (0..schedule.steps.len()).rev() {
+            for id in schedule.operands(code, position) {
+                schedule.uses[id.index()].push(position);
+            }
+        }
+        schedule
+    }
+
+    fn operands(&self, code: &Code, position: usize) -> SmallVec<[Id; 4]> {
+        match self.steps[position] {
+            Step::Compute(id) => code.nodes[id.index()].operands().collect(),
+            Step::Effect(Effect::Write(id, _)) => [id].into_iter().collect(),
+            Step::Effect(Effect::Require(comparison)) => comparison.of.into_iter().collect(),
+        }
+    }
+
+    /// What a loop finds the same at every turn, the commonest first.
+    fn invariants(&self, code: &Code, outside: &Outside) -> Vec<Id> {
+        let mut found: Vec<Id> = (0..code.nodes.len())
+            .map(Id::new)
+            .filter(|id| !self.uses[id.index()].is_empty())
+            .filter(|id| match code.nodes[id.index()] {
+                Node::Constant(_) => true,
+                Node::Read(place) => outside.is_uniform(place),
+                _ => false,
+            })
+            .collect();
+        found.sort_by_key(|id| std::cmp::Reverse(self.uses[id.index()].len()));
+        found
+    }
+}
+
+impl Outside {
+    fn is_uniform(&self, place: u32) -> bool {
+        match self {
+            Self::Memory => false,
+            Self::Arrays { is_uniform } => {
+                is_uniform.get(place as usize).copied().unwrap_or_default()
+            }
+        }
+    }
+}
+
+struct Generator<'c> {
+    code: &'c Code,
+    width: Width,
+    outside: &'c Outside,
+    schedule: &'c Schedule,
+    assembler: Assembler,
+    /// The uses that are still to come, the next one last.
+    uses: Vec<SmallVec<[usize; 4]>>,
+    /// What each register holds.
+    holds: Vec<Option<Id>>,
+    register_of: HashMap<Id, Register>,
+    /// Registers that hold what the loop finds again, by their number from here on.
+    first_pinned: usize,
+    /// Registers that the step at hand reads or writes.
+    locked: SmallVec<[Register; 6]>,
+    /// Where on the stack a node is kept.
+    slots: HashMap<Id, usize>,
+    /// Slots whose numbers nothing reads any more; those of the step at hand, which its instruction
+    /// may still read; and how many slots there are.
+    free_slots: Vec<usize>,
+    ended_slots: Vec<usize>,
+    slot_count: usize,
+    constants: Vec<u64>,
+    constant_of: HashMap<u64, usize>,
+    leaves: Vec<usize>,
+}
+
+impl<'c> Generator<'c> {
+    fn new(
+        code: &'c Code,
+        width: Width,
+        outside: &'c Outside,
+        schedule: &'c Schedule,
+        pinned: &[Id],
+    ) -> Self {
+        let first_pinned = width.registers() - pinned.len();
+        let number = |k: usize| Register((first_pinned + k) as u8);
+        Self {
+            code,
+            width,
+            outside,
+            schedule,
+            assembler: Assembler::new(width, code.precision),
+            uses: schedule.uses.clone(),
+            holds: vec![None; first_pinned],
+            register_of: pinned.iter().enumerate().map(|(k, &id)| (id, number(k))).collect(),
+            first_pinned,
+            locked: SmallVec::new(),
+            slots: HashMap::new(),
+            free_slots: Vec::new(),
+            ended_slots: Vec::new(),
+            slot_count: 0,
+            constants: Vec::new(),
+            constant_of: HashMap::new(),
+            leaves: Vec::new(),
+        }
+    }
+
+    /// The steps; what stands around them is known at the [end](Self::finish).
+    fn run(&mut self, pinned: &[Id]) {
+        // Constants in registers are the first of the pool.
+        for &id in pinned {
+            if let Node::Constant(bits) = self.code.nodes[id.index()] {
+                self.constant(bits);
+            }
+        }
+        for position in 0..self.schedule.steps.len() {
+            self.locked.clear();
+            self.free_slots.append(&mut self.ended_slots);
+            match self.schedule.steps[position] {
+                Step::Compute(id) => self.compute(position, id),
+                Step::Effect(Effect::Write(id, place)) => {
+                    let source = self.register(id);
+                    self.pass(position);
+                    let address = self.outside_address(place, false);
+                    self.assembler.store(address, source);
+                }
+                Step::Effect(Effect::Require(comparison)) => {
+                    let (a, b) = self.compared(comparison);
+                    let spare = self.spare();
+                    self.pass(position);
+                    let jump = self.assembler.leave_unless(comparison.test, spare, a, b);
+                    self.leaves.push(jump);
+                }
+            }
+        }
+    }
+
+    fn frame(&self) -> usize {
+        self.slot_count * self.width.register_bytes()
+    }
+
+    /// The function, with what comes before the steps and after them.
+    fn finish(self, pinned: &[Id]) -> Function {
+        let frame = self.frame() as u32;
+        let mut whole = Assembler::new(self.width, self.code.precision);
+        whole.enter(frame);
+        for (k, id) in pinned.iter().enumerate() {
+            let target = Register((self.first_pinned + k) as u8);
+            match self.code.nodes[id.index()] {
+                Node::Constant(bits) => {
+                    let index = self.constant_of[&bits];
+                    whole.load_whole(target, self.constant_address(index));
+                }
+                Node::Read(place) => {
+                    whole.fetch(place);
+                    whole.load_whole(target, fetched(false));
+                }
+                _ => unreachable!("constants and numbers from outside are pinned"),
+            }
+        }
+        let is_loop = matches!(self.outside, Outside::Arrays { .. });
+        let start = if is_loop { whole.begin() } else { 0 };
+        let before = whole.bytes.len();
+        whole.bytes.extend(&self.assembler.bytes);
+        if is_loop {
+            whole.repeat(start);
+        }
+        whole.leave(frame, false);
+        if !self.leaves.is_empty() {
+            self.leaves.iter().for_each(|place| whole.land(before + place));
+            whole.leave(frame, true);
+        }
+        Function { bytes: whole.bytes, constants: self.constants }
+    }
+
+    /// The place of a constant in the pool.
+    fn constant(&mut self, bits: u64) -> usize {
+        let next = self.constants.len();
+        let constants = &mut self.constants;
+        *self.constant_of.entry(bits).or_insert_with(|| {
+            constants.push(bits);
+            next
+        })
+    }
+
+    /// Constants fill whole registers, so that every instruction can read them from memory.
+    fn constant_address(&self, index: usize) -> Address {
+        let displacement = (index * self.width.register_bytes()) as i32 - BIAS as i32;
+        Address { base: Base::Second, displacement, moves: false }
+    }
+
+    fn outside_address(&mut self, place: u32, is_uniform: bool) -> Address {
+        match self.outside {
+            Outside::Memory => {
+                let displacement = place as usize * self.code.precision.bytes();
+                Address { base: Base::First, displacement: displacement as i32, moves: false }
+            }
+            Outside::Arrays { .. } => {
+                self.assembler.fetch(place);
+                fetched(!is_uniform)
+            }
+        }
+    }
+
+    fn slot_address(&self, slot: usize) -> Address {
+        let displacement = (slot * self.width.register_bytes()) as i32;
+        Address { base: Base::Stack, displacement, moves: false }
+    }
+
+    /// Where a node that is in no register can be read.
+    fn address(&mut self, id: Id) -> Address {
+        match self.code.nodes[id.index()] {
+            Node::Constant(bits) => {
+                let index = self.constant(bits);
+                self.constant_address(index)
+            }
+            Node::Read(place) => self.outside_address(place, self.outside.is_uniform(place)),
+            _ => self.slot_address(self.slots[&id]),
+        }
+    }
+
+    /// A register with a node in it.
+    fn register(&mut self, id: Id) -> Register {
+        if let Some(&register) = self.register_of.get(&id) {
+            self.locked.push(register);
+            return register;
+        }
+        let target = self.free();
+        self.load(target, id);
+        self.hold(target, id);
+        target
+    }
+
+    fn load(&mut self, target: Register, id: Id) {
+        let address = self.address(id);
+        match self.code.nodes[id.index()] {
+            Node::Constant(_) => self.assembler.load_whole(target, address),
+            _ => self.assembler.load(target, Place::Memory(address)),
+        }
+    }
+
+    fn hold(&mut self, register: Register, id: Id) {
+        self.holds[register.0 as usize] = Some(id);
+        self.register_of.insert(id, register);
+        self.locked.push(register);
+    }
+
+    /// A node where it lies: in its register, or in memory if it is read once more only or no register
+    /// is free. Nothing may be [fetched](Assembler::fetch) between this and the instruction.
+    fn place(&mut self, id: Id, in_memory: InMemory) -> Place {
+        let is_constant = matches!(self.code.nodes[id.index()], Node::Constant(_));
+        let may_lie_in_memory = is_constant || in_memory == InMemory::Any;
+        let is_worth_loading = self.uses[id.index()].len() > 1 && self.holds.contains(&None);
+        if self.register_of.contains_key(&id) || !may_lie_in_memory || is_worth_loading {
+            return Place::Register(self.register(id));
+        }
+        Place::Memory(self.address(id))
+    }
+
+    fn has_register(&self, id: Id) -> bool {
+        self.register_of.contains_key(&id)
+    }
+
+    /// A register for something new: a free one, or that whose number is needed last.
+    fn free(&mut self) -> Register {
+        if let Some(index) = self.holds.iter().position(Option::is_none) {
+            return Register(index as u8);
+        }
+        let next_use = |index: usize| {
+            let id = self.holds[index].expect("no register is free");
+            self.uses[id.index()].last().copied().unwrap_or(usize::MAX)
+        };
+        let furthest = (0..self.holds.len())
+            .filter(|&index| !self.locked.contains(&Register(index as u8)))
+            .max_by_key(|&index| next_use(index))
+            .expect("a step reads fewer numbers than there are registers");
+        self.evict(Register(furthest as u8));
+        Register(furthest as u8)
+    }
+
+    fn evict(&mut self, register: Register) {
+        let id = self.holds[register.0 as usize].take().expect("it holds something");
+        self.register_of.remove(&id);
+        let is_computed = !matches!(self.code.nodes[id.index()], Node::Read(_) | Node::Constant(_));
+        if is_computed && !self.slots.contains_key(&id) {
+            let slot = self.free_slots.pop().unwrap_or_else(|| {
+                self.slot_count += 1;
+                self.slot_count - 1
+            });
+            self.slots.insert(id, slot);
+            self.assembler.store(self.slot_address(slot), register);
+        }
+    }
+
+    /// The operands of a position have been read once more; registers of those that nothing
+    /// else reads are free.
+    fn pass(&mut self, position: usize) {
+        for id in self.schedule.operands(self.code, position) {
+            let uses = &mut self.uses[id.index()];
+            while uses.last() == Some(&position) {
+                uses.pop();
+            }
+            if !uses.is_empty() {
+                continue;
+            }
+            if let Some(slot) = self.slots.remove(&id) {
+                self.ended_slots.push(slot);
+            }
+            if let Some(register) = self.register_of.get(&id)
+                && (register.0 as usize) < self.first_pinned
+            {
+                self.holds[register.0 as usize] = None;
+                self.register_of.remove(&id);
+            }
+        }
+    }
+
+    /// A register for a comparison, which mask registers make unnecessary.
+    fn spare(&mut self) -> Register {
+        match self.width {
+            Width::Bits512 => Register(0),
+            _ => {
+                let spare = self.free();
+                self.locked.push(spare);
+                spare
+            }
+        }
+    }
+
+    fn compared(&mut self, Comparison { of: [a, b], .. }: Comparison) -> (Register, Place) {
+        let a = self.register(a);
+        (a, self.place(b, InMemory::Constants))
+    }
+
+    /// The register in which a result is to be.
+    fn result(&mut self, position: usize, id: Id) -> Register {
+        self.pass(position);
+        // What the instruction reads may be overwritten by it.
+        self.locked.clear();
+        let target = self.free();
+        self.hold(target, id);
+        target
+    }
+
+    fn compute(&mut self, position: usize, id: Id) {
+        match self.code.nodes[id.index()] {
+            Node::Binary(binary, [a, b]) => {
+                let (a, b) =
+                    if is_symmetric(binary) && !self.has_register(a) && self.has_register(b) {
+                        (b, a)
+                    } else {
+                        (a, b)
+                    };
+                let a = self.register(a);
+                let b = self.place(b, in_memory(binary));
+                let target = self.result(position, id);
+                self.assembler.binary(binary, target, a, b);
+            }
+            Node::Sqrt(x) => {
+                let x = self.place(x, InMemory::Any);
+                let target = self.result(position, id);
+                self.assembler.sqrt(target, x);
+            }
+            Node::Round(rounding, x) => {
+                let x = self.place(x, InMemory::Any);
+                let target = self.result(position, id);
+                self.assembler.round(rounding, target, x);
+            }
+            Node::ShiftLeft(x, by) | Node::ShiftRight(x, by) => {
+                let is_left = matches!(self.code.nodes[id.index()], Node::ShiftLeft(..));
+                let x = self.register(x);
+                let target = self.result(position, id);
+                self.assembler.shift(is_left, target, x, by);
+            }
+            Node::MulAdd(of) => self.fused(position, id, of),
+            Node::Select(comparison, [yes, no]) => {
+                let compared = self.compared(comparison);
+                let no = self.register(no);
+                let yes = self.place(yes, InMemory::Constants);
+                let spare = self.spare();
+                let target = self.result(position, id);
+                self.assembler.select(comparison.test, [target, spare], compared, (yes, no));
+            }
+            Node::Read(_) | Node::Constant(_) => unreachable!("they are read where they lie"),
+        }
+    }
+
+    /// Whether a node's register can be overwritten by the result of this position.
+    fn ends(&self, id: Id, position: usize) -> bool {
+        let is_last = self.uses[id.index()].iter().all(|&other| other == position);
+        let own = self.register_of.get(&id);
+        is_last && own.is_some_and(|register| (register.0 as usize) < self.first_pinned)
+    }
+
+    /// `a * b + c`, where one of the three gives its register to the result.
+    fn fused(&mut self, position: usize, id: Id, [a, b, c]: [Id; 3]) {
+        let ends = |x: Id| self.ends(x, position);
+        let is_apart = |x: Id| [a, b, c].iter().filter(|&&other| other == x).count() == 1;
+        let gives = |x: Id| ends(x) && is_apart(x);
+        // Of two factors, the one in a register is read from there, and the other may lie in memory.
+        let (first, second) = if self.has_register(a) { (a, b) } else { (b, a) };
+        let (order, own, other, rm) = match () {
+            () if gives(c) => (FusedOrder::Order231, c, first, second),
+            () if gives(first) && self.has_register(c) && !self.has_register(second) => {
+                (FusedOrder::Order132, first, c, second)
+            }
+            () if gives(first) => (FusedOrder::Order213, first, second, c),
+            () if gives(second) => (FusedOrder::Order213, second, first, c),
+            () => (FusedOrder::Order231, c, first, second),
+        };
+        let target = match self.register_of.get(&own).copied() {
+            Some(register) if gives(own) => {
+                self.register_of.remove(&own);
+                register
+            }
+            Some(register) => {
+                self.locked.push(register);
+                let target = self.free();
+                self.assembler.load(target, Place::Register(register));
+                target
+            }
+            None => {
+                let target = self.free();
+                self.load(target, own);
+                target
+            }
+        };
+        self.hold(target, id);
+        let other = self.register(other);
+        let rm = self.place(rm, InMemory::Any);
+        self.pass(position);
+        self.assembler.fused(order, target, other, rm);
+    }
+}
+
+fn fetched(moves: bool) -> Address {
+    Address { base: Base::Fetched, displacement: 0, moves }
+}
+
+fn is_symmetric(binary: Binary) -> bool {
+    matches!(
+        binary,
+        Binary::Add | Binary::Mul | Binary::And | Binary::Or | Binary::Xor | Binary::AddBits
+    )
+}
+
+/// What an instruction can read from memory: those on bits read whole registers.
+fn in_memory(binary: Binary) -> InMemory {
+    use Binary::{AddBits, And, Or, SubBits, Xor};
+    match binary {
+        And | Or | Xor | AddBits | SubBits => InMemory::Constants,
+        _ => InMemory::Any,
+    }
+}

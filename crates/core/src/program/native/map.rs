@@ -1,0 +1,197 @@
+//! Code in memory that can be run, and the one place that runs it.
+//!
+//! Pages are written first and made executable then, and are never both at once. Where a system
+//! refuses that (a hardened kernel, an interpreter of Rust), there is no code, and programs run
+//! as they did without.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use memmap2::{Mmap, MmapMut};
+use smallvec::SmallVec;
+
+use super::encode::BIAS;
+pub(in crate::program) use super::encode::Width;
+use super::generate::{Outside, generate};
+use crate::scalar::Real;
+use crate::scalar::ir::{Code, Effect, Node, Precision};
+
+/// The most numbers of a vector.
+const LANES: usize = 16;
+/// The boundary at which constants begin: a cache line, as long as the widest register.
+const LINE: usize = 64;
+
+/// What a function takes: a pointer to the numbers, or to a table of pointers to them; a pointer to
+/// its constants; and, for a loop, the bytes of each array. It gives 0 if it came to its end.
+type Entry = unsafe extern "sysv64" fn(*const u8, *const u8, usize) -> u32;
+
+/// A function in memory: its instructions, and its constants behind them.
+struct Mapped {
+    map: Mmap,
+    constants: usize,
+}
+
+impl Mapped {
+    /// Code of some width; `None` if it needed too much of the stack, or if the system allows no
+    /// such code.
+    fn new(code: &Code, width: Width, outside: &Outside) -> Option<Self> {
+        let function = generate(code, width, outside)?;
+        let (number, register) = (code.precision.bytes(), width.register_bytes());
+        let constants = function.bytes.len().next_multiple_of(LINE);
+        let mut map = MmapMut::map_anon(constants + function.constants.len() * register).ok()?;
+        map[..function.bytes.len()].copy_from_slice(&function.bytes);
+        for (pool, bits) in map[constants..].chunks_exact_mut(register).zip(&function.constants) {
+            for own in pool.chunks_exact_mut(number) {
+                own.copy_from_slice(&bits.to_le_bytes()[..number]);
+            }
+        }
+        Some(Self { map: map.make_exec().ok()?, constants })
+    }
+
+    /// Runs the function. Gives whether it came to its end.
+    ///
+    /// # Safety
+    /// The function was generated for vector instructions that this CPU has. `numbers` points to all
+    /// that it reads and writes: to its memory, or to its table of pointers, each to `bytes` bytes
+    /// at least (to one vector, for an array that is uniform). All of it is valid until the
+    /// call returns; nobody else writes any of it, or reads what the function writes.
+    unsafe fn call(&self, numbers: *const u8, bytes: usize) -> bool {
+        let start = self.map.as_ptr();
+        // SAFETY: the map begins with a function that takes these arguments, and can be executed,
+        // as it was made so. A pointer to code is as large as one to data.
+        let entry: Entry = unsafe { std::mem::transmute::<*const u8, Entry>(start) };
+        let constants = start.wrapping_add(self.constants + BIAS);
+        // SAFETY: the caller promises what the function needs of `numbers`, and its constants lie
+        // behind it, in the same map.
+        unsafe { entry(numbers, constants, bytes) == 0 }
+    }
+}
+
+/// The places that a code reads and writes are below this.
+fn places(code: &Code) -> usize {
+    let read = code.nodes.iter().filter_map(|node| match node {
+        Node::Read(place) => Some(*place),
+        _ => None,
+    });
+    let written = code.effects.iter().filter_map(|(_, effect)| match effect {
+        Effect::Write(_, place) => Some(*place),
+        Effect::Require(_) => None,
+    });
+    read.chain(written).max().map_or(0, |place| place as usize + 1)
+}
+
+/// Code over arrays, which computes a vector of each at a time.
+pub(in crate::program) struct OverArrays<T> {
+    mapped: Mapped,
+    /// Numbers of a vector.
+    pub(super) lanes: usize,
+    is_uniform: Vec<bool>,
+    written: usize,
+    numbers: PhantomData<T>,
+}
+
+impl<T: Real> OverArrays<T> {
+    /// Of a code that reads the first places, one for each of `is_uniform`, and writes to the
+    /// `written` places after them. `width` is one that this CPU has.
+    pub(in crate::program) fn new(
+        code: &Code,
+        width: Width,
+        is_uniform: Vec<bool>,
+        written: usize,
+    ) -> Option<Self> {
+        assert_eq!(code.precision, Precision::of::<T>(), "code of these numbers");
+        assert!(places(code) <= is_uniform.len() + written, "an array for each place");
+        let lanes = width.bytes(code.precision) / size_of::<T>();
+        let mapped = Mapped::new(code, width, &Outside::Arrays { is_uniform: is_uniform.clone() })?;
+        Some(Self { mapped, lanes, is_uniform, written, numbers: PhantomData })
+    }
+
+    /// Computes the first `count` numbers of each array. Gives whether all that was required held; if
+    /// not, it has written some of the results.
+    ///
+    /// # Panics
+    /// If there are other arrays than the code has places, or one is too short.
+    #[inline]
+    pub(in crate::program) fn run(
+        &self,
+        read: &[&[T]],
+        written: &mut [&mut [T]],
+        count: usize,
+    ) -> bool {
+        let whole = count - count % self.lanes;
+        (whole == 0 || self.vectors(read, written, whole))
+            && (whole == count || self.rest(read, written, whole..count))
+    }
+
+    /// Less than a vector, in vectors of which the last number is repeated.
+    fn rest(&self, read: &[&[T]], written: &mut [&mut [T]], rest: Range<usize>) -> bool {
+        let mut operands: SmallVec<[[T; LANES]; 16]> = SmallVec::new();
+        for (array, &is_uniform) in read.iter().zip(&self.is_uniform) {
+            let own = if is_uniform { &array[..1] } else { &array[rest.clone()] };
+            let mut vector = [own[own.len() - 1]; LANES];
+            vector[..own.len()].copy_from_slice(own);
+            operands.push(vector);
+        }
+        let mut results: SmallVec<[[T; LANES]; 16]> =
+            written.iter().map(|_| [T::zero(); LANES]).collect();
+        let operands: SmallVec<[&[T]; 16]> = operands.iter().map(|vector| &vector[..]).collect();
+        let mut targets: SmallVec<[&mut [T]; 16]> =
+            results.iter_mut().map(|vector| &mut vector[..]).collect();
+        let is_done = self.vectors(&operands, &mut targets, self.lanes);
+        drop(targets);
+        for (array, vector) in written.iter_mut().zip(&results) {
+            array[rest.clone()].copy_from_slice(&vector[..rest.len()]);
+        }
+        is_done
+    }
+
+    /// Whole vectors.
+    #[inline]
+    fn vectors(&self, read: &[&[T]], written: &mut [&mut [T]], count: usize) -> bool {
+        assert!(count.is_multiple_of(self.lanes) && count > 0, "whole vectors");
+        assert!(read.len() == self.is_uniform.len() && written.len() == self.written, "all arrays");
+        let mut table: SmallVec<[*const T; 32]> = SmallVec::new();
+        for (array, &is_uniform) in read.iter().zip(&self.is_uniform) {
+            let needed = if is_uniform { self.lanes } else { count };
+            assert!(array.len() >= needed, "an array that is read is too short");
+            table.push(array.as_ptr());
+        }
+        for array in written {
+            assert!(array.len() >= count, "an array that is written is too short");
+            table.push(array.as_mut_ptr());
+        }
+        // SAFETY: the code is of a width that this CPU has, says whoever made it. The table has an array
+        // of `count` numbers for each of its places (or of one vector, where the code reads
+        // no more); they are borrowed until the call returns, those that are written exclusively.
+        unsafe { self.mapped.call(table.as_ptr().cast(), count * size_of::<T>()) }
+    }
+}
+
+/// Code over single numbers in one memory.
+pub(in crate::program) struct InMemory<T> {
+    mapped: Mapped,
+    places: usize,
+    numbers: PhantomData<T>,
+}
+
+impl<T: Real> InMemory<T> {
+    /// Of a code whose places are indices into the memory.
+    pub(in crate::program) fn new(code: &Code) -> Option<Self> {
+        assert_eq!(code.precision, Precision::of::<T>(), "code of these numbers");
+        let mapped = Mapped::new(code, Width::Scalar, &Outside::Memory)?;
+        Some(Self { mapped, places: places(code), numbers: PhantomData })
+    }
+
+    /// Runs the code. Gives whether all that was required held; if not, it has written some of the
+    /// results.
+    ///
+    /// # Panics
+    /// If the memory is shorter than the code needs.
+    #[inline]
+    pub(in crate::program) fn run(&self, memory: &mut [T]) -> bool {
+        assert!(memory.len() >= self.places, "the memory is too short");
+        // SAFETY: the code is of single numbers, for a CPU with the instructions that it was made of;
+        // all its places lie in the memory, which is borrowed until the call returns.
+        unsafe { self.mapped.call(memory.as_mut_ptr().cast::<u8>(), 0) }
+    }
+}

@@ -1,0 +1,37 @@
+//! Formulas of a program as machine code.
+//!
+//! The kernels of elementwise functions are loops that a compiler made for each function alone; a
+//! program knows which functions follow each other. So it writes their formulas down as one
+//! list of operations ([`ir`](crate::scalar::ir)), of which [`generate`] makes a function:
+//! numbers between them stay in registers.
+//!
+//! *Invariant*: the bits are those of the interpreter, [`run`](super::run), which stays as the reference
+//! and does the work where there is no code (other CPUs, hardened systems, `WENGERT_NATIVE=0`).
+
+#[cfg(target_arch = "x86_64")]
+mod encode;
+#[cfg(target_arch = "x86_64")]
+mod generate;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod map;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "none.rs"]
+mod map;
+
+pub(super) use map::{InMemory, OverArrays, Width};
+
+use crate::scalar::{InstructionSet, allows_code, instruction_set};
+
+/// The width of vectors for which code is made; `None` where there is none.
+pub(super) fn vectors() -> Option<Width> {
+    let width = match instruction_set() {
+        InstructionSet::Avx512 => Width::Bits512,
+        InstructionSet::Avx2 => Width::Bits256,
+        _ => return None,
+    };
+    allows_code().then_some(width)
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests;

@@ -1,0 +1,213 @@
+//! Machine code of programs gives the bits of the tape, whose kernels a compiler has made: every op
+//! that acts on elements, with its adjoints, in both precisions, at lengths around the vectors,
+//! blocks and parts of loops, on ordinary numbers and on awkward ones.
+
+use wengert_core::op::Domain;
+use wengert_core::op::registry::ops;
+use wengert_core::op::samples::Sample;
+use wengert_core::{Program, Real, Shape, Tape, Tensor, Var, compile_n};
+
+/// Lengths around a vector (8, 16), what counts as short (64), a block (512, 1024), and a part
+/// (32768), and the few elements that are computed one by one.
+const LENGTHS: [usize; 16] =
+    [1, 2, 7, 8, 9, 15, 16, 17, 63, 65, 511, 513, 1023, 1024, 1025, 33_000];
+
+/// Numbers beyond what vectors are made for: far angles, what is no number, the ends of the range.
+const AWKWARD: [f64; 14] = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    1e7,
+    -3e9,
+    1e300,
+    -1e-310,
+    1e-40,
+    0.5,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    f64::NAN,
+    1e5,
+];
+
+fn hash(i: usize) -> u64 {
+    (i as u64 + 1)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .rotate_left(31)
+        .wrapping_mul(0xd6e8_feb8_6659_fd93)
+}
+
+/// Numbers of a sample's domain, and among them awkward ones, if wanted.
+fn numbers<T: Real>(sample: &Sample<T>, arg: usize, len: usize, is_awkward: bool) -> Tensor<T> {
+    let domain = sample.args[arg].1;
+    Tensor::from_fn([len], |i| {
+        let hash = hash(i + 7919 * arg);
+        let x = (hash >> 11) as f64 / 2_f64.powi(53);
+        let x = domain.low + (domain.high - domain.low) * x;
+        let is_other = is_awkward && hash % 5 == 0;
+        let other = AWKWARD[(hash >> 8) as usize % AWKWARD.len()];
+        T::from_f64(match domain.is_mask {
+            true => f64::from(u8::from(x > 0.5)),
+            false if is_other => other,
+            false => x,
+        })
+    })
+}
+
+/// Value and adjoints of an op, its value in a sum and in a product, as a program finds them in a loop.
+fn record<'t, T: Real>(sample: &Sample<T>, vars: &[Var<'t, T>]) -> Vec<Var<'t, T>> {
+    let tape = vars[0].tape();
+    let y = sample.record(vars);
+    let scaled = y * tape.constant(T::from_f64(0.75)) + vars[0];
+    let mut results = vec![y, scaled.sum(), scaled.mean()];
+    let active: Vec<Var<'t, T>> = vars.iter().copied().filter(|var| var.is_active()).collect();
+    if y.is_active() {
+        results.extend(tape.without_gradients(|| y.vjp(scaled, &active)));
+    }
+    results
+}
+
+/// The operands on a tape: masks are no variables.
+fn operands<'t, T: Real>(
+    tape: &'t Tape<T>,
+    sample: &Sample<T>,
+    values: &[Tensor<T>],
+) -> Vec<Var<'t, T>> {
+    let domains = sample.args.iter().map(|(_, domain)| domain);
+    domains
+        .zip(values)
+        .map(|(domain, value)| match domain.is_mask {
+            true => tape.constant(value),
+            false => tape.variable(value),
+        })
+        .collect()
+}
+
+#[track_caller]
+fn assert_same<T: Real>(name: &str, program: &Program<T>, expected: &[Tensor<T>]) {
+    for (index, expected) in expected.iter().enumerate() {
+        let found = program.output(index);
+        for (i, (a, b)) in found.iter().zip(expected.iter()).enumerate() {
+            let same = a.as_f64().to_bits() == b.as_f64().to_bits() || a.is_nan() && b.is_nan();
+            assert!(same, "{name}: result {index} [{i}]: the program gives {a:?}, the tape {b:?}");
+        }
+    }
+}
+
+/// Whether an operand holds indices, which not every length has.
+fn reads_indices<T: Real>(sample: &Sample<T>) -> bool {
+    let mask = Domain::mask();
+    sample.args.iter().any(|(_, domain)| domain.is_mask && *domain != mask)
+        || sample.op.name().contains("along")
+}
+
+/// Compares an op of equal operands with its program; gives whether the op takes such.
+fn compare<T: Real>(name: &str, sample: &Sample<T>, len: usize) -> bool {
+    let shapes: Vec<Shape> = sample.args.iter().map(|_| [len].into()).collect();
+    let fits = sample.op.shape(&shapes.iter().collect::<Vec<_>>());
+    if reads_indices(sample) || !fits.is_ok_and(|shape| shape == shapes[0]) {
+        return false;
+    }
+    let values = |is_awkward: bool| -> Vec<Tensor<T>> {
+        (0..shapes.len()).map(|arg| numbers(sample, arg, len, is_awkward)).collect()
+    };
+    let tape = Tape::new();
+    let first = values(false);
+    let vars = operands(&tape, sample, &first);
+    let Ok(mut program) = tape.compile(&vars, &record(sample, &vars)) else { return false };
+    for is_native in [false, true] {
+        if is_native {
+            program.native();
+        }
+        for is_awkward in [false, true] {
+            let values = values(is_awkward);
+            let tape = Tape::new();
+            let expected = record(sample, &operands(&tape, sample, &values));
+            let expected: Vec<Tensor<T>> = expected.iter().map(|y| y.value()).collect();
+            values.iter().enumerate().for_each(|(index, value)| program.set_input(index, value));
+            program.execute();
+            assert_same(&format!("{name} of {len}, {}", T::NAME), &program, &expected);
+        }
+    }
+    true
+}
+
+fn compare_every_op<T: Real>() -> usize {
+    let mut compared = 0;
+    for entry in ops::<T>() {
+        for sample in &entry.samples.cases {
+            let fits = LENGTHS.iter().all(|&len| compare(entry.name, sample, len));
+            compared += usize::from(fits);
+        }
+    }
+    compared
+}
+
+#[test]
+fn every_op_of_elements_has_the_bits_of_the_tape() {
+    assert!(compare_every_op::<f32>() > 60, "the ops that act on elements");
+    assert!(compare_every_op::<f64>() > 60, "the ops that act on elements");
+}
+
+/// Many steps, which need more registers than there are.
+fn long_formula<'t, T: Real>(x: Var<'t, T>) -> [Var<'t, T>; 3] {
+    let power = |k: i32| (x * x.tape().constant(T::from_f64(0.1 * f64::from(k)))).tanh();
+    let powers: Vec<Var<'t, T>> = (0..40).map(power).collect();
+    let mut sum = powers[0];
+    for (k, power) in powers.iter().enumerate().rev() {
+        sum = sum * *power + powers[(k * 7) % 40];
+    }
+    let [dx] = sum.sum().grad([x]);
+    [sum, sum.sum(), dx]
+}
+
+fn assert_long_formula<T: Real>() {
+    for len in [3, 65, 1000, 1025] {
+        let at = |seed: usize| {
+            let number = |i| T::from_f64((hash(i + seed) >> 11) as f64 / 2_f64.powi(52) - 1.0);
+            Tensor::from_fn([len], number)
+        };
+        let mut program = compile_n(long_formula, &at(0)).unwrap();
+        program.native();
+        let x = at(99);
+        program.set_input(0, &x);
+        program.execute();
+        let tape = Tape::new();
+        let expected = long_formula(tape.variable(&x)).map(|y| y.value());
+        assert_same(&format!("formula of {len}, {}", T::NAME), &program, &expected);
+    }
+}
+
+#[test]
+fn long_formulas_have_the_bits_of_the_tape() {
+    assert_long_formula::<f32>();
+    assert_long_formula::<f64>();
+}
+
+/// A program of short values that is run often, with a state.
+#[test]
+fn runs_before_and_after_there_is_code_are_alike() {
+    let build = || {
+        let tape = Tape::new();
+        let (w, b) = (tape.variable([[0.5, -0.25], [0.125, 1.0]]), tape.variable([0.0, 0.5]));
+        let x = tape.constant([1.0, -2.0]);
+        let y = (w.matmul(x) + b).sigmoid();
+        let cost = (y - 0.25).square().sum() + (x * w).sin().mean();
+        let [dw, db] = cost.grad([w, b]);
+        let next = [(w, w - 0.5 * dw), (b, b - 0.5 * db)];
+        tape.compile_updating(&[x, w, b], &[cost], &next).unwrap()
+    };
+    let (mut early, mut late) = (build(), build());
+    early.native();
+    for run in 0..1000 {
+        let x = Tensor::from([(run as f64).cos(), 1e6 * f64::from(run % 7 == 0)]);
+        for program in [&mut early, &mut late] {
+            program.set_input(0, &x);
+            program.execute();
+        }
+        for input in 0..3 {
+            assert_eq!(early.input(input), late.input(input), "input {input} after run {run}");
+        }
+        assert_eq!(early.output(0), late.output(0), "run {run}");
+    }
+}
