@@ -86,7 +86,10 @@ impl Integral {
             Self::Ln1p => x.ln1p(),
             Self::Log2 => x.log2(),
             Self::Erf => x.erf(),
-            Self::Round => x.round() + x.floor() + x.ceil() + x.trunc(),
+            Self::Round => {
+                let up = A::opaque([x], |[x]| x.ceil());
+                x.round() + x.floor() + x.ceil() + x.trunc() + up
+            }
         }
     }
 }

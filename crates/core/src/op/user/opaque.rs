@@ -48,7 +48,7 @@ mod tests {
         let z = Number::opaque([x, y], |[x, y]| x.hypot(y));
         assert_eq!(z.value().to_vec(), [5.0, 41.0_f64.sqrt() as f32]);
         assert_eq!((z * x).sum().backward().wrt(x).to_vec(), z.value().to_vec());
-        let [value, slope] = (z * x).taylor(&[(x, &[tape.constant(1.0)])], 1)[..] else {
+        let [value, slope] = (z * x).taylor(&[(x, &[tape.constant([1.0, 1.0])])], 1)[..] else {
             panic!("two coefficients")
         };
         assert_eq!([value.value().at(&[0]), slope.value().at(&[0])], [15.0, 5.0]);
