@@ -13,8 +13,9 @@ use super::fused::{Block, Loop, LoopCode, Scratches, Step, Sum, parts};
 use super::graph::{Source, ValueId};
 use super::lower::Lowering;
 use super::memory::{Argument, Place};
-use super::native::{self, OverArrays};
-use crate::scalar::Real;
+use super::native::{self, Guess, OverArrays};
+use crate::scalar::ir::Code;
+use crate::scalar::{Angles, Real};
 use crate::tensor::Shape;
 
 /// Where a member of a loop finds an operand.
@@ -48,9 +49,13 @@ fn code<T: Real>(built: &Loop<T>) -> Option<LoopCode<T>> {
     summed.dedup();
     let width = native::vectors()?;
     let (loads, written) = (built.loads.len(), built.written.len());
-    let code = formula::of_loop(&built.steps, loads, written, &summed)?;
-    let is_uniform = built.loads.iter().map(|load| load.layout.is_splat()).collect();
-    let function = OverArrays::new(&code, width, is_uniform, written + summed.len())?;
+    let of = |angles| formula::of_loop(&built.steps, loads, written, &summed, angles);
+    let is_uniform: Vec<bool> = built.loads.iter().map(|load| load.layout.is_splat()).collect();
+    let function =
+        |code: &Code| OverArrays::new(code, width, is_uniform.clone(), written + summed.len());
+    let wide = of(Angles::Near)?;
+    let narrow = if wide.requires() { of(Angles::Small) } else { None };
+    let function = Guess::new(narrow.as_ref().and_then(function), function(&wide)?);
     Some(LoopCode { function, summed })
 }
 

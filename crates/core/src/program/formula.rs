@@ -12,7 +12,7 @@ use super::run::{Instruction, ShortCall, Update};
 use crate::kernel::block::BlockKernel;
 use crate::kernel::gemm::ShortProduct;
 use crate::scalar::ir::Code;
-use crate::scalar::{Real, Symbol, Writer};
+use crate::scalar::{Angles, Real, Symbol, Writer};
 
 /// The formula of a loop's steps, over its loads; `None` if a step is no formula. Of its places the
 /// `loads` first are those of operands, then come the `written` results, and then the registers
@@ -22,8 +22,9 @@ pub(super) fn of_loop<T: Real>(
     loads: usize,
     written: usize,
     summed: &[usize],
+    angles: Angles,
 ) -> Option<Code> {
-    let writer = Writer::new();
+    let writer = Writer::new(angles);
     let mut values: HashMap<Block, Symbol<'_, T>> =
         (0..loads).map(|k| (Block::Load(k), writer.read(k as u32))).collect();
     for Step { kernel, sources, target } in steps {
@@ -58,6 +59,8 @@ const ADDED_IN_ORDER: usize = 15;
 pub(super) struct Run {
     pub(super) instructions: Range<usize>,
     pub(super) code: Code,
+    /// The same for small angles, if there are any angles.
+    pub(super) narrow: Option<Code>,
     /// Updates of states that the code carries out.
     pub(super) updates: Vec<Update>,
 }
@@ -87,7 +90,7 @@ pub(super) fn runs<T: Real>(instructions: &[Instruction<T>], places: &Places<'_,
     let mut ranges: Vec<Range<usize>> = Vec::new();
     let mut first = 0;
     while first < instructions.len() {
-        let writer = Writer::new();
+        let writer = Writer::new(Angles::Near);
         let mut run = Writing::new(&writer, places);
         let taken = instructions[first..].iter().take_while(|one| run.take(one)).count();
         if taken > 1 {
@@ -97,23 +100,38 @@ pub(super) fn runs<T: Real>(instructions: &[Instruction<T>], places: &Places<'_,
     }
     let mut needed = needed(instructions, &ranges, places);
     let write = |range: Range<usize>| {
-        let writer = Writer::new();
-        let mut run = Writing::new(&writer, places);
-        assert!(instructions[range.clone()].iter().all(|one| run.take(one)), "as before");
+        let own = &instructions[range.clone()];
         let is_last = range.end == instructions.len();
-        let updates = if is_last { run.own_updates() } else { Vec::new() };
-        for Update { next, elements, .. } in
-            places.updates.iter().filter(|one| !updates.contains(one))
-        {
-            if let Place::Short(start) = *next {
-                needed[start..start + elements].fill(true);
-            }
-        }
-        run.write(&needed, &updates);
-        drop(run);
-        Some(Run { instructions: range, code: writer.finish()?, updates })
+        let (code, updates) = written(own, places, &mut needed, is_last, Angles::Near)?;
+        let narrow = code.requires().then(|| {
+            let narrow = written(own, places, &mut needed, is_last, Angles::Small);
+            narrow.expect("it was a formula").0
+        });
+        Some(Run { instructions: range, code, narrow, updates })
     };
     ranges.into_iter().filter_map(write).collect()
+}
+
+/// The formula of a run, and the updates of states that are a part of it.
+fn written<T: Real>(
+    instructions: &[Instruction<T>],
+    places: &Places<'_, T>,
+    needed: &mut [bool],
+    is_last: bool,
+    angles: Angles,
+) -> Option<(Code, Vec<Update>)> {
+    let writer = Writer::new(angles);
+    let mut run = Writing::new(&writer, places);
+    assert!(instructions.iter().all(|one| run.take(one)), "they were taken before");
+    let updates = if is_last { run.own_updates() } else { Vec::new() };
+    for update in places.updates.iter().filter(|update| !updates.contains(update)) {
+        if let Place::Short(start) = update.next {
+            needed[start..start + update.elements].fill(true);
+        }
+    }
+    run.write(needed, &updates);
+    drop(run);
+    Some((writer.finish()?, updates))
 }
 
 /// The places that are read outside of the run that writes them, as flags.

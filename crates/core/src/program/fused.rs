@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use smallvec::SmallVec;
 
 use super::memory::{Argument, Memory, Readable, exclusive};
-use super::native::OverArrays;
+use super::native::{Guess, OverArrays};
 use crate::kernel::block::{BlockKernel, MAX_OPERANDS};
 use crate::kernel::map::Walk;
 use crate::kernel::pairwise::{LEAF, Pairwise};
@@ -71,7 +71,7 @@ pub(super) struct Loop<T: Real> {
 /// The steps of a loop as machine code: it reads all loads, and writes the results and the registers
 /// that sums read.
 pub(super) struct LoopCode<T> {
-    pub(super) function: OverArrays<T>,
+    pub(super) function: Guess<OverArrays<T>>,
     /// Ascending.
     pub(super) summed: Vec<usize>,
 }
@@ -316,7 +316,7 @@ impl<T: Real> LoopCode<T> {
             .map(|result| &mut result[block.clone()])
             .chain(summed.map(|(_, register)| register.first_mut(len)))
             .collect();
-        self.function.run(&read, &mut results, len)
+        self.function.run(|function| function.run(&read, &mut results, len))
     }
 }
 

@@ -47,7 +47,7 @@ use display::Report;
 use formula::{Places, Run};
 use graph::{Graph, Operand, ValueId};
 use memory::{Argument, Memory, Place};
-use native::InMemory;
+use native::{Guess, InMemory};
 pub(crate) use recording::Recording;
 use run::{Instruction, RunCode, Update};
 
@@ -317,12 +317,13 @@ impl<T: Real> Program<T> {
         let runs = formula::runs(&self.instructions, &places);
         let mut instructions = std::mem::take(&mut self.instructions).into_iter();
         let mut next = 0;
-        for Run { instructions: range, code, updates } in runs {
+        for Run { instructions: range, code, narrow, updates } in runs {
             self.instructions.extend(instructions.by_ref().take(range.start - next));
             next = range.end;
             let own: Vec<_> = instructions.by_ref().take(range.len()).collect();
             match InMemory::new(&code) {
-                Some(function) => {
+                Some(wide) => {
+                    let function = Guess::new(narrow.as_ref().and_then(InMemory::new), wide);
                     self.updates.retain(|update| !updates.contains(update));
                     let code = RunCode { function, instructions: own, updates };
                     self.instructions.push(Instruction::Code(Box::new(code)));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::fused::Loop;
 use super::memory::{Argument, Memory, Place, Readable, exclusive};
-use super::native::InMemory;
+use super::native::{Guess, InMemory};
 use crate::kernel::block::{BlockKernel, Steps};
 use crate::kernel::gemm::ShortProduct;
 
@@ -42,7 +42,7 @@ pub(super) enum Instruction<T: Real> {
 
 /// Some instructions as machine code.
 pub(super) struct RunCode<T: Real> {
-    pub(super) function: InMemory<T>,
+    pub(super) function: Guess<InMemory<T>>,
     /// What it was made from: for numbers that it is not made for.
     pub(super) instructions: Vec<Instruction<T>>,
     /// States that it moves, too.
@@ -52,7 +52,7 @@ pub(super) struct RunCode<T: Real> {
 impl<T: Real> RunCode<T> {
     #[inline]
     fn run(&mut self, memory: &mut Memory<T>) {
-        if !self.function.run(&mut memory.short) {
+        if !self.function.run(|function| function.run(&mut memory.short)) {
             self.instructions.iter_mut().for_each(|instruction| instruction.run(memory));
             self.updates.iter().for_each(|update| update.run(memory));
         }

@@ -194,6 +194,11 @@ impl Code {
         self.is_opaque = true;
     }
 
+    /// Whether it stops at some numbers.
+    pub(crate) fn requires(&self) -> bool {
+        self.effects.iter().any(|(_, effect)| matches!(effect, Effect::Require(_)))
+    }
+
     /// Whether code can be made of it.
     pub(crate) fn is_complete(&self) -> bool {
         !self.is_opaque

@@ -27,6 +27,6 @@ pub use number::{Number, Plain};
 pub use real::Real;
 pub(crate) use simd::{Lanes, lanes};
 pub use symbol::Symbol;
-pub(crate) use symbol::Writer;
+pub(crate) use symbol::{Angles, Writer};
 pub(crate) use width::allows_code;
 pub use width::{InstructionSet, instruction_set};

@@ -9,16 +9,27 @@ use super::elementary::{self, Lane};
 use super::ir::{Binary, Code, Comparison, Effect, Id, Node, Precision, Rounding, Test, bits};
 use super::{Number, Real};
 
+/// For which angles sines and cosines are written down. Code stops at others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Angles {
+    /// Those that are their own remainder, up to an eighth of a turn: half of the work.
+    Small,
+    /// Those that are [near](Real::is_near).
+    Near,
+}
+
 /// The place where a formula is written down.
 #[derive(Debug)]
 pub(crate) struct Writer<T> {
     code: RefCell<Code>,
+    angles: Angles,
     numbers: PhantomData<T>,
 }
 
 impl<T: Real> Writer<T> {
-    pub(crate) fn new() -> Self {
-        Self { code: RefCell::new(Code::new(Precision::of::<T>())), numbers: PhantomData }
+    pub(crate) fn new(angles: Angles) -> Self {
+        let code = RefCell::new(Code::new(Precision::of::<T>()));
+        Self { code, angles, numbers: PhantomData }
     }
 
     fn symbol(&self, node: Node) -> Symbol<'_, T> {
@@ -95,6 +106,16 @@ impl<'c, T: Real> Symbol<'c, T> {
     fn given_up(self) -> Self {
         self.writer.code.borrow_mut().give_up();
         self
+    }
+
+    /// Takes the number as an angle: requires that it is one of those that are written down.
+    fn angle(self) -> Angles {
+        let angles = self.writer.angles;
+        self.require(match angles {
+            Angles::Small => elementary::is_small(self),
+            Angles::Near => elementary::is_near(self),
+        });
+        angles
     }
 
     /// The code stops where the comparison does not hold.
@@ -211,13 +232,17 @@ macro_rules! number {
             })*
 
             fn sin(self) -> Self {
-                self.require(elementary::is_near(self));
-                elementary::sin_near(self)
+                match self.angle() {
+                    Angles::Small => elementary::sin_small(self),
+                    Angles::Near => elementary::sin_near(self),
+                }
             }
 
             fn cos(self) -> Self {
-                self.require(elementary::is_near(self));
-                elementary::cos_near(self)
+                match self.angle() {
+                    Angles::Small => elementary::cos_small(self),
+                    Angles::Near => elementary::cos_near(self),
+                }
             }
 
             fn sqrt(self) -> Self {

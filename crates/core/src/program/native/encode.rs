@@ -404,6 +404,16 @@ impl Assembler {
         self.distance()
     }
 
+    /// The same for single numbers that are ordered: jumps unless `a` is less than `b`, or equal if
+    /// that will do.
+    pub(crate) fn leave_unless_less(&mut self, or_equal: bool, a: Place, b: Register) -> usize {
+        // vucomiss or vucomisd b, a: carries if b is less or one is NaN. Then jb, or jbe.
+        let form = self.packed(0x2E);
+        self.instruction(form, b.0, 0, a, 0);
+        self.bytes.extend([0x0F, if or_equal { 0x82 } else { 0x86 }]);
+        self.distance()
+    }
+
     /// Room for a jump's distance.
     fn distance(&mut self) -> usize {
         self.bytes.extend([0; 4]);

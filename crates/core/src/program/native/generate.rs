@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use smallvec::SmallVec;
 
 use super::encode::{Address, Assembler, BIAS, Base, FusedOrder, Place, Register, Width};
-use crate::scalar::ir::{Binary, Code, Comparison, Effect, Id, Node};
+use crate::scalar::ir::{Binary, Code, Comparison, Effect, Id, Node, Test};
 
 /// Where the numbers lie that code reads and writes.
 #[derive(Clone, Debug)]
@@ -214,15 +214,28 @@ impl<'c> Generator<'c> {
                     let address = self.outside_address(place, false);
                     self.assembler.store(address, source);
                 }
-                Step::Effect(Effect::Require(comparison)) => {
-                    let (a, b) = self.compared(comparison);
-                    let spare = self.spare();
-                    self.pass(position);
-                    let jump = self.assembler.leave_unless(comparison.test, spare, a, b);
-                    self.leaves.push(jump);
-                }
+                Step::Effect(Effect::Require(comparison)) => self.require(position, comparison),
             }
         }
+    }
+
+    fn require(&mut self, position: usize, comparison: Comparison) {
+        let Comparison { test, of: [a, b] } = comparison;
+        let jump = match (self.width, test) {
+            (Width::Scalar, Test::Less | Test::LessEqual) => {
+                let b = self.register(b);
+                let a = self.place(a, InMemory::Any);
+                self.pass(position);
+                self.assembler.leave_unless_less(test == Test::LessEqual, a, b)
+            }
+            _ => {
+                let (a, b) = self.compared(comparison);
+                let spare = self.spare();
+                self.pass(position);
+                self.assembler.leave_unless(test, spare, a, b)
+            }
+        };
+        self.leaves.push(jump);
     }
 
     fn frame(&self) -> usize {

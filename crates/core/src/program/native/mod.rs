@@ -19,6 +19,9 @@ mod map;
 #[path = "none.rs"]
 mod map;
 
+mod guess;
+
+pub(super) use guess::Guess;
 pub(super) use map::{InMemory, OverArrays, Width};
 
 use crate::scalar::{InstructionSet, allows_code, instruction_set};

@@ -18,7 +18,7 @@ use super::{Format, Lane};
 
 /// Whether an angle is its own remainder.
 #[inline(always)]
-fn is_small<T: Format, A: Lane<Float = T>>(x: A) -> A::Mask {
+pub(crate) fn is_small<T: Format, A: Lane<Float = T>>(x: A) -> A::Mask {
     x.abs().less_equal(x.constant(T::SMALL))
 }
 
@@ -67,13 +67,13 @@ fn cos_turned<T: Format, A: Lane<Float = T>>(turns: A, r: A) -> A {
 
 /// The sine of an angle in radians that is [small](is_small).
 #[inline(always)]
-fn sin_small<T: Format, A: Lane<Float = T>>(x: A) -> A {
+pub(crate) fn sin_small<T: Format, A: Lane<Float = T>>(x: A) -> A {
     with_sign_of(sin_reduced(x.abs()), x)
 }
 
 /// The cosine of an angle in radians that is small.
 #[inline(always)]
-fn cos_small<T: Format, A: Lane<Float = T>>(x: A) -> A {
+pub(crate) fn cos_small<T: Format, A: Lane<Float = T>>(x: A) -> A {
     cos_reduced(x)
 }
 

@@ -67,7 +67,7 @@ mod lane;
 mod logarithm;
 mod reduce;
 
-pub(crate) use circular::{cos, cos_near, is_near, sin, sin_near};
+pub(crate) use circular::{cos, cos_near, cos_small, is_near, is_small, sin, sin_near, sin_small};
 pub(crate) use erf::{erf, erfc};
 pub(crate) use exponential::{exp, exp2, expm1, sigmoid, tanh};
 pub use format::Format;

@@ -296,6 +296,16 @@ fn assert_comparison(names: &Names, test: Test, registers: [Register; 4], place:
     }
     expected.push(format!("{} {end}", if is_masked { "jae" } else { "jne" }));
     assert_eq!(disassembled(&assembler.bytes), expected);
+    if names.width == Width::Scalar {
+        for (or_equal, jump) in [(true, "jb"), (false, "jbe")] {
+            let mut assembler = Assembler::new(names.width, names.precision);
+            let place = assembler.leave_unless_less(or_equal, place, a);
+            assembler.land(place);
+            let end = branch(assembler.bytes.len());
+            let compare = format!("vucomis{} {},{place_text}", &packed[1..], names.register(a));
+            assert_eq!(disassembled(&assembler.bytes), [compare, format!("{jump} {end}")]);
+        }
+    }
 }
 
 #[test]
