@@ -10,7 +10,7 @@ use std::fmt;
 use super::adjoints::{AdjointsOf, Consumed};
 use crate::scalar::Real;
 use crate::tape::elemental::Call;
-use crate::tape::{Adjoint, Adjoints, Args, NodeId, Tape, Var};
+use crate::tape::{Adjoint, Adjoints, Args, NodeId, Ready, Tape, Var};
 use crate::tensor::{Tensor, View};
 
 /// The adjoints that a fast reverse sweep has left on its tape.
@@ -154,7 +154,33 @@ impl<'t, T: Real> Var<'t, T> {
         self.assert_scalar("backward", "`backward_with` with a cotangent");
         self.assert_active("backward");
         let _mode = self.tape().mode(false);
-        self.backward_from(self.seed())
+        self.backward_from(self.seed(), None)
+    }
+
+    /// As [`backward`](Self::backward), and lets `ready` see the gradient with respect to each parameter
+    /// as soon as the sweep has it, by its [key](Tape::parameter): to use it while the rest is computed.
+    ///
+    /// The sweep has the gradient when it comes to where the tape has taken the parameter in. So the
+    /// order is the reverse of that one, in each recording and on each thread. Parameters on which
+    /// `self` does not depend are not shown.
+    ///
+    /// ```
+    /// # use wengert_core::{Tape, Tensor};
+    /// let (tape, a, b) = (Tape::new(), Tensor::from(3.0), Tensor::from(5.0));
+    /// let y = tape.parameter(1, &a).square() * tape.parameter(2, &b);
+    /// let mut seen = Vec::new();
+    /// y.backward_each(|key, gradient| seen.push((key, gradient.to_tensor().item())));
+    /// assert_eq!(seen, [(2, 9.0), (1, 30.0)]);
+    /// ```
+    ///
+    /// # Panics
+    /// As `backward`, and if `ready` uses the tape.
+    #[track_caller]
+    pub fn backward_each(self, mut ready: impl FnMut(u64, View<'_, T>)) -> Gradients<'t, T> {
+        self.assert_scalar("backward_each", "`backward_with` with a cotangent");
+        self.assert_active("backward_each");
+        let _mode = self.tape().mode(false);
+        self.backward_from(self.seed(), Some(&mut ready))
     }
 
     /// The product of a cotangent with the Jacobian of `self` with respect to all
@@ -168,7 +194,7 @@ impl<'t, T: Real> Var<'t, T> {
         self.expect_shape_of_its("backward_with", "cotangent", cotangent.shape());
         self.assert_active("backward_with");
         let _mode = self.tape().mode(false);
-        self.backward_from(self.tape().constant(cotangent))
+        self.backward_from(self.tape().constant(cotangent), None)
     }
 
     #[track_caller]
@@ -182,13 +208,18 @@ impl<'t, T: Real> Var<'t, T> {
     }
 
     #[track_caller]
-    fn backward_from(self, seed: Var<'t, T>) -> Gradients<'t, T> {
+    fn backward_from(self, seed: Var<'t, T>, mut ready: Option<Ready<'_, T>>) -> Gradients<'t, T> {
         let tape = self.tape();
-        let repeated = tape.recorder().repeat_sweep(self.id(), seed.id());
+        let repeated = tape.recorder().repeat_sweep(self.id(), seed.id(), &mut ready);
         let sweep = repeated.unwrap_or_else(|| {
+            let show = |leaf: NodeId, bar: Var<'t, T>| {
+                if let Some(ready) = &mut ready {
+                    tape.recorder().show(leaf, bar.id(), *ready);
+                }
+            };
             tape.keep_sweep(self.id(), seed.id(), |adjoints| {
                 let seeds = [(self, seed)];
-                sweep(&seeds, Consumed::Recycled, adjoints, |id| tape.is_active(id));
+                sweep(&seeds, Consumed::Recycled, adjoints, |id| tape.is_active(id), show);
             })
         });
         Gradients { tape, sweep, output: self.id() }
@@ -263,7 +294,8 @@ impl<T: Real> Tape<T> {
         let reached = std::mem::take(&mut scratch.marks);
         let outputs: Args<Var<'t, T>> = seeds.iter().map(|&(output, _)| output).collect();
         let marks = self.mark_from(inputs, &outputs, reached);
-        let region = sweep(seeds, Consumed::Kept, &mut scratch.adjoints, |id| marks[id.index()]);
+        let (table, wanted) = (&mut scratch.adjoints, |id: NodeId| marks[id.index()]);
+        let region = sweep(seeds, Consumed::Kept, table, wanted, |_, _| {});
         let adjoints = inputs
             .iter()
             .map(|input| scratch.adjoints.get(region + input.id().index()).copied().flatten())
@@ -281,11 +313,15 @@ impl<T: Real> Tape<T> {
 
 /// Walks from the last output down to the first node, recording adjoints of the nodes
 /// that `wanted` selects at the end of the table. Returns where they begin.
+///
+/// `leaf` is told the adjoint of each leaf when the walk has come to it: its readers stand behind it,
+/// so nothing is added to the adjoint any more.
 fn sweep<'t, T: Real>(
     seeds: &[(Var<'t, T>, Var<'t, T>)],
     consumed: Consumed,
     table: &mut Adjoints,
     wanted: impl Fn(NodeId) -> bool,
+    mut leaf: impl FnMut(NodeId, Var<'t, T>),
 ) -> usize {
     let region = table.len();
     let Some(last) = seeds.iter().map(|(output, _)| output.id().index()).max() else {
@@ -301,7 +337,10 @@ fn sweep<'t, T: Real>(
     for index in (0..count).rev() {
         let id = NodeId::new(index);
         let Some(bar) = adjoints.of(id).filter(|_| wanted(id)) else { continue };
-        let Some((op, args)) = tape.call(id) else { continue };
+        let Some((op, args)) = tape.call(id) else {
+            leaf(id, bar);
+            continue;
+        };
         tape.record_on_behalf(Some(id));
         let first = tape.len();
         let call = Call::new(&args, tape.var(id)).wanting(&wanted);

@@ -7,7 +7,7 @@
 
 use std::panic::Location;
 
-use super::node::{Kind, Node};
+use super::node::{Kind, Node, Origin};
 use super::recorder::Recorder;
 use super::sweeps::{Adjoints, Sweep};
 use super::{Args, NodeId, Tape, Var};
@@ -28,6 +28,9 @@ pub(crate) struct Scratch {
     /// The first slot that it makes.
     pub(super) first_slot: usize,
 }
+
+/// Who is shown the gradients of parameters during a sweep, by their keys.
+pub(crate) type Ready<'a, T> = &'a mut dyn FnMut(u64, View<'_, T>);
 
 /// The adjoint of a node.
 #[derive(Clone, Copy, Debug)]
@@ -92,17 +95,53 @@ impl<T: Real> Recorder<T> {
 
     /// Repeats a backward sweep, if the earlier recording had the same one here.
     /// Returns its number.
-    pub(crate) fn repeat_sweep(&mut self, output: NodeId, seed: NodeId) -> Option<usize> {
+    pub(crate) fn repeat_sweep(
+        &mut self,
+        output: NodeId,
+        seed: NodeId,
+        ready: &mut Option<Ready<'_, T>>,
+    ) -> Option<usize> {
         // Its nodes are shown as recorded by the lines that they had.
         if self.moved {
             return None;
         }
-        let end = self.sweeps.next(output, seed, self.len)?.nodes.end;
-        for index in self.len..end {
+        let (sweep, end) = self.sweeps.next(output, seed, self.len)?;
+        let start = match ready {
+            Some(ready) => self.repeat_and_show(sweep, output, ready),
+            None => self.len,
+        };
+        for index in start..end {
             self.evaluate(index);
         }
         self.len = end;
         Some(self.sweeps.advance())
+    }
+
+    /// Evaluates the nodes of a sweep up to the last gradient of a parameter, and shows each when it is
+    /// there, in the order in which the sweep came to them. Returns the next node.
+    fn repeat_and_show(&mut self, sweep: usize, output: NodeId, ready: Ready<'_, T>) -> usize {
+        let mut next = self.len;
+        for leaf in (0..=output.index()).rev().map(NodeId::new) {
+            // Those of other values are gone.
+            let Some(adjoint) = self.sweeps.adjoint(sweep, leaf) else { continue };
+            while next <= adjoint.index() {
+                self.evaluate(next);
+                next += 1;
+            }
+            self.show(leaf, adjoint, ready);
+        }
+        next
+    }
+
+    /// Lets `ready` see the adjoint of a leaf, if that stands for a parameter.
+    pub(crate) fn show(&self, leaf: NodeId, adjoint: NodeId, ready: Ready<'_, T>) {
+        let Origin::Parameter(key) = self.node(leaf).origin else { return };
+        let parameters = &self.parameters;
+        if parameters.find(key).and_then(|position| parameters.get(position)) == Some(leaf) {
+            // Nothing that the sweep records depends on who has looked.
+            let place = self.node(adjoint).place;
+            ready(key, self.store.blocks().view(place, self.layout(adjoint)));
+        }
     }
 
     /// Begins a backward sweep, for which the memory of adjoints that it has

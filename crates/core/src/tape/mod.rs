@@ -40,7 +40,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
 
-pub(crate) use adjoints::{Adjoint, Scratch};
+pub(crate) use adjoints::{Adjoint, Ready, Scratch};
 pub use leaf::Leaf;
 pub use memory::Memory;
 use node::{INLINE_ARGS, Origin};

@@ -35,14 +35,20 @@ pub(super) struct Sweeps {
 }
 
 impl Sweeps {
-    /// The next sweep, if it is this one: the earlier recording had it here.
-    pub(super) fn next(&self, output: NodeId, seed: NodeId, start: usize) -> Option<&Sweep> {
-        self.entries.get(self.len).filter(|sweep| {
-            sweep.repeats
-                && sweep.output == output
-                && sweep.seed == seed
-                && sweep.nodes.start == start
-        })
+    /// The number of the next sweep and the end of its nodes, if it is this one: the earlier recording
+    /// had it here.
+    pub(super) fn next(
+        &self,
+        output: NodeId,
+        seed: NodeId,
+        start: usize,
+    ) -> Option<(usize, usize)> {
+        let sweep = self.entries.get(self.len)?;
+        let is_next = sweep.repeats
+            && sweep.output == output
+            && sweep.seed == seed
+            && sweep.nodes.start == start;
+        is_next.then_some((self.len, sweep.nodes.end))
     }
 
     /// Takes the next sweep into the recording. Returns its number.
