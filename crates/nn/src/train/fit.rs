@@ -100,7 +100,7 @@ impl<M> Trainer<'_, M> {
     where
         M: Module<T> + Sync,
     {
-        let steps = Shards::new(exchange, shards, &loss);
+        let steps = Shards::new(exchange, shards, self.bucket, &loss);
         self.run(net, optimiser, &loaders, &loss, steps)
     }
 

@@ -48,6 +48,7 @@ mod measure;
 mod metrics;
 mod outcome;
 mod parallel;
+mod places;
 mod pool;
 mod run;
 mod screen;

@@ -29,7 +29,7 @@ pub struct Report {
     pub recorded: Option<String>,
     /// How long this run took, from its first step on.
     pub time: Duration,
-    /// How much of it was spent in exchange with other processes, waiting for slower ones included.
+    /// How much of it steps have waited for an exchange with other processes, and for slower ones in it.
     pub exchange_time: Duration,
 }
 

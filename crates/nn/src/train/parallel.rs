@@ -6,27 +6,34 @@
 //! shards, which is part of a run's settings like the batch size, and not on the number of
 //! threads or processes.
 //!
-//! Each shard adds up what its batches of a step come to, and the shards are added when the step is
-//! taken. What a batch has measured, and what has gone wrong, all processes know before that: so all
-//! of them take the step, or none does.
+//! Each shard adds up what its batches of a step come to, and the shards are added with the last one:
+//! bucket by bucket (`places.rs`). While threads compute the shards, the one that waits for them exchanges
+//! the buckets that all shards of this process have completed. It is the thread that called, so an engine
+//! is used by one thread only.
+//!
+//! What a batch has measured, and what has gone wrong, all processes know after that: so all of them take
+//! the step, or none does. A process that has failed takes part in the exchange of all buckets before it
+//! says so, since others may wait for it there.
 
+use std::mem;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use wengert_core::random::{SeedableRng, Xoshiro256PlusPlus};
 use wengert_core::{Real, Tape, Var, threads};
 
 use super::Metrics;
 use super::exchange::{Alone, Exchange, Group, Timed, Total};
+use super::places::{BUCKET, Places};
 use super::pool::Pool;
-use super::shard::{Shard, from_all};
+use super::shard::{Shard, Task, from_all};
 use super::steps::{Failure, Part};
 use super::sum::Sum;
 use crate::data::{Dataset, part_of};
 use crate::optim::{Optimiser, Rule, StepError};
 use crate::random::shard_seed;
-use crate::{FileError, Module, Path};
+use crate::{FileError, Module};
 
 /// Takes steps on batches that are cut into shards.
 ///
@@ -59,11 +66,16 @@ pub struct DataParallel<T: Real, E = Alone> {
     exchange: Timed<E>,
     count: usize,
     pool: Pool<T>,
-    /// The shards of this process.
-    shards: Vec<Mutex<Shard<T>>>,
-    /// Their sum over all processes, and which parameters it has.
+    /// The bytes of a bucket.
+    bucket: usize,
+    places: Places,
+    /// The shards of this process, and one for the sum if it has none.
+    shards: Vec<Shard<T>>,
+    /// What adds them up over all processes, and which parameters the sum has.
     total: Total<T>,
     known: Vec<bool>,
+    /// Whether gradients are being added.
+    is_under_way: bool,
     /// How it reaches the optimiser.
     sum: Sum<T>,
     /// What the last step has measured, and what was not finite.
@@ -116,14 +128,27 @@ impl<T: Real, E: Exchange<T>> DataParallel<T, E> {
             exchange: Timed::new(exchange),
             count,
             pool,
-            shards: own.map(|_| Mutex::default()).collect(),
+            bucket: BUCKET,
+            places: Places::default(),
+            shards: (0..own.len().max(1)).map(|_| Shard::default()).collect(),
             total: Total::new(),
+            is_under_way: false,
             known: Vec::new(),
             sum: Sum::new(),
             metrics: Metrics::default(),
             cause: None,
             origin: 0,
         }
+    }
+
+    /// With buckets of `bytes`: gradients of that many bytes, or of one parameter if that is larger, travel
+    /// at a time, while the sweep goes on. It is 4 MiB unless told otherwise, and no bit depends on it. With
+    /// `usize::MAX`, nothing travels before the sweep is over.
+    ///
+    /// A small bucket is complete earlier, and a large one costs less for each byte.
+    #[must_use]
+    pub fn bucket(self, bytes: usize) -> Self {
+        Self { bucket: bytes, ..self }
     }
 
     /// The number of shards, of all processes.
@@ -145,7 +170,8 @@ impl<T: Real, E: Exchange<T>> DataParallel<T, E> {
         &self.exchange
     }
 
-    /// The time spent in exchange with other processes, waiting for slower ones included.
+    /// The time that steps have waited for an exchange with other processes, and for slower ones in it.
+    /// What travels while a sweep goes on is waited for by nobody.
     pub fn exchange_time(&self) -> Duration {
         self.exchange.spent()
     }
@@ -153,9 +179,8 @@ impl<T: Real, E: Exchange<T>> DataParallel<T, E> {
     /// Says that the steps from now on are those of training, with this seed: see
     /// [`Tape::train`]. The first shard draws what a single tape would.
     pub fn train(&self, seed: u64) {
-        self.pool.on_each_shard(|shard, tape: &mut Tape<T>| {
-            tape.train(shard_seed(seed, shard));
-        });
+        let train = |shard, tape: &mut Tape<T>| tape.train(shard_seed(seed, shard));
+        self.pool.on_each_shard(train, || {});
     }
 
     /// Takes a step on a batch, and gives its loss. If that is not finite, the model stays as
@@ -224,20 +249,47 @@ impl<T: Real, E: Exchange<T>> DataParallel<T, E> {
         B: Send,
     {
         let (own, count, lenient) = (self.own(), self.count, optimiser.is_lenient());
-        let (first, shards) = (own.start, &self.shards);
+        self.begin(net);
+        let buckets = self.places.buckets().len();
+        // What there is one bucket of is complete when the sweep is over.
+        let overlaps = part.is_last && self.exchange.size() > 1 && buckets > 1;
+        let mut added = 0;
+        let Self { exchange, pool, places, shards, total, .. } = self;
+        let (places, shards): (&Places, &[Shard<T>]) = (places, shards);
+        let (part_of_batch, loss) = (&part_of_batch, &loss);
+        let mut sums = Sums { shards, total, count };
         let compute = |samples| {
-            let outcomes = self.pool.on_each_shard(|shard, tape| {
+            let (sender, completed) = channel();
+            let sender = overlaps.then_some(sender);
+            let compute = move |shard: usize, tape: &mut Tape<T>| {
                 if let Some(seed) = part.seed {
                     tape.train(shard_seed(seed, shard));
                 }
                 let Some(batch) = part_of_batch(shard)? else { return Ok(None) };
                 let weight = part_of(samples, shard, count).len() as f64 / samples as f64;
-                let mut shard = locked(&shards[shard - first]);
-                shard.run(tape, net, &batch, (weight, part.share), lenient, &loss).map(Some)
-            });
-            outcomes.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, Failure>>()
+                let complete = |bucket| {
+                    if let Some(sender) = &sender {
+                        // Who does not listen any more has panicked.
+                        let _ = sender.send(bucket);
+                    }
+                };
+                let task = Task { net, places, weight, share: part.share, lenient };
+                shards[shard - own.start].run(tape, task, &batch, loss, complete).map(Some)
+            };
+            let outcomes = pool.on_each_shard(
+                move |shard, tape| (compute(shard, tape), Instant::now()),
+                || added = sums.while_computed(exchange.untimed(), completed, buckets),
+            );
+            let end = outcomes.iter().map(|&(_, end)| end).max().filter(|_| overlaps);
+            exchange.add(end.map_or(Duration::ZERO, |end| end.elapsed()));
+            let outcomes = outcomes.into_iter().filter_map(|(outcome, _)| outcome.transpose());
+            outcomes.collect::<Result<Vec<_>, Failure>>()
         };
         let outcomes = samples.map_err(Failure::from).and_then(compute);
+        if part.is_last {
+            (added..buckets).for_each(|bucket| sums.add(&*exchange, Some(pool), bucket));
+        }
+        self.is_under_way = false;
         let outcomes = from_all(&self.exchange, outcomes, &mut self.known);
         let outcomes = outcomes.inspect_err(|_| self.clear())?;
         self.metrics = Metrics::default();
@@ -252,9 +304,21 @@ impl<T: Real, E: Exchange<T>> DataParallel<T, E> {
         Ok(loss)
     }
 
+    /// Gives the shards room for the gradients of a model, which all processes must have.
+    fn begin<M: Module<T>>(&mut self, net: &M) {
+        // A panic may have left behind a part of a step.
+        if mem::replace(&mut self.is_under_way, true) {
+            self.clear();
+        }
+        if self.places.set(net, self.bucket) {
+            self.places.expect_same(&self.exchange);
+            self.shards.iter_mut().for_each(|shard| shard.resize(self.places.buckets()));
+        }
+    }
+
     /// Forgets what was added.
     fn clear(&mut self) {
-        self.shards.iter().for_each(|shard| locked(shard).clear());
+        self.shards.iter().for_each(Shard::clear);
         self.known.clear();
     }
 
@@ -264,15 +328,14 @@ impl<T: Real, E: Exchange<T>> DataParallel<T, E> {
         net: &mut M,
         optimiser: &mut Optimiser<T, R>,
     ) -> Result<(), StepError> {
-        let mut length = 0;
-        net.visit(&Path::root(), &mut |_, param| length += param.len());
-        let mut shards: Vec<MutexGuard<'_, Shard<T>>> = self.shards.iter().map(locked).collect();
-        let mut numbers: Vec<&mut [T]> =
-            shards.iter_mut().map(|shard| shard.numbers(length)).collect();
-        let (total, exchange, count) = (&mut self.total, &self.exchange, self.count);
-        let total = total.of(exchange, &self.pool, count, length, &mut numbers);
-        self.sum.set(net, total, &self.known);
-        drop(shards);
+        let Self { places, known, shards, sum, .. } = self;
+        let sums: Vec<_> = (0..places.buckets().len()).map(|i| shards[0].bucket(i)).collect();
+        sum.set(net, |key| {
+            let (position, place) = places.find(key)?;
+            let is_known = known.get(position) == Some(&true);
+            is_known.then(|| &sums[place.bucket].numbers[place.range.clone()])
+        });
+        drop(sums);
         self.clear();
         self.sum.step(net, optimiser).map_err(|error| error.because(&self.cause))
     }
@@ -289,7 +352,39 @@ impl<T: Real, E: Exchange<T>> DataParallel<T, E> {
     }
 }
 
-/// A shard that no other thread has: a panic of one ends the step.
-fn locked<T: Real>(shard: &Mutex<Shard<T>>) -> MutexGuard<'_, Shard<T>> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+/// What adds up shards, bucket by bucket.
+struct Sums<'a, T> {
+    shards: &'a [Shard<T>],
+    total: &'a mut Total<T>,
+    /// The shards of all processes.
+    count: usize,
+}
+
+impl<T: Real> Sums<'_, T> {
+    /// Adds up a bucket over all processes: the sum stands in the first shard then.
+    fn add(&mut self, exchange: &impl Exchange<T>, pool: Option<&Pool<T>>, bucket: usize) {
+        let mut shards: Vec<_> = self.shards.iter().map(|shard| shard.sums(bucket)).collect();
+        let mut numbers: Vec<&mut [T]> =
+            shards.iter_mut().map(|bucket| &mut bucket.numbers[..]).collect();
+        self.total.of(exchange, pool, self.count, &mut numbers);
+    }
+
+    /// Adds up buckets in their order while shards are computed, each when all shards have completed
+    /// it. Says how many.
+    fn while_computed(
+        &mut self,
+        exchange: &impl Exchange<T>,
+        completed: Receiver<usize>,
+        buckets: usize,
+    ) -> usize {
+        let (mut missing, mut next) = (vec![self.shards.len(); buckets], 0);
+        for bucket in completed {
+            missing[bucket] -= 1;
+            while missing.get(next) == Some(&0) {
+                self.add(exchange, None, next);
+                next += 1;
+            }
+        }
+        next
+    }
 }

@@ -14,8 +14,8 @@ mod with_threads {
     use std::cell::RefCell;
     use std::marker::PhantomData;
     use std::ops::Range;
+    use std::sync::{Mutex, PoisonError};
 
-    pub(in super::super) use rayon_core::join;
     use rayon_core::{ThreadPool, ThreadPoolBuilder};
     use wengert_core::{Real, Tape};
 
@@ -45,24 +45,37 @@ mod with_threads {
         }
 
         /// Calls a function with each shard's number and tape, and gives what it gives in the
-        /// order of the shards.
+        /// order of the shards. Meanwhile calls another one on this thread.
+        ///
+        /// The first one is dropped when all shards are through, so that who listens to it hears the
+        /// end, after a panic as well.
         pub(in super::super) fn on_each_shard<X: Send>(
             &self,
-            f: impl Fn(usize, &mut Tape<T>) -> X + Sync,
+            f: impl Fn(usize, &mut Tape<T>) -> X + Send + Sync,
+            meanwhile: impl FnOnce(),
         ) -> Vec<X> {
             let Range { start, end } = self.own;
-            let results = self.threads.broadcast(|thread| {
-                let own = (start + thread.index()..end).step_by(thread.num_threads());
-                TAPES.with_borrow_mut(|tapes| {
-                    if !tapes.is::<Vec<Tape<T>>>() {
-                        let new = own.clone().map(|_| Tape::<T>::new());
-                        *tapes = Box::new(new.collect::<Vec<_>>());
-                    }
-                    let tapes: &mut Vec<Tape<T>> = tapes.downcast_mut().expect("as made above");
-                    own.zip(tapes).map(|(shard, tape)| (shard, f(shard, tape))).collect::<Vec<_>>()
-                })
+            let results = Mutex::new(Vec::with_capacity(end - start));
+            self.threads.in_place_scope(|scope| {
+                let results = &results;
+                scope.spawn_broadcast(move |_, thread| {
+                    let own = (start + thread.index()..end).step_by(thread.num_threads());
+                    TAPES.with_borrow_mut(|tapes| {
+                        if !tapes.is::<Vec<Tape<T>>>() {
+                            let new = own.clone().map(|_| Tape::<T>::new());
+                            *tapes = Box::new(new.collect::<Vec<_>>());
+                        }
+                        let tapes: &mut Vec<Tape<T>> = tapes.downcast_mut().expect("as made above");
+                        for (shard, tape) in own.zip(tapes) {
+                            let result = (shard, f(shard, tape));
+                            results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
+                        }
+                    });
+                });
+                meanwhile();
             });
-            let mut results: Vec<(usize, X)> = results.into_iter().flatten().collect();
+            let mut results: Vec<(usize, X)> =
+                results.into_inner().unwrap_or_else(PoisonError::into_inner);
             results.sort_by_key(|&(shard, _)| shard);
             results.into_iter().map(|(_, result)| result).collect()
         }
@@ -70,6 +83,16 @@ mod with_threads {
         /// Calls a function on one of the threads, so that what it [`join`]s is shared out.
         pub(in super::super) fn install(&self, f: impl FnOnce() + Send) {
             self.threads.install(f);
+        }
+    }
+
+    /// Both at a time on the threads of a pool, and one after the other elsewhere.
+    pub(in super::super) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+        if rayon_core::current_thread_index().is_some() {
+            rayon_core::join(a, b);
+        } else {
+            a();
+            b();
         }
     }
 }
@@ -93,10 +116,15 @@ mod without_threads {
 
         pub(in super::super) fn on_each_shard<X: Send>(
             &self,
-            f: impl Fn(usize, &mut Tape<T>) -> X + Sync,
+            f: impl Fn(usize, &mut Tape<T>) -> X + Send + Sync,
+            meanwhile: impl FnOnce(),
         ) -> Vec<X> {
             let mut tapes = self.1.borrow_mut();
-            self.0.clone().zip(&mut *tapes).map(|(shard, tape)| f(shard, tape)).collect()
+            let results =
+                self.0.clone().zip(&mut *tapes).map(|(shard, tape)| f(shard, tape)).collect();
+            drop(f);
+            meanwhile();
+            results
         }
 
         pub(in super::super) fn install(&self, f: impl FnOnce()) {

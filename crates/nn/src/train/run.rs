@@ -136,13 +136,9 @@ where
             let taken = if of_step.len() == 1 {
                 self.steps.step(self.net, self.optimiser, content, seed, metrics)
             } else {
-                self.steps.add(
-                    self.net,
-                    self.optimiser,
-                    content,
-                    Part { share, seed: Some(seed) },
-                    metrics,
-                )
+                let is_last = batch + 1 == of_step.end;
+                let part = Part { share, seed: Some(seed), is_last };
+                self.steps.add(self.net, self.optimiser, content, part, metrics)
             };
             let loss = taken.map_err(|failure| failure.at(epoch, batch))?;
             if !loss.is_finite() {

@@ -1,28 +1,41 @@
-//! A shard of a step: its gradients, one after another in one vector, and what else it came to, which
-//! all processes are told.
+//! A shard of a step: its gradients, in buckets, and what else it came to, which all processes are told.
 
-use wengert_core::{Gradients, Real, Tape, Var, View};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use wengert_core::{Real, Tape, Var, View};
 
 use super::Metrics;
 use super::exchange::{Group, Reader, Writer};
+use super::places::Places;
 use super::steps::Failure;
+use crate::Module;
 use crate::optim::StepError;
-use crate::{Module, Path};
 
-/// What the batches of a step come to on one shard, kept from step to step.
-#[derive(Debug)]
+/// What the batches of a step come to on one shard, kept from step to step: the gradients of parameters
+/// and what is assigned to buffers, each batch by its share.
+#[derive(Debug, Default)]
 pub(super) struct Shard<T> {
-    /// The gradients of parameters and what is assigned to buffers, in the order of the visit, each
-    /// batch by its share.
-    numbers: Vec<T>,
+    buckets: Vec<Mutex<Bucket<T>>>,
+}
+
+/// The numbers of some parameters.
+#[derive(Debug, Default)]
+pub(super) struct Bucket<T> {
+    pub(super) numbers: Vec<T>,
     /// Whether any batch has been added.
     is_begun: bool,
 }
 
-impl<T> Default for Shard<T> {
-    fn default() -> Self {
-        Self { numbers: Vec::new(), is_begun: false }
-    }
+/// What a shard computes of.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'a, M> {
+    pub(super) net: &'a M,
+    pub(super) places: &'a Places,
+    /// The share of the shard in its batch, and of the batch in its step.
+    pub(super) weight: f64,
+    pub(super) share: f64,
+    /// Whether the optimiser takes gradients that are not finite.
+    pub(super) lenient: bool,
 }
 
 /// What a batch came to on one shard, besides gradients.
@@ -41,78 +54,126 @@ pub(super) struct Outcome {
 }
 
 impl<T: Real> Shard<T> {
-    /// Records a part of a batch, and adds its gradients by its share.
+    /// Makes room for buckets of these lengths.
+    pub(super) fn resize(&mut self, lengths: &[usize]) {
+        self.buckets.resize_with(lengths.len(), Mutex::default);
+        for (bucket, &length) in self.buckets.iter_mut().zip(lengths) {
+            let bucket = bucket.get_mut().unwrap_or_else(PoisonError::into_inner);
+            bucket.numbers.resize(length, T::zero());
+        }
+    }
+
+    /// A bucket, which no other thread has: a panic of one ends the step.
+    pub(super) fn bucket(&self, bucket: usize) -> MutexGuard<'_, Bucket<T>> {
+        self.buckets[bucket].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sums of a bucket: zeros if nothing was added.
+    pub(super) fn sums(&self, bucket: usize) -> MutexGuard<'_, Bucket<T>> {
+        let mut bucket = self.bucket(bucket);
+        if !bucket.is_begun {
+            bucket.numbers.fill(T::zero());
+        }
+        bucket
+    }
+
+    /// Forgets what was added, for the next step.
+    pub(super) fn clear(&self) {
+        (0..self.buckets.len()).for_each(|bucket| self.bucket(bucket).is_begun = false);
+    }
+
+    /// Records a part of a batch, and adds its gradients by its share. Says of each bucket when it is
+    /// complete, as soon as the sweep is done with its parameters.
     pub(super) fn run<M: Module<T>, B>(
-        &mut self,
+        &self,
         tape: &mut Tape<T>,
-        net: &M,
+        task: Task<'_, M>,
         batch: &B,
-        (weight, share): (f64, f64),
-        lenient: bool,
         loss: &impl for<'t> Fn(&M, &'t Tape<T>, &B, &mut Metrics) -> Var<'t, T>,
+        complete: impl FnMut(usize),
     ) -> Result<Outcome, Failure> {
+        let Task { net, places, weight, share, lenient } = task;
         tape.reset();
         let mut metrics = Metrics::default();
         let value = loss(net, tape, batch, &mut metrics);
         let loss = value.item().as_f64();
-        let gradients = value.backward();
+        let mut sum = Addition::new(self, places, T::from_f64(share * weight), complete);
+        // What the recording does not know, or has computed already.
+        for (&key, place) in places.iter() {
+            if place.is_buffer {
+                match tape.assigned(key) {
+                    Some(value) => value.with_value(|value| sum.add(key, Some(value))),
+                    None => sum.add(key, None),
+                }
+            } else if tape.parameter_variable(key).is_none() {
+                sum.add(key, None);
+            }
+        }
+        let mut is_related = false;
+        let gradients = value.backward_each(|key, gradient| {
+            is_related |= places.find(key).is_some();
+            sum.add(key, Some(gradient));
+        });
+        places.iter().for_each(|(&key, _)| sum.add(key, None));
+        let known = sum.known();
         let is_finite = loss.is_finite() && gradients.are_finite();
         if !is_finite && loss.is_finite() && !lenient {
             StepError::not_finite(net, &gradients)?;
         }
-        let known = self.add(net, &gradients, T::from_f64(share * weight))?;
+        if !is_related {
+            StepError::unrelated(net, &gradients)?;
+        }
         let cause = if is_finite { None } else { tape.first_non_finite() };
         Ok(Outcome { rank: 0, weight, loss, metrics, cause, known })
     }
+}
 
-    /// Adds gradients: `s <- s + share g`. Says which there are.
-    fn add<M: Module<T>>(
-        &mut self,
-        net: &M,
-        gradients: &Gradients<'_, T>,
-        share: T,
-    ) -> Result<Vec<bool>, StepError> {
-        let (tape, begun) = (gradients.tape(), self.is_begun);
-        let (mut known, mut start, mut is_related) = (Vec::new(), 0, false);
-        net.visit(&Path::root(), &mut |_, param| {
-            let end = start + param.len();
-            if self.numbers.len() < end {
-                self.numbers.resize(end, T::zero());
-            }
-            let sums = &mut self.numbers[start..end];
-            let is_known = if param.is_buffer() {
-                let assigned = tape.assigned(param.key());
-                assigned.map(|value| value.with_value(|value| add(sums, begun, share, value)))
-            } else {
-                let added = |gradient: View<'_, T>| add(sums, begun, share, gradient);
-                gradients.with_parameter(param.key(), added)
-            };
-            is_related |= is_known.is_some() && !param.is_buffer();
-            if is_known.is_none() && !begun {
-                sums.fill(T::zero());
-            }
-            known.push(is_known.is_some());
-            start = end;
-        });
-        self.is_begun = true;
-        if !is_related {
-            StepError::unrelated(net, gradients)?;
-        }
-        Ok(known)
+/// A batch that is added to a shard, parameter by parameter, in any order.
+struct Addition<'a, T, F> {
+    shard: &'a Shard<T>,
+    places: &'a Places,
+    share: T,
+    /// What has come of each parameter: whether there was anything.
+    come: Vec<Option<bool>>,
+    /// How many have not, of each bucket.
+    missing: Vec<usize>,
+    complete: F,
+}
+
+impl<'a, T: Real, F: FnMut(usize)> Addition<'a, T, F> {
+    fn new(shard: &'a Shard<T>, places: &'a Places, share: T, complete: F) -> Self {
+        let mut missing = vec![0; places.buckets().len()];
+        places.iter().for_each(|(_, place)| missing[place.bucket] += 1);
+        Self { shard, places, share, come: vec![None; places.len()], missing, complete }
     }
 
-    /// The sums: zeros if nothing was added.
-    pub(super) fn numbers(&mut self, length: usize) -> &mut [T] {
-        self.numbers.resize(length, T::zero());
-        if !self.is_begun {
-            self.numbers.fill(T::zero());
+    /// Adds what a parameter has, or that it has nothing, if neither has come before: `s <- s + share g`.
+    fn add(&mut self, key: u64, part: Option<View<'_, T>>) {
+        let Some((position, place)) = self.places.find(key) else { return };
+        if self.come[position].is_some() {
+            return;
         }
-        &mut self.numbers
+        self.come[position] = Some(part.is_some());
+        let mut bucket = self.shard.bucket(place.bucket);
+        let begun = bucket.is_begun;
+        let sums = &mut bucket.numbers[place.range.clone()];
+        match part {
+            Some(part) => add(sums, begun, self.share, part),
+            None if !begun => sums.fill(T::zero()),
+            None => {}
+        }
+        let missing = &mut self.missing[place.bucket];
+        *missing -= 1;
+        if *missing == 0 {
+            bucket.is_begun = true;
+            drop(bucket);
+            (self.complete)(place.bucket);
+        }
     }
 
-    /// Forgets what was added, for the next step.
-    pub(super) fn clear(&mut self) {
-        self.is_begun = false;
+    /// Which parameters had something.
+    fn known(self) -> Vec<bool> {
+        self.come.into_iter().map(|come| come == Some(true)).collect()
     }
 }
 

@@ -62,12 +62,14 @@ pub(super) struct Part {
     pub(super) share: f64,
     /// What it draws; nothing if generators go on from the batch before.
     pub(super) seed: Option<u64>,
+    /// Whether it is the last one, so that its gradients complete the sums.
+    pub(super) is_last: bool,
 }
 
 impl Part {
     /// A batch that is a step by itself.
     pub(super) fn whole(seed: Option<u64>) -> Self {
-        Self { share: 1.0, seed }
+        Self { share: 1.0, seed, is_last: true }
     }
 }
 
@@ -249,8 +251,8 @@ pub(super) struct Shards<'f, T: Real, E, F> {
 
 impl<'f, T: Real, E: Exchange<T>, F> Shards<'f, T, E, F> {
     #[track_caller]
-    pub(super) fn new(exchange: E, shards: usize, loss: &'f F) -> Self {
-        Self { parallel: DataParallel::on(exchange, shards), loss }
+    pub(super) fn new(exchange: E, shards: usize, bucket: usize, loss: &'f F) -> Self {
+        Self { parallel: DataParallel::on(exchange, shards).bucket(bucket), loss }
     }
 }
 

@@ -62,20 +62,22 @@ impl<T: Real> Sum<T> {
         if is_related { Ok(()) } else { StepError::unrelated(net, gradients) }
     }
 
-    /// Takes over a sum that was made elsewhere: its numbers in the order of the visit, and which
-    /// parameters it has.
-    pub(super) fn set<M: Module<T> + ?Sized>(&mut self, net: &M, numbers: &[T], known: &[bool]) {
-        let (mut position, mut start) = (0, 0);
+    /// Takes over a sum that was made elsewhere: `numbers` gives those of a key, if there are any.
+    pub(super) fn set<'a, M: Module<T> + ?Sized>(
+        &mut self,
+        net: &M,
+        numbers: impl Fn(u64) -> Option<&'a [T]>,
+    ) {
+        let mut position = 0;
         self.is_done = true;
         self.begin();
         net.visit(&Path::root(), &mut |_, param| {
             let term = self.term(position, param.value());
-            let end = start + param.len();
-            if known.get(position) == Some(&true) {
-                term.sum.as_mut_slice().copy_from_slice(&numbers[start..end]);
+            if let Some(numbers) = numbers(param.key()) {
+                term.sum.as_mut_slice().copy_from_slice(numbers);
                 term.is_known = true;
             }
-            (position, start) = (position + 1, end);
+            position += 1;
         });
     }
 

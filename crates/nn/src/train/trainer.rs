@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use super::places::BUCKET;
 use super::{Best, History};
 use crate::optim::number::share;
 
@@ -50,6 +51,8 @@ pub struct Trainer<'a, M> {
     pub(super) options: IndexMap<String, String>,
     /// The batches of a step.
     pub(super) accumulate: usize,
+    /// The bytes of gradients that travel at a time.
+    pub(super) bucket: usize,
     /// The share of itself that an average of the weights keeps at a step.
     pub(super) average: Option<f64>,
     pub(super) best: Option<Best>,
@@ -138,6 +141,7 @@ impl<'a, M> Trainer<'a, M> {
             seed: 0,
             options: IndexMap::new(),
             accumulate: 1,
+            bucket: BUCKET,
             average: None,
             best: None,
             checkpoint: None,
@@ -181,6 +185,13 @@ impl<'a, M> Trainer<'a, M> {
     pub fn accumulate(self, batches: usize) -> Self {
         assert!(batches > 0, "a step has at least one batch");
         Self { accumulate: batches, ..self }
+    }
+
+    /// With gradients that travel in buckets of `bytes`, where [several processes](Self::fit_on) train:
+    /// see [`DataParallel::bucket`](super::DataParallel::bucket).
+    #[must_use]
+    pub fn bucket(self, bytes: usize) -> Self {
+        Self { bucket: bytes, ..self }
     }
 
     /// Keeps an [average](crate::optim::Average) of the weights, of which a step keeps the share

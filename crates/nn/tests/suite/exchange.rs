@@ -19,10 +19,10 @@ use wengert_nn::{Adam, FileError, Module, Param, Sgd};
 use crate::files::place;
 use crate::training::{Batch, Net, bits, loaders, loss, samples, trainer};
 
-const SIZES: [usize; 5] = [1, 2, 3, 4, 8];
+pub(crate) const SIZES: [usize; 5] = [1, 2, 3, 4, 8];
 
 /// All that a run leaves behind: weights, what the optimiser remembers, and its history.
-type Trace = (Vec<u64>, Vec<u64>, String);
+pub(crate) type Trace = (Vec<u64>, Vec<u64>, String);
 
 /// The loss of all tests, with a metric whose sums are not exact.
 fn measured<'t>(
@@ -42,7 +42,11 @@ fn measured<'t>(
 
 /// A run with all that one can carry: dropout, a buffer, Adam's memory, noise in the batches, a last
 /// batch that has fewer samples than shards, a schedule, an average, a best epoch, metrics.
-fn run(process: InProcess, shards: usize, trainer: Trainer<'_, Net>) -> Result<Trace, TrainError> {
+pub(crate) fn run(
+    process: InProcess,
+    shards: usize,
+    trainer: Trainer<'_, Net>,
+) -> Result<Trace, TrainError> {
     let (mut net, mut adam, (train, validation)) = (Net::new(), Adam::new(1.0), loaders());
     let mut trainer = trainer.average(0.8).keep_best(Best::lowest("validation loss"));
     let data = (&train, &validation);
@@ -52,7 +56,7 @@ fn run(process: InProcess, shards: usize, trainer: Trainer<'_, Net>) -> Result<T
 }
 
 /// What each process says: all of them the same, and something.
-fn alike(traces: Vec<Result<Trace, TrainError>>) -> Trace {
+pub(crate) fn alike(traces: Vec<Result<Trace, TrainError>>) -> Trace {
     let traces: Vec<Trace> = traces.into_iter().map(Result::unwrap).collect();
     assert!(traces.iter().all(|trace| *trace == traces[0]));
     traces.into_iter().next().unwrap()
@@ -176,7 +180,10 @@ fn all_processes_begin_as_rank_0() {
 }
 
 /// What the ranks say when one of them fails: that one its error, the others who it was.
-fn said(size: usize, run: impl Fn(InProcess) -> Result<(), TrainError> + Sync) -> Vec<String> {
+pub(crate) fn said(
+    size: usize,
+    run: impl Fn(InProcess) -> Result<(), TrainError> + Sync,
+) -> Vec<String> {
     InProcess::run(size, |process| match run(process) {
         Ok(()) => "nothing".to_owned(),
         Err(TrainError::Elsewhere { rank, message }) => format!("{rank} has said: {message}"),
@@ -184,13 +191,13 @@ fn said(size: usize, run: impl Fn(InProcess) -> Result<(), TrainError> + Sync) -
     })
 }
 
-fn first_lines(said: Vec<String>) -> Vec<String> {
+pub(crate) fn first_lines(said: Vec<String>) -> Vec<String> {
     said.iter().map(|said| said.lines().next().unwrap().to_owned()).collect()
 }
 
 /// Samples of which one cannot be read.
 #[derive(Clone)]
-struct Broken(usize);
+pub(crate) struct Broken(pub(crate) usize);
 
 impl Dataset for Broken {
     type Batch = Batch;
@@ -294,7 +301,7 @@ fn a_gradient_that_is_not_finite_on_one_process_ends_all() {
     assert!(said[..2].iter().all(|said| said.starts_with(&format!("2 has said: {start}"))));
 }
 
-fn root<'t>(
+pub(crate) fn root<'t>(
     net: &Param<f64>,
     tape: &'t Tape<f64>,
     x: &Tensor<f64>,

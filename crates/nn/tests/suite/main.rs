@@ -4,6 +4,7 @@
 mod accumulation;
 mod agreement;
 mod attention;
+mod buckets;
 mod check;
 mod compile_fail;
 mod compiled;

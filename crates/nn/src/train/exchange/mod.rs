@@ -53,7 +53,8 @@ pub trait Group {
 
 /// A [`Group`] whose processes exchange numbers of a type.
 ///
-/// Nothing is added up on the way, so that sums are the same for every engine.
+/// Nothing is added up on the way, so that sums are the same for every engine. One thread makes all
+/// calls, some of them while others of its process compute: who waits is to leave the CPU to those.
 pub trait Exchange<T>: Group {
     /// Sends to each process a part of `own`, and receives a part of each one's. Parts lie one after
     /// another, in the order of ranks.

@@ -22,10 +22,20 @@ impl<E> Timed<E> {
         self.spent.get()
     }
 
+    /// The group itself, for calls that nobody waits for.
+    pub(crate) fn untimed(&self) -> &E {
+        &self.group
+    }
+
+    /// Says that somebody has waited for such calls.
+    pub(crate) fn add(&self, waited: Duration) {
+        self.spent.set(self.spent.get() + waited);
+    }
+
     fn timed<X>(&self, call: impl FnOnce(&E) -> X) -> X {
         let start = Instant::now();
         let result = call(&self.group);
-        self.spent.set(self.spent.get() + start.elapsed());
+        self.add(start.elapsed());
         result
     }
 }

@@ -13,7 +13,7 @@
 //! (`MPI_Allreduce`) has other bits with another algorithm, topology or version.
 //!
 //! A process sends and receives two times the gradient or somewhat less, as the best sums of engines do.
-//! It goes in buckets, so that buffers stay small.
+//! It goes in pieces, so that buffers stay small.
 
 use std::ops::Range;
 
@@ -23,8 +23,8 @@ use super::Exchange;
 use crate::data::part_of;
 use crate::train::pool::{Pool, join};
 
-/// The elements of a bucket.
-const BUCKET: usize = 1 << 22;
+/// The elements of a piece.
+const PIECE: usize = 1 << 22;
 /// The elements from which on an addition is shared out.
 const SHARED: usize = 1 << 16;
 
@@ -66,9 +66,12 @@ fn add_up<T: Real>(node: Range<usize>, pieces: &[Range<usize>], numbers: &mut [&
     add(before[first], after[0]);
 }
 
-/// Calls what adds vectors of a length: on a pool if that is worth while.
-fn on<T: Real>(pool: &Pool<T>, length: usize, f: impl FnOnce() + Send) {
-    if length > SHARED { pool.install(f) } else { f() }
+/// Calls what adds vectors of a length: on a pool if there is one and that is worth while.
+fn on<T: Real>(pool: Option<&Pool<T>>, length: usize, f: impl FnOnce() + Send) {
+    match pool {
+        Some(pool) if length > SHARED => pool.install(f),
+        _ => f(),
+    }
 }
 
 /// Adds numbers to others, each to its own.
@@ -82,67 +85,68 @@ fn add<T: Real>(sums: &mut [T], numbers: &[T]) {
     }
 }
 
-/// A sum over the shards of all processes, and the memory that it takes.
+/// What adds up over the shards of all processes, and the memory that it takes.
 #[derive(Debug)]
 pub(crate) struct Total<T> {
-    /// The elements of a bucket.
-    bucket: usize,
-    total: Vec<T>,
+    /// The elements of a piece.
+    piece: usize,
     sent: Vec<T>,
     received: Vec<T>,
 }
 
 impl<T: Real> Total<T> {
     pub(crate) fn new() -> Self {
-        Self { bucket: BUCKET, total: Vec::new(), sent: Vec::new(), received: Vec::new() }
+        Self { piece: PIECE, sent: Vec::new(), received: Vec::new() }
     }
 
-    /// Adds up `shards` vectors of `length` numbers, of which this process has its
-    /// run: they are lost. Every process gets the sum.
-    pub(crate) fn of<'a>(
-        &'a mut self,
+    /// Adds up `shards` vectors of one length, of which this process has its run. Every process has the
+    /// sum in the first vector then, and one that has no shards has a vector for it. The others are lost.
+    ///
+    /// Additions are shared out among the threads of the pool, if there is one.
+    pub(crate) fn of(
+        &mut self,
         exchange: &impl Exchange<T>,
-        pool: &Pool<T>,
+        pool: Option<&Pool<T>>,
         shards: usize,
-        length: usize,
-        own: &'a mut [&mut [T]],
-    ) -> &'a [T] {
+        own: &mut [&mut [T]],
+    ) {
         let run = part_of(shards, exchange.rank(), exchange.size());
-        assert!(own.len() == run.len(), "expected the shards {run:?}, got {} of them", own.len());
-        let nodes = nodes_of(&run, shards);
+        let expected = run.len().max(1);
+        assert!(own.len() == expected, "expected the shards {run:?}, got {} vectors", own.len());
+        let (nodes, length) = (nodes_of(&run, shards), own[0].len());
         let leaves: Vec<Range<usize>> = run.clone().map(|shard| shard..shard + 1).collect();
         on(pool, length, || nodes.iter().for_each(|node| add_up(node.clone(), &leaves, own)));
         if exchange.size() == 1 {
-            return own[0];
+            return;
         }
-        let own: Vec<&[T]> = nodes.iter().map(|node| &*own[node.start - run.start]).collect();
-        self.total.resize(length, T::zero());
-        for start in (0..length).step_by(self.bucket) {
-            self.exchange(exchange, pool, shards, start..length.min(start + self.bucket), &own);
+        let firsts: Vec<usize> = nodes.iter().map(|node| node.start - run.start).collect();
+        for start in (0..length).step_by(self.piece) {
+            let piece = start..length.min(start + self.piece);
+            self.exchange(exchange, pool, shards, piece, &firsts, own);
         }
-        &self.total
     }
 
-    /// Adds up the elements of a bucket.
+    /// Adds up the elements of a piece, of the vectors that have the nodes of this process.
     fn exchange(
         &mut self,
         exchange: &impl Exchange<T>,
-        pool: &Pool<T>,
+        pool: Option<&Pool<T>>,
         shards: usize,
-        bucket: Range<usize>,
-        own: &[&[T]],
+        piece: Range<usize>,
+        firsts: &[usize],
+        own: &mut [&mut [T]],
     ) {
         let (rank, size) = (exchange.rank(), exchange.size());
         let slice = |rank: usize| {
-            let of = part_of(bucket.len(), rank, size);
-            bucket.start + of.start..bucket.start + of.end
+            let of = part_of(piece.len(), rank, size);
+            piece.start + of.start..piece.start + of.end
         };
         let lengths: Vec<usize> = (0..size).map(|rank| slice(rank).len()).collect();
         self.sent.clear();
         for rank in 0..size {
-            own.iter().for_each(|numbers| self.sent.extend(&numbers[slice(rank)]));
+            firsts.iter().for_each(|&first| self.sent.extend(&own[first][slice(rank)]));
         }
-        let sent: Vec<usize> = lengths.iter().map(|length| length * own.len()).collect();
+        let sent: Vec<usize> = lengths.iter().map(|length| length * firsts.len()).collect();
         let nodes = |rank| nodes_of(&part_of(shards, rank, size), shards);
         let counts: Vec<usize> = (0..size).map(|rank| nodes(rank).len()).collect();
         let received: Vec<usize> = counts.iter().map(|count| count * lengths[rank]).collect();
@@ -154,8 +158,7 @@ impl<T: Real> Total<T> {
                 self.received.chunks_exact_mut(lengths[rank]).collect();
             on(pool, lengths[rank], || add_up(0..shards, &pieces, &mut numbers));
         }
-        let sum = &self.received[..lengths[rank]];
-        exchange.all_gather(sum, &mut self.total[bucket.clone()], &lengths);
+        exchange.all_gather(&self.received[..lengths[rank]], &mut own[0][piece], &lengths);
     }
 }
 
@@ -218,20 +221,24 @@ mod tests {
         process: &impl Exchange<f32>,
         shards: usize,
         length: usize,
-        bucket: usize,
+        piece: usize,
     ) -> Vec<f32> {
         let run = part_of(shards, process.rank(), process.size());
         let mut own: Vec<Vec<f32>> =
             run.map(|shard| (0..length).map(|i| x(shard, i)).collect()).collect();
-        let mut own: Vec<&mut [f32]> = own.iter_mut().map(|shard| &mut shard[..]).collect();
-        let pool = Pool::new(0..2, 2);
-        Total { bucket, ..Total::new() }.of(process, &pool, shards, length, &mut own).to_vec()
+        if own.is_empty() {
+            own.push(vec![f32::NAN; length]);
+        }
+        let mut vectors: Vec<&mut [f32]> = own.iter_mut().map(|shard| &mut shard[..]).collect();
+        let pool = process.is_first().then(|| Pool::new(0..2, 2));
+        Total { piece, ..Total::new() }.of(process, pool.as_ref(), shards, &mut vectors);
+        own.swap_remove(0)
     }
 
     /// A length at which additions are shared out.
     #[test]
     fn one_process_adds_by_the_tree() {
-        let sums = summed(&Alone, 6, SHARED + 3, BUCKET);
+        let sums = summed(&Alone, 6, SHARED + 3, PIECE);
         assert_eq!(sums.len(), SHARED + 3);
         for (i, sum) in sums.iter().enumerate() {
             let by_hand = ((x(0, i) + x(1, i)) + (x(2, i) + x(3, i))) + (x(4, i) + x(5, i));
@@ -239,7 +246,7 @@ mod tests {
         }
     }
 
-    /// Lengths around those of a bucket, and below the number of processes.
+    /// Lengths around those of a piece, and below the number of processes.
     #[test]
     fn processes_add_by_the_same_tree() {
         fn by_hand(node: Range<usize>, i: usize) -> f32 {
@@ -269,7 +276,7 @@ mod tests {
     #[test]
     fn the_order_shows() {
         let in_order = |i| (1..8).fold(x(0, i), |sum, shard| sum + x(shard, i));
-        let sums = summed(&Alone, 8, 100, BUCKET);
+        let sums = summed(&Alone, 8, 100, PIECE);
         assert!((0..100).any(|i| in_order(i).to_bits() != sums[i].to_bits()));
     }
 }
