@@ -30,6 +30,9 @@ struct Options {
     /// How many steps
     #[arg(long, default_value_t = 20)]
     steps: usize,
+    /// Bytes of a bucket, or 0: nothing travels before the sweep is over; several take steps by turns
+    #[arg(long, default_values_t = [1 << 22])]
+    bucket: Vec<usize>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -38,66 +41,90 @@ enum Net {
     Cifar,
     /// A block of a transformer, 8 sequences of 128 vectors of 256 numbers
     Transformer,
+    /// Eight dense layers of 1024 units, 128 samples: 8.4 million parameters
+    Dense,
 }
 
-/// The median times of some steps, and of the exchange in each.
+/// The median times of some steps, and of the wait for exchange in each, for each size of buckets.
 fn timed<M, B>(
     cluster: &Cluster,
-    (shards, steps): (usize, usize),
+    options: &Options,
     net: &mut M,
     batch: &B,
     loss: impl for<'t> Fn(&M, &'t Tape<f32>, &B, &mut Metrics) -> Var<'t, f32> + Sync,
-) -> (f64, f64)
+) -> Vec<(f64, f64)>
 where
     M: Module<f32> + Sync,
     B: Dataset<Batch = B>,
 {
     let mut sgd = Sgd::new(1e-3);
-    let mut parallel = DataParallel::on(cluster, shards);
-    let mut times = Vec::new();
-    for _ in 0..steps {
-        let (start, before) = (Instant::now(), parallel.exchange_time());
-        parallel.step(net, &mut sgd, batch, &loss).expect("tensors are always there");
-        let spent = (parallel.exchange_time() - before).as_secs_f64();
-        times.push((start.elapsed().as_secs_f64(), spent));
+    let parallel = |&bytes: &usize| {
+        let bytes = if bytes == 0 { usize::MAX } else { bytes };
+        DataParallel::on(cluster, options.shards).bucket(bytes)
+    };
+    let mut parallels: Vec<_> = options.bucket.iter().map(parallel).collect();
+    let mut times = vec![Vec::new(); parallels.len()];
+    for _ in 0..options.steps {
+        for (parallel, times) in parallels.iter_mut().zip(&mut times) {
+            let (start, before) = (Instant::now(), parallel.exchange_time());
+            parallel.step(net, &mut sgd, batch, &loss).expect("tensors are always there");
+            let spent = (parallel.exchange_time() - before).as_secs_f64();
+            times.push((start.elapsed().as_secs_f64(), spent));
+        }
     }
-    let median = |of: fn(&(f64, f64)) -> f64| {
+    let median = |times: &[(f64, f64)], of: fn(&(f64, f64)) -> f64| {
         let mut times: Vec<f64> = times.iter().map(of).collect();
         times.sort_by(f64::total_cmp);
         times[times.len() / 2]
     };
-    (median(|time| time.0), median(|time| time.1))
+    times.iter().map(|times| (median(times, |time| time.0), median(times, |time| time.1))).collect()
 }
 
 /// Steps of a network.
-fn trained(cluster: &Cluster, net: Net, size: (usize, usize)) -> (f64, f64) {
+fn trained(cluster: &Cluster, options: &Options, net: Net) -> Vec<(f64, f64)> {
     let numbers =
         |shape: &[usize]| Tensor::from_fn(shape, |i| ((i * 7919) % 1000) as f32 / 500.0 - 1.0);
     match net {
         Net::Cifar => {
             let labels: Vec<usize> = (0..100).map(|i| i % 10).collect();
             let batch = (numbers(&[100, 3, 32, 32]), labels);
-            timed(cluster, size, &mut models::for_cifar(1), &batch, |net, tape, (x, labels), _| {
-                cross_entropy(net.forward(tape.constant(x)), labels)
-            })
+            timed(
+                cluster,
+                options,
+                &mut models::for_cifar(1),
+                &batch,
+                |net, tape, (x, labels), _| cross_entropy(net.forward(tape.constant(x)), labels),
+            )
         }
         Net::Transformer => {
             let block = TransformerEncoderLayer::new(256, 4, 1024, &mut seeded(1));
             let batch = (numbers(&[8, 128, 256]), numbers(&[8, 128, 256]));
             let mut block = block.norm_first().gelu_tanh();
-            timed(cluster, size, &mut block, &batch, |net, tape, (x, y), _| {
+            timed(cluster, options, &mut block, &batch, |net, tape, (x, y), _| {
                 mse(net.forward(tape.constant(x)), tape.constant(y))
+            })
+        }
+        Net::Dense => {
+            let rng = &mut seeded(1);
+            let mut layers: Vec<Linear<f32>> =
+                (0..8).map(|_| Linear::new(1024, 1024, rng)).collect();
+            let batch = (numbers(&[128, 1024]), numbers(&[128, 1024]));
+            timed(cluster, options, &mut layers, &batch, |layers, tape, (x, y), _| {
+                let x = layers.iter().fold(tape.constant(x), |x, layer| layer.forward(x).tanh());
+                mse(x, tape.constant(y))
             })
         }
     }
 }
 
 /// Steps on a model that computes next to nothing, so that the exchange shows.
-fn bare(cluster: &Cluster, parameters: usize, shards: usize) -> (f64, f64) {
+fn bare(cluster: &Cluster, parameters: usize, options: &Options) -> (f64, f64) {
     let mut net = Param::new(Tensor::<f32>::zeros([parameters]));
-    let x = Tensor::from_fn([shards], |i| i as f32);
+    let x = Tensor::from_fn([options.shards], |i| i as f32);
     let steps = (30_000_000 / parameters).clamp(3, 50);
-    timed(cluster, (shards, steps), &mut net, &x, loss)
+    let (shards, largest, bucket) = (options.shards, options.largest, vec![0]);
+    let options = Options { shards, largest, net: None, steps, bucket };
+    timed(cluster, &options, &mut net, &x, loss)[0]
 }
 
 fn loss<'t>(
@@ -136,13 +163,16 @@ fn main() -> ExitCode {
         }
     };
     if let Some(net) = options.net {
-        let (whole, exchange) = trained(&cluster, net, (options.shards, options.steps));
         let threads = wengert::threads::count();
-        say(format!(
-            "{size} processes, {threads} threads each: step {:.2} ms, exchange {:.2} ms",
-            1e3 * whole,
-            1e3 * exchange
-        ));
+        let times = trained(&cluster, &options, net);
+        for (bucket, (whole, exchange)) in options.bucket.iter().zip(times) {
+            say(format!(
+                "{size} processes, {threads} threads each, buckets of {bucket} bytes: step {:.2} ms, \
+                 exchange {:.2} ms",
+                1e3 * whole,
+                1e3 * exchange
+            ));
+        }
         return cluster.finish(Ok::<(), std::io::Error>(()));
     }
     let latency = best(&cluster, 200, || drop(cluster.gather(&[])));
@@ -160,7 +190,7 @@ fn main() -> ExitCode {
         say(format!("{name} of 2^22 numbers: {:.2} ms, {rate:.2} GB/s", 1e3 * seconds));
     }
     for parameters in (5..=options.largest).map(|power| 10_usize.pow(power)) {
-        let (whole, exchange) = bare(&cluster, parameters, options.shards);
+        let (whole, exchange) = bare(&cluster, parameters, &options);
         say(format!(
             "{parameters} parameters: step {:.2} ms, exchange {:.2} ms",
             1e3 * whole,

@@ -27,6 +27,9 @@ struct Options {
     /// Shards of a batch
     #[arg(long, default_value_t = 8)]
     shards: usize,
+    /// Bytes of a bucket of gradients: one for each layer and more
+    #[arg(long, default_value_t = 1000)]
+    bucket: usize,
     /// Batches of a step
     #[arg(long, default_value_t = 1)]
     accumulate: usize,
@@ -168,6 +171,7 @@ fn run(cluster: &Cluster, options: &Options) -> Result<(), Box<dyn Error>> {
         .seed(3)
         .quiet()
         .accumulate(options.accumulate)
+        .bucket(options.bucket)
         .average(0.9)
         .keep_best(Best::highest("validation accuracy"))
         .schedule(|progress| 0.01 / (1.0 + progress.step() as f64 / 10.0))

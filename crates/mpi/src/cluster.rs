@@ -3,12 +3,13 @@
 use std::error::Error;
 use std::process::ExitCode;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mpi::Count;
 use mpi::collective::{CommunicatorCollectives, Root};
 use mpi::datatype::{Equivalence, Partition, PartitionMut};
 use mpi::environment::Universe;
+use mpi::request::{Request, Scope, scope};
 use mpi::topology::{Communicator, SimpleCommunicator};
 use wengert::nn::train::{Exchange, Group, TrainError};
 
@@ -17,6 +18,10 @@ use crate::watch::Watch;
 
 /// How long the watchdog waits unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(600);
+/// How long a process that waits for an exchange looks again and again whether it is over, and how long it
+/// sleeps between two looks then.
+const MOMENT: Duration = Duration::from_micros(50);
+const PAUSE: Duration = Duration::from_micros(20);
 /// How long a process with an error of another one waits for that one to end the job.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -114,7 +119,10 @@ impl Cluster {
         if all.len() <= self.limit {
             let (counts, starts) = partition(lengths);
             let mut all = PartitionMut::new(all, counts, starts);
-            return self.world.0.all_gather_varcount_into(own, &mut all);
+            let world = &self.world.0;
+            return scope(|scope| {
+                wait(world.immediate_all_gather_varcount_into(scope, own, &mut all));
+            });
         }
         // More than a call takes: one rank after another.
         let mut rest = all;
@@ -125,6 +133,19 @@ impl Cluster {
             }
             self.broadcast_from(rank, part);
             rest = after;
+        }
+    }
+}
+
+/// Waits for an exchange without keeping a CPU busy: other threads of this process compute meanwhile, and
+/// the library's own way to wait is to look again and again. So this looks again and again for a moment,
+/// and then now and then.
+fn wait<'a, D: ?Sized, S: Scope<'a>>(mut request: Request<'a, D, S>) {
+    let begun = Instant::now();
+    while let Err(unfinished) = request.test() {
+        request = unfinished;
+        if begun.elapsed() > MOMENT {
+            thread::sleep(PAUSE);
         }
     }
 }
@@ -195,7 +216,10 @@ impl<T: Equivalence + Copy> Exchange<T> for Cluster {
             let ((counts, starts), (to_come, places)) = (partition(sent), partition(received));
             let own = Partition::new(own, counts, starts);
             let mut all = PartitionMut::new(all, to_come, places);
-            self.world.0.all_to_all_varcount_into(&own, &mut all);
+            scope(|scope| {
+                let world = &self.world.0;
+                wait(world.immediate_all_to_all_varcount_into(scope, &own, &mut all));
+            });
         });
     }
 
