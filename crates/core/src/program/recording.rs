@@ -69,7 +69,8 @@ impl<T: Real> Recording<T> {
     }
 
     /// What a function recorded of its inputs, if that is the same function for all numbers: if it
-    /// has looked at no number that depends on them, and all that it took in is still there.
+    /// has looked at no number that depends on them, all that it took in is still there, and none of
+    /// that is a frozen parameter, which may move when it no longer is.
     pub(crate) fn of_function(
         tape: &Tape<T>,
         inputs: &[Var<'_, T>],
@@ -79,9 +80,13 @@ impl<T: Real> Recording<T> {
         let needed = tape.needed_for(results);
         let kept = tape.kept_values();
         let is_there = (0..needed.len()).all(|index| {
-            let call = tape.call(NodeId::new(index));
+            let id = NodeId::new(index);
             // What a fast sweep computes in one go belongs to that sweep.
-            !needed[index] || call.map_or(kept[index], |(op, _)| op.get().has_rules())
+            !needed[index]
+                || match tape.call(id) {
+                    Some((op, _)) => op.get().has_rules(),
+                    None => kept[index] && !tape.is_frozen(id),
+                }
         });
         (is_there && !tape.was_read(inputs)).then_some(recording)
     }

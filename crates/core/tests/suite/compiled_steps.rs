@@ -286,3 +286,62 @@ fn a_long_loop_is_one_instruction() {
     };
     assert_eq!(instructions(10), instructions(5000));
 }
+
+/// What a step gives may be what it takes, in another place, twice, or of another loop's kind.
+#[test]
+fn steps_that_only_move_values() {
+    for size in [1, 3, 100] {
+        let of = |way: usize, looks: bool| {
+            let tape = Tape::new();
+            let [a, b, c] = [0.2, 0.5, 0.8].map(|step| tape.variable(numbers([size], step)));
+            let steps = Steps::new(move |_, state: [Var<'_, f64>; 2], [c]: [Var<'_, f64>; 1]| {
+                let [a, b] = if looks { look(state) } else { state };
+                [[b, a], [a, a], [c, a], [c, c], [a, b], [a * b, b]][way]
+            });
+            let [x, y] = steps.keep(2).run(5, [a, b], [c]);
+            let cost = (x * x * y + y).sum();
+            let fast = cost.backward();
+            let mut all = vec![x.value(), y.value()];
+            all.extend([a, b, c].map(|var| fast.wrt(var)));
+            all.push(cost.jvp(&[(a, b), (c, a)]).value());
+            let [da, db, dc] = cost.grad([a, b, c]);
+            let along = (da * db + dc * dc).sum();
+            all.extend(along.grad([a, b, c]).map(|var| var.value()));
+            all
+        };
+        for way in 0..6 {
+            assert_eq!(of(way, false), of(way, true), "{size} elements, step {way}");
+        }
+        let tape = Tape::<f64>::new();
+        let [a, b, c] = [0.2, 0.5, 0.8].map(|step| tape.variable(numbers([size], step)));
+        let swap = Steps::new(|_, [a, b], []| [b, a]);
+        let [x, y] = swap.run(3, [a, b], []);
+        assert_eq!([x.value(), y.value()], [b.value(), a.value()]);
+        assert_eq!((x * c).sum().grad([a, b]).map(|d| d.value()), [a * 0.0, c].map(|d| d.value()));
+    }
+    // A line that delays what comes in by one step.
+    let tape = Tape::new();
+    let (h, xs) = (tape.variable(7.0), tape.variable([1.0, 2.0, 3.0]));
+    let ([last], [out]) = Scan::new(|[h], [x], []| ([x], [h])).run([h], [xs], []);
+    assert_eq!((last.item(), out.value().to_vec()), (3.0, vec![7.0, 1.0, 2.0]));
+    let cost = (out * tape.constant([10.0, 20.0, 30.0])).sum() + last;
+    let [dh, dxs] = cost.grad([h, xs]);
+    assert_eq!((dh.item(), dxs.value().to_vec()), (10.0, vec![20.0, 30.0, 1.0]));
+}
+
+/// A frozen parameter may move later: it is taken in at each step.
+#[test]
+fn a_frozen_parameter_is_not_fixed() {
+    let weight = Rc::new(Cell::new(2.0));
+    let own = weight.clone();
+    let steps = Steps::new(move |_, [x]: [Var<'_, f64>; 1], []| {
+        [x * x.tape().frozen(&Tensor::from(own.get()))]
+    });
+    for value in [2.0_f64, 3.0] {
+        weight.set(value);
+        let tape = Tape::new();
+        let x = tape.variable(1.0);
+        let [y] = steps.run(4, [x], []);
+        assert_eq!((y.item(), y.grad([x])[0].item()), (value.powi(4), value.powi(4)));
+    }
+}

@@ -68,7 +68,7 @@ impl<T: Real> Memory<T> {
     pub(super) fn room_in_words(&self) -> String {
         match self.keep {
             Some(room) => format!("{room} states kept"),
-            None => "as many states kept as are small".to_owned(),
+            None => "as many states kept as are small enough".to_owned(),
         }
     }
 
