@@ -14,6 +14,7 @@
 //! out if it gives another value the second time. The step of a loop is recorded once, and compiled.
 
 mod function;
+mod kept;
 mod looped;
 mod run;
 mod scan;

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::function::elements;
+use super::kept::Kept;
 use super::schedule::{Action, Online, Schedule};
 use super::segment::Spare;
 use super::step::{Count, Step};
@@ -93,57 +94,6 @@ impl<T: Real> Memory<T> {
     /// The steps taken, back and forth.
     pub(super) fn taken(&self) -> usize {
         self.taken.get()
-    }
-}
-
-/// States that are kept on a stack, each with the number of the step after it.
-struct Kept<T> {
-    /// The elements of a state.
-    size: usize,
-    numbers: Vec<T>,
-    /// The number of the step, and where the state lies, counted in states.
-    stack: Vec<(usize, usize)>,
-    free: Vec<usize>,
-}
-
-impl<T: Real> Kept<T> {
-    fn new() -> Self {
-        Self { size: 0, numbers: Vec::new(), stack: Vec::new(), free: Vec::new() }
-    }
-
-    fn clear(&mut self, size: usize) {
-        self.size = size;
-        self.numbers.clear();
-        self.stack.clear();
-        self.free.clear();
-    }
-
-    fn push(&mut self, step: usize, state: &[T]) {
-        match self.free.pop() {
-            Some(place) => {
-                self.stack.push((step, place));
-                self.numbers[place * self.size..][..self.size].copy_from_slice(state);
-            }
-            None => {
-                self.stack.push((step, self.stack.len()));
-                self.numbers.extend_from_slice(state);
-            }
-        }
-    }
-
-    fn remove(&mut self, position: usize) {
-        let (_, place) = self.stack.remove(position);
-        self.free.push(place);
-    }
-
-    fn drop_last(&mut self) {
-        self.remove(self.stack.len() - 1);
-    }
-
-    /// The last one.
-    fn last(&self) -> (usize, &[T]) {
-        let &(step, place) = self.stack.last().expect("the schedule keeps count");
-        (step, &self.numbers[place * self.size..][..self.size])
     }
 }
 
@@ -308,7 +258,7 @@ impl<T: Real> Core<T> {
                 forward.state(&mut value[..self.elements()]);
             }
         });
-        self.note(kept.stack.len() + usize::from(last.is_some()));
+        self.note(kept.len() + usize::from(last.is_some()));
         *is_ready = is_swept;
     }
 
@@ -445,7 +395,7 @@ impl<T: Real> Sweep<'_, T> {
     /// the current state is before, if it is of use.
     fn run(&mut self, steps: usize, at_hand: Option<usize>, mut reverse: impl FnMut(usize, &[T])) {
         let core = self.core;
-        let stack: Vec<usize> = self.kept.stack.iter().map(|&(step, _)| step).collect();
+        let stack: Vec<usize> = self.kept.steps().collect();
         let mut k = at_hand.unwrap_or(0);
         for action in Schedule::from_end(steps, stack, core.room(), at_hand) {
             match action {
@@ -457,7 +407,7 @@ impl<T: Real> Sweep<'_, T> {
                 }
                 Action::Keep(step) => {
                     self.kept.push(step, &self.state);
-                    core.note(self.kept.stack.len());
+                    core.note(self.kept.len());
                 }
                 Action::Restore => {
                     let (step, kept) = self.kept.last();
