@@ -303,7 +303,7 @@ fn factors_at_every_scale() {
         let factors = |scale: f64| {
             let tape = Tape::new();
             let a = general(n, n);
-            let a = tape.constant(&Tensor::from_fn([n, n], |at| scale * a.x[at]));
+            let a = tape.constant(Tensor::from_fn([n, n], |at| scale * a.x[at]));
             let ((values, vectors), (u, s, v), (q, r)) = (a.eigh(), a.svd(), a.qr());
             let shared = [vectors, u, v, q].map(|x| x.value().to_vec());
             (

@@ -68,7 +68,7 @@ const OF_RULES: &str = "avg_unpool2d conv2d_weights first_max gather_max2d \
     scatter_max2d cofactors over_gaps distinct_columns";
 
 /// Methods that no array library has.
-const OWN: &str = "tape with_value apply describe backward_with reverse_cumsum \
+const OWN: &str = "tape with_value apply describe backward_with backward_each reverse_cumsum \
     reverse_linear_recurrence smooth_norm symmetric_function straight_through scale_gradient \
     clip_gradient clip_gradient_norm named adjoint_named solve_unit_lower_triangular solve_unit_upper_triangular";
 

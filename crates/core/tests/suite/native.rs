@@ -44,7 +44,7 @@ fn numbers<T: Real>(sample: &Sample<T>, arg: usize, len: usize, is_awkward: bool
         let hash = hash(i + 7919 * arg);
         let x = (hash >> 11) as f64 / 2_f64.powi(53);
         let x = domain.low + (domain.high - domain.low) * x;
-        let is_other = is_awkward && hash % 5 == 0;
+        let is_other = is_awkward && hash.is_multiple_of(5);
         let other = AWKWARD[(hash >> 8) as usize % AWKWARD.len()];
         T::from_f64(match domain.is_mask {
             true => f64::from(u8::from(x > 0.5)),

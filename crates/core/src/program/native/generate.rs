@@ -82,17 +82,15 @@ impl Schedule {
         let uses = code.uses();
         let mut steps = Vec::new();
         let mut effects = code.effects.iter().peekable();
-        for index in 0..=code.nodes.len() {
-            while let Some((_, effect)) = effects.next_if(|(before, _)| *before == index) {
+        for (index, (node, uses)) in code.nodes.iter().zip(uses).enumerate() {
+            while let Some((_, effect)) = effects.next_if(|(before, _)| *before <= index) {
                 steps.push(Step::Effect(*effect));
             }
-            if let Some(node) = code.nodes.get(index)
-                && uses[index] > 0
-                && !matches!(node, Node::Read(_) | Node::Constant(_))
-            {
+            if uses > 0 && !matches!(node, Node::Read(_) | Node::Constant(_)) {
                 steps.push(Step::Compute(Id::new(index)));
             }
         }
+        steps.extend(effects.map(|(_, effect)| Step::Effect(*effect)));
         let mut schedule = Self { steps, uses: vec![SmallVec::new(); code.nodes.len()] };
         for position in (0..schedule.steps.len()).rev() {
             for id in schedule.operands(code, position) {

@@ -4,8 +4,8 @@
 //! refuses that (a hardened kernel, an interpreter of Rust), there is no code, and programs run
 //! as they did without.
 
+use std::iter::repeat;
 use std::marker::PhantomData;
-use std::ops::Range;
 
 use memmap2::{Mmap, MmapMut};
 use smallvec::SmallVec;
@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use super::encode::BIAS;
 pub(in crate::program) use super::encode::Width;
 use super::generate::{Outside, generate};
+use super::is_supported;
 use crate::scalar::Real;
 use crate::scalar::ir::{Code, Effect, Node, Precision};
 
@@ -34,7 +35,11 @@ struct Mapped {
 impl Mapped {
     /// Code of some width; `None` if it needed too much of the stack, or if the system allows no
     /// such code.
+    ///
+    /// # Panics
+    /// If this CPU has no vectors of this width.
     fn new(code: &Code, width: Width, outside: &Outside) -> Option<Self> {
+        assert!(is_supported(width), "{width:?} is none of the widths of this CPU");
         let function = generate(code, width, outside)?;
         let (number, register) = (code.precision.bytes(), width.register_bytes());
         let constants = function.bytes.len().next_multiple_of(LINE);
@@ -92,7 +97,7 @@ pub(in crate::program) struct OverArrays<T> {
 
 impl<T: Real> OverArrays<T> {
     /// Of a code that reads the first places, one for each of `is_uniform`, and writes to the
-    /// `written` places after them. `width` is one that this CPU has.
+    /// `written` places after them.
     pub(in crate::program) fn new(
         code: &Code,
         width: Width,
@@ -118,37 +123,9 @@ impl<T: Real> OverArrays<T> {
         written: &mut [&mut [T]],
         count: usize,
     ) -> bool {
-        let whole = count - count % self.lanes;
-        (whole == 0 || self.vectors(read, written, whole))
-            && (whole == count || self.rest(read, written, whole..count))
-    }
-
-    /// Less than a vector, in vectors of which the last number is repeated.
-    fn rest(&self, read: &[&[T]], written: &mut [&mut [T]], rest: Range<usize>) -> bool {
-        let mut operands: SmallVec<[[T; LANES]; 16]> = SmallVec::new();
-        for (array, &is_uniform) in read.iter().zip(&self.is_uniform) {
-            let own = if is_uniform { &array[..1] } else { &array[rest.clone()] };
-            let mut vector = [own[own.len() - 1]; LANES];
-            vector[..own.len()].copy_from_slice(own);
-            operands.push(vector);
+        if count < self.lanes {
+            return self.less_than_a_vector(read, written, count);
         }
-        let mut results: SmallVec<[[T; LANES]; 16]> =
-            written.iter().map(|_| [T::zero(); LANES]).collect();
-        let operands: SmallVec<[&[T]; 16]> = operands.iter().map(|vector| &vector[..]).collect();
-        let mut targets: SmallVec<[&mut [T]; 16]> =
-            results.iter_mut().map(|vector| &mut vector[..]).collect();
-        let is_done = self.vectors(&operands, &mut targets, self.lanes);
-        drop(targets);
-        for (array, vector) in written.iter_mut().zip(&results) {
-            array[rest.clone()].copy_from_slice(&vector[..rest.len()]);
-        }
-        is_done
-    }
-
-    /// Whole vectors.
-    #[inline]
-    fn vectors(&self, read: &[&[T]], written: &mut [&mut [T]], count: usize) -> bool {
-        assert!(count.is_multiple_of(self.lanes) && count > 0, "whole vectors");
         assert!(read.len() == self.is_uniform.len() && written.len() == self.written, "all arrays");
         let mut table: SmallVec<[*const T; 32]> = SmallVec::new();
         for (array, &is_uniform) in read.iter().zip(&self.is_uniform) {
@@ -160,10 +137,55 @@ impl<T: Real> OverArrays<T> {
             assert!(array.len() >= count, "an array that is written is too short");
             table.push(array.as_mut_ptr());
         }
-        // SAFETY: the code is of a width that this CPU has, says whoever made it. The table has an array
-        // of `count` numbers for each of its places (or of one vector, where the code reads
-        // no more); they are borrowed until the call returns, those that are written exclusively.
-        unsafe { self.mapped.call(table.as_ptr().cast(), count * size_of::<T>()) }
+        let rest = count % self.lanes;
+        // SAFETY: the code is of a width that this CPU has (`Mapped::new`). The table has an array of
+        // `count` numbers for each of its places, or of one vector, where the code reads no more.
+        // They are borrowed until the call returns, those that are written exclusively. The
+        // pointers of the second call, moved on, have a vector left.
+        let call = |table: &[*const T], count: usize| unsafe {
+            self.mapped.call(table.as_ptr().cast(), count * size_of::<T>())
+        };
+        if !call(&table, count - rest) {
+            return false;
+        }
+        if rest == 0 {
+            return true;
+        }
+        // The last vector ends with the last number, and computes some before it once more.
+        for (pointer, is_uniform) in
+            table.iter_mut().zip(self.is_uniform.iter().chain(repeat(&false)))
+        {
+            if !is_uniform {
+                *pointer = pointer.wrapping_add(count - self.lanes);
+            }
+        }
+        call(&table, self.lanes)
+    }
+
+    /// Numbers in vectors of which the last one is repeated.
+    #[cold]
+    fn less_than_a_vector(&self, read: &[&[T]], written: &mut [&mut [T]], count: usize) -> bool {
+        if count == 0 {
+            return true;
+        }
+        let mut operands: SmallVec<[[T; LANES]; 16]> = SmallVec::new();
+        for (array, &is_uniform) in read.iter().zip(&self.is_uniform) {
+            let own = if is_uniform { &array[..1] } else { &array[..count] };
+            let mut vector = [own[own.len() - 1]; LANES];
+            vector[..own.len()].copy_from_slice(own);
+            operands.push(vector);
+        }
+        let mut results: SmallVec<[[T; LANES]; 16]> =
+            written.iter().map(|_| [T::zero(); LANES]).collect();
+        let operands: SmallVec<[&[T]; 16]> = operands.iter().map(|vector| &vector[..]).collect();
+        let mut targets: SmallVec<[&mut [T]; 16]> =
+            results.iter_mut().map(|vector| &mut vector[..]).collect();
+        let is_done = self.run(&operands, &mut targets, self.lanes);
+        drop(targets);
+        for (array, vector) in written.iter_mut().zip(&results) {
+            array[..count].copy_from_slice(&vector[..count]);
+        }
+        is_done
     }
 }
 
@@ -190,8 +212,8 @@ impl<T: Real> InMemory<T> {
     #[inline]
     pub(in crate::program) fn run(&self, memory: &mut [T]) -> bool {
         assert!(memory.len() >= self.places, "the memory is too short");
-        // SAFETY: the code is of single numbers, for a CPU with the instructions that it was made of;
-        // all its places lie in the memory, which is borrowed until the call returns.
+        // SAFETY: this CPU has the instructions of the code (`Mapped::new`); all its places lie in the
+        // memory, which is borrowed exclusively until the call returns.
         unsafe { self.mapped.call(memory.as_mut_ptr().cast::<u8>(), 0) }
     }
 }

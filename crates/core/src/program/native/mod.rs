@@ -26,6 +26,16 @@ pub(super) use map::{InMemory, OverArrays, Width};
 
 use crate::scalar::{InstructionSet, allows_code, instruction_set};
 
+/// Whether this CPU computes vectors of a width.
+#[cfg(target_arch = "x86_64")]
+fn is_supported(width: Width) -> bool {
+    match instruction_set() {
+        InstructionSet::Avx512 => true,
+        InstructionSet::Avx2 => width != Width::Bits512,
+        _ => false,
+    }
+}
+
 /// The width of vectors for which code is made; `None` where there is none.
 pub(super) fn vectors() -> Option<Width> {
     let width = match instruction_set() {

@@ -154,22 +154,22 @@ fn any_number<T: Bits>(rng: &mut Xoshiro256PlusPlus) -> T {
     }
 }
 
-/// Runs code on arrays of some vectors, and compares each element. Gives how many it compared.
+/// Runs code on arrays of some vectors and the rest of one, and compares each element. Gives how many it compared.
 fn assert_on_arrays<T: Bits>(
     code: &Code,
     width: Width,
     rng: &mut Xoshiro256PlusPlus,
-    vectors: usize,
+    [vectors, rest]: [usize; 2],
 ) -> usize {
     // The last operand is one vector, which every turn reads.
     let is_uniform: Vec<bool> = (0..READS).map(|place| place == READS - 1).collect();
     let function = OverArrays::<T>::new(code, width, is_uniform.clone(), WRITES as usize);
     let function = function.expect("this system runs code");
-    let count = vectors * function.lanes;
+    let count = vectors * function.lanes + rest % function.lanes;
     let read: Vec<Vec<T>> = is_uniform
         .iter()
         .map(|&is_uniform| match is_uniform {
-            true => vec![any_number(rng); count],
+            true => vec![any_number(rng); count.max(function.lanes)],
             false => (0..count).map(|_| any_number(rng)).collect(),
         })
         .collect();
@@ -202,7 +202,7 @@ fn assert_any_code<T: Bits>() {
         let count = [0, 1, 3, 10, 40, 200][round % 6];
         let code = any_code(&mut rng, Precision::of::<T>(), count, round % 2 == 0);
         for width in widths() {
-            compared += assert_on_arrays::<T>(&code, width, &mut rng, 1 + round % 3);
+            compared += assert_on_arrays::<T>(&code, width, &mut rng, [round % 4, round / 4 % 16]);
         }
         if !widths().is_empty() {
             assert_in_memory::<T>(&code, &mut rng);
