@@ -1,6 +1,9 @@
 //! A program as text: what became of the tape.
 
 use std::fmt;
+use std::panic::Location;
+
+use smallvec::SmallVec;
 
 use super::Program;
 use super::fuse::Unit;
@@ -14,6 +17,8 @@ use crate::tape::elemental::Cost;
 pub(super) struct Report {
     /// One line for each instruction.
     lines: Vec<String>,
+    /// The lines of the user where it was recorded.
+    places: Vec<SmallVec<[&'static Location<'static>; 1]>>,
     recorded: usize,
     computed: usize,
     fused: usize,
@@ -40,9 +45,16 @@ impl Report {
                 false => format!("{} -> {}", names.join(", "), shape(last)),
             }
         };
+        let places = |unit: &Unit| {
+            let mut places: SmallVec<_> =
+                unit.members.iter().map(|&id| graph.value(id).location).collect();
+            places.dedup();
+            places
+        };
         let computed = graph.ids().filter(|&id| operands[id.index()].root == id);
         Self {
             lines: units.iter().map(line).collect(),
+            places: units.iter().map(places).collect(),
             recorded: graph.recorded,
             computed: computed.filter(|&id| graph.op(id).is_some()).count(),
             fused: units.iter().filter(|unit| unit.is_loop).map(|unit| unit.members.len()).sum(),
@@ -50,6 +62,16 @@ impl Report {
             bytes: lowered.buffer_bytes + lowered.memory.short.len() * size_of::<T>(),
             cost: graph.cost(),
         }
+    }
+}
+
+impl Report {
+    /// One line for each instruction, with the lines of the user where it was recorded.
+    pub(super) fn sources(&self) -> impl Iterator<Item = String> {
+        self.lines.iter().zip(&self.places).map(|(line, places)| {
+            let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+            format!("{line}, at {}", places.join(", "))
+        })
     }
 }
 
@@ -74,7 +96,7 @@ impl<T: Real> Program<T> {
 impl<T: Real> fmt::Display for Program<T> {
     /// One line for each instruction, then the totals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { lines, recorded, computed, fused, buffers, bytes, cost } = &self.report;
+        let Report { lines, recorded, computed, fused, buffers, bytes, cost, .. } = &self.report;
         let width = lines.len().to_string().len();
         for (index, line) in lines.iter().enumerate() {
             writeln!(f, "{:>width$}  {line}", index + 1)?;

@@ -134,6 +134,17 @@ fn written<T: Real>(
     Some((writer.finish()?, updates))
 }
 
+/// The formula of instructions that are a run and write to the given places, as it was made.
+pub(super) fn of_run<T: Real>(
+    instructions: &[Instruction<T>],
+    places: &Places<'_, T>,
+    to: &[u32],
+) -> Option<Code> {
+    let mut needed = vec![false; places.memory.len()];
+    to.iter().for_each(|&place| needed[place as usize] = true);
+    Some(written(instructions, places, &mut needed, true, Angles::Near)?.0)
+}
+
 /// The places that are read outside of the run that writes them, as flags.
 fn needed<T: Real>(
     instructions: &[Instruction<T>],

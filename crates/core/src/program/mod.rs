@@ -24,6 +24,7 @@ mod formula;
 mod fuse;
 mod fused;
 mod graph;
+mod listing;
 mod lower;
 mod memory;
 mod native;
@@ -299,11 +300,11 @@ impl<T: Real> Program<T> {
     /// Loops over long values are made of it from the beginning.
     ///
     /// ```
-    /// use wengert_core::compile;
+    /// use wengert_core::{Tensor, compile, func};
     ///
-    /// let mut program = compile(|x| (x * x + 1.0).sqrt(), 2.0)?;
+    /// let mut program = compile(func(|x| (x * x + 1.0).sqrt()), &Tensor::scalar(2.0))?;
     /// program.native();
-    /// assert_eq!(program.run(0.75)[0].item(), 1.25);
+    /// assert_eq!(program.run(&Tensor::scalar(0.75))[0].item(), 1.25);
     /// # Ok::<(), wengert_core::CompileError>(())
     /// ```
     #[cold]
@@ -325,7 +326,8 @@ impl<T: Real> Program<T> {
                 Some(wide) => {
                     let function = Guess::new(narrow.as_ref().and_then(InMemory::new), wide);
                     self.updates.retain(|update| !updates.contains(update));
-                    let code = RunCode { function, instructions: own, updates };
+                    let written = code.written().collect();
+                    let code = RunCode { function, instructions: own, written, updates };
                     self.instructions.push(Instruction::Code(Box::new(code)));
                 }
                 None => self.instructions.extend(own),

@@ -45,6 +45,8 @@ pub(super) struct RunCode<T: Real> {
     pub(super) function: Guess<InMemory<T>>,
     /// What it was made from: for numbers that it is not made for.
     pub(super) instructions: Vec<Instruction<T>>,
+    /// The places that it writes.
+    pub(super) written: Box<[u32]>,
     /// States that it moves, too.
     pub(super) updates: Vec<Update>,
 }

@@ -194,6 +194,14 @@ impl Code {
         self.is_opaque = true;
     }
 
+    /// The places that it writes.
+    pub(crate) fn written(&self) -> impl Iterator<Item = u32> {
+        self.effects.iter().filter_map(|(_, effect)| match effect {
+            Effect::Write(_, place) => Some(*place),
+            Effect::Require(_) => None,
+        })
+    }
+
     /// Whether it stops at some numbers.
     pub(crate) fn requires(&self) -> bool {
         self.effects.iter().any(|(_, effect)| matches!(effect, Effect::Require(_)))

@@ -2,10 +2,11 @@
 //! that acts on elements, with its adjoints, in both precisions, at lengths around the vectors,
 //! blocks and parts of loops, on ordinary numbers and on awkward ones.
 
+use insta::assert_snapshot;
 use wengert_core::op::Domain;
 use wengert_core::op::registry::ops;
 use wengert_core::op::samples::Sample;
-use wengert_core::{Program, Real, Shape, Tape, Tensor, Var, compile_n};
+use wengert_core::{Program, Real, Shape, Tape, Tensor, Var, compile, compile_n, func};
 
 /// Lengths around a vector (8, 16), what counts as short (64), a block (512, 1024), and a part
 /// (32768), and the few elements that are computed one by one.
@@ -210,4 +211,30 @@ fn runs_before_and_after_there_is_code_are_alike() {
         }
         assert_eq!(early.output(0), late.output(0), "run {run}");
     }
+}
+
+#[test]
+fn a_listing_has_the_operations_and_the_lines() {
+    let f = func(|x| (x.square() + 1.0).sqrt().minimum(x) * 0.5);
+    let mut program = compile(f, &Tensor::scalar(3.0)).unwrap();
+    let without = program.listing();
+    assert_eq!(without.lines().count(), program.instructions());
+    assert!(without.lines().all(|line| line.contains(", at ") && line.contains("native.rs")));
+    program.native();
+    let listing = program.listing();
+    let code: Vec<&str> = listing.lines().filter(|line| line.starts_with(' ')).collect();
+    if code.is_empty() {
+        // This CPU has none.
+        return assert_eq!(listing, without);
+    }
+    assert_snapshot!(code.join("\n"), @r"
+    %0 = read 0
+    %2 = %0 * %0
+    %4 = %2 + 1.0
+    %5 = sqrt %4
+    %8 = %5 where %5 <= %0 else %0
+    %9 = %8 where %5 == %5 else %5
+    %11 = %9 * 0.5
+    write 7: %11
+    ");
 }

@@ -15,7 +15,7 @@ pub(in crate::program) use super::encode::Width;
 use super::generate::{Outside, generate};
 use super::is_supported;
 use crate::scalar::Real;
-use crate::scalar::ir::{Code, Effect, Node, Precision};
+use crate::scalar::ir::{Code, Node, Precision};
 
 /// The most numbers of a vector.
 const LANES: usize = 16;
@@ -78,11 +78,7 @@ fn places(code: &Code) -> usize {
         Node::Read(place) => Some(*place),
         _ => None,
     });
-    let written = code.effects.iter().filter_map(|(_, effect)| match effect {
-        Effect::Write(_, place) => Some(*place),
-        Effect::Require(_) => None,
-    });
-    read.chain(written).max().map_or(0, |place| place as usize + 1)
+    read.chain(code.written()).max().map_or(0, |place| place as usize + 1)
 }
 
 /// Code over arrays, which computes a vector of each at a time.
