@@ -9,6 +9,7 @@
 mod aligned;
 mod dispatch;
 pub(crate) mod elementary;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // Code is made for x86-64 alone.
 pub(crate) mod ir;
 #[allow(unsafe_code)]
 pub(crate) mod micro;

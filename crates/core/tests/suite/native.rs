@@ -8,10 +8,12 @@ use wengert_core::op::registry::ops;
 use wengert_core::op::samples::Sample;
 use wengert_core::{Program, Real, Shape, Tape, Tensor, Var, compile, compile_n, func};
 
-/// Lengths around a vector (8, 16), what counts as short (64), a block (512, 1024), and a part
-/// (32768), and the few elements that are computed one by one.
-const LENGTHS: [usize; 16] =
-    [1, 2, 7, 8, 9, 15, 16, 17, 63, 65, 511, 513, 1023, 1024, 1025, 33_000];
+/// Lengths around a vector (8, 16), what counts as short (64), and a block (512, 1024), and the few
+/// elements that are computed one by one.
+const LENGTHS: [usize; 12] = [1, 2, 7, 8, 9, 15, 16, 17, 63, 65, 513, 1025];
+/// More than a part of a loop (32768), of some ops.
+const LONG: usize = 33_000;
+const OF_LONG: [&str; 4] = ["mul", "sin", "gelu", "maximum"];
 
 /// Numbers beyond what vectors are made for: far angles, what is no number, the ends of the range.
 const AWKWARD: [f64; 14] = [
@@ -137,8 +139,9 @@ fn compare_every_op<T: Real>() -> usize {
     let mut compared = 0;
     for entry in ops::<T>() {
         for sample in &entry.samples.cases {
-            let fits = LENGTHS.iter().all(|&len| compare(entry.name, sample, len));
-            compared += usize::from(fits);
+            let long = OF_LONG.contains(&entry.name).then_some(LONG);
+            let mut lengths = LENGTHS.into_iter().chain(long);
+            compared += usize::from(lengths.all(|len| compare(entry.name, sample, len)));
         }
     }
     compared
@@ -183,6 +186,32 @@ fn assert_long_formula<T: Real>() {
 fn long_formulas_have_the_bits_of_the_tape() {
     assert_long_formula::<f32>();
     assert_long_formula::<f64>();
+}
+
+/// Whole powers, which a formula multiplies out as the compiler's library does.
+#[test]
+fn powers_have_the_bits_of_the_tape() {
+    for exponent in (-20..=20).chain([31, 64, 100]) {
+        for len in [3, 100] {
+            let at = |seed: usize| {
+                Tensor::from_fn([len], |i| (hash(i + seed) >> 11) as f64 / 2_f64.powi(51) - 2.0)
+            };
+            let x = at(7);
+            let tape = Tape::new();
+            let var = tape.variable(&x);
+            let y = var.powi(exponent);
+            let expected = [y.value(), y.backward_with(&x).wrt(var)];
+            let tape = Tape::new();
+            let var = tape.variable(at(0));
+            let y = var.powi(exponent);
+            let adjoint = tape.without_gradients(|| y.vjp(var, &[var]));
+            let mut program = tape.compile(&[var], &[y, adjoint[0]]).unwrap();
+            program.native();
+            program.set_input(0, &x);
+            program.execute();
+            assert_same(&format!("power {exponent} of {len}"), &program, &expected);
+        }
+    }
 }
 
 /// A program of short values that is run often, with a state.

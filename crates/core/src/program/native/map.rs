@@ -12,8 +12,9 @@ use smallvec::SmallVec;
 
 use super::encode::BIAS;
 pub(in crate::program) use super::encode::Width;
-use super::generate::{Outside, generate};
+use super::generate::generate;
 use super::is_supported;
+use super::schedule::Outside;
 use crate::scalar::Real;
 use crate::scalar::ir::{Code, Node, Precision};
 

@@ -18,6 +18,8 @@ mod map;
 #[cfg(not(target_arch = "x86_64"))]
 #[path = "none.rs"]
 mod map;
+#[cfg(target_arch = "x86_64")]
+mod schedule;
 
 mod guess;
 
