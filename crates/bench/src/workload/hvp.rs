@@ -7,7 +7,7 @@ use wengert::nn::loss::cross_entropy_with;
 use wengert::prelude::*;
 
 use super::Workload;
-use super::mlp::{SIZES, data};
+use super::mlp::{BATCH, SIZES, data};
 use super::training::{uniform, weight};
 use crate::measure::{Reps, Timing, time};
 
@@ -48,7 +48,7 @@ fn given() -> Given {
         }
     });
     let direction = std::array::from_fn(|i| uniform(parameters[i].shape(), 90 + i as u32, 1.0));
-    (parameters, direction, data())
+    (parameters, direction, data(BATCH))
 }
 
 /// The product of the Hessian's product with the direction: the checksum.

@@ -49,7 +49,8 @@ pub const COST_RATIOS: &[CostRatio] = &[
 /// All workloads.
 pub fn workloads() -> Vec<Workload> {
     let mut all = vec![netbp::EAGER, netbp::COMPILED, chain::EAGER, chain::COMPILED];
-    all.extend([mlp::EAGER, mlp::COMPILED, hvp::EAGER, hvp::COMPILED]);
+    all.extend(mlp::ALL);
+    all.extend([hvp::EAGER, hvp::COMPILED]);
     all.extend([cifar_net::EAGER, cifar_net::COMPILED]);
     all.extend([transformer::EAGER, transformer::COMPILED, lstm::EAGER, lstm::COMPILED]);
     all.extend(elementwise::SHORT);

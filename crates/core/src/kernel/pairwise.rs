@@ -13,7 +13,7 @@ tuned! {
     /// Numbers that are added in one go at the leaves of the pairwise tree.
     pub(crate) const LEAF = 128, tiny 4;
     /// Partial sums kept side by side in a leaf, so that additions overlap.
-    pub(super) const LANES = 16, tiny 2;
+    pub(crate) const LANES = 16, tiny 2;
 }
 
 /// A sum in progress: adds leaves as a binary counter adds digits. `levels[k]`

@@ -24,8 +24,9 @@ use crate::var::{Function, Inputs};
 /// ```
 ///
 /// # Errors
-/// If the function reads a value that depends on its inputs, and then goes on to
-/// record: a run on other inputs could not decide again.
+/// If the function reads a value that depends on its inputs: it may have decided by it, and a run on
+/// other inputs could not decide again. ([`Tape::compile`] is asked by whoever has read, so it refuses
+/// only what was recorded after a read.)
 ///
 /// # Panics
 /// If the result lies on another tape.
@@ -37,6 +38,7 @@ pub fn compile<T: Real, I: Inputs<T>>(
 ) -> Result<Program<T>, CompileError> {
     let tape = Tape::new();
     let (vars, y) = record(&tape, &f, &inputs);
+    tape.refuse_reads(&vars)?;
     tape.compile(&vars, &[y])
 }
 
@@ -73,7 +75,9 @@ pub fn compile_n<T: Real, I: Inputs<T>, const M: usize>(
 ) -> Result<Program<T>, CompileError> {
     let tape = Tape::new();
     let (list, vars) = taken_in(&tape, &inputs);
-    tape.compile(&list, &f(vars))
+    let results = f(vars);
+    tape.refuse_reads(&list)?;
+    tape.compile(&list, &results)
 }
 
 /// A function with several results, of the variables that stand for inputs `I`.
@@ -96,6 +100,14 @@ impl<'t, T: Real, I: Inputs<T>, const M: usize, F: Fn(I::Vars<'t>) -> [Var<'t, T
 }
 
 impl<T: Real> Tape<T> {
+    /// A function that has read a value may have decided by it which of its values to give.
+    fn refuse_reads(&self, inputs: &[Var<'_, T>]) -> Result<(), CompileError> {
+        match self.any_read(inputs) {
+            Some((value, line)) => Err(CompileError::ValueRead { value, line }),
+            None => Ok(()),
+        }
+    }
+
     /// Compiles what is recorded: the outputs as a function of some leaves. Other
     /// leaves are constants.
     ///

@@ -11,6 +11,7 @@ use super::memory::Place;
 use super::run::{Instruction, ShortCall, Update};
 use crate::kernel::block::BlockKernel;
 use crate::kernel::gemm::ShortProduct;
+use crate::kernel::pairwise::LANES;
 use crate::scalar::ir::Code;
 use crate::scalar::{Angles, Real, Symbol, Writer};
 
@@ -44,16 +45,16 @@ pub(super) fn of_loop<T: Real>(
     writer.finish()
 }
 
-/// The most operations of a run: what is longer is cut, so that it is compiled in a time that grows
-/// with its length.
-const LONGEST: usize = 4096;
-/// Elements of a short value up to which each is computed by itself. Kernels compute more of them by
-/// vectors.
-const FEW: usize = 8;
-/// Multiplications of a product that are written out.
-const TERMS: usize = 64;
-/// Terms that a sum adds one by one, as kernels add up to fifteen.
-const ADDED_IN_ORDER: usize = 15;
+tuned! {
+    /// The operations after which a run takes no further instruction, so that it is compiled in a time
+    /// that grows with its length.
+    const LONGEST = 4096, tiny 16;
+    /// Elements of a short value up to which each is computed by itself. Kernels compute more of them
+    /// by vectors.
+    const FEW = 8, tiny 2;
+    /// Multiplications of a product that are written out.
+    const TERMS = 64, tiny 4;
+}
 
 /// A run of instructions on short values, as a formula over their memory.
 pub(super) struct Run {
@@ -255,7 +256,8 @@ impl<'c, 'a, T: Real> Writing<'c, 'a, T> {
             }
             Instruction::ShortProduct(product) => self.product(product),
             Instruction::ShortSum(sum) => {
-                if sum.len > ADDED_IN_ORDER {
+                // Kernels add fewer terms than lanes one by one.
+                if sum.len >= LANES {
                     return false;
                 }
                 let zero = self.writer.constant(T::zero());

@@ -53,7 +53,8 @@ pub(crate) use recording::Recording;
 use run::{Instruction, RunCode, Update};
 
 /// The tuned sizes of all files of this room.
-pub(crate) const SIZES_OF_FILES: &[&[Size]] = &[graph::SIZES, pack::SIZES, fused::SIZES];
+pub(crate) const SIZES_OF_FILES: &[&[Size]] =
+    &[graph::SIZES, pack::SIZES, fused::SIZES, formula::SIZES];
 
 /// A compiled function: runs again and again, without recording or allocating.
 ///

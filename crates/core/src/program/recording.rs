@@ -88,7 +88,7 @@ impl<T: Real> Recording<T> {
                     None => kept[index] && !tape.is_frozen(id),
                 }
         });
-        (is_there && !tape.was_read(inputs)).then_some(recording)
+        (is_there && tape.any_read(inputs).is_none()).then_some(recording)
     }
 
     /// Records the same operations on a tape, on other inputs, and gives the results.

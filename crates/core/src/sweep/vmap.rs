@@ -150,13 +150,19 @@ impl<T: Real> Tape<T> {
             );
         }
         let varied: Vec<Var<'_, T>> = inputs.iter().map(|&(input, _)| input).collect();
-        if let Some((value, line)) = self.data_dependent_read(&varied, outputs) {
+        self.expect_unread(self.data_dependent_read(&varied, outputs));
+        extent
+    }
+
+    /// Panics if there is a value that was read, with its line.
+    #[track_caller]
+    pub(crate) fn expect_unread(&self, read: Option<(String, String)>) {
+        if let Some((value, line)) = read {
             panic!(
                 "the value of {value} was read at {line} while the function was recorded; what was \
                  recorded after that may hold for this value only, so it cannot be mapped"
             );
         }
-        extent
     }
 }
 

@@ -192,19 +192,22 @@ impl<T: Real> Tape<T> {
         inputs: &[Var<'_, T>],
         results: &[Var<'_, T>],
     ) -> Option<(String, String)> {
-        let inner = self.inner.borrow();
         let end = results.iter().map(|var| var.id().index() + 1).max().unwrap_or(0);
+        self.read_before(inputs, end)
+    }
+
+    /// The first read of a value that depends on `inputs`, whatever was recorded after it: a function
+    /// may have decided by it which of its values to give.
+    pub(crate) fn any_read(&self, inputs: &[Var<'_, T>]) -> Option<(String, String)> {
+        self.read_before(inputs, usize::MAX)
+    }
+
+    fn read_before(&self, inputs: &[Var<'_, T>], end: usize) -> Option<(String, String)> {
+        let inner = self.inner.borrow();
         let depends = inner.dependents(inputs);
         let (id, _, location) =
             inner.reads.iter().find(|&&(id, nodes, _)| depends[id.index()] && nodes < end)?;
         Some((inner.describe(*id), line(location)))
-    }
-
-    /// Whether a value was read that depends on `inputs`, whatever was recorded after it.
-    pub(crate) fn was_read(&self, inputs: &[Var<'_, T>]) -> bool {
-        let inner = self.inner.borrow();
-        let depends = inner.dependents(inputs);
-        inner.reads.iter().any(|&(id, _, _)| depends[id.index()])
     }
 }
 

@@ -48,6 +48,8 @@ pub fn vmap<T: Real, I: Inputs<T>>(f: impl for<'t> Function<'t, T, I>, x: I) -> 
         first.push(tape.variable(value.slice(0, 0, 1, 1).reshape(&shape[1..])));
     }
     let y = f(I::unflatten(&mut first.iter().copied()));
+    // It may have decided which of its values to give.
+    tape.expect_unread(tape.any_read(&first));
     let inputs: Vec<_> = first.into_iter().zip(all).collect();
     let _mode = tape.mode(false);
     y.vmap(&inputs).value()

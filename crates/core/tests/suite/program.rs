@@ -214,6 +214,17 @@ fn a_decision_on_a_value_is_an_error() {
     let CompileError::ValueRead { value, line } = &error else { panic!("{error}") };
     assert!(value.contains("sum"), "{value}");
     assert!(line.contains("program.rs"), "{line}");
+    // Nothing is recorded after this one, and yet it decides.
+    let error = compile_n(
+        |x| {
+            let (a, b) = (x.sin(), x.cos());
+            let is_less = a.sum() - b.sum();
+            if is_less.item() < 0.0 { [a] } else { [b] }
+        },
+        &x,
+    );
+    let error = error.unwrap_err();
+    assert!(matches!(error, CompileError::ValueRead { .. }), "{error}");
     // A look at a constant, at a shape, or at the end decides nothing.
     let tape = Tape::new();
     let (x, c) = (tape.variable(&x), tape.constant(2.0));

@@ -129,6 +129,18 @@ fn a_decision_on_a_value_is_not_mapped() {
 }
 
 #[test]
+#[should_panic(expected = "so it cannot be mapped")]
+fn a_choice_between_what_is_there_is_not_mapped() {
+    vmap(
+        |x| {
+            let (a, b) = (x.sin(), x.cos());
+            if a.item() < b.item() { a } else { b }
+        },
+        &Tensor::from([1.0, -1.0]),
+    );
+}
+
+#[test]
 #[should_panic(expected = "vmap: expected 2 values in shape")]
 fn values_have_the_shape_of_their_input() {
     let tape = Tape::new();

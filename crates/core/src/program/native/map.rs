@@ -19,7 +19,7 @@ use crate::scalar::Real;
 use crate::scalar::ir::{Code, Node, Precision};
 
 /// The most numbers of a vector.
-const LANES: usize = 16;
+const WIDEST: usize = 16;
 /// The boundary at which constants begin: a cache line, as long as the widest register.
 const LINE: usize = 64;
 
@@ -165,15 +165,15 @@ impl<T: Real> OverArrays<T> {
         if count == 0 {
             return true;
         }
-        let mut operands: SmallVec<[[T; LANES]; 16]> = SmallVec::new();
+        let mut operands: SmallVec<[[T; WIDEST]; 16]> = SmallVec::new();
         for (array, &is_uniform) in read.iter().zip(&self.is_uniform) {
             let own = if is_uniform { &array[..1] } else { &array[..count] };
-            let mut vector = [own[own.len() - 1]; LANES];
+            let mut vector = [own[own.len() - 1]; WIDEST];
             vector[..own.len()].copy_from_slice(own);
             operands.push(vector);
         }
-        let mut results: SmallVec<[[T; LANES]; 16]> =
-            written.iter().map(|_| [T::zero(); LANES]).collect();
+        let mut results: SmallVec<[[T; WIDEST]; 16]> =
+            written.iter().map(|_| [T::zero(); WIDEST]).collect();
         let operands: SmallVec<[&[T]; 16]> = operands.iter().map(|vector| &vector[..]).collect();
         let mut targets: SmallVec<[&mut [T]; 16]> =
             results.iter_mut().map(|vector| &mut vector[..]).collect();
