@@ -41,8 +41,10 @@ pub(super) struct Fusion<'g, T: Real> {
     units: Vec<Unit>,
     /// The unit of each value that is computed into memory of its own.
     unit_of: Vec<Option<usize>>,
-    /// Stamps of a search, so that each unit is visited once.
-    seen: Vec<usize>,
+    /// The values computed from each, of those that have a unit.
+    read_by: Vec<Vec<ValueId>>,
+    /// Stamps of a search, up and down, so that each unit is visited once.
+    seen: Vec<[usize; 2]>,
     searches: usize,
 }
 
@@ -70,6 +72,7 @@ pub(super) fn units<T: Real>(graph: &Graph<T>, operands: &[Operand]) -> Vec<Unit
         operands,
         units: Vec::new(),
         unit_of: vec![None; graph.values.len()],
+        read_by: vec![Vec::new(); graph.values.len()],
         seen: Vec::new(),
         searches: 0,
     };
@@ -90,12 +93,15 @@ impl<T: Real> Fusion<'_, T> {
         let unit = self.units.len();
         let role = self.role(id);
         self.units.push(Unit { members: vec![id], is_loop: role == Role::Map });
-        self.seen.push(0);
+        self.seen.push([0; 2]);
         self.unit_of[id.index()] = Some(unit);
+        let (_, args) = self.graph.op(id).expect("units are computed");
+        for arg in args {
+            self.read_by[self.operands[arg.index()].root.index()].push(id);
+        }
         if role == Role::Alone {
             return;
         }
-        let (_, args) = self.graph.op(id).expect("units are computed");
         for arg in args {
             let root = self.operands[arg.index()].root;
             if let Some(other) = self.unit_of[root.index()]
@@ -151,26 +157,42 @@ impl<T: Real> Fusion<'_, T> {
         direct(a, b) && direct(b, a) && !self.detour(a, b) && !self.detour(b, a)
     }
 
-    /// Whether `from` depends on `to` through a third unit.
+    /// Whether `from` depends on `to` through a third unit: searched from both ends by turns, until
+    /// one has nothing left. What is upstream of a step of a long recurrence is all that was before,
+    /// and what is downstream is next to nothing.
     fn detour(&mut self, from: usize, to: usize) -> bool {
         self.searches += 1;
-        let stamp = self.searches;
-        let mut open: Vec<usize> = Vec::new();
-        let inputs = |fusion: &Self, unit: usize| -> Vec<usize> {
-            let roots = fusion.reads(unit).map(|(_, operand)| operand.root);
-            roots.filter_map(|root| fusion.unit_of[root.index()]).collect()
-        };
-        open.extend(inputs(self, from).into_iter().filter(|&unit| unit != to && unit != from));
-        while let Some(unit) = open.pop() {
+        let is_other = |unit: &usize| *unit != to && *unit != from;
+        let mut up: Vec<usize> = self.inputs(from).filter(is_other).collect();
+        let mut down: Vec<usize> = self.outputs(to).filter(is_other).collect();
+        loop {
+            let Some(unit) = up.pop() else { return false };
             if unit == to {
                 return true;
             }
-            if self.seen[unit] != stamp {
-                self.seen[unit] = stamp;
-                open.extend(inputs(self, unit));
+            if std::mem::replace(&mut self.seen[unit][0], self.searches) != self.searches {
+                up.extend(self.inputs(unit));
+            }
+            let Some(unit) = down.pop() else { return false };
+            if unit == from {
+                return true;
+            }
+            if std::mem::replace(&mut self.seen[unit][1], self.searches) != self.searches {
+                down.extend(self.outputs(unit));
             }
         }
-        false
+    }
+
+    /// The units that a unit reads.
+    fn inputs(&self, unit: usize) -> impl Iterator<Item = usize> {
+        let roots = self.reads(unit).map(|(_, operand)| operand.root);
+        roots.filter_map(|root| self.unit_of[root.index()])
+    }
+
+    /// The units that read a unit.
+    fn outputs(&self, unit: usize) -> impl Iterator<Item = usize> {
+        let readers = self.units[unit].members.iter().flat_map(|id| &self.read_by[id.index()]);
+        readers.filter_map(|id| self.unit_of[id.index()])
     }
 
     fn merge(&mut self, into: usize, from: usize) {
