@@ -27,6 +27,7 @@
 mod tuned;
 
 pub mod check;
+mod hash;
 mod json;
 mod kernel;
 pub mod op;

@@ -5,6 +5,9 @@
 //! that of an operand that ends here, if there is one, so that a parameter and its
 //! velocity are updated where they lie.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use super::formula;
@@ -35,31 +38,33 @@ struct Reads {
     last: Vec<usize>,
 }
 
-/// The steps of a loop as machine code, where there can be some.
-fn code<T: Real>(built: &Loop<T>) -> Option<LoopCode<T>> {
-    let mut summed: Vec<usize> = built
-        .sums
-        .iter()
-        .filter_map(|sum| match sum.source {
+impl<T: Real> Lowering<'_, T> {
+    /// The steps of a loop as machine code, where there can be some. A step by itself is a loop of a
+    /// compiler's already.
+    fn code(&mut self, built: &Loop<T>) -> Option<LoopCode<T>> {
+        let width = native::vectors().filter(|_| built.steps.len() > 1)?;
+        let registers = built.sums.iter().filter_map(|sum| match sum.source {
             Block::Register(register) => Some(register),
             Block::Load(_) | Block::Written(_) => None,
-        })
-        .collect();
-    summed.sort_unstable();
-    summed.dedup();
-    let width = native::vectors()?;
-    let (loads, written) = (built.loads.len(), built.written.len());
-    let of = |angles| formula::of_loop(&built.steps, loads, written, &summed, angles);
-    let is_uniform: Vec<bool> = built.loads.iter().map(|load| load.layout.is_splat()).collect();
-    let function =
-        |code: &Code| OverArrays::new(code, width, is_uniform.clone(), written + summed.len());
-    let wide = of(Angles::Near)?;
-    let narrow = if wide.requires() { of(Angles::Small) } else { None };
-    let function = Guess::new(narrow.as_ref().and_then(function), function(&wide)?);
-    Some(LoopCode { function, summed })
-}
+        });
+        let summed: Vec<usize> = registers.collect::<BTreeSet<_>>().into_iter().collect();
+        let (loads, written) = (built.loads.len(), built.written.len());
+        let of = |angles| formula::of_loop(&built.steps, loads, written, &summed, angles);
+        let wide = of(Angles::Near)?;
+        let is_uniform: Vec<bool> = built.loads.iter().map(|load| load.layout.is_splat()).collect();
+        let results = written + summed.len();
+        let key = (wide.nodes.clone(), wide.effects.clone(), is_uniform.clone(), results);
+        if let Some(function) = self.codes.get(&key) {
+            return Some(LoopCode { function: function.clone(), summed });
+        }
+        let function = |code: &Code| OverArrays::new(code, width, is_uniform.clone(), results);
+        let narrow = if wide.requires() { of(Angles::Small) } else { None };
+        let narrow = narrow.as_ref().and_then(function);
+        let function = Arc::new(Guess::new(narrow, function(&wide)?));
+        self.codes.insert(key, function.clone());
+        Some(LoopCode { function, summed })
+    }
 
-impl<T: Real> Lowering<'_, T> {
     fn is_map(&self, id: ValueId) -> bool {
         role(self.graph, self.operands, id) == Role::Map
     }
@@ -193,7 +198,7 @@ impl<T: Real> Lowering<'_, T> {
             .collect();
         built.scratch = Scratches::new(built.registers, built.loads.len());
         built.partials = vec![T::zero(); parts(elements) * built.sums.len()];
-        built.code = code(&built);
+        built.code = self.code(&built);
         built
     }
 

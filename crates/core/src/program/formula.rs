@@ -1,7 +1,7 @@
 //! What instructions compute, written down as one formula: a loop over blocks, or a run of
 //! instructions on short values. Of these [`native`](super::native) makes machine code.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use smallvec::SmallVec;
@@ -9,10 +9,11 @@ use smallvec::SmallVec;
 use super::fused::{Block, Step};
 use super::memory::Place;
 use super::run::{Instruction, ShortCall, Update};
+use crate::hash::Words;
 use crate::kernel::block::BlockKernel;
 use crate::kernel::gemm::ShortProduct;
 use crate::kernel::pairwise::LANES;
-use crate::scalar::ir::Code;
+use crate::scalar::ir::{Code, Id, Node};
 use crate::scalar::{Angles, Real, Symbol, Writer};
 
 /// The formula of a loop's steps, over its loads; `None` if a step is no formula. Of its places the
@@ -30,19 +31,17 @@ pub(super) fn of_loop<T: Real>(
         (0..loads).map(|k| (Block::Load(k), writer.read(k as u32))).collect();
     for Step { kernel, sources, target } in steps {
         let operands: SmallVec<[_; 4]> = sources.iter().map(|source| values[source]).collect();
-        let value = kernel.read(&operands);
-        if value.is_opaque() {
+        values.insert(*target, kernel.read(&operands));
+        if writer.took_opaque() {
             return None;
         }
-        values.insert(*target, value);
     }
     let results = (0..written).map(Block::Written);
     let results = results.chain(summed.iter().map(|&register| Block::Register(register)));
-    for (place, block) in (loads..).zip(results) {
-        writer.write(values[&block], place as u32);
-    }
-    drop(values);
-    writer.finish()
+    let results: Vec<Id> = results.map(|block| values[&block].id()).collect();
+    let mut code = writer.finish();
+    (loads..).zip(results).for_each(|(place, id)| code.write(id, place as u32));
+    Some(code)
 }
 
 tuned! {
@@ -54,6 +53,8 @@ tuned! {
     const FEW = 8, tiny 2;
     /// Multiplications of a product that are written out.
     const TERMS = 64, tiny 4;
+    /// The operations of all runs of a program up to which there is code of them.
+    const LARGEST = 1 << 20, tiny 1 << 12;
 }
 
 /// A run of instructions on short values, as a formula over their memory.
@@ -85,54 +86,44 @@ impl<T: Real> Places<'_, T> {
     }
 }
 
-/// The runs among a program's instructions.
+/// The runs among a program's instructions; none if they are so long that memory brings instructions more
+/// slowly than an interpreter carries them out.
 pub(super) fn runs<T: Real>(instructions: &[Instruction<T>], places: &Places<'_, T>) -> Vec<Run> {
-    // Which instructions can be part of one, and how they are cut, is known before what they write.
-    let mut ranges: Vec<Range<usize>> = Vec::new();
-    let mut first = 0;
+    let (mut drafts, mut first, mut operations) = (Vec::new(), 0, 0);
     while first < instructions.len() {
-        let writer = Writer::new(Angles::Near);
-        let mut run = Writing::new(&writer, places);
-        let taken = instructions[first..].iter().take_while(|one| run.take(one)).count();
+        let (taken, draft) = Draft::of(&instructions[first..], places, Angles::Near);
         if taken > 1 {
-            ranges.push(first..first + taken);
+            operations += draft.code.nodes.len();
+            drafts.push((first..first + taken, draft));
+        }
+        if operations > LARGEST {
+            return Vec::new();
         }
         first += taken.max(1);
     }
+    let ranges: Vec<Range<usize>> = drafts.iter().map(|(range, _)| range.clone()).collect();
     let mut needed = needed(instructions, &ranges, places);
-    let write = |range: Range<usize>| {
-        let own = &instructions[range.clone()];
-        let is_last = range.end == instructions.len();
-        let (code, updates) = written(own, places, &mut needed, is_last, Angles::Near)?;
-        let narrow = code.requires().then(|| {
-            let narrow = written(own, places, &mut needed, is_last, Angles::Small);
-            narrow.expect("it was a formula").0
-        });
-        Some(Run { instructions: range, code, narrow, updates })
+    let own_updates = match drafts.last() {
+        Some((range, draft)) if range.end == instructions.len() => draft.own_updates(places),
+        _ => Vec::new(),
     };
-    ranges.into_iter().filter_map(write).collect()
-}
-
-/// The formula of a run, and the updates of states that are a part of it.
-fn written<T: Real>(
-    instructions: &[Instruction<T>],
-    places: &Places<'_, T>,
-    needed: &mut [bool],
-    is_last: bool,
-    angles: Angles,
-) -> Option<(Code, Vec<Update>)> {
-    let writer = Writer::new(angles);
-    let mut run = Writing::new(&writer, places);
-    assert!(instructions.iter().all(|one| run.take(one)), "they were taken before");
-    let updates = if is_last { run.own_updates() } else { Vec::new() };
-    for update in places.updates.iter().filter(|update| !updates.contains(update)) {
+    for update in places.updates.iter().filter(|update| !own_updates.contains(update)) {
         if let Place::Short(start) = update.next {
             needed[start..start + update.elements].fill(true);
         }
     }
-    run.write(needed, &updates);
-    drop(run);
-    Some((writer.finish()?, updates))
+    let mut runs: Vec<Run> = Vec::with_capacity(drafts.len());
+    for (range, draft) in drafts {
+        let is_last = range.end == instructions.len();
+        let updates = if is_last { own_updates.clone() } else { Vec::new() };
+        let narrow = draft.code.requires().then(|| {
+            let (_, draft) = Draft::of(&instructions[range.clone()], places, Angles::Small);
+            draft.finish(&needed, &updates)
+        });
+        let code = draft.finish(&needed, &updates);
+        runs.push(Run { instructions: range, code, narrow, updates });
+    }
+    runs
 }
 
 /// The formula of instructions that are a run and write to the given places, as it was made.
@@ -140,10 +131,10 @@ pub(super) fn of_run<T: Real>(
     instructions: &[Instruction<T>],
     places: &Places<'_, T>,
     to: &[u32],
-) -> Option<Code> {
+) -> Code {
     let mut needed = vec![false; places.memory.len()];
     to.iter().for_each(|&place| needed[place as usize] = true);
-    Some(written(instructions, places, &mut needed, true, Angles::Near)?.0)
+    Draft::of(instructions, places, Angles::Near).1.finish(&needed, places.updates)
 }
 
 /// The places that are read outside of the run that writes them, as flags.
@@ -177,20 +168,74 @@ fn needed<T: Real>(
     needed
 }
 
+/// The formula of a run, and what it computes of each place, in the order of the instructions.
+struct Draft {
+    code: Code,
+    written: Vec<(usize, Id)>,
+}
+
+impl Draft {
+    /// Of the first instructions, as many as are a run, and how many that are.
+    fn of<T: Real>(
+        instructions: &[Instruction<T>],
+        places: &Places<'_, T>,
+        angles: Angles,
+    ) -> (usize, Self) {
+        let writer = Writer::new(angles);
+        let mut run =
+            Writing { writer: &writer, places, values: HashMap::default(), written: Vec::new() };
+        let taken = instructions.iter().take_while(|one| run.take(one)).count();
+        let written = run.written;
+        (taken, Self { code: writer.finish(), written })
+    }
+
+    /// The updates of states by values that this run computes. Values that it reads may not be there
+    /// any more when states have been written.
+    fn own_updates<T>(&self, places: &Places<'_, T>) -> Vec<Update> {
+        let is_read = |id: Id| matches!(self.code.nodes[id.index()], Node::Read(_));
+        let computed = self.written.iter().filter(|(_, id)| !is_read(*id));
+        let computed: HashSet<usize, Words> = computed.map(|(place, _)| *place).collect();
+        let is_own = |update: &&Update| match (update.input, update.next) {
+            (Place::Short(_), Place::Short(from)) => {
+                (from..from + update.elements).all(|place| computed.contains(&place))
+            }
+            _ => false,
+        };
+        places.updates.iter().filter(is_own).copied().collect()
+    }
+
+    /// Writes the places to memory that are needed there, and then the states: nothing that the
+    /// run reads or requires comes after them.
+    fn finish(self, needed: &[bool], updates: &[Update]) -> Code {
+        let Self { mut code, written } = self;
+        for &(place, id) in written.iter().filter(|(place, _)| needed[*place]) {
+            code.write(id, place as u32);
+        }
+        let values: HashMap<usize, Id, Words> = match updates {
+            [] => HashMap::default(),
+            _ => written.into_iter().collect(),
+        };
+        for update in updates {
+            let (Place::Short(to), Place::Short(from)) = (update.input, update.next) else {
+                unreachable!("states of a run are short")
+            };
+            for k in 0..update.elements {
+                code.write(values[&(from + k)], (to + k) as u32);
+            }
+        }
+        code
+    }
+}
+
 /// A formula in the making.
 struct Writing<'c, 'a, T> {
     writer: &'c Writer<T>,
     places: &'a Places<'a, T>,
-    values: HashMap<usize, Symbol<'c, T>>,
-    /// The places that were written, in order.
-    written: Vec<usize>,
+    values: HashMap<usize, Symbol<'c, T>, Words>,
+    written: Vec<(usize, Id)>,
 }
 
-impl<'c, 'a, T: Real> Writing<'c, 'a, T> {
-    fn new(writer: &'c Writer<T>, places: &'a Places<'a, T>) -> Self {
-        Self { writer, places, values: HashMap::new(), written: Vec::new() }
-    }
-
+impl<'c, T: Real> Writing<'c, '_, T> {
     fn at(&mut self, place: usize) -> Symbol<'c, T> {
         let (writer, places) = (self.writer, self.places);
         *self.values.entry(place).or_insert_with(|| match places.constant(place) {
@@ -201,45 +246,21 @@ impl<'c, 'a, T: Real> Writing<'c, 'a, T> {
 
     fn set(&mut self, place: usize, value: Symbol<'c, T>) {
         self.values.insert(place, value);
-        self.written.push(place);
+        self.written.push((place, value.id()));
     }
 
-    /// The updates of states by values that this run computes. Values that it reads may not be there
-    /// any more when states have been written.
-    fn own_updates(&self) -> Vec<Update> {
-        let is_computed = |place: usize| {
-            self.written.contains(&place) && !self.writer.is_read(self.values[&place])
-        };
-        let is_own = |update: &&Update| match (update.input, update.next) {
-            (Place::Short(_), Place::Short(from)) => {
-                (from..from + update.elements).all(is_computed)
-            }
-            _ => false,
-        };
-        self.places.updates.iter().filter(is_own).copied().collect()
-    }
-
-    /// Writes the places to memory that are needed there, and then the states: nothing that the
-    /// run reads or requires comes after them.
-    fn write(&self, needed: &[bool], updates: &[Update]) {
-        for &place in self.written.iter().filter(|&&place| needed[place]) {
-            self.writer.write(self.values[&place], place as u32);
-        }
-        for update in updates {
-            let (Place::Short(to), Place::Short(from)) = (update.input, update.next) else {
-                unreachable!("states of this run are short")
-            };
-            for k in 0..update.elements {
-                self.writer.write(self.values[&(from + k)], (to + k) as u32);
-            }
-        }
-    }
-
-    /// Appends an instruction, unless it is no formula or too long.
+    /// Appends an instruction, unless it is no formula or the run is long enough.
     fn take(&mut self, instruction: &Instruction<T>) -> bool {
-        if self.writer.len() > LONGEST {
-            return false;
+        let before = self.written.len();
+        let is_taken = self.writer.len() <= LONGEST && self.append(instruction);
+        let is_formula = !self.writer.took_opaque();
+        if !(is_taken && is_formula) {
+            self.written.truncate(before);
         }
+        is_taken && is_formula
+    }
+
+    fn append(&mut self, instruction: &Instruction<T>) -> bool {
         match instruction {
             Instruction::Short(kernel, call) => self.call(&**kernel, call),
             Instruction::ShortPacked(kernel, packed, call) => {
@@ -278,11 +299,7 @@ impl<'c, 'a, T: Real> Writing<'c, 'a, T> {
         for i in 0..call.len as usize {
             let operands: SmallVec<[_; 4]> =
                 call.operands.iter().map(|steps| self.at(steps.at(i))).collect();
-            let value = kernel.read(&operands);
-            if value.is_opaque() {
-                return false;
-            }
-            self.set(call.out as usize + i, value);
+            self.set(call.out as usize + i, kernel.read(&operands));
         }
         true
     }

@@ -71,7 +71,8 @@ pub(super) struct Loop<T: Real> {
 /// The steps of a loop as machine code: it reads all loads, and writes the results and the registers
 /// that sums read.
 pub(super) struct LoopCode<T> {
-    pub(super) function: Guess<OverArrays<T>>,
+    /// Loops of one formula share it.
+    pub(super) function: Arc<Guess<OverArrays<T>>>,
     /// Ascending.
     pub(super) summed: Vec<usize>,
 }

@@ -31,7 +31,7 @@ impl<T: Real> Program<T> {
         let mut lines = self.report.sources();
         for instruction in &self.instructions {
             let (count, code) = match instruction {
-                Instruction::Code(code) => (code.instructions.len(), self.of_run(code)),
+                Instruction::Code(code) => (code.instructions.len(), Some(self.of_run(code))),
                 Instruction::Loop(blocks) => (1, of_loop(blocks)),
                 _ => (1, None),
             };
@@ -46,7 +46,7 @@ impl<T: Real> Program<T> {
     }
 
     /// The formula of a run, written down once more.
-    fn of_run(&self, code: &RunCode<T>) -> Option<Code> {
+    fn of_run(&self, code: &RunCode<T>) -> Code {
         let Self { constants, results, memory, .. } = self;
         let places = Places { memory: &memory.short, constants, results, updates: &code.updates };
         formula::of_run(&code.instructions, &places, &code.written)

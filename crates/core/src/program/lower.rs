@@ -4,7 +4,7 @@
 //! ones share buffers: one that nothing reads any more serves the next value that
 //! fits, so that a program's memory is that of the values alive at the same time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,10 +13,12 @@ use smallvec::SmallVec;
 use super::fuse::Unit;
 use super::graph::{Graph, Operand, SHORT, Source, ValueId};
 use super::memory::{Argument, Memory, Place};
+use super::native::{Guess, OverArrays};
 use super::run::{Apply, Instruction, Packed, SHORT_OPERANDS, ShortCall, ShortSum};
 use crate::kernel::block::{BlockKernel, Steps};
 use crate::kernel::gemm::ShortProduct;
 use crate::scalar::Real;
+use crate::scalar::ir::{Effect, Node};
 use crate::tape::elemental::DynOp;
 use crate::tape::{Args, OpHandle};
 use crate::tensor::{Buffer, Elements, Layout, Rows, Shape};
@@ -34,6 +36,9 @@ pub(super) struct Lowered<T: Real> {
     pub(super) buffers: usize,
 }
 
+/// What a loop computes: its operations, which of its loads are uniform, and the number of its results.
+type Formula = (Vec<Node>, Vec<(usize, Effect)>, Vec<bool>, usize);
+
 pub(super) struct Lowering<'g, T: Real> {
     pub(super) graph: &'g Graph<T>,
     pub(super) operands: &'g [Operand],
@@ -46,6 +51,9 @@ pub(super) struct Lowering<'g, T: Real> {
     pub(super) places: Vec<Option<Place>>,
     memory: Memory<T>,
     constants: Vec<Range<usize>>,
+    /// The functions of loops, by what they compute: a network that is unrolled has the same ones again
+    /// and again.
+    pub(super) codes: HashMap<Formula, Arc<Guess<OverArrays<T>>>>,
     /// The elements of each planned buffer, by its slot.
     buffers: BTreeMap<usize, usize>,
     /// Elements and slots of those that are free: a long program has thousands.
@@ -73,6 +81,7 @@ pub(super) fn lower<T: Real>(
         places: vec![None; count],
         memory: Memory { short: Vec::new(), long: Vec::new() },
         constants: Vec::new(),
+        codes: HashMap::new(),
         buffers: BTreeMap::new(),
         free: BTreeSet::new(),
     };

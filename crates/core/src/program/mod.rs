@@ -83,8 +83,9 @@ pub struct Program<T: Real> {
     report: Report,
 }
 
-/// Runs after which code is made of instructions on short values: it takes as long as they do.
-const WORTH_CODE: u32 = 300;
+/// Runs after which code is made of instructions on short values. To make it takes as long as some
+/// hundred to two thousand runs do.
+const WORTH_CODE: u32 = 1000;
 
 /// Values with those put together that lie side by side.
 fn side_by_side(values: impl Iterator<Item = (Place, usize)>) -> Vec<(Place, usize)> {
@@ -294,7 +295,7 @@ impl<T: Real> Program<T> {
     }
 
     /// Makes machine code of the instructions on short values. A program does so by itself after
-    /// 300 runs, when it has become worth the time; who knows that many will follow need not
+    /// 1000 runs, when it has become worth the time; who knows that many will follow need not
     /// wait for them. The bits of results are the same.
     ///
     /// There is code on x86-64 CPUs with AVX2, unless the environment variable `WENGERT_NATIVE` is 0.

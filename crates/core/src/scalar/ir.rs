@@ -10,8 +10,10 @@
 //! give the same bits. Operations of constants are worked out here, by the same operations.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 
 use super::Real;
+use crate::hash::{Words, mixed};
 
 /// A node of a [`Code`], by its place in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,7 +104,7 @@ pub struct Comparison {
     pub(crate) of: [Id; 2],
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Node {
     /// A number from outside; which one is for the reader to say.
     Read(u32),
@@ -118,6 +120,25 @@ pub(crate) enum Node {
     ShiftRight(Id, u8),
     /// `yes` where the comparison holds, else `no`.
     Select(Comparison, [Id; 2]),
+}
+
+impl Hash for Node {
+    /// As one word.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let kind = match *self {
+            Self::Read(place) => u64::from(place),
+            Self::Constant(bits) => bits,
+            Self::Binary(binary, _) => 1 << 32 | binary as u64,
+            Self::Sqrt(_) => 2 << 32,
+            Self::Round(rounding, _) => 3 << 32 | rounding as u64,
+            Self::MulAdd(_) => 4 << 32,
+            Self::ShiftLeft(_, by) => 5 << 32 | u64::from(by),
+            Self::ShiftRight(_, by) => 6 << 32 | u64::from(by),
+            Self::Select(Comparison { test, .. }, _) => 7 << 32 | test as u64,
+        };
+        let operands = self.operands().map(|id| u64::from(id.0));
+        state.write_u64(mixed([kind].into_iter().chain(operands)));
+    }
 }
 
 impl Node {
@@ -143,7 +164,7 @@ impl Node {
 }
 
 /// What a formula does beside computing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Effect {
     /// The node is written to the given place.
     Write(Id, u32),
@@ -158,20 +179,12 @@ pub(crate) struct Code {
     pub(crate) nodes: Vec<Node>,
     /// Each effect, with the number of nodes that stand before it.
     pub(crate) effects: Vec<(usize, Effect)>,
-    known: HashMap<Node, Id>,
-    /// Whether a formula took a function that is no list of operations.
-    is_opaque: bool,
+    known: HashMap<Node, Id, Words>,
 }
 
 impl Code {
     pub(crate) fn new(precision: Precision) -> Self {
-        Self {
-            precision,
-            nodes: Vec::new(),
-            effects: Vec::new(),
-            known: HashMap::new(),
-            is_opaque: false,
-        }
+        Self { precision, nodes: Vec::new(), effects: Vec::new(), known: HashMap::default() }
     }
 
     /// The node itself, or what it comes to.
@@ -189,11 +202,6 @@ impl Code {
         self.effects.push((self.nodes.len(), Effect::Write(id, place)));
     }
 
-    /// What is written down is not all that is computed.
-    pub(crate) fn give_up(&mut self) {
-        self.is_opaque = true;
-    }
-
     /// The places that it writes.
     pub(crate) fn written(&self) -> impl Iterator<Item = u32> {
         self.effects.iter().filter_map(|(_, effect)| match effect {
@@ -205,11 +213,6 @@ impl Code {
     /// Whether it stops at some numbers.
     pub(crate) fn requires(&self) -> bool {
         self.effects.iter().any(|(_, effect)| matches!(effect, Effect::Require(_)))
-    }
-
-    /// Whether code can be made of it.
-    pub(crate) fn is_complete(&self) -> bool {
-        !self.is_opaque
     }
 
     fn constant(&self, id: Id) -> Option<u64> {

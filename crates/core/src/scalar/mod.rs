@@ -4,7 +4,7 @@
 //! set of the CPU is chosen here, and everything that is bound to one: vectors by name, and the
 //! micro-kernels of products.
 //!
-//! *Invariant*: this room sees no other.
+//! *Invariant*: this room sees none but `hash`.
 
 mod aligned;
 mod dispatch;

@@ -1,7 +1,7 @@
 //! A number of which nothing is known but the operations that it comes from: the reading of a
 //! formula that writes it down as [`Code`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -23,13 +23,15 @@ pub(crate) enum Angles {
 pub(crate) struct Writer<T> {
     code: RefCell<Code>,
     angles: Angles,
+    /// Whether a function was taken that is no formula.
+    is_opaque: Cell<bool>,
     numbers: PhantomData<T>,
 }
 
 impl<T: Real> Writer<T> {
     pub(crate) fn new(angles: Angles) -> Self {
         let code = RefCell::new(Code::new(Precision::of::<T>()));
-        Self { code, angles, numbers: PhantomData }
+        Self { code, angles, is_opaque: Cell::new(false), numbers: PhantomData }
     }
 
     fn symbol(&self, node: Node) -> Symbol<'_, T> {
@@ -45,28 +47,19 @@ impl<T: Real> Writer<T> {
         self.symbol(Node::Constant(bits(value)))
     }
 
-    pub(crate) fn write(&self, number: Symbol<'_, T>, place: u32) {
-        self.code.borrow_mut().write(number.id, place);
-    }
-
-    /// Whether the number comes from outside as it is.
-    pub(crate) fn is_read(&self, number: Symbol<'_, T>) -> bool {
-        matches!(self.code.borrow().nodes[number.id.index()], Node::Read(_))
-    }
-
     /// The number of operations until now, those included that nothing reads.
     pub(crate) fn len(&self) -> usize {
         self.code.borrow().nodes.len()
     }
 
-    /// What was written down; `None` if a function was taken that is no formula.
-    pub(crate) fn finish(self) -> Option<Code> {
-        let code = self.code.into_inner();
-        code.is_complete().then_some(code)
+    /// Whether a function was taken since the last time that is no formula: what came of it is nothing.
+    pub(crate) fn took_opaque(&self) -> bool {
+        self.is_opaque.take()
     }
 
-    fn is_opaque(&self) -> bool {
-        !self.code.borrow().is_complete()
+    /// What was written down.
+    pub(crate) fn finish(self) -> Code {
+        self.code.into_inner()
     }
 }
 
@@ -92,9 +85,9 @@ impl<'c, T: Real> Symbol<'c, T> {
         Lane::select(comparison, one, zero)
     }
 
-    /// Whether the formula has taken a function that is none, so that what follows is in vain.
-    pub(crate) fn is_opaque(self) -> bool {
-        self.writer.is_opaque()
+    /// Its place in the list.
+    pub(crate) fn id(self) -> Id {
+        self.id
     }
 
     /// The bits of a number, whatever number that is.
@@ -104,7 +97,7 @@ impl<'c, T: Real> Symbol<'c, T> {
 
     /// The formula took a function that is none.
     fn given_up(self) -> Self {
-        self.writer.code.borrow_mut().give_up();
+        self.writer.is_opaque.set(true);
         self
     }
 

@@ -3,10 +3,9 @@
 //! Most nodes of a tape share a handful of layouts. Interning keeps nodes small
 //! and makes "same layout" a comparison of two integers.
 
-use std::hash::{BuildHasherDefault, Hasher};
-
 use indexmap::IndexSet;
 
+use crate::hash::Words;
 use crate::tensor::{Layout, Shape};
 
 /// Names an entry of [`Layouts`].
@@ -25,7 +24,7 @@ impl LayoutId {
 
 #[derive(Debug)]
 pub(crate) struct Layouts {
-    entries: IndexSet<Layout, BuildHasherDefault<WordHasher>>,
+    entries: IndexSet<Layout, Words>,
 }
 
 impl Layouts {
@@ -51,26 +50,5 @@ impl Layouts {
 
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
-    }
-}
-
-/// Passes on keys that are a hash already, or a small number.
-#[derive(Default)]
-pub(crate) struct WordHasher(u64);
-
-impl Hasher for WordHasher {
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("keys are single words");
-    }
-
-    #[inline]
-    fn write_u64(&mut self, word: u64) {
-        // The table looks at the top bits too, which small numbers lack.
-        self.0 = word.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     }
 }

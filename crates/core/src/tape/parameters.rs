@@ -1,14 +1,13 @@
 //! Which node stands for which parameter.
 
 use std::cell::Cell;
-use std::hash::BuildHasherDefault;
 use std::panic::Location;
 
 use indexmap::IndexMap;
 
-use super::layouts::WordHasher;
 use super::node::{NodeId, Origin};
 use super::{Tape, Var};
+use crate::hash::Words;
 use crate::scalar::Real;
 use crate::tensor::Tensor;
 
@@ -19,7 +18,7 @@ use crate::tensor::Tensor;
 /// last, and no key is hashed.
 #[derive(Default)]
 pub(super) struct Parameters {
-    entries: IndexMap<u64, Entry, BuildHasherDefault<WordHasher>>,
+    entries: IndexMap<u64, Entry, Words>,
     /// The number of the recording.
     recording: u64,
     /// Where the next search begins.

@@ -3,8 +3,9 @@
 use std::any::TypeId;
 use std::hash::{Hash, Hasher};
 
-use super::layouts::{LayoutId, WordHasher};
+use super::layouts::LayoutId;
 use super::node::INLINE_ARGS;
+use crate::hash::{WordHasher, mixed};
 
 /// The layouts of an operation's operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +35,8 @@ impl Plans {
     fn place(op: TypeId, signature: &Signature) -> usize {
         let mut hasher = WordHasher::default();
         op.hash(&mut hasher);
-        let mix = |hash: u64, layout: LayoutId| {
-            (hash.rotate_left(5) ^ u64::from(layout.number())).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        };
-        let hash = signature.layouts.into_iter().fold(hasher.finish(), mix);
+        let layouts = signature.layouts.into_iter().map(|layout| u64::from(layout.number()));
+        let hash = mixed([hasher.finish()].into_iter().chain(layouts));
         // The top bits depend on all of the key.
         (hash >> (u64::BITS - Self::PLACES.ilog2())) as usize
     }

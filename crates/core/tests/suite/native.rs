@@ -153,6 +153,53 @@ fn every_op_of_elements_has_the_bits_of_the_tape() {
     assert!(compare_every_op::<f64>() > 60, "the ops that act on elements");
 }
 
+/// A formula with a bit of everything, its slope, both by the standard library.
+fn by_hand(x: f64) -> [f64; 2] {
+    let (root, wave) = ((x * x + 1.0).sqrt(), (3.0 * x).sin());
+    let (bell, t) = ((-x * x).exp(), x.tanh());
+    let value = root * t + bell * wave;
+    let slope =
+        x / root * t + root * (1.0 - t * t) + bell * (3.0 * (3.0 * x).cos() - 2.0 * x * wave);
+    [value, slope]
+}
+
+/// At lengths around vectors (8), what is short (64), leaves of sums (128), blocks (512) and parts
+/// (32768): against plain Rust, and a sum that carries what rounding takes from it (Neumaier).
+#[test]
+fn loops_and_runs_have_the_values_of_plain_rust() {
+    let lengths = [1, 2, 3, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 129, 511, 512, 513, 1025];
+    for len in lengths.into_iter().chain([32_767, 32_768, 32_769]) {
+        let at = |seed: usize| {
+            Tensor::from_fn([len], |i| (hash(i + seed) >> 11) as f64 / 2_f64.powi(51) - 2.0)
+        };
+        let tape = Tape::new();
+        let x = tape.variable(at(0));
+        let y = (x.square() + 1.0).sqrt() * x.tanh() + (-x.square()).exp() * (x * 3.0).sin();
+        let [slope] = y.sum().grad([x]);
+        let mut program = tape.compile(&[x], &[y, slope, y.sum()]).unwrap();
+        program.native();
+        let x = at(1);
+        program.set_input(0, &x);
+        program.execute();
+        let [values, slopes, sum] = [0, 1, 2].map(|output| program.output(output));
+        let (mut total, mut lost, mut size) = (0.0_f64, 0.0, 0.0);
+        for (i, x) in x.iter().enumerate() {
+            let [value, slope] = by_hand(x);
+            assert!((values.at(&[i]) - value).abs() < 4e-15, "value {i} of {len} at {x}");
+            assert!((slopes.at(&[i]) - slope).abs() < 2e-14, "slope {i} of {len} at {x}");
+            let next = total + value;
+            lost += if total.abs() > value.abs() {
+                (total - next) + value
+            } else {
+                (value - next) + total
+            };
+            (total, size) = (next, size + value.abs());
+        }
+        let error = (sum.item() - (total + lost)).abs();
+        assert!(error <= 1e-15 * size, "the sum of {len} is off by {error:e}");
+    }
+}
+
 /// Many steps, which need more registers than there are.
 fn long_formula<'t, T: Real>(x: Var<'t, T>) -> [Var<'t, T>; 3] {
     let power = |k: i32| (x * x.tape().constant(T::from_f64(0.1 * f64::from(k)))).tanh();
@@ -229,7 +276,7 @@ fn runs_before_and_after_there_is_code_are_alike() {
     };
     let (mut early, mut late) = (build(), build());
     early.native();
-    for run in 0..1000 {
+    for run in 0..1500 {
         let x = Tensor::from([(run as f64).cos(), 1e6 * f64::from(run % 7 == 0)]);
         for program in [&mut early, &mut late] {
             program.set_input(0, &x);

@@ -9,18 +9,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from below, each with those that it may see.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("tuned", &[]),
     ("json", &[]),
-    ("scalar", &[]),
+    ("hash", &[]),
+    ("scalar", &["hash"]),
     ("tensor", &["tuned", "scalar"]),
     ("kernel", &["tuned", "scalar", "tensor"]),
     ("random", &["scalar", "tensor"]),
-    ("tape", &["scalar", "tensor", "kernel", "random"]),
+    ("tape", &["hash", "scalar", "tensor", "kernel", "random"]),
     ("op", &["scalar", "tensor", "kernel", "tape"]),
     ("var", &["scalar", "tensor", "tape", "op"]),
     ("sweep", &["scalar", "tensor", "kernel", "tape", "op"]),
-    ("program", &["tuned", "scalar", "tensor", "kernel", "random", "tape", "op", "var"]),
+    ("program", &["tuned", "hash", "scalar", "tensor", "kernel", "random", "tape", "op", "var"]),
     ("transform", &["scalar", "tensor", "kernel", "random", "tape", "op", "var", "program"]),
     ("trace", &["json", "scalar", "tensor", "tape", "var"]),
     ("check", &["json", "scalar", "tensor", "tape", "op", "var", "program", "transform", "trace"]),

@@ -62,7 +62,8 @@ impl fmt::Display for ProgramReport {
 
 /// Compares a compiled program with the recording that it was compiled from, at the given inputs
 /// and at others nearby: its outputs and, if it has a state, the state after the run. Both draw the same
-/// samples. So does the program's [machine code](Program::native). The inputs, the state and the generator are as before when it returns.
+/// samples. The program is compared as it is, and as [machine code](Program::native). The inputs,
+/// the state and the generator are as before when it returns.
 ///
 /// ```
 /// use wengert_core::{Tensor, check, compile};

@@ -4,8 +4,6 @@
 //! furthest away (Belady, 1966): a constant and a number from outside are found where they were,
 //! another is kept on the stack. In loops, the constants that are read most often stay in registers.
 
-use std::collections::HashMap;
-
 use smallvec::SmallVec;
 
 use super::encode::{Address, Assembler, BIAS, Base, FusedOrder, Place, Register, Width};
@@ -57,24 +55,25 @@ struct Generator<'c> {
     outside: &'c Outside,
     schedule: &'c Schedule,
     assembler: Assembler,
-    /// The uses that are still to come, the next one last.
-    uses: Vec<SmallVec<[usize; 4]>>,
+    /// Of each node, which of its reads is the next.
+    next_read: Vec<u32>,
     /// What each register holds.
     holds: Vec<Option<Id>>,
-    register_of: HashMap<Id, Register>,
+    register_of: Vec<Option<Register>>,
     /// Registers that hold what the loop finds again, by their number from here on.
     first_pinned: usize,
     /// Registers that the step at hand reads or writes.
     locked: SmallVec<[Register; 6]>,
     /// Where on the stack a node is kept.
-    slots: HashMap<Id, usize>,
+    slots: Vec<Option<usize>>,
     /// Slots whose numbers nothing reads any more; those of the step at hand, which its instruction
     /// may still read; and how many slots there are.
     free_slots: Vec<usize>,
     ended_slots: Vec<usize>,
     slot_count: usize,
     constants: Vec<u64>,
-    constant_of: HashMap<u64, usize>,
+    /// Where in the pool a constant stands.
+    constant_of: Vec<Option<usize>>,
     leaves: Vec<usize>,
 }
 
@@ -87,24 +86,27 @@ impl<'c> Generator<'c> {
         pinned: &[Id],
     ) -> Self {
         let first_pinned = width.registers() - pinned.len();
-        let number = |k: usize| Register((first_pinned + k) as u8);
+        let mut register_of = vec![None; code.nodes.len()];
+        for (k, id) in pinned.iter().enumerate() {
+            register_of[id.index()] = Some(Register((first_pinned + k) as u8));
+        }
         Self {
             code,
             width,
             outside,
             schedule,
             assembler: Assembler::new(width, code.precision),
-            uses: schedule.uses.clone(),
+            next_read: schedule.first_reads(),
             holds: vec![None; first_pinned],
-            register_of: pinned.iter().enumerate().map(|(k, &id)| (id, number(k))).collect(),
+            register_of,
             first_pinned,
             locked: SmallVec::new(),
-            slots: HashMap::new(),
+            slots: vec![None; code.nodes.len()],
             free_slots: Vec::new(),
             ended_slots: Vec::new(),
             slot_count: 0,
             constants: Vec::new(),
-            constant_of: HashMap::new(),
+            constant_of: vec![None; code.nodes.len()],
             leaves: Vec::new(),
         }
     }
@@ -114,7 +116,7 @@ impl<'c> Generator<'c> {
         // Constants in registers are the first of the pool.
         for &id in pinned {
             if let Node::Constant(bits) = self.code.nodes[id.index()] {
-                self.constant(bits);
+                self.constant(id, bits);
             }
         }
         for position in 0..self.schedule.steps.len() {
@@ -164,8 +166,8 @@ impl<'c> Generator<'c> {
         for (k, id) in pinned.iter().enumerate() {
             let target = Register((self.first_pinned + k) as u8);
             match self.code.nodes[id.index()] {
-                Node::Constant(bits) => {
-                    let index = self.constant_of[&bits];
+                Node::Constant(_) => {
+                    let index = self.constant_of[id.index()].expect("it is in the pool");
                     whole.load_whole(target, self.constant_address(index));
                 }
                 Node::Read(place) => {
@@ -191,12 +193,10 @@ impl<'c> Generator<'c> {
     }
 
     /// The place of a constant in the pool.
-    fn constant(&mut self, bits: u64) -> usize {
-        let next = self.constants.len();
-        let constants = &mut self.constants;
-        *self.constant_of.entry(bits).or_insert_with(|| {
-            constants.push(bits);
-            next
+    fn constant(&mut self, id: Id, bits: u64) -> usize {
+        *self.constant_of[id.index()].get_or_insert_with(|| {
+            self.constants.push(bits);
+            self.constants.len() - 1
         })
     }
 
@@ -228,17 +228,17 @@ impl<'c> Generator<'c> {
     fn address(&mut self, id: Id) -> Address {
         match self.code.nodes[id.index()] {
             Node::Constant(bits) => {
-                let index = self.constant(bits);
+                let index = self.constant(id, bits);
                 self.constant_address(index)
             }
             Node::Read(place) => self.outside_address(place, self.outside.is_uniform(place)),
-            _ => self.slot_address(self.slots[&id]),
+            _ => self.slot_address(self.slots[id.index()].expect("it is kept on the stack")),
         }
     }
 
     /// A register with a node in it.
     fn register(&mut self, id: Id) -> Register {
-        if let Some(&register) = self.register_of.get(&id) {
+        if let Some(register) = self.register_of[id.index()] {
             self.locked.push(register);
             return register;
         }
@@ -258,7 +258,7 @@ impl<'c> Generator<'c> {
 
     fn hold(&mut self, register: Register, id: Id) {
         self.holds[register.0 as usize] = Some(id);
-        self.register_of.insert(id, register);
+        self.register_of[id.index()] = Some(register);
         self.locked.push(register);
     }
 
@@ -267,15 +267,20 @@ impl<'c> Generator<'c> {
     fn place(&mut self, id: Id, in_memory: InMemory) -> Place {
         let is_constant = matches!(self.code.nodes[id.index()], Node::Constant(_));
         let may_lie_in_memory = is_constant || in_memory == InMemory::Any;
-        let is_worth_loading = self.uses[id.index()].len() > 1 && self.holds.contains(&None);
-        if self.register_of.contains_key(&id) || !may_lie_in_memory || is_worth_loading {
+        let is_worth_loading = self.reads(id).len() > 1 && self.holds.contains(&None);
+        if self.has_register(id) || !may_lie_in_memory || is_worth_loading {
             return Place::Register(self.register(id));
         }
         Place::Memory(self.address(id))
     }
 
     fn has_register(&self, id: Id) -> bool {
-        self.register_of.contains_key(&id)
+        self.register_of[id.index()].is_some()
+    }
+
+    /// The positions that are still to read a node.
+    fn reads(&self, id: Id) -> &[u32] {
+        self.schedule.reads(id, self.next_read[id.index()])
     }
 
     /// A register for something new: a free one, or that whose number is needed last.
@@ -285,7 +290,7 @@ impl<'c> Generator<'c> {
         }
         let next_use = |index: usize| {
             let id = self.holds[index].expect("no register is free");
-            self.uses[id.index()].last().copied().unwrap_or(usize::MAX)
+            self.reads(id).first().copied().unwrap_or(u32::MAX)
         };
         let furthest = (0..self.holds.len())
             .filter(|&index| !self.locked.contains(&Register(index as u8)))
@@ -297,14 +302,14 @@ impl<'c> Generator<'c> {
 
     fn evict(&mut self, register: Register) {
         let id = self.holds[register.0 as usize].take().expect("it holds something");
-        self.register_of.remove(&id);
+        self.register_of[id.index()] = None;
         let is_computed = !matches!(self.code.nodes[id.index()], Node::Read(_) | Node::Constant(_));
-        if is_computed && !self.slots.contains_key(&id) {
+        if is_computed && self.slots[id.index()].is_none() {
             let slot = self.free_slots.pop().unwrap_or_else(|| {
                 self.slot_count += 1;
                 self.slot_count - 1
             });
-            self.slots.insert(id, slot);
+            self.slots[id.index()] = Some(slot);
             self.assembler.store(self.slot_address(slot), register);
         }
     }
@@ -312,22 +317,21 @@ impl<'c> Generator<'c> {
     /// The operands of a position have been read once more; registers of those that nothing
     /// else reads are free.
     fn pass(&mut self, position: usize) {
-        for id in self.schedule.operands(self.code, position) {
-            let uses = &mut self.uses[id.index()];
-            while uses.last() == Some(&position) {
-                uses.pop();
+        for id in self.schedule.steps[position].operands(self.code) {
+            while self.reads(id).first() == Some(&(position as u32)) {
+                self.next_read[id.index()] += 1;
             }
-            if !uses.is_empty() {
+            if !self.reads(id).is_empty() {
                 continue;
             }
-            if let Some(slot) = self.slots.remove(&id) {
+            if let Some(slot) = self.slots[id.index()].take() {
                 self.ended_slots.push(slot);
             }
-            if let Some(register) = self.register_of.get(&id)
+            if let Some(register) = self.register_of[id.index()]
                 && (register.0 as usize) < self.first_pinned
             {
                 self.holds[register.0 as usize] = None;
-                self.register_of.remove(&id);
+                self.register_of[id.index()] = None;
             }
         }
     }
@@ -404,8 +408,8 @@ impl<'c> Generator<'c> {
 
     /// Whether a node's register can be overwritten by the result of this position.
     fn ends(&self, id: Id, position: usize) -> bool {
-        let is_last = self.uses[id.index()].iter().all(|&other| other == position);
-        let own = self.register_of.get(&id);
+        let is_last = self.reads(id).last().is_none_or(|&last| last == position as u32);
+        let own = self.register_of[id.index()];
         is_last && own.is_some_and(|register| (register.0 as usize) < self.first_pinned)
     }
 
@@ -425,9 +429,9 @@ impl<'c> Generator<'c> {
             () if gives(second) => (FusedOrder::Order213, second, first, c),
             () => (FusedOrder::Order231, c, first, second),
         };
-        let target = match self.register_of.get(&own).copied() {
+        let target = match self.register_of[own.index()] {
             Some(register) if gives(own) => {
-                self.register_of.remove(&own);
+                self.register_of[own.index()] = None;
                 register
             }
             Some(register) => {

@@ -197,8 +197,11 @@ impl<T: Real> InMemory<T> {
     /// Of a code whose places are indices into the memory.
     pub(in crate::program) fn new(code: &Code) -> Option<Self> {
         assert_eq!(code.precision, Precision::of::<T>(), "code of these numbers");
+        let places = places(code);
+        // A displacement has 32 bits.
+        i32::try_from(places * size_of::<T>()).ok()?;
         let mapped = Mapped::new(code, Width::Scalar, &Outside::Memory)?;
-        Some(Self { mapped, places: places(code), numbers: PhantomData })
+        Some(Self { mapped, places, numbers: PhantomData })
     }
 
     /// Runs the code. Gives whether all that was required held; if not, it has written some of the

@@ -38,19 +38,33 @@ pub(super) enum Step {
     Effect(Effect),
 }
 
+impl Step {
+    /// The nodes that it reads.
+    #[inline]
+    pub(super) fn operands(self, code: &Code) -> SmallVec<[Id; 4]> {
+        match self {
+            Self::Compute(id) => code.nodes[id.index()].operands().collect(),
+            Self::Effect(Effect::Write(id, _)) => [id].into_iter().collect(),
+            Self::Effect(Effect::Require(comparison)) => comparison.of.into_iter().collect(),
+        }
+    }
+}
+
 /// The steps of a code, and where each node is read.
 pub(super) struct Schedule {
     pub(super) steps: Vec<Step>,
-    /// The positions that read each node, the last one first.
-    pub(super) uses: Vec<SmallVec<[usize; 4]>>,
+    /// Where the reads of each node begin in `reads`, and behind the last one their end.
+    first_read: Vec<u32>,
+    /// The positions that read the first node, ascending, then those that read the second, and so on.
+    reads: Vec<u32>,
 }
 
 impl Schedule {
     pub(super) fn of(code: &Code) -> Self {
         let uses = code.uses();
-        let mut steps = Vec::new();
+        let mut steps = Vec::with_capacity(code.nodes.len());
         let mut effects = code.effects.iter().peekable();
-        for (index, (node, uses)) in code.nodes.iter().zip(uses).enumerate() {
+        for (index, (node, &uses)) in code.nodes.iter().zip(&uses).enumerate() {
             while let Some((_, effect)) = effects.next_if(|(before, _)| *before <= index) {
                 steps.push(Step::Effect(*effect));
             }
@@ -59,35 +73,49 @@ impl Schedule {
             }
         }
         steps.extend(effects.map(|(_, effect)| Step::Effect(*effect)));
-        let mut schedule = Self { steps, uses: vec![SmallVec::new(); code.nodes.len()] };
-        for position in (0..schedule.steps.len()).rev() {
-            for id in schedule.operands(code, position) {
-                schedule.uses[id.index()].push(position);
+        let mut first_read = Vec::with_capacity(uses.len() + 1);
+        let mut count = 0;
+        for uses in uses {
+            first_read.push(count);
+            count += uses as u32;
+        }
+        first_read.push(count);
+        let mut next = first_read.clone();
+        let mut reads = vec![0; count as usize];
+        for (position, step) in steps.iter().enumerate() {
+            for id in step.operands(code) {
+                let next = &mut next[id.index()];
+                reads[*next as usize] = position as u32;
+                *next += 1;
             }
         }
-        schedule
+        Self { steps, first_read, reads }
     }
 
-    pub(super) fn operands(&self, code: &Code, position: usize) -> SmallVec<[Id; 4]> {
-        match self.steps[position] {
-            Step::Compute(id) => code.nodes[id.index()].operands().collect(),
-            Step::Effect(Effect::Write(id, _)) => [id].into_iter().collect(),
-            Step::Effect(Effect::Require(comparison)) => comparison.of.into_iter().collect(),
-        }
+    /// Where the reads of each node begin: what [`reads`](Self::reads) is asked from.
+    pub(super) fn first_reads(&self) -> Vec<u32> {
+        self.first_read[..self.first_read.len() - 1].to_vec()
+    }
+
+    /// The positions that read a node, from one of its reads on.
+    #[inline]
+    pub(super) fn reads(&self, id: Id, from: u32) -> &[u32] {
+        &self.reads[from as usize..self.first_read[id.index() + 1] as usize]
     }
 
     /// What a loop finds the same at every turn, the commonest first.
     pub(super) fn invariants(&self, code: &Code, outside: &Outside) -> Vec<Id> {
+        let count = |id: Id| self.reads(id, self.first_read[id.index()]).len();
         let mut found: Vec<Id> = (0..code.nodes.len())
             .map(Id::new)
-            .filter(|id| !self.uses[id.index()].is_empty())
+            .filter(|&id| count(id) > 0)
             .filter(|id| match code.nodes[id.index()] {
                 Node::Constant(_) => true,
                 Node::Read(place) => outside.is_uniform(place),
                 _ => false,
             })
             .collect();
-        found.sort_by_key(|id| std::cmp::Reverse(self.uses[id.index()].len()));
+        found.sort_by_key(|&id| std::cmp::Reverse(count(id)));
         found
     }
 }
