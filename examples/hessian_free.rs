@@ -10,7 +10,7 @@
 //!
 //! Every method starts from the same weights, sees all digits at each step, and may record the
 //! network equally often; a product counts as a recording, as a gradient does. The picture shows
-//! the best cost so far over the recordings.
+//! the best cost over the recordings.
 //!
 //! ```text
 //! cargo run --release --example hessian_free
@@ -63,7 +63,7 @@ fn restore<'t>(net: &Net, digits: Var<'t, f64>) -> Var<'t, f64> {
     })
 }
 
-/// The best cost so far, over the number of recordings.
+/// The best cost, over the number of recordings.
 #[derive(Default)]
 struct Course(RefCell<Vec<[f64; 2]>>);
 
@@ -136,7 +136,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
 
     figures::derivatives::convergence(&out, "costs", "Recordings of the network", &curves)?;
-    println!("\nthe best cost so far over recordings: {}", out.join("costs.svg").display());
+    println!("\nthe best cost over recordings: {}", out.join("costs.svg").display());
     Ok(())
 }
 

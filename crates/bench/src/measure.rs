@@ -10,7 +10,7 @@ const SAMPLE: Duration = Duration::from_millis(2);
 pub enum Reps {
     /// As often as the samples need.
     Timed(usize),
-    /// So many times, whatever the clock says, for tools that count instructions.
+    /// This number of times, whatever the clock says, for tools that count instructions.
     Counted(usize),
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct Aligned<T> {
 impl<T: Copy> Aligned<T> {
     const LINE: usize = 64;
 
-    /// So many zeros.
+    /// `len` zeros.
     pub(crate) fn zeros(len: usize) -> Self
     where
         T: Real,
@@ -24,7 +24,7 @@ impl<T: Copy> Aligned<T> {
         Self::filled(len, T::zero())
     }
 
-    /// So many equal elements.
+    /// `len` times `element`.
     pub(crate) fn filled(len: usize, element: T) -> Self {
         let room = Self::LINE / size_of::<T>();
         let elements = vec![element; len + room];

@@ -205,7 +205,7 @@ impl<T: Real> Tape<T> {
         self.inner.get_mut().reset();
     }
 
-    /// Whether this recording is, so far, the one before it: the same operations on
+    /// Whether this recording is the beginning of the one before it: the same operations on
     /// the same values' numbers, layouts and modes, so that whatever followed from
     /// those holds again.
     pub(crate) fn follows(&self) -> bool {

@@ -46,7 +46,7 @@ pub(crate) struct Recorder<T: Real> {
     pub(super) ops: Ops<T>,
     pub(super) parameters: Parameters,
     pub(super) sweeps: Sweeps,
-    /// Whether this recording is, so far, the beginning of the one before it.
+    /// Whether this recording is the beginning of the one before it.
     pub(super) follows: bool,
     /// Whether a node that was followed is now recorded by another source line.
     pub(super) moved: bool,

@@ -29,7 +29,7 @@ pub enum Elements<T> {
 }
 
 impl<T: Real> Elements<T> {
-    /// So many zeros.
+    /// `len` zeros.
     pub(crate) fn zeros(len: usize) -> Self {
         #[cfg(target_os = "linux")]
         if let Some(pages) = huge_pages(len * size_of::<T>()) {

@@ -128,7 +128,7 @@ fn block_shape<T: Real>(y: Var<'_, T>, x: Var<'_, T>) -> Shape {
     y.shape().iter().chain(x.shape().iter()).copied().collect()
 }
 
-/// So many directions or cotangents go through one sweep: enough for products to be
+/// The directions or cotangents that go through one sweep: enough for products to be
 /// products of matrices, and few enough for what is kept beside the values.
 const BUNDLE: usize = 32;
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use wengert_core::{CompileError, Tape, Tensor, Var, compile_n};
 
-/// One operation on values chosen among those recorded so far.
+/// One operation on values chosen among those recorded before it.
 type Step = (u8, usize, usize);
 
 /// Runs a random program over values of one shape and shapes that broadcast to it.

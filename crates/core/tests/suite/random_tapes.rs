@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use wengert_core::{Tape, Tensor, Var, hessian, jacobian, sparse, stack};
 
-/// One operation on values chosen among those recorded so far.
+/// One operation on values chosen among those recorded before it.
 type Step = (u8, usize, usize);
 
 /// Runs a program over values of one shape, or of that shape without its first

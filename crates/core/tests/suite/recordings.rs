@@ -9,7 +9,7 @@ use proptest::test_runner::RngSeed;
 use wengert_core::op::{Call, Cost, Elementwise, Op, Samples};
 use wengert_core::{Number, Real, Shape, Tape, Tensor, Var, View};
 
-/// One operation: which, on which of the values so far, and with which number.
+/// One operation: which, on which of the values before it, and with which number.
 type Step = (u8, usize, usize, i8);
 
 #[derive(Clone, Debug)]

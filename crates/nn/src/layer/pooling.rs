@@ -290,14 +290,14 @@ pub struct AdaptiveAvgPool<const D: usize>(#[module(skip)] [usize; D]);
 pub struct AdaptiveMaxPool<const D: usize>(#[module(skip)] [usize; D]);
 
 impl<const D: usize> AdaptiveAvgPool<D> {
-    /// So many parts: one number, or one for each axis.
+    /// Into `parts` parts: one number, or one for each axis.
     pub fn new(parts: impl PerAxis<D>) -> Self {
         Self(parts.per_axis())
     }
 }
 
 impl<const D: usize> AdaptiveMaxPool<D> {
-    /// So many parts: one number, or one for each axis.
+    /// Into `parts` parts: one number, or one for each axis.
     pub fn new(parts: impl PerAxis<D>) -> Self {
         Self(parts.per_axis())
     }

@@ -1,4 +1,4 @@
-//! Rules that scale each element's step by the size of its gradients so far, and one that
+//! Rules that scale each element's step by the size of its earlier gradients, and one that
 //! keeps nothing of the size but the sign.
 //!
 //! `g` is the gradient, and whatever is remembered starts at 0. None of these has a decay of

@@ -206,7 +206,7 @@ pub struct Plateau {
 pub struct PlateauState {
     /// The rate.
     pub rate: f64,
-    /// The smallest cost so far.
+    /// The smallest cost that was seen.
     pub best: f64,
     /// For how many observations in a row the cost was not below it.
     pub waited: u64,

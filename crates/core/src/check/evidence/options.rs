@@ -113,7 +113,7 @@ impl<'a> Options<'a> {
         Self { names, ..self }
     }
 
-    /// Is called with the number of entries compared so far and that of all, so that a
+    /// Is called with the number of entries that were compared and that of all, so that a
     /// [full](Self::full) check of many parameters can show how far it is.
     #[must_use]
     pub fn progress(self, progress: &'a dyn Fn(usize, usize)) -> Self {

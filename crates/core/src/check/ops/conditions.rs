@@ -314,7 +314,7 @@ fn taylor_and_nested(
     let line: Vec<_> = vars.iter().zip(&directions).map(|(&x, v)| (x, v.as_slice())).collect();
     let tangents: Vec<_> = vars.iter().zip(&directions).map(|(&x, v)| (x, v[0])).collect();
     let (mut derivative, mut factorial) = (y, 1.0);
-    // All orders so far together: one that vanishes has the rounding of those before it.
+    // All orders up to this one together: one that vanishes has the rounding of those before it.
     let (mut found, mut nested) = (Vec::new(), Vec::new());
     for (order, coefficient) in y.taylor(&line, 3).into_iter().enumerate() {
         if order > 0 {

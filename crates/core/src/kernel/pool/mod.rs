@@ -322,7 +322,7 @@ impl<T: Real> Kernel for Spread<'_, T> {
 }
 
 /// Bands of lines of a plane, each with the rows of windows that cover any of them.
-/// So much stays in the nearest caches; the few rows that cover lines of two bands are
+/// A band stays in the nearest caches; the few rows that cover lines of two bands are
 /// taken twice.
 fn bands(down: Slide) -> Vec<(Range<usize>, Range<usize>)> {
     let height = (16 * down.stride).max(4 * down.taps);
@@ -394,7 +394,7 @@ fn of_rows<T: Real>(rows: &[T], column: usize, width: usize) -> [T; LANES] {
     sums
 }
 
-/// Takes elements in steps of `stride` into what is folded so far.
+/// Takes elements in steps of `stride` into `folded`.
 #[inline(always)]
 fn take<T: Real>(folded: &mut [T; LANES], xs: &[T], stride: usize, f: impl Fn(T, T) -> T) {
     for i in 0..LANES {

@@ -1,6 +1,6 @@
 //! Where the largest element of each window is.
 //!
-//! Down the columns, the largest so far is kept together with its place. Across them,
+//! Down the columns, the largest of those above is kept together with its place. Across them,
 //! the largest is found first, and its place then: two plain loops stay vectors
 //! where one that compares both does not.
 

@@ -66,7 +66,7 @@ pub(super) fn positions([down, across]: Slides) -> usize {
     down.positions * across.positions
 }
 
-/// Whether `x` takes the place of the largest so far, where the first of equals
+/// Whether `x` takes the place of the largest that was found, where the first of equals
 /// stays and NaN is larger than any number.
 #[inline(always)]
 #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "true of a NaN, in one comparison")]

@@ -18,22 +18,22 @@ impl Cost {
     /// them in another way.
     pub const NONE: Cost = Cost { adds: 0, muls: 0, divs: 0, nonlinear: 0 };
 
-    /// So many additions.
+    /// `adds` additions.
     pub const fn adds(adds: u64) -> Cost {
         Cost { adds, ..Cost::NONE }
     }
 
-    /// So many multiplications.
+    /// `muls` multiplications.
     pub const fn muls(muls: u64) -> Cost {
         Cost { muls, ..Cost::NONE }
     }
 
-    /// So many divisions.
+    /// `divs` divisions.
     pub const fn divs(divs: u64) -> Cost {
         Cost { divs, ..Cost::NONE }
     }
 
-    /// So many square roots or transcendental functions.
+    /// `nonlinear` square roots or transcendental functions.
     pub const fn nonlinear(nonlinear: u64) -> Cost {
         Cost { nonlinear, ..Cost::NONE }
     }

@@ -142,7 +142,7 @@ impl<T: Real, C: Cell<S> + Default, const S: usize> Recurrent<T, C, S> {
         Self::stacked(inputs, units, 1, rng)
     }
 
-    /// So many layers, each of which takes what the one before gives.
+    /// `layers` layers, each of which takes what the one before gives.
     ///
     /// # Panics
     /// If there is none.
@@ -156,7 +156,7 @@ impl<T: Real, C: Cell<S> + Default, const S: usize> Recurrent<T, C, S> {
         Self::build(inputs, units, layers, false, rng)
     }
 
-    /// So many layers of cells in both directions.
+    /// `layers` layers of cells in both directions.
     ///
     /// # Panics
     /// If there is no layer.
