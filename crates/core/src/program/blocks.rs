@@ -53,16 +53,17 @@ impl<T: Real> Lowering<'_, T> {
         let wide = of(Angles::Near)?;
         let is_uniform: Vec<bool> = built.loads.iter().map(|load| load.layout.is_splat()).collect();
         let results = written + summed.len();
+        let is_in_place = wide.reads_before_it_writes();
         let key = (wide.nodes.clone(), wide.effects.clone(), is_uniform.clone(), results);
         if let Some(function) = self.codes.get(&key) {
-            return Some(LoopCode { function: function.clone(), summed });
+            return Some(LoopCode { function: function.clone(), summed, is_in_place });
         }
         let function = |code: &Code| OverArrays::new(code, width, is_uniform.clone(), results);
         let narrow = if wide.requires() { of(Angles::Small) } else { None };
         let narrow = narrow.as_ref().and_then(function);
         let function = Arc::new(Guess::new(narrow, function(&wide)?));
         self.codes.insert(key, function.clone());
-        Some(LoopCode { function, summed })
+        Some(LoopCode { function, summed, is_in_place })
     }
 
     fn is_map(&self, id: ValueId) -> bool {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use smallvec::SmallVec;
 
 use super::memory::{Argument, Memory, Readable, exclusive};
-use super::native::{Guess, OverArrays};
+use super::native::{Guess, Operand, OverArrays};
 use crate::kernel::block::{BlockKernel, MAX_OPERANDS};
 use crate::kernel::map::Walk;
 use crate::kernel::pairwise::{LEAF, Pairwise};
@@ -75,6 +75,9 @@ pub(super) struct LoopCode<T> {
     pub(super) function: Arc<Guess<OverArrays<T>>>,
     /// Ascending.
     pub(super) summed: Vec<usize>,
+    /// Whether it reads a vector of all before it writes one: results take the place of operands
+    /// without a copy of these.
+    pub(super) is_in_place: bool,
 }
 
 /// Blocks in the first-level cache, for one thread.
@@ -155,6 +158,12 @@ enum Load<'a, T> {
     Walk(View<'a, T>, Walk<'a>),
 }
 
+impl<T> Load<'_, T> {
+    fn is_walk(&self) -> bool {
+        matches!(self, Self::Walk(..))
+    }
+}
+
 impl<T: Real> Loop<T> {
     pub(super) fn run(&mut self, memory: &mut Memory<T>) {
         let take = |(index, &slot): (usize, &usize)| {
@@ -226,16 +235,19 @@ impl<T: Real> Loop<T> {
         // Block by block: what has to be packed, then the steps, then the sums.
         let mut sums: SmallVec<[Pairwise<T>; 2]> =
             self.sums.iter().map(|_| Pairwise::new()).collect();
-        for first in (0..count).step_by(Scratch::<T>::BLOCK) {
-            let len = Scratch::<T>::BLOCK.min(count - first);
+        let is_in_place = self.code.as_ref().is_some_and(|code| code.is_in_place);
+        let is_one_block = is_in_place && self.sums.is_empty() && !loads.iter().any(Load::is_walk);
+        let block = if is_one_block { count } else { Scratch::<T>::BLOCK };
+        for first in (0..count).step_by(block) {
+            let len = block.min(count - first);
             for (load, block) in loads.iter_mut().zip(&mut *loaded) {
                 match load {
                     Load::Walk(view, walk) => walk.fill(view, block.first_mut(len)),
-                    Load::Replaced(result) => {
+                    Load::Replaced(result) if !is_in_place => {
                         let before = &written[*result][first..first + len];
                         block.first_mut(len).copy_from_slice(before);
                     }
-                    Load::Whole(_) | Load::Splat => {}
+                    Load::Whole(_) | Load::Splat | Load::Replaced(_) => {}
                 }
             }
             let is_done = self.code.as_ref().is_some_and(|code| {
@@ -302,13 +314,14 @@ impl<T: Real> LoopCode<T> {
         block: Range<usize>,
     ) -> bool {
         let len = block.len();
-        let read: SmallVec<[&[T]; 16]> = loads
+        let read: SmallVec<[Operand<'_, T>; 16]> = loads
             .iter()
             .zip(loaded)
             .map(|(load, loaded)| match load {
-                Load::Whole(slice) => &slice[block.clone()],
-                Load::Splat => loaded.first(Scratch::<T>::BLOCK),
-                Load::Replaced(_) | Load::Walk(..) => loaded.first(len),
+                Load::Whole(slice) => Operand::Array(&slice[block.clone()]),
+                Load::Splat => Operand::Array(loaded.first(Scratch::<T>::BLOCK)),
+                Load::Replaced(result) if self.is_in_place => Operand::Result(*result),
+                Load::Replaced(_) | Load::Walk(..) => Operand::Array(loaded.first(len)),
             })
             .collect();
         let summed = registers.iter_mut().enumerate().filter(|(k, _)| self.summed.contains(k));

@@ -215,6 +215,17 @@ impl Code {
         self.effects.iter().any(|(_, effect)| matches!(effect, Effect::Require(_)))
     }
 
+    /// Whether it reads all that it reads before it writes anything, and comes to its end: what
+    /// it writes may then take the place of what it reads.
+    pub(crate) fn reads_before_it_writes(&self) -> bool {
+        self.effects.iter().all(|&(before, effect)| match effect {
+            Effect::Write(id, _) => {
+                before == self.nodes.len() && !matches!(self.nodes[id.index()], Node::Read(_))
+            }
+            Effect::Require(_) => false,
+        })
+    }
+
     fn constant(&self, id: Id) -> Option<u64> {
         match self.nodes[id.index()] {
             Node::Constant(bits) => Some(bits),

@@ -200,6 +200,37 @@ fn loops_and_runs_have_the_values_of_plain_rust() {
     }
 }
 
+/// States that are updated where they lie, with momentum, as plain Rust does it: the same operations
+/// in the same order, so the same bits. Lengths as above; a vector is cut at each of them.
+#[test]
+fn updates_in_place_have_the_bits_of_plain_rust() {
+    let lengths = [1, 7, 9, 15, 16, 17, 33, 65, 129, 511, 513, 1023, 1025, 32_767, 32_768, 32_785];
+    for len in lengths {
+        let at = |seed: usize| -> Vec<f32> {
+            (0..len).map(|i| (hash(i + seed) >> 40) as f32 / 8_388_608.0 - 1.0).collect()
+        };
+        let tape = Tape::new();
+        let arrays = [0, 1, 2].map(|k| Tensor::new([len], at(k * len)));
+        let [g, v, w] = arrays.each_ref().map(|array| tape.constant(array));
+        let next_v = v * 0.9 + g;
+        let next_w = w - next_v * 0.01;
+        // A value that reads the old state, too.
+        let moved = (w * v).sum();
+        let mut program =
+            tape.compile_updating(&[g, v, w], &[moved], &[(v, next_v), (w, next_w)]).unwrap();
+        let [g, mut v, mut w] = arrays.map(|array| array.to_vec());
+        for _ in 0..3 {
+            program.execute();
+            for ((g, v), w) in g.iter().zip(&mut v).zip(&mut w) {
+                *v = *v * 0.9 + g;
+                *w -= *v * 0.01;
+            }
+            assert_eq!(program.input(1).to_vec(), v, "velocities of {len}");
+            assert_eq!(program.input(2).to_vec(), w, "weights of {len}");
+        }
+    }
+}
+
 /// Many steps, which need more registers than there are.
 fn long_formula<'t, T: Real>(x: Var<'t, T>) -> [Var<'t, T>; 3] {
     let power = |k: i32| (x * x.tape().constant(T::from_f64(0.1 * f64::from(k)))).tanh();

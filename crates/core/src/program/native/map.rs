@@ -6,6 +6,7 @@
 
 use std::iter::repeat;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use memmap2::{Mmap, MmapMut};
 use smallvec::SmallVec;
@@ -13,8 +14,8 @@ use smallvec::SmallVec;
 use super::encode::BIAS;
 pub(in crate::program) use super::encode::Width;
 use super::generate::generate;
-use super::is_supported;
 use super::schedule::Outside;
+use super::{Operand, is_supported};
 use crate::scalar::Real;
 use crate::scalar::ir::{Code, Node, Precision};
 
@@ -108,37 +109,50 @@ impl<T: Real> OverArrays<T> {
         Some(Self { mapped, lanes, is_uniform, written, numbers: PhantomData })
     }
 
-    /// Computes the first `count` numbers of each array. Gives whether all that was required held; if
+    /// Computes the first `count` numbers of each array. A result that takes the place of an operand
+    /// is right for a code that reads [before it writes](Code::reads_before_it_writes). Gives whether all that was required held; if
     /// not, it has written some of the results.
     ///
     /// # Panics
-    /// If there are other arrays than the code has places, or one is too short.
+    /// If there are other arrays than the code has places, one is too short, or a uniform one is a
+    /// result.
     #[inline]
     pub(in crate::program) fn run(
         &self,
-        read: &[&[T]],
+        read: &[Operand<'_, T>],
         written: &mut [&mut [T]],
         count: usize,
     ) -> bool {
         if count < self.lanes {
-            return self.less_than_a_vector(read, written, count);
+            return self.less_than_a_vector(read, written, 0..count);
         }
         assert!(read.len() == self.is_uniform.len() && written.len() == self.written, "all arrays");
         let mut table: SmallVec<[*const T; 32]> = SmallVec::new();
-        for (array, &is_uniform) in read.iter().zip(&self.is_uniform) {
-            let needed = if is_uniform { self.lanes } else { count };
-            assert!(array.len() >= needed, "an array that is read is too short");
-            table.push(array.as_ptr());
+        let mut is_in_place = false;
+        for (operand, &is_uniform) in read.iter().zip(&self.is_uniform) {
+            match operand {
+                Operand::Array(array) => {
+                    let needed = if is_uniform { self.lanes } else { count };
+                    assert!(array.len() >= needed, "an array that is read is too short");
+                    table.push(array.as_ptr());
+                }
+                Operand::Result(index) => {
+                    assert!(!is_uniform, "a result is no single vector");
+                    table.push(written[*index].as_mut_ptr());
+                    is_in_place = true;
+                }
+            }
         }
-        for array in written {
+        for array in &mut *written {
             assert!(array.len() >= count, "an array that is written is too short");
             table.push(array.as_mut_ptr());
         }
         let rest = count % self.lanes;
         // SAFETY: the code is of a width that this CPU has (`Mapped::new`). The table has an array of
         // `count` numbers for each of its places, or of one vector, where the code reads no more.
-        // They are borrowed until the call returns, those that are written exclusively. The
-        // pointers of the second call, moved on, have a vector left.
+        // They are borrowed until the call returns, those that are written exclusively; what is
+        // read of these, the code alone reads. The pointers of the second call, moved on, have a
+        // vector left.
         let call = |table: &[*const T], count: usize| unsafe {
             self.mapped.call(table.as_ptr().cast(), count * size_of::<T>())
         };
@@ -147,6 +161,9 @@ impl<T: Real> OverArrays<T> {
         }
         if rest == 0 {
             return true;
+        }
+        if is_in_place {
+            return self.less_than_a_vector(read, written, count - rest..count);
         }
         // The last vector ends with the last number, and computes some before it once more.
         for (pointer, is_uniform) in
@@ -161,26 +178,37 @@ impl<T: Real> OverArrays<T> {
 
     /// Numbers in vectors of which the last one is repeated.
     #[cold]
-    fn less_than_a_vector(&self, read: &[&[T]], written: &mut [&mut [T]], count: usize) -> bool {
+    fn less_than_a_vector(
+        &self,
+        read: &[Operand<'_, T>],
+        written: &mut [&mut [T]],
+        range: Range<usize>,
+    ) -> bool {
+        let count = range.len();
         if count == 0 {
             return true;
         }
         let mut operands: SmallVec<[[T; WIDEST]; 16]> = SmallVec::new();
-        for (array, &is_uniform) in read.iter().zip(&self.is_uniform) {
-            let own = if is_uniform { &array[..1] } else { &array[..count] };
+        for (operand, &is_uniform) in read.iter().zip(&self.is_uniform) {
+            let own = match *operand {
+                Operand::Array(array) if is_uniform => &array[..1],
+                Operand::Array(array) => &array[range.clone()],
+                Operand::Result(index) => &written[index][range.clone()],
+            };
             let mut vector = [own[own.len() - 1]; WIDEST];
             vector[..own.len()].copy_from_slice(own);
             operands.push(vector);
         }
         let mut results: SmallVec<[[T; WIDEST]; 16]> =
             written.iter().map(|_| [T::zero(); WIDEST]).collect();
-        let operands: SmallVec<[&[T]; 16]> = operands.iter().map(|vector| &vector[..]).collect();
+        let operands: SmallVec<[Operand<'_, T>; 16]> =
+            operands.iter().map(|vector| Operand::Array(vector)).collect();
         let mut targets: SmallVec<[&mut [T]; 16]> =
             results.iter_mut().map(|vector| &mut vector[..]).collect();
         let is_done = self.run(&operands, &mut targets, self.lanes);
         drop(targets);
         for (array, vector) in written.iter_mut().zip(&results) {
-            array[..count].copy_from_slice(&vector[..count]);
+            array[range.clone()].copy_from_slice(&vector[..count]);
         }
         is_done
     }

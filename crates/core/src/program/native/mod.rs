@@ -28,6 +28,14 @@ pub(super) use map::{InMemory, OverArrays, Width};
 
 use crate::scalar::{InstructionSet, allows_code, instruction_set};
 
+/// What a place of a code over arrays reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Operand<'a, T> {
+    Array(&'a [T]),
+    /// The array that this result is written to, which is read before.
+    Result(usize),
+}
+
 /// Whether this CPU computes vectors of a width.
 #[cfg(target_arch = "x86_64")]
 fn is_supported(width: Width) -> bool {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
+use super::Operand;
 use crate::scalar::Real;
 use crate::scalar::ir::Code;
 
@@ -24,7 +25,12 @@ impl<T: Real> OverArrays<T> {
         None
     }
 
-    pub(in crate::program) fn run(&self, _: &[&[T]], _: &mut [&mut [T]], _: usize) -> bool {
+    pub(in crate::program) fn run(
+        &self,
+        _: &[Operand<'_, T>],
+        _: &mut [&mut [T]],
+        _: usize,
+    ) -> bool {
         match self.none {}
     }
 }

@@ -4,6 +4,7 @@ mod forms;
 
 use rand::{RngExt, SeedableRng};
 
+use super::Operand;
 use super::encode::Width;
 use super::map::{InMemory, OverArrays};
 use crate::random::Xoshiro256PlusPlus;
@@ -174,9 +175,12 @@ fn assert_on_arrays<T: Bits>(
         })
         .collect();
     let mut written = vec![vec![T::zero(); count]; WRITES as usize];
-    let read: Vec<&[T]> = read.iter().map(|array| &array[..]).collect();
+    let operands: Vec<Operand<'_, T>> = read.iter().map(|array| Operand::Array(array)).collect();
     let mut targets: Vec<&mut [T]> = written.iter_mut().map(|array| &mut array[..]).collect();
-    assert!(function.run(&read, &mut targets, count), "nothing is required");
+    assert!(function.run(&operands, &mut targets, count), "nothing is required");
+    if code.reads_before_it_writes() {
+        assert_in_place(&function, operands, &written, count);
+    }
     let is_compared = |&element: &usize| {
         let read = read.iter().map(|array| array[element].bits());
         let numbers: Vec<u64> =
@@ -184,6 +188,29 @@ fn assert_on_arrays<T: Bits>(
         assert_written(code, width, element, &numbers)
     };
     (0..count).filter(is_compared).count()
+}
+
+/// The same where results take the place of operands.
+fn assert_in_place<T: Bits>(
+    function: &OverArrays<T>,
+    mut operands: Vec<Operand<'_, T>>,
+    expected: &[Vec<T>],
+    count: usize,
+) {
+    let mut written = vec![vec![T::zero(); count]; expected.len()];
+    // All but the last, which is one vector.
+    for result in 0..READS as usize - 1 {
+        if let Operand::Array(array) = operands[result] {
+            written[result].copy_from_slice(array);
+            operands[result] = Operand::Result(result);
+        }
+    }
+    let mut targets: Vec<&mut [T]> = written.iter_mut().map(|array| &mut array[..]).collect();
+    assert!(function.run(&operands, &mut targets, count), "nothing is required");
+    let bits = |arrays: &[Vec<T>]| -> Vec<Vec<u64>> {
+        arrays.iter().map(|array| array.iter().map(|x| x.bits()).collect()).collect()
+    };
+    assert_eq!(bits(&written), bits(expected), "{count} elements in place");
 }
 
 /// Runs code on numbers in one memory.
@@ -236,7 +263,7 @@ fn assert_leaves<T: Bits>(test: Test) {
                 let mut from = vec![other; function.lanes];
                 from[lane] = T::from_f64(x);
                 let mut to = vec![T::zero(); function.lanes];
-                let ended = function.run(&[&from], &mut [&mut to], function.lanes);
+                let ended = function.run(&[Operand::Array(&from)], &mut [&mut to], function.lanes);
                 assert_eq!(ended, holds, "{width:?}, {test:?} of {x} in lane {lane}");
                 assert!(!ended || from == to, "{width:?}: what is read is written");
             }
