@@ -1,69 +1,170 @@
-"""The bench's workload cifar_net in PyTorch, to be timed beside `wengert-bench` on one machine.
+"""The bench's workloads in PyTorch, to be timed beside `wengert-bench` on one machine.
 
     python -m venv peers && peers/bin/pip install torch numpy
-    taskset -c 1 peers/bin/python crates/bench/peers/torch_peer.py
+    taskset -c 1 peers/bin/python crates/bench/peers/torch_peer.py cifar_net resnet18
 
-One JSON line, in the form of `wengert-bench`: microseconds, and the loss of the fifth
-step, which must be the same. One thread, unless TORCH_THREADS=2 is set (and two cores
-given by taskset). Channels are last in memory, which is PyTorch's faster layout.
+One JSON line each, in the form of `wengert-bench`: microseconds, and the loss of the fifth step,
+which must be the same. One thread, unless TORCH_THREADS=2 is set (and two cores given by taskset).
+Networks of convolutions run twice: with channels first, and last in memory (`torch_last`).
 """
-import json
-import math
 import os
-import statistics
-import time
 
-import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
+
+from common import fill, labels, main, measure_memory, report, weight
 
 torch.set_num_threads(int(os.environ.get("TORCH_THREADS", "1")))
 
 
-def fill(shape, seed, scale=1.0):
-    n = int(np.prod(shape))
-    with np.errstate(over="ignore"):
-        z = np.arange(n, dtype=np.uint32) * np.uint32(0x9E3779B1)
-        z = z + np.uint32((seed * 0x85EBCA6B) & 0xFFFFFFFF)
-        for shift, factor in ((15, 0x2C1B3C6D), (12, 0x297A2D39)):
-            z = (z ^ (z >> np.uint32(shift))) * np.uint32(factor)
-        z ^= z >> np.uint32(15)
-    return (z.astype(np.float64) / 2.0**31 - 1.0).reshape(shape) * scale
+def hashed(model, seed):
+    """The weights of `hashed` in `crates/bench/src/workload/training.rs`."""
+    for name, p in model.named_parameters():
+        if p.dim() > 1:
+            p.data = torch.tensor(weight(tuple(p.shape), seed))
+            seed += 1
+        elif "bias" in name:
+            p.data.zero_()
+    return model
 
 
-def channels_last(x):
-    return torch.tensor(x.astype(np.float32)).to(memory_format=torch.channels_last)
+def sgd(parameters, rate=0.01):
+    return torch.optim.SGD(parameters, lr=rate, momentum=0.9, fused=True)
 
 
-SHAPES = [(32, 3, 5, 5), (32, 32, 5, 5), (64, 32, 5, 5), (64, 64, 4, 4), (10, 64, 1, 1)]
-x = channels_last(fill((100, 3, 32, 32), 30))
-t = torch.tensor(((fill((100,), 31) + 1.0) * 0.5 * 10).astype(np.int64))
-parameters = []
-for i, (filters, channels, height, width) in enumerate(SHAPES):
-    bound = math.sqrt(6.0 / ((channels + filters) * height * width))
-    parameters += [channels_last(fill(SHAPES[i], 40 + i, bound)).requires_grad_(),
-                   torch.zeros(filters, requires_grad=True)]
-optimiser = torch.optim.SGD(parameters, lr=0.01, momentum=0.9)
+def train(name, model, loss, data, optimiser=sgd, variant="torch"):
+    """Times steps on the loss of a model, which is given the data."""
+    optimiser = optimiser(list(model.parameters()))
+
+    def step():
+        optimiser.zero_grad()
+        l = loss(model, *data)
+        l.backward()
+        optimiser.step()
+        return l.item()
+
+    check = [step() for _ in range(5)][-1]
+    report(name, step, check, variant)
 
 
-def step():
-    w = parameters
-    h = F.relu(F.max_pool2d(F.conv2d(x, w[0], w[1], padding=2), 3, 2, ceil_mode=True))
-    h = F.avg_pool2d(F.relu(F.conv2d(h, w[2], w[3], padding=2)), 3, 2, ceil_mode=True)
-    h = F.avg_pool2d(F.relu(F.conv2d(h, w[4], w[5], padding=2)), 3, 2, ceil_mode=True)
-    h = F.conv2d(F.relu(F.conv2d(h, w[6], w[7])), w[8], w[9])
-    loss = F.cross_entropy(h.flatten(1), t)
-    optimiser.zero_grad()
-    loss.backward()
-    optimiser.step()
-    return loss.item()
+def train_images(name, model, loss, images, target, optimiser=sgd):
+    """Both layouts, the second from the beginning again."""
+    for variant, layout in (("torch", torch.contiguous_format), ("torch_last", torch.channels_last)):
+        measure_memory()
+        data = torch.tensor(images).to(memory_format=layout), target
+        train(name, model().to(memory_format=layout), loss, data, optimiser, variant)
 
 
-check = [step() for _ in range(5)][-1]
-times = []
-for _ in range(31):
-    start = time.perf_counter()
-    step()
-    times.append((time.perf_counter() - start) * 1e6)
-print(json.dumps({"workload": "cifar_net", "variant": "torch", "check": check,
-                  "median_us": statistics.median(times), "min_us": min(times)}))
+def classified(model, x, t):
+    return F.cross_entropy(model(x), t)
+
+
+def cifar_net():
+    conv = lambda a, b, w, p=0: nn.Conv2d(a, b, w, padding=p)
+    pool = dict(kernel_size=3, stride=2, ceil_mode=True)
+    model = lambda: hashed(nn.Sequential(
+        conv(3, 32, 5, 2), nn.MaxPool2d(**pool), nn.ReLU(), conv(32, 32, 5, 2), nn.ReLU(),
+        nn.AvgPool2d(**pool), conv(32, 64, 5, 2), nn.ReLU(), nn.AvgPool2d(**pool),
+        conv(64, 64, 4), nn.ReLU(), conv(64, 10, 1), nn.Flatten()), 40)
+    t = torch.tensor(labels(100, 10, 31))
+    train_images("cifar_net", model, classified, fill((100, 3, 32, 32), 30), t)
+
+
+class Filtered(nn.Sequential):
+    def __init__(self, inputs, outputs, window, stride):
+        super().__init__(nn.Conv2d(inputs, outputs, window, stride, window // 2, bias=False),
+                         nn.BatchNorm2d(outputs))
+
+
+class Block(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.first = Filtered(inputs, outputs, 3, stride)
+        self.second = Filtered(outputs, outputs, 3, 1)
+        self.around = nn.Identity() if inputs == outputs else Filtered(inputs, outputs, 1, stride)
+
+    def forward(self, x):
+        return F.relu(self.second(F.relu(self.first(x))) + self.around(x))
+
+
+def resnet18():
+    def model():
+        layers, inputs = [Filtered(3, 64, 3, 1), nn.ReLU()], 64
+        for outputs in (64, 128, 256, 512):
+            layers += [Block(inputs, outputs, 1 if inputs == outputs else 2),
+                       Block(outputs, outputs, 1)]
+            inputs = outputs
+        layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10)]
+        return hashed(nn.Sequential(*layers), 100)
+
+    t = torch.tensor(labels(32, 10, 31))
+    train_images("resnet18", model, classified, fill((32, 3, 32, 32), 30), t,
+                 lambda parameters: sgd(parameters, 0.0005))
+
+
+class Pair(nn.Sequential):
+    def __init__(self, inputs, outputs):
+        super().__init__(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(inplace=True),
+                         nn.Conv2d(outputs, outputs, 3, padding=1), nn.ReLU(inplace=True))
+
+
+class Up(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.larger = nn.ConvTranspose2d(inputs, outputs, 2, 2)
+        self.pair = Pair(2 * outputs, outputs)
+
+    def forward(self, x, beside):
+        return self.pair(torch.cat([beside, self.larger(x)], 1))
+
+
+class Unet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        filters = (3, 32, 64, 128, 256)
+        self.down = nn.ModuleList(Pair(a, b) for a, b in zip(filters[:-1], filters[1:]))
+        self.up = nn.ModuleList(Up(a, b) for a, b in zip(filters[:1:-1], filters[-2:0:-1]))
+        self.out = nn.Conv2d(32, 1, 1)
+
+    def forward(self, x):
+        levels = [self.down[0](x)]
+        for pair in self.down[1:]:
+            levels.append(pair(F.max_pool2d(levels[-1], 2)))
+        x = levels.pop()
+        for up in self.up:
+            x = up(x, levels.pop())
+        return self.out(x)
+
+
+def unet():
+    t = (torch.tensor(fill((8, 1, 64, 64), 33)) > 0.5).float()
+    loss = lambda model, x, t: F.binary_cross_entropy_with_logits(model(x), t)
+    train_images("unet", lambda: hashed(Unet(), 150), loss, fill((8, 3, 64, 64), 32), t)
+
+
+class Recurrent(nn.Module):
+    def __init__(self, layers):
+        super().__init__()
+        self.layers = layers
+        self.out = nn.Linear(512, 10)
+
+    def forward(self, x):
+        return self.out(self.layers(x)[0][-1])
+
+
+def recurrent(name, layers):
+    data = torch.tensor(fill((100, 32, 128), 60)), torch.tensor(labels(32, 10, 61))
+    train(name, hashed(Recurrent(layers), 130), classified, data)
+
+
+def lstm512():
+    recurrent("lstm512", nn.LSTM(128, 512, 2))
+
+
+def gru512():
+    recurrent("gru512", nn.GRU(128, 512, 2))
+
+
+if __name__ == "__main__":
+    main([cifar_net, resnet18, unet, lstm512, gru512])

@@ -15,9 +15,10 @@ mod sweep;
 mod workload;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
-use measure::Reps;
+use measure::{Peak, Reps};
 use serde_json::json;
 use workload::{COST_RATIOS, Workload, workloads};
 
@@ -49,9 +50,12 @@ struct Options {
     /// List the workloads and exit
     #[arg(long)]
     list: bool,
-    /// Samples of each workload
+    /// The most samples of each workload
     #[arg(long, default_value_t = 101, value_parser = clap::value_parser!(u32).range(1..))]
     reps: u32,
+    /// The most seconds that samples of a workload take, three samples aside
+    #[arg(long, default_value_t = 10)]
+    seconds: u32,
     /// Threads to compute with
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     threads: u32,
@@ -63,7 +67,9 @@ impl Options {
     }
 
     fn reps(&self) -> Reps {
-        self.runs.map_or(Reps::Timed(self.reps as usize), Reps::Counted)
+        let budget = Duration::from_secs(self.seconds.into());
+        let timed = Reps::Timed { samples: self.reps as usize, budget };
+        self.runs.map_or(timed, Reps::Counted)
     }
 }
 
@@ -131,6 +137,7 @@ fn print_instructions(workload: &Workload) -> std::io::Result<()> {
 }
 
 fn print_times(workload: &Workload, options: &Options) {
+    let peak = Peak::start();
     let (timing, check) = (workload.run)(options.reps());
     println!(
         "{}",
@@ -141,8 +148,9 @@ fn print_times(workload: &Workload, options: &Options) {
             "unit": workload.unit,
             "median_us": timing.median_us,
             "min_us": timing.min_us,
-            "reps": options.reps,
+            "reps": timing.samples,
             "check": check,
+            "peak_bytes": peak.bytes(),
         })
     );
 }

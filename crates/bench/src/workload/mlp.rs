@@ -8,29 +8,9 @@ use wengert::nn::{Relu, Sequential, Tanh, sequential};
 use wengert::prelude::*;
 
 use super::Workload;
-use super::training::{Training, linear, one_hot, starting, uniform};
+use super::training::{Training, linear, one_hot, starting, trained, uniform};
 
-/// A workload of this file, recorded and compiled.
-macro_rules! workloads {
-    ($($name:literal: $training:expr;)*) => {
-        [$(
-            Workload {
-                name: $name,
-                variant: "eager",
-                unit: "step",
-                run: |reps| $training.eager(reps),
-            },
-            Workload {
-                name: $name,
-                variant: "compiled",
-                unit: "step",
-                run: |reps| $training.compiled(reps),
-            },
-        )*]
-    };
-}
-
-pub(super) const ALL: [Workload; 10] = workloads! {
+pub(super) const ALL: [Workload; 10] = trained! {
     "mlp": training();
     "mlp_batch1": of_batch(1);
     "mlp_batch4": of_batch(4);

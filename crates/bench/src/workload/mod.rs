@@ -10,9 +10,12 @@ mod lorenz;
 mod lstm;
 mod mlp;
 mod netbp;
+mod recurrent;
+mod resnet18;
 mod rosenbrock;
 mod training;
 mod transformer;
+mod unet;
 
 use crate::measure::{Reps, Timing};
 
@@ -53,6 +56,9 @@ pub fn workloads() -> Vec<Workload> {
     all.extend([hvp::EAGER, hvp::COMPILED]);
     all.extend([cifar_net::EAGER, cifar_net::COMPILED]);
     all.extend([transformer::EAGER, transformer::COMPILED, lstm::EAGER, lstm::COMPILED]);
+    all.extend(resnet18::ALL);
+    all.extend(unet::ALL);
+    all.extend(recurrent::ALL);
     all.extend(elementwise::SHORT);
     all.extend(elementwise::LONG);
     all.extend([rosenbrock::EAGER, rosenbrock::COMPILED]);

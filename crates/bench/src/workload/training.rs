@@ -21,6 +21,28 @@ pub(super) struct Training<M, R = Momentum> {
     pub(super) optimiser: Optimiser<f32, R>,
 }
 
+/// The recorded and the compiled workload of each training, by name.
+macro_rules! trained {
+    ($($name:literal: $training:expr;)*) => {
+        [$(
+            $crate::workload::Workload {
+                name: $name,
+                variant: "eager",
+                unit: "step",
+                run: |reps| $training.eager(reps),
+            },
+            $crate::workload::Workload {
+                name: $name,
+                variant: "compiled",
+                unit: "step",
+                run: |reps| $training.compiled(reps),
+            },
+        )*]
+    };
+}
+
+pub(super) use trained;
+
 /// Steps before the checksum is taken.
 const STEPS: usize = 5;
 
@@ -29,6 +51,7 @@ impl<M: Module<f32>, R: Rule> Training<M, R> {
     pub(super) fn eager(self, reps: Reps) -> (Timing, f64) {
         let Self { mut model, input, target, loss, mut optimiser } = self;
         let mut tape = Tape::new();
+        tape.train(1);
         let mut step = || {
             tape.reset();
             let cost = loss(&model, tape.constant(&input), tape.constant(&target));
@@ -63,6 +86,7 @@ impl<M: Module<f32>, R: Rule> Training<M, R> {
     pub(super) fn cost_ratio(self, reps: Reps) -> f64 {
         let Self { model, input, target, loss, .. } = self;
         let mut tape = Tape::new();
+        tape.train(1);
         let mut evaluate = |with_gradients: bool| {
             tape.reset();
             let cost = || loss(&model, tape.constant(&input), tape.constant(&target));
@@ -84,6 +108,27 @@ pub(super) fn starting<M: Module<f32>>(mut model: M, values: Vec<Tensor<f32>>) -
     assert_eq!(parameters.len(), values.len(), "one value for each parameter");
     for (parameter, value) in parameters.into_iter().zip(values) {
         parameter.set(value);
+    }
+    model
+}
+
+/// The model with weights from the hash: those of two axes or more with Glorot's scale, in their
+/// order with a seed each, from `seed` on; biases are 0, and a normalisation's weights stay 1.
+pub(super) fn hashed<M: Module<f32>>(mut model: M, seed: u32) -> M {
+    let biases: Vec<bool> =
+        model.named_parameters().iter().map(|(name, _)| name.contains("bias")).collect();
+    let mut seeds = seed..;
+    for (parameter, is_bias) in model.parameters_mut().into_iter().zip(biases) {
+        let shape = parameter.shape().to_vec();
+        match shape[..] {
+            [outputs, inputs, ref window @ ..] => {
+                let window: usize = window.iter().product();
+                let seed = seeds.next().expect("seeds do not end");
+                parameter.set(weight(&shape, inputs * window, outputs * window, seed));
+            }
+            _ if is_bias => parameter.set(Tensor::zeros(shape)),
+            _ => {}
+        }
     }
     model
 }
@@ -112,9 +157,13 @@ pub(super) fn turned(matrix: &Tensor<f32>) -> Tensor<f32> {
     Tensor::from_fn([columns, rows], |i| elements[i % rows * columns + i / rows])
 }
 
+/// Labels from the hash, numbers from 0 to `classes - 1`.
+pub(super) fn labels(count: usize, classes: usize, seed: u32) -> Vec<usize> {
+    fill(count, seed).iter().map(|x| ((x + 1.0) * 0.5 * classes as f64) as usize).collect()
+}
+
 /// Labels from the hash, as rows of 0 and 1.
 pub(super) fn one_hot(count: usize, classes: usize, seed: u32) -> Tensor<f32> {
-    let labels: Vec<usize> =
-        fill(count, seed).iter().map(|x| ((x + 1.0) * 0.5 * classes as f64) as usize).collect();
+    let labels = labels(count, classes, seed);
     Tensor::from_fn([count, classes], |i| f32::from(u8::from(labels[i / classes] == i % classes)))
 }
