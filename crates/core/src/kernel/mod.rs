@@ -34,7 +34,6 @@ pub(crate) const SIZES_OF_FILES: &[&[Size]] = &[
     block::SIZES,
     convolution::SIZES,
     convolution::correlate::SIZES,
-    convolution::planes::SIZES,
     convolution::weights::SIZES,
     convolution::winograd::patches::SIZES,
     convolution::winograd::weights::SIZES,

@@ -98,7 +98,7 @@ impl<'a, T: Real> View<'a, T> {
 
     /// The elements in row-major order, copied only where they lie in another one.
     pub(crate) fn packed(self) -> Cow<'a, [T]> {
-        self.as_slice().map_or_else(|| Cow::Owned(self.iter().collect()), Cow::Borrowed)
+        self.as_slice().map_or_else(|| Cow::Owned(self.to_vec()), Cow::Borrowed)
     }
 
     /// The first element.

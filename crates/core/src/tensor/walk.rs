@@ -7,7 +7,7 @@
 use smallvec::SmallVec;
 
 use super::Layout;
-use crate::scalar::Real;
+use crate::scalar::{Real, micro};
 use crate::tuned::damage::{Damage, damaged};
 
 /// One row of a layout: `count` elements from `start` on, `stride` apart.
@@ -127,16 +127,23 @@ pub(crate) fn pack<T: Real>(data: &[T], offset: usize, layout: &Layout, out: &mu
     if out.is_empty() {
         return;
     }
-    // A transposed matrix is the common case of a long stride: go through it in
+    let layout = layout.collapsed();
+    // Transposed matrices are the common case of a long stride: go through them in
     // tiles, so that each cache line is read once.
-    if let ([rows, columns], [row_stride, column_stride]) = (&layout.shape()[..], layout.strides())
+    if let ([.., rows, columns], [.., row_stride, column_stride]) =
+        (&layout.shape()[..], layout.strides())
         && *column_stride > 1
         && *rows >= TILE
     {
-        return transpose(data, offset, [*rows, *columns], [*row_stride, *column_stride], out);
+        let matrices = layout.leading(2);
+        let starts = Rows::new(&matrices, offset).places();
+        for (start, out) in starts.zip(out.chunks_exact_mut(rows * columns)) {
+            transpose(data, start, [*rows, *columns], [*row_stride, *column_stride], out);
+        }
+        return;
     }
     let count = layout.shape().last().copied().unwrap_or(1);
-    for (row, out) in Rows::new(layout, offset).zip(out.chunks_exact_mut(count)) {
+    for (row, out) in Rows::new(&layout, offset).zip(out.chunks_exact_mut(count)) {
         row.copy(data, out);
     }
 }
@@ -152,6 +159,11 @@ fn transpose<T: Real>(
     strides: [isize; 2],
     out: &mut [T],
 ) {
+    if strides[0] == 1 {
+        let copied = columns - usize::from(damaged(Damage::TileColumn));
+        let step = strides[1] as usize;
+        return micro::transpose([copied, rows], &data[offset..], step, out, columns);
+    }
     for first_row in (0..rows).step_by(TILE) {
         for first_column in (0..columns).step_by(TILE) {
             for row in first_row..(first_row + TILE).min(rows) {

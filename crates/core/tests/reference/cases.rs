@@ -307,11 +307,14 @@ fn convolutions<T: Real>(trials: &mut Trials) {
             run(of.groups(n), [1, 1, 2], [5, 5]);
         }
     }
-    // Many channels, which go by fewer multiplications where the window is square and small.
+    // Many channels, which go by fewer multiplications where the window is square and small, and
+    // the results are many.
     for [channels, features] in [[15, 16], [16, 16], [17, 19], [16, 33], [33, 16]] {
-        for (plane, taps) in [([5, 9], 3), ([18, 19], 3), ([4, 4], 3), ([7, 6], 5), ([9, 8], 5)] {
+        let few = [([5, 9], 3), ([4, 4], 3), ([7, 6], 5), ([9, 8], 5)].map(|of| (3, of));
+        let many = [([18, 19], 3), ([16, 17], 5)].map(|of| (9, of));
+        for (images, (plane, taps)) in few.into_iter().chain(many) {
             let of = plain.padding(channels % 2);
-            convolution::<T>(trials, of, [3, channels, features], plane, [taps, taps]);
+            convolution::<T>(trials, of, [images, channels, features], plane, [taps, taps]);
         }
     }
 }

@@ -84,7 +84,7 @@ pub(crate) fn weights<T: Real>(geometry: &Geometry, x: View<'_, T>, y: View<'_, 
     let (x, y) = (x.packed(), y.packed());
     let [from, to] = [geometry.input(), geometry.output()].map(|size| size * geometry.groups);
     let are_even = || x.chunks_exact(from).all(is_even) && y.chunks_exact(to).all(is_even);
-    if let Some(patches) = Patches::of_input(geometry).filter(|_| are_even()) {
+    if let Some(patches) = Patches::of_weights(geometry).filter(|_| are_even()) {
         winograd::accumulate(geometry, &patches, &x, &y, w);
         if are_finite(w) {
             return;

@@ -5,6 +5,7 @@
 //! once, and read as often as the window has taps.
 
 use super::phase::Padding;
+use crate::scalar::micro::transpose;
 use crate::scalar::{Aligned, Real};
 use crate::tuned::damage::{Damage, damaged};
 
@@ -24,11 +25,6 @@ pub(super) struct Planes<T> {
 pub(super) fn distances(channels: usize, [down, across]: [Padding; 2]) -> [usize; 3] {
     let line = across.extent * channels;
     [channels, line, down.extent * line]
-}
-
-tuned! {
-    /// Channels that are copied together.
-    const TOGETHER = 8, tiny 2;
 }
 
 impl<T: Real> Planes<T> {
@@ -61,20 +57,8 @@ impl<T: Real> Planes<T> {
         for row in 0..lines {
             let start = start + (down.before + row) * line + across.before * channels;
             let pixels = &mut self.pixels[start..][..columns * channels];
-            let source = |channel: usize| &x[channel * area + row * width..][..columns];
-            let whole = channels - channels % TOGETHER;
-            for first in (0..whole).step_by(TOGETHER) {
-                let sources: [&[T]; TOGETHER] = std::array::from_fn(|k| source(first + k));
-                for (column, pixel) in pixels.chunks_exact_mut(channels).enumerate() {
-                    let together: [T; TOGETHER] = std::array::from_fn(|k| sources[k][column]);
-                    pixel[first..first + TOGETHER].copy_from_slice(&together);
-                }
-            }
-            for channel in whole + usize::from(damaged(Damage::Channel))..channels {
-                for (pixel, &x) in pixels.chunks_exact_mut(channels).zip(source(channel)) {
-                    pixel[channel] = x;
-                }
-            }
+            let copied = channels - usize::from(damaged(Damage::Channel));
+            transpose([copied, columns], &x[row * width..], area, pixels, channels);
         }
     }
 }

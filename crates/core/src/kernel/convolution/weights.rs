@@ -16,12 +16,12 @@ use super::planes::{self, Planes};
 use super::tile::{MOST, Tile, VECTORS, load_one, narrow, widen, width};
 use crate::kernel::map::add_slice;
 use crate::kernel::threads;
-use crate::scalar::{ARCH, Real, lanes};
+use crate::scalar::{ARCH, Aligned, Real, lanes};
 use crate::tuned::damage::{Damage, damaged};
 
 tuned! {
     /// Images that are summed before they are added to the others.
-    const CHUNK = 8, tiny 2;
+    pub(super) const CHUNK = 8, tiny 2;
     /// The most chunks that are added up one after the other; those sums are then added.
     const MOST_CHUNKS = 64, tiny 2;
     /// Positions, of some images if need be, that outweigh the adding up of a tile.
@@ -32,7 +32,6 @@ tuned! {
 
 /// Writes the sum of the products of all images to `out`.
 pub(super) fn accumulate<T: Real>(geometry: &Geometry, x: &[T], y: &[T], out: &mut [T]) {
-    out.fill(T::zero());
     let readings = geometry.slides.map(|slide| Reading::of_input(&slide));
     let padding = [readings[0].padding, readings[1].padding];
     let [from, to] = [geometry.input(), geometry.output()];
@@ -60,21 +59,19 @@ pub(super) fn accumulate<T: Real>(geometry: &Geometry, x: &[T], y: &[T], out: &m
             }
         }
     };
-    over_images(geometry, [x, y], together, groups * size, participant, |sums| {
-        add(geometry, sums, out);
-    });
+    let total = over_images(geometry, [x, y], together, groups * size, participant);
+    write(geometry, &total, out);
 }
 
-/// Sums of `size` numbers over images: `participant` makes, for a thread, what adds
-/// the products of images of `x` and of `y` to sums, for up to `together` images. Then `add` gets the sums of one chunk of images after the other, or of some.
+/// The sums of `size` numbers over images: `participant` makes, for a thread, what adds
+/// the products of images of `x` and of `y` to sums, for up to `together` images.
 pub(super) fn over_images<T: Real, F: FnMut(&[T], &[T], &mut [T])>(
     geometry: &Geometry,
     [x, y]: [&[T]; 2],
     together: usize,
     size: usize,
     participant: impl Fn() -> F + Sync,
-    mut add: impl FnMut(&[T]),
-) {
+) -> Aligned<T> {
     let [from, to] = [geometry.input(), geometry.output()].map(|size| size * geometry.groups);
     let chunks: Vec<(&[T], &[T])> = x.chunks(from * CHUNK).zip(y.chunks(to * CHUNK)).collect();
     // On one thread the sums of a chunk are added up while they are still near.
@@ -82,8 +79,9 @@ pub(super) fn over_images<T: Real, F: FnMut(&[T], &[T], &mut [T])>(
     let rounds = chunks.len().div_ceil(threads::pieces(work));
     let round = chunks.len().div_ceil(rounds);
     let count = chunks.len();
-    let mut sums = vec![T::zero(); round * size];
-    let mut part = vec![T::zero(); if chunks.len() > MOST_CHUNKS { size } else { 0 }];
+    let mut total = Aligned::zeros(size);
+    let mut sums = Aligned::zeros(round * size);
+    let mut part = Aligned::zeros(if chunks.len() > MOST_CHUNKS { size } else { 0 });
     let mut done = 0;
     for chunks in chunks.chunks(round) {
         let work = work * chunks.len() * CHUNK / geometry.images.max(CHUNK);
@@ -100,27 +98,28 @@ pub(super) fn over_images<T: Real, F: FnMut(&[T], &[T], &mut [T])>(
         let summed = chunks.len() - usize::from(damaged(Damage::LastImages));
         for sums in sums.chunks_exact(size).take(summed) {
             if part.is_empty() {
-                add(sums);
+                add_slice(&mut total, sums);
                 continue;
             }
             add_slice(&mut part, sums);
             done += 1;
             if done % MOST_CHUNKS == 0 || done == count {
-                add(&part);
+                add_slice(&mut total, &part);
                 part.fill(T::zero());
             }
         }
     }
+    total
 }
 
-/// Adds sums in the order in which they are computed to weights in theirs.
-fn add<T: Real>(geometry: &Geometry, sums: &[T], out: &mut [T]) {
+/// Writes sums, in the order in which they are computed, to weights in theirs.
+fn write<T: Real>(geometry: &Geometry, sums: &[T], out: &mut [T]) {
     let Geometry { channels, slides: [down, across], .. } = *geometry;
     let taps = geometry.taps();
     for (sums, out) in sums.chunks_exact(taps).zip(out.chunks_exact_mut(taps)) {
         for (tap, sums) in sums.chunks_exact(channels).enumerate() {
             for (channel, &sum) in sums.iter().enumerate() {
-                out[channel * down.taps * across.taps + tap] += sum;
+                out[channel * down.taps * across.taps + tap] = sum;
             }
         }
     }

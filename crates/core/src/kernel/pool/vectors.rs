@@ -70,7 +70,7 @@ pub(super) struct Band<T> {
     numbers: Aligned<T>,
 }
 
-impl<T: Copy> Band<T> {
+impl<T: bytemuck::Pod> Band<T> {
     pub(super) fn new(across: Slide, none: T) -> Self {
         let Slide { extent, before, positions, stride, taps, .. } = across;
         let read = positions.next_multiple_of(LANES) * stride + taps;

@@ -9,12 +9,14 @@
 
 mod transpose;
 
+pub(crate) use transpose::transpose;
+
 use gemm_common::Parallelism;
 use gemm_common::gemm::gemm_basic_generic;
 use gemm_common::microkernel::MicroKernelFn;
 use gemm_common::simd::MixedSimd;
 
-use self::transpose::Transpose;
+use transpose::Transpose;
 use super::{InstructionSet, instruction_set};
 
 /// The rows or the columns of a factor, by pointer. Term `t` of line `l` lies

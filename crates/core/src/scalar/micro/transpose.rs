@@ -1,8 +1,13 @@
-//! Transposing a small square, for factors that are read across their rows.
+//! Transposing a matrix by small squares, for factors that are read across their rows, and for
+//! images whose channels come together.
 //!
-//! The loops in `kernel::product` pack such a factor square by square. One element at a
-//! time that takes as long as a good part of the product itself; in registers, two vectors are
-//! exchanged crosswise at a time.
+//! One element at a time takes as long as a good part of what is computed with them; in registers,
+//! two vectors are exchanged crosswise at a time.
+
+use std::ops::Range;
+
+use super::Micro;
+use crate::scalar::Real;
 
 /// Reads a square of `n` rows, `row` elements apart, from `from`, and writes its columns as rows,
 /// `column` elements apart, to `to`.
@@ -11,6 +16,70 @@
 /// offsets `i * row`, that `to` is valid for writes of `n` elements at each of `n` offsets
 /// `j * column`, and that the CPU has its instructions.
 pub(crate) type Transpose<T> = unsafe fn(*const T, isize, *mut T, usize);
+
+/// Rows that are read together where there is no whole square.
+const TOGETHER: usize = 8;
+
+/// Writes element `[i, j]` of a matrix of `rows` rows and `columns` columns, `from[i * row + j]`,
+/// to `to[j * column + i]`.
+///
+/// # Panics
+/// If the matrix does not fit into `from` or its transpose into `to`.
+pub(crate) fn transpose<T: Real>(
+    [rows, columns]: [usize; 2],
+    from: &[T],
+    row: usize,
+    to: &mut [T],
+    column: usize,
+) {
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    let fits = |count: usize, step: usize, len: usize, memory: usize| {
+        (count - 1).checked_mul(step).is_some_and(|last| last <= memory && len <= memory - last)
+    };
+    assert!(fits(rows, row, columns, from.len()), "the matrix lies in its memory");
+    assert!(fits(columns, column, rows, to.len()), "so does its transpose");
+    let Micro { lanes, transpose, .. } = T::micro();
+    let [squares_down, squares_across] = [rows, columns].map(|count| count - count % lanes);
+    for i in (0..squares_down).step_by(lanes) {
+        for j in (0..squares_across).step_by(lanes) {
+            let (from, to) = (&from[i * row + j..], &mut to[j * column + i..]);
+            // SAFETY: the square's rows are parts of the matrix's, its columns of the transpose's; both
+            // lie in their memory, as was asserted, and a unique borrow does not overlap a shared one.
+            // The CPU has the instructions of what `micro` gives.
+            unsafe { transpose(from.as_ptr(), row as isize, to.as_mut_ptr(), column) };
+        }
+    }
+    // Below the squares, and to the right of them.
+    by_rows(squares_down..rows, 0..squares_across, from, row, to, column);
+    by_rows(0..rows, squares_across..columns, from, row, to, column);
+}
+
+/// A part of a matrix, some rows together: a cache line of the transpose is written at once.
+fn by_rows<T: Real>(
+    rows: Range<usize>,
+    columns: Range<usize>,
+    from: &[T],
+    row: usize,
+    to: &mut [T],
+    column: usize,
+) {
+    let whole = rows.end - rows.len() % TOGETHER;
+    for i in (rows.start..whole).step_by(TOGETHER) {
+        let sources: [&[T]; TOGETHER] =
+            std::array::from_fn(|k| &from[(i + k) * row + columns.start..][..columns.len()]);
+        for j in 0..columns.len() {
+            let together = sources.map(|source| source[j]);
+            to[(columns.start + j) * column + i..][..TOGETHER].copy_from_slice(&together);
+        }
+    }
+    for i in whole..rows.end {
+        for j in columns.clone() {
+            to[j * column + i] = from[i * row + j];
+        }
+    }
+}
 
 /// A square of `N` rows, one element at a time.
 ///
@@ -169,5 +238,39 @@ pub(super) mod avx512 {
                 unsafe { _mm512_storeu_pd(to.add((2 * quarter + c) * column), values) };
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assert_transposes<T: Real>() {
+        for rows in (0..40).chain([63, 64, 65]) {
+            for columns in (0..40).chain([63, 64, 65]) {
+                // Elements beside the matrix stay as they are.
+                let (row, column) = (columns + 3, rows + 2);
+                let from: Vec<T> = (0..rows * row + 1).map(|i| T::from_f64(i as f64)).collect();
+                let mut to = vec![-T::one(); columns * column + 1];
+                transpose([rows, columns], &from, row, &mut to, column);
+                let expected = (0..to.len()).map(|place| match (place / column, place % column) {
+                    (j, i) if j < columns && i < rows => from[i * row + j],
+                    _ => -T::one(),
+                });
+                assert!(to.iter().copied().eq(expected), "{rows} by {columns}");
+            }
+        }
+    }
+
+    #[test]
+    fn elements_change_their_places() {
+        assert_transposes::<f32>();
+        assert_transposes::<f64>();
+    }
+
+    #[test]
+    #[should_panic(expected = "so does its transpose")]
+    fn a_transpose_without_room_is_refused() {
+        transpose([3, 2], &[0.0; 6], 2, &mut [0.0; 5], 3);
     }
 }

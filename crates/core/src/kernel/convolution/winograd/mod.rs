@@ -54,8 +54,10 @@ mod tests {
         let input = Extents::of_input::<T>(geometry);
         let output = Extents::of_output::<T>(geometry);
         if by_patches {
-            let patches = Patches::of_input(geometry).expect("it is worth it");
-            let reversed = Patches::of_output(geometry).expect("it is worth it");
+            // With many images it would be worth it.
+            let many = Geometry { images: 1000, ..*geometry };
+            let patches = Patches::of_input(&many).expect("a window that fits");
+            let reversed = Patches::of_output(&many).expect("a window that fits");
             correlate(&input, &patches, &x, &w, of_x);
             correlate(&output, &reversed, &y, &w, of_y);
             accumulate(geometry, &patches, &x, &y, of_w);

@@ -3,6 +3,7 @@
 use super::points::POINTS;
 use crate::kernel::convolution::Geometry;
 use crate::kernel::convolution::phase::Padding;
+use crate::kernel::convolution::weights::CHUNK;
 use crate::kernel::window::Slide;
 
 tuned! {
@@ -13,6 +14,9 @@ tuned! {
     /// Tiny kernels leave it: an error that spreads over a patch is no dependence, and tests of
     /// samples would take it for one.
     const MANY = 16, tiny 16;
+    /// Multiplications that a filter of a channel takes to the points, or from there, for which its
+    /// numbers come from far.
+    const TRANSFORM = 3000, tiny 0;
 }
 
 /// How results are cut into patches along an axis.
@@ -72,13 +76,19 @@ pub(in super::super) struct Patches {
 }
 
 impl Patches {
-    /// For a convolution, and for the sum over its positions, if it is worth it.
+    /// For a convolution, if it is worth it.
     pub(in super::super) fn of_input(geometry: &Geometry) -> Option<Self> {
         let axis = |slide: &Slide| {
             let Slide { positions: result, taps, before, .. } = *slide;
             Some(Axis { result, taps, before })
         };
         Self::new(geometry, axis, false)
+    }
+
+    /// For the sum over a convolution's positions, if it is worth it: each chunk of images has sums
+    /// at the points of its own.
+    pub(in super::super) fn of_weights(geometry: &Geometry) -> Option<Self> {
+        Self::of_input(&Geometry { images: geometry.images.min(CHUNK), ..*geometry })
     }
 
     /// For a convolution's transpose with respect to the input, if it is worth it:
@@ -106,10 +116,11 @@ impl Patches {
             return None;
         }
         let patches = Self { axes, reversed };
-        let product = |f: fn(&Axis) -> usize| f(&axes[0]) * f(&axes[1]);
+        let of_image = |f: fn(&Axis) -> usize| f(&axes[0]) * f(&axes[1]);
+        let products = of_image(|a| a.result * a.taps) * geometry.images;
         // Patches that reach beyond the last result do some of their work in vain.
-        let fewer = 5 * patches.count() * POINTS * POINTS <= 3 * product(|a| a.result * a.taps);
-        fewer.then_some(patches)
+        let at_points = POINTS * POINTS * patches.count() * geometry.images;
+        (5 * (at_points + TRANSFORM) <= 3 * products).then_some(patches)
     }
 
     /// Patches of an image.

@@ -54,7 +54,7 @@ pub(in super::super) fn accumulate<T: Real>(
         let mut data = Aligned::zeros(POINTS * POINTS * distance(sizes.channel_row));
         let mut values = Aligned::zeros(POINTS * POINTS * distance(sizes.feature_row));
         let list = &list;
-        let mut part = vec![T::zero(); if list.len() > MOST_PATCHES { size } else { 0 }];
+        let mut part = Aligned::zeros(if list.len() > MOST_PATCHES { size } else { 0 });
         move |x: &[T], y: &[T], sums: &mut [T]| {
             for (group, sums) in sums.chunks_exact_mut(size).enumerate() {
                 for (number, x) in x.chunks_exact(from * groups).enumerate() {
@@ -89,12 +89,7 @@ pub(in super::super) fn accumulate<T: Real>(
         }
     };
     // The sums at the points, over all images, back to filters.
-    let mut total = vec![T::zero(); groups * size];
-    over_images(geometry, [x, y], together, groups * size, participant, |sums| {
-        for (total, &sum) in total.iter_mut().zip(sums) {
-            *total += sum;
-        }
-    });
+    let total = over_images(geometry, [x, y], together, groups * size, participant);
     for (sums, out) in
         total.chunks_exact(size).zip(out.chunks_exact_mut(features * geometry.taps()))
     {
