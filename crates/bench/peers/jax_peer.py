@@ -3,16 +3,12 @@
     python -m venv peers && peers/bin/pip install jax
     taskset -c 1 peers/bin/python crates/bench/peers/jax_peer.py mlp lstm
 
-One JSON line each, in the form of `wengert-bench`: microseconds, and a checksum
-that must be the same. One thread, unless JAX_THREADS=2 is set (and two cores
-given by taskset). The inputs are the numbers of `crates/bench/src/data.rs`.
+One JSON line each, in the form of `wengert-bench`: microseconds, and a checksum that must be the
+same. One thread, unless JAX_THREADS=2 is set (and two cores given by taskset). Where a workload can
+be said in two ways, both are timed, each with a `variant` of its own.
 """
-import json
 import math
 import os
-import statistics
-import sys
-import time
 
 if os.environ.get("JAX_THREADS", "1") == "1":
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
@@ -22,71 +18,82 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-
-def fill(shape, seed, scale=1.0, dtype=np.float32):
-    n = int(np.prod(shape))
-    with np.errstate(over="ignore"):
-        z = np.arange(n, dtype=np.uint32) * np.uint32(0x9E3779B1)
-        z = z + np.uint32((seed * 0x85EBCA6B) & 0xFFFFFFFF)
-        for shift, factor in ((15, 0x2C1B3C6D), (12, 0x297A2D39)):
-            z = (z ^ (z >> np.uint32(shift))) * np.uint32(factor)
-        z ^= z >> np.uint32(15)
-    return ((z.astype(np.float64) / 2.0**31 - 1.0) * scale).astype(dtype).reshape(shape)
-
-
-def labels(n, k, seed):
-    return ((fill((n,), seed, dtype=np.float64) + 1.0) * 0.5 * k).astype(np.int64)
-
-
-def glorot(shape, fan_in, fan_out, seed):
-    return fill(shape, seed, math.sqrt(6.0 / (fan_in + fan_out)))
+from common import fill, glorot, labels, main, report, weight
 
 
 def cross_entropy(z, t):
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(z), t[:, None], 1))
 
 
-def report(name, step, check, units=1, samples=101):
-    step()
-    start = time.perf_counter()
-    step()
-    runs = max(1, int(2e-3 / (time.perf_counter() - start)))
-    times = []
-    for _ in range(samples):
-        start = time.perf_counter()
-        for _ in range(runs):
-            step()
-        times.append((time.perf_counter() - start) * 1e6 / (runs * units))
-    print(json.dumps({"workload": name, "variant": "jax", "check": check,
-                      "median_us": statistics.median(times), "min_us": min(times)}), flush=True)
-
-
-def train(name, loss, parameters, data, momentum=0.9, rate=0.01):
-    def step(p, m, *data):
-        l, g = jax.value_and_grad(loss)(p, *data)
+def sgd(rate=0.01, momentum=0.9):
+    """The state that belongs to parameters, and a step."""
+    def step(p, m, g):
         m = jax.tree.map(lambda m, d: momentum * m + d, m, g)
-        return jax.tree.map(lambda p, m: p - rate * m, p, m), m, l
+        return jax.tree.map(lambda p, m: p - rate * m, p, m), m
+
+    return lambda p: jax.tree.map(jnp.zeros_like, p), step
+
+
+def adam(rate=1e-3):
+    def step(p, state, g):
+        n, m, v = state
+        n = n + 1
+        m = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, m, g)
+        v = jax.tree.map(lambda a, b: 0.999 * a + 0.001 * b * b, v, g)
+        c1, c2 = 1 - 0.9**n, 1 - 0.999**n
+        move = lambda p, a, b: p - rate * (a / c1) / (jnp.sqrt(b / c2) + 1e-8)
+        return jax.tree.map(move, p, m, v), (n, m, v)
+
+    zeros = lambda p: jax.tree.map(jnp.zeros_like, p)
+    return lambda p: (jnp.float32(0), zeros(p), zeros(p)), step
+
+
+def train(name, loss, parameters, data, optimiser=sgd(), variant="jax"):
+    start, move = optimiser
+
+    def step(p, state, *data):
+        l, g = jax.value_and_grad(loss)(p, *data)
+        p, state = move(p, state, g)
+        return p, state, l
 
     step = jax.jit(step, donate_argnums=(0, 1))
-    state = [jax.tree.map(jnp.asarray, parameters), jax.tree.map(jnp.zeros_like, parameters), None]
+    p = jax.tree.map(jnp.array, parameters)
+    state = [p, start(p), None]
+    data = [jnp.asarray(d) for d in data]
 
     def run():
         state[:] = step(state[0], state[1], *data)
-        jax.block_until_ready(state)
+        return float(state[2])
 
-    for _ in range(5):
-        run()
-    report(name, run, float(state[2]), samples=31)
+    check = [run() for _ in range(5)][-1]
+    report(name, run, check, variant)
+
+
+def hashed(shapes, seed):
+    """The weights of `hashed` in `crates/bench/src/workload/training.rs`: what has one axis is 0."""
+    parameters = []
+    for shape in shapes:
+        if len(shape) > 1:
+            parameters.append(weight(shape, seed))
+            seed += 1
+        else:
+            parameters.append(np.zeros(shape, np.float32))
+    return parameters
 
 
 MLP = (784, 512, 256, 10)
 
 
-def mlp_data():
+def layers(sizes):
+    """Weights `[inputs, outputs]` and biases."""
     p = []
-    for i, (a, c) in enumerate(zip(MLP[:-1], MLP[1:])):
+    for i, (a, c) in enumerate(zip(sizes[:-1], sizes[1:])):
         p += [glorot((a, c), a, c, 20 + i), np.zeros(c, np.float32)]
-    return p, (jnp.asarray(fill((128, 784), 10)), jnp.asarray(labels(128, 10, 11)))
+    return p
+
+
+def mlp_data(batch=128):
+    return layers(MLP), (fill((batch, 784), 10), labels(batch, 10, 11))
 
 
 def mlp_loss(p, x, t):
@@ -95,31 +102,80 @@ def mlp_loss(p, x, t):
     return cross_entropy(h @ p[4] + p[5], t)
 
 
-def mlp():
-    parameters, data = mlp_data()
-    train("mlp", mlp_loss, parameters, data)
+def mlp(name="mlp", batch=128):
+    parameters, data = mlp_data(batch)
+    train(name, mlp_loss, parameters, data)
+
+
+def mlp_batch1():
+    mlp("mlp_batch1", 1)
+
+
+def mlp_batch4():
+    mlp("mlp_batch4", 4)
+
+
+def mlp_batch16():
+    mlp("mlp_batch16", 16)
+
+
+def tiny_mlp():
+    """A call for each step, and a loop of steps in one call."""
+    parameters, x, y = layers((8, 16, 16, 1)), fill((1, 8), 10), fill((1, 1), 11)
+
+    def loss(p, x, y):
+        h = jnp.tanh(x @ p[0] + p[1])
+        h = jnp.tanh(h @ p[2] + p[3])
+        return jnp.mean((h @ p[4] + p[5] - y) ** 2)
+
+    train("tiny_mlp", loss, parameters, (x, y))
+    start, move = sgd()
+
+    def step(state, data):
+        l, g = jax.value_and_grad(loss)(state[0], *data)
+        return move(*state, g), l
+
+    loop = jax.jit(lambda state, *data: lax.scan(step, state, data))
+    many = [jnp.asarray(np.stack([d] * 1000)) for d in (x, y)]
+    p = jax.tree.map(jnp.array, parameters)
+    state = p, start(p)
+    check = float(loop(state, *many)[1][4])
+    run = lambda: jax.block_until_ready(loop(state, *many))
+    report("tiny_mlp", run, check, "jax_scan", units=1000)
+
+
+def mlp4096():
+    parameters = hashed([(4096, 4096), (4096,)] * 3, 20)
+
+    def loss(p, x, y):
+        h = jax.nn.relu(x @ p[0].T + p[1])
+        h = jax.nn.relu(h @ p[2].T + p[3])
+        return jnp.mean((h @ p[4].T + p[5] - y) ** 2)
+
+    train("mlp4096", loss, parameters, (fill((256, 4096), 10), fill((256, 4096), 11)))
 
 
 def hvp():
     parameters, data = mlp_data()
-    p = jax.tree.map(jnp.asarray, parameters)
+    p, data = jax.tree.map(jnp.asarray, (parameters, data))
     v = [jnp.asarray(fill(a.shape, 90 + i)) for i, a in enumerate(parameters)]
     f = jax.jit(lambda p, v: jax.jvp(jax.grad(lambda p: mlp_loss(p, *data)), (p,), (v,))[1])
     check = float(sum((a * b).sum() for a, b in zip(f(p, v), v)))
-    report("hvp", lambda: jax.block_until_ready(f(p, v)), check, samples=31)
+    report("hvp", lambda: jax.block_until_ready(f(p, v)), check, "jax")
+
+
+def norm(h, g, b):
+    c = h - jnp.mean(h, -1, keepdims=True)
+    return c * lax.rsqrt(jnp.mean(c * c, -1, keepdims=True) + 1e-5) * g + b
 
 
 def transformer():
     batch, length, d, heads = 8, 128, 256, 4
-    x, y = (jnp.asarray(fill((batch, length, d), seed)) for seed in (50, 51))
+    x, y = (fill((batch, length, d), seed) for seed in (50, 51))
     zeros, ones = (lambda n: np.zeros(n, np.float32)), (lambda n: np.ones(n, np.float32))
     p = [ones(d), zeros(d), glorot((d, 3 * d), d, 3 * d, 52), zeros(3 * d),
          glorot((d, d), d, d, 53), zeros(d), ones(d), zeros(d),
          glorot((d, 4 * d), d, 4 * d, 54), zeros(4 * d), glorot((4 * d, d), 4 * d, d, 55), zeros(d)]
-
-    def norm(h, g, b):
-        c = h - jnp.mean(h, -1, keepdims=True)
-        return c * lax.rsqrt(jnp.mean(c * c, -1, keepdims=True) + 1e-5) * g + b
 
     def loss(p, x, y):
         qkv = norm(x, p[0], p[1]) @ p[2] + p[3]
@@ -129,26 +185,36 @@ def transformer():
         m = jax.nn.gelu(norm(h, p[6], p[7]) @ p[8] + p[9], approximate=True)
         return jnp.mean((h + m @ p[10] + p[11] - y) ** 2)
 
-    def step(p, n, m, v):
-        l, g = jax.value_and_grad(loss)(p, x, y)
-        n = n + 1
-        m = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, m, g)
-        v = jax.tree.map(lambda a, b: 0.999 * a + 0.001 * b * b, v, g)
-        c1, c2 = 1 - 0.9**n, 1 - 0.999**n
-        move = lambda p, a, b: p - 1e-3 * (a / c1) / (jnp.sqrt(b / c2) + 1e-8)
-        return jax.tree.map(move, p, m, v), n, m, v, l
+    train("transformer", loss, p, (x, y), adam())
 
-    step = jax.jit(step, donate_argnums=(0, 2, 3))
-    z = lambda: jax.tree.map(jnp.zeros_like, p)
-    state = [jax.tree.map(jnp.asarray, p), jnp.float32(0), z(), z(), None]
 
-    def run():
-        state[:] = step(*state[:4])
-        jax.block_until_ready(state)
+def gpt6():
+    batch, length, words, d, heads, blocks = 4, 256, 8192, 384, 6, 6
+    block = [(3 * d, d), (3 * d,), (d, d), (d,), (4 * d, d), (4 * d,), (d, 4 * d), (d,)]
+    weights = hashed([(words, d), (length, d)] + block * blocks + [(words, d), (words,)], 170)
+    table, positions, *inner, out, out_bias = weights
+    norms = lambda: [np.ones(d, np.float32), np.zeros(d, np.float32)]
+    p = [table, positions,
+         [inner[8 * i:8 * i + 8] + norms() + norms() for i in range(blocks)], norms(), out, out_bias]
+    later = np.triu(np.ones((length, length), bool), 1)
 
-    for _ in range(5):
-        run()
-    report("transformer", run, float(state[4]), samples=15)
+    def one(x, p):
+        qkv = norm(x, p[8], p[9]) @ p[0].T + p[1]
+        q, k, v = qkv.reshape(batch, length, 3, heads, d // heads).transpose(2, 0, 3, 1, 4)
+        scores = jnp.where(later, -jnp.inf, q @ k.swapaxes(-1, -2) / math.sqrt(d // heads))
+        a = jax.nn.softmax(scores, -1) @ v
+        x = x + a.transpose(0, 2, 1, 3).reshape(batch, length, d) @ p[2].T + p[3]
+        h = jax.nn.gelu(norm(x, p[10], p[11]) @ p[4].T + p[5], approximate=True)
+        return x + h @ p[6].T + p[7]
+
+    def loss(p, x, t):
+        h = p[0][x] + p[1]
+        for block in p[2]:
+            h = one(h, block)
+        return cross_entropy((norm(h, *p[3]) @ p[4].T + p[5]).reshape(-1, words), t)
+
+    data = labels(batch * length, words, 34).reshape(batch, length), labels(batch * length, words, 35)
+    train("gpt6", loss, p, data, adam())
 
 
 def lstm():
@@ -156,7 +222,7 @@ def lstm():
     k = 1.0 / math.sqrt(units)
     p = [fill((4 * units, inputs), 62, k), fill((4 * units, units), 63, k), fill((4 * units,), 64, k),
          fill((units, 10), 65, k), np.zeros(10, np.float32)]
-    data = jnp.asarray(fill((length, batch, inputs), 60)), jnp.asarray(labels(batch, 10, 61))
+    data = fill((length, batch, inputs), 60), labels(batch, 10, 61)
 
     def loss(p, x, t):
         def cell(state, u):
@@ -169,7 +235,73 @@ def lstm():
         (h, _), _ = lax.scan(cell, (zeros, zeros), x @ p[0].T + p[2])
         return cross_entropy(h @ p[3] + p[4], t)
 
-    train("lstm", loss, p, data, momentum=0.0)
+    train("lstm", loss, p, data, sgd(momentum=0.0))
+
+
+def recurrent(name, gates, states, cell):
+    """Two layers of 512 units, their last state to ten classes."""
+    batch, length, inputs, units = 32, 100, 128, 512
+    layer = lambda n: [(gates * units, n), (gates * units, units), (gates * units,), (gates * units,)]
+    p = hashed(layer(inputs) + layer(units) + [(10, units), (10,)], 130)
+
+    def loss(p, x, t):
+        for w, v, b, c in (p[:4], p[4:8]):
+            step = lambda state, u: (new := cell(state, u, state[0] @ v.T + c), new[0])
+            zeros = (jnp.zeros((batch, units), jnp.float32),) * states
+            end, x = lax.scan(step, zeros, x @ w.T + b)
+        return cross_entropy(end[0] @ p[8].T + p[9], t)
+
+    train(name, loss, p, (fill((length, batch, inputs), 60), labels(batch, 10, 61)))
+
+
+def lstm512():
+    def cell(state, u, h):
+        i, f, g, o = jnp.split(u + h, 4, 1)
+        c = jax.nn.sigmoid(f) * state[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
+        return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+    recurrent("lstm512", 4, 2, cell)
+
+
+def gru512():
+    def cell(state, u, h):
+        (a, b, c), (d, e, f) = jnp.split(u, 3, 1), jnp.split(h, 3, 1)
+        r, z = jax.nn.sigmoid(a + d), jax.nn.sigmoid(b + e)
+        n = jnp.tanh(c + r * f)
+        return (n + z * (state[0] - n),)
+
+    recurrent("gru512", 3, 1, cell)
+
+
+def pinn(name="pinn", forward=False):
+    p = hashed([(64, 2), (64,), (64, 64), (64,), (64, 64), (64,), (1, 64), (1,)], 200)
+
+    def u(p, point):
+        for i in (0, 2, 4):
+            point = jnp.tanh(p[i] @ point + p[i + 1])
+        return (p[6] @ point + p[7])[0]
+
+    def by_gradients(p, point):
+        slope = jax.grad(u, 1)(p, point)
+        u_xx = jax.grad(lambda q: jax.grad(u, 1)(p, q)[0])(point)[0]
+        return u(p, point), slope[0], slope[1], u_xx
+
+    def by_tangents(p, point):
+        f = lambda q: u(p, q)
+        x, t = jnp.eye(2, dtype=jnp.float32)
+        along = lambda f, direction: lambda q: jax.jvp(f, (q,), (direction,))[1]
+        return f(point), along(f, x)(point), along(f, t)(point), along(along(f, x), x)(point)
+
+    def loss(p, points, source):
+        derivatives = by_tangents if forward else by_gradients
+        f, f_x, f_t, f_xx = jax.vmap(derivatives, (None, 0))(p, points)
+        return jnp.mean((f_t + f * f_x - 0.05 * f_xx - source[:, 0]) ** 2)
+
+    train(name, loss, p, (fill((1024, 2), 36), fill((1024, 1), 37)))
+
+
+def pinn_jvp():
+    pinn("pinn_jvp", True)
 
 
 def elementwise():
@@ -179,7 +311,7 @@ def elementwise():
             lambda x: jnp.sum(jnp.tanh(x * 1.3 + 0.1) * jax.nn.sigmoid(x))))
         y, g = f(x)
         check = float(y) + float(np.asarray(g, np.float64).sum())
-        report(name, lambda: jax.block_until_ready(f(x)), check, samples=31)
+        report(name, lambda: jax.block_until_ready(f(x)), check, "jax")
 
 
 def gemm():
@@ -189,7 +321,7 @@ def gemm():
             a, b = (jnp.asarray(fill((n, n), seed).astype(dtype)) for seed in (80, 81))
             f = jax.jit(lambda a, b: a @ b)
             name = f"gemm_f{dtype[-2:]}_{n}"
-            report(name, lambda: f(a, b).block_until_ready(), float(f(a, b).sum()), samples=31)
+            report(name, lambda: f(a, b).block_until_ready(), float(f(a, b).sum()), "jax")
     jax.config.update("jax_enable_x64", False)
 
 
@@ -197,7 +329,7 @@ def chain():
     jax.config.update("jax_enable_x64", True)
     f = lambda x: lax.scan(lambda c, _: (jnp.sin(c) * 1.01, None), x, None, length=500)[0]
     g, x = jax.jit(jax.grad(f)), jnp.float64(0.7)
-    report("chain", lambda: g(x).block_until_ready(), float(g(x)), units=1000)
+    report("chain", lambda: g(x).block_until_ready(), float(g(x)), "jax", units=1000)
     jax.config.update("jax_enable_x64", False)
 
 
@@ -205,7 +337,7 @@ def rosenbrock_hessian():
     jax.config.update("jax_enable_x64", True)
     f = lambda z: jnp.sum(100.0 * (z[1:] - z[:-1] ** 2) ** 2 + (1 - z[:-1]) ** 2)
     h, z = jax.jit(jax.jacrev(jax.jacrev(f))), jnp.asarray(fill((100,), 99, 1.0, np.float64))
-    report("rosenbrock_hessian", lambda: h(z).block_until_ready(), float(h(z).sum()))
+    report("rosenbrock_hessian", lambda: h(z).block_until_ready(), float(h(z).sum()), "jax")
     jax.config.update("jax_enable_x64", False)
 
 
@@ -234,14 +366,123 @@ def netbp():
     loop = jax.jit(lambda p, points: lax.scan(update, p, points)[0])
     end = loop(p, many[:200])
     check = float(sum(loss(end, x[i], y[i]) for i in range(10)))
-    report("netbp", lambda: jax.block_until_ready(loop(p, many)), check, units=20000)
+    report("netbp", lambda: jax.block_until_ready(loop(p, many)), check, "jax", units=20000)
     jax.config.update("jax_enable_x64", False)
 
 
-ALL = [netbp, chain, mlp, hvp, transformer, lstm, elementwise, rosenbrock_hessian, gemm]
+def differentiate(name, f, inputs, units=1, variant="jax"):
+    """Value and gradient of a function; the checksum adds the gradient's absolute values."""
+    inputs = [jnp.asarray(x) for x in inputs]
+    f = jax.jit(jax.value_and_grad(f, tuple(range(len(inputs)))))
+    y, g = f(*inputs)
+    check = float(y) + sum(float(np.abs(np.asarray(a, np.float64)).sum()) for a in g)
+    report(name, lambda: jax.block_until_ready(f(*inputs)), check, variant, units)
+
+
+def looped(name, f, inputs, units):
+    """As the loop is, and with its step computed again on the way back."""
+    jax.config.update("jax_enable_x64", True)
+    differentiate(name, f(lambda step: step), inputs, units)
+    differentiate(name, f(jax.checkpoint), inputs, units, "jax_checkpoint")
+    jax.config.update("jax_enable_x64", False)
+
+
+def lorenz():
+    def field(x, p):
+        return (p[0] * (x[1] - x[0]), x[0] * (p[1] - x[2]) - x[1], x[0] * x[1] - p[2] * x[2])
+
+    def step(x, p, h=0.001):
+        along = lambda k, h: tuple(x + h * k for x, k in zip(x, k))
+        k1 = field(x, p)
+        k2 = field(along(k1, h / 2), p)
+        k3 = field(along(k2, h / 2), p)
+        k4 = field(along(k3, h), p)
+        return tuple(x + (a + (b + c) * 2 + d) * (h / 6) for x, a, b, c, d in zip(x, k1, k2, k3, k4))
+
+    def f(wrap):
+        def end(*p):
+            body = wrap(lambda x: step(x, p))
+            return sum(lax.scan(lambda x, _: (body(x), None), (1.0, 1.0, 1.0), None, 10000)[0])
+        return end
+
+    looped("lorenz", f, [10.0, 28.0, 8.0 / 3.0], 10000)
+
+
+def neuron():
+    def step(state, g, h=0.025):
+        v, m, k, n = state
+        gate = lambda x, a, b: a / (a + b) + (x - a / (a + b)) * jnp.exp(-h * (a + b))
+        rising = lambda v, scale: v * scale / (1 - jnp.exp(v * -0.1))
+        u = v + 65
+        m = gate(m, rising(v + 40, 0.1), jnp.exp(u / -18) * 4)
+        k = gate(k, jnp.exp(u / -20) * 0.07, 1 / (1 + jnp.exp((v + 35) / -10)))
+        n = gate(n, rising(v + 55, 0.01), jnp.exp(u / -80) * 0.125)
+        current = g[0] * m**3 * k * (v - 50) + g[1] * n**4 * (v + 77) + g[2] * (v + 54.387)
+        left, right = jnp.concatenate([v[:1], v[:-1]]), jnp.concatenate([v[1:], v[-1:]])
+        given = jnp.zeros(8).at[0].set(10.0)
+        return v + (left + right - 2 * v + given - current) * h, m, k, n
+
+    def f(wrap):
+        def end(*g):
+            body = wrap(lambda state: step(state, g))
+            start = tuple(jnp.full(8, x) for x in (-65.0, 0.05, 0.6, 0.32))
+            return lax.scan(lambda s, _: (body(s), None), start, None, 1000)[0][0].sum()
+        return end
+
+    looped("neuron", f, [120.0, 36.0, 0.3], 1000)
+
+
+def quasiseparable():
+    part = lambda shape, seed, scale: fill(shape, seed, scale, np.float64)
+    inputs = [part((2000,), 210, 0.5) + 2, part((2000, 3), 211, 0.4), part((2000, 3), 212, 0.4),
+              part((2000, 3, 3), 213, 0.4)]
+
+    def step(f, given):
+        d, p, q, a = given
+        c = jnp.sqrt(d - p @ f @ p)
+        fa = f @ a.T
+        w = (q - p @ fa) / c
+        return a @ fa + jnp.outer(w, w), jnp.log(c)
+
+    f = lambda wrap: lambda *given: lax.scan(wrap(step), jnp.zeros((3, 3)), given)[1].sum()
+    looped("quasiseparable", f, inputs, 2000)
+
+
+def filter():
+    levels = 20
+
+    def step(coupling, state, below):
+        new = {}
+        for i in range(levels):
+            mean, precision, volatility = (state[f"{part}{i}"] for part in "mpv")
+            above = volatility + state[f"m{i + 1}"] * 0.1 if i + 1 < levels else volatility
+            expected = 1 / (1 / precision + jnp.exp(coupling * above))
+            error = below - mean
+            surprising = error * error * expected
+            precision = expected + 1
+            mean = mean + error / precision
+            new[f"m{i}"], new[f"p{i}"] = mean, precision
+            new[f"v{i}"] = volatility * 0.9 + jnp.tanh(surprising - 1) * 0.1
+            if i == 0:
+                surprise = surprising - jnp.log(expected)
+            below = mean
+        return new, surprise
+
+    def f(wrap):
+        def total(coupling, seen):
+            start = {f"{k}{i}": x for i in range(levels) for k, x in zip("mpv", (0.0, 1.0, -1.0))}
+            return lax.scan(wrap(lambda s, u: step(coupling, s, u)), start, seen)[1].sum()
+        return total
+
+    looped("filter", f, [0.7, fill((614,), 214, 1.0, np.float64)], 614)
+
+
+def neighbours():
+    f = lambda x: sum(jnp.sum(jnp.square(jnp.diff(x, axis=i))) for i in range(3))
+    differentiate("neighbours", f, [fill((256, 256, 256), 39)])
+
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or [f.__name__ for f in ALL]
-    for f in ALL:
-        if f.__name__ in wanted:
-            f()
+    main([netbp, chain, mlp, mlp_batch1, mlp_batch4, mlp_batch16, tiny_mlp, mlp4096, hvp, transformer,
+          gpt6, lstm, lstm512, gru512, pinn, pinn_jvp, elementwise, rosenbrock_hessian, gemm, lorenz,
+          neuron, quasiseparable, filter, neighbours])

@@ -166,5 +166,99 @@ def gru512():
     recurrent("gru512", nn.GRU(128, 512, 2))
 
 
+class Attention(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.inward = nn.Linear(width, 3 * width)
+        self.outward = nn.Linear(width, width)
+
+    def forward(self, x):
+        batch, length, width = x.shape
+        parts = self.inward(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(*parts, is_causal=True)
+        return self.outward(y.transpose(1, 2).reshape(batch, length, width))
+
+
+class GptBlock(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.attention = Attention(width, heads)
+        self.inner = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU("tanh"),
+                                   nn.Linear(4 * width, width))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+
+    def forward(self, x):
+        x = x + self.attention(self.norms[0](x))
+        return x + self.inner(self.norms[1](x))
+
+
+class Gpt(nn.Module):
+    def __init__(self, words, length, width, heads, blocks):
+        super().__init__()
+        self.words = nn.Embedding(words, width)
+        self.positions = nn.Embedding(length, width)
+        self.blocks = nn.Sequential(*(GptBlock(width, heads) for _ in range(blocks)))
+        self.norm = nn.LayerNorm(width)
+        self.out = nn.Linear(width, words)
+
+    def forward(self, x):
+        return self.out(self.norm(self.blocks(self.words(x) + self.positions.weight))).flatten(0, 1)
+
+
+def gpt6():
+    data = [torch.tensor(labels(1024, 8192, seed)) for seed in (34, 35)]
+    adam = lambda parameters: torch.optim.Adam(parameters, 1e-3, fused=True)
+    model = hashed(Gpt(8192, 256, 384, 6, 6), 170)
+    train("gpt6", model, classified, (data[0].view(4, 256), data[1]), adam)
+
+
+def perceptron(sizes, activation):
+    layers = []
+    for a, b in zip(sizes[:-1], sizes[1:]):
+        layers += [nn.Linear(a, b), activation]
+    return hashed(nn.Sequential(*layers[:-1]), 20)
+
+
+def turned(model):
+    """The workloads are stated for weights `[inputs, outputs]`, from the hash in that order."""
+    for p in model.parameters():
+        if p.dim() > 1:
+            p.data = p.data.view(p.shape[1], p.shape[0]).T.contiguous()
+    return model
+
+
+def squared(model, x, y):
+    return F.mse_loss(model(x), y)
+
+
+def mlp():
+    data = torch.tensor(fill((128, 784), 10)), torch.tensor(labels(128, 10, 11))
+    train("mlp", turned(perceptron((784, 512, 256, 10), nn.ReLU())), classified, data)
+
+
+def tiny_mlp():
+    data = torch.tensor(fill((1, 8), 10)), torch.tensor(fill((1, 1), 11))
+    train("tiny_mlp", turned(perceptron((8, 16, 16, 1), nn.Tanh())), squared, data)
+
+
+def mlp4096():
+    data = [torch.tensor(fill((256, 4096), seed)) for seed in (10, 11)]
+    train("mlp4096", perceptron((4096,) * 4, nn.ReLU()), squared, data)
+
+
+def pinn():
+    points = torch.tensor(fill((1024, 2), 36)).requires_grad_()
+    source = torch.tensor(fill((1024, 1), 37))
+    slope = lambda y: torch.autograd.grad(y.sum(), points, create_graph=True)[0]
+
+    def loss(model, points, source):
+        u = model(points)
+        u_x, u_t = slope(u).split(1, 1)
+        return F.mse_loss(u_t + u * u_x - 0.05 * slope(u_x)[:, :1], source)
+
+    train("pinn", hashed(perceptron((2, 64, 64, 64, 1), nn.Tanh()), 200), loss, (points, source))
+
+
 if __name__ == "__main__":
-    main([cifar_net, resnet18, unet, lstm512, gru512])
+    main([mlp, tiny_mlp, mlp4096, cifar_net, resnet18, unet, gpt6, lstm512, gru512, pinn])

@@ -1,6 +1,7 @@
 //! A training step of the perceptron 784-512-256-10 on a batch of 128: ReLU,
 //! softmax cross-entropy, stochastic gradient with momentum. And of smaller batches, where the update of
-//! the weights is most of a step; and of a tiny one, where bookkeeping would be.
+//! the weights is most of a step; of a tiny one, where bookkeeping would be; and of one with three layers of
+//! 4096 (50,343,936 parameters), where memory is.
 
 use wengert::nn::loss::{cross_entropy_with, mse};
 use wengert::nn::random::MatlabRng;
@@ -8,14 +9,15 @@ use wengert::nn::{Relu, Sequential, Tanh, sequential};
 use wengert::prelude::*;
 
 use super::Workload;
-use super::training::{Training, linear, one_hot, starting, trained, uniform};
+use super::training::{Training, hashed, linear, one_hot, starting, trained, uniform};
 
-pub(super) const ALL: [Workload; 10] = trained! {
+pub(super) const ALL: [Workload; 12] = trained! {
     "mlp": training();
     "mlp_batch1": of_batch(1);
     "mlp_batch4": of_batch(4);
     "mlp_batch16": of_batch(16);
     "tiny_mlp": tiny();
+    "mlp4096": wide();
 };
 
 pub(super) const BATCH: usize = 128;
@@ -64,6 +66,20 @@ fn tiny() -> Training<Sequential<f32>> {
         model: starting(model, start(TINY)),
         input: uniform(&[1, TINY[0]], 10, 1.0),
         target: uniform(&[1, 1], 11, 1.0),
+        loss: |model, x, t| mse(model.forward(x), t),
+        optimiser: Sgd::new(0.01).momentum(0.9),
+    }
+}
+
+fn wide() -> Training<Sequential<f32>> {
+    const WIDTH: usize = 4096;
+    let rng = &mut MatlabRng::new(0);
+    let mut layer = || Linear::new(WIDTH, WIDTH, rng);
+    let model = sequential![layer(), Relu, layer(), Relu, layer()];
+    Training {
+        model: hashed(model, 20),
+        input: uniform(&[256, WIDTH], 10, 1.0),
+        target: uniform(&[256, WIDTH], 11, 1.0),
         loss: |model, x, t| mse(model.forward(x), t),
         optimiser: Sgd::new(0.01).momentum(0.9),
     }

@@ -5,11 +5,15 @@ mod chain;
 mod cifar_net;
 mod elementwise;
 mod gemm;
+mod gpt6;
+mod gradient;
 mod hvp;
+mod kernels;
 mod lorenz;
 mod lstm;
 mod mlp;
 mod netbp;
+mod pinn;
 mod recurrent;
 mod resnet18;
 mod rosenbrock;
@@ -58,11 +62,14 @@ pub fn workloads() -> Vec<Workload> {
     all.extend([transformer::EAGER, transformer::COMPILED, lstm::EAGER, lstm::COMPILED]);
     all.extend(resnet18::ALL);
     all.extend(unet::ALL);
+    all.extend(gpt6::ALL);
     all.extend(recurrent::ALL);
+    all.extend(pinn::ALL);
     all.extend(elementwise::SHORT);
     all.extend(elementwise::LONG);
     all.extend([rosenbrock::EAGER, rosenbrock::COMPILED]);
     all.extend(lorenz::ALL);
+    all.extend(kernels::ALL);
     all.extend(gemm::ALL);
     all
 }
