@@ -155,7 +155,7 @@ impl<T: Real, R: Rule> TrainStep<T, R> {
         loss: impl for<'t> Fn(Vec<Var<'t, T>>) -> Var<'t, T>,
         monitor: impl for<'t> Fn(&'t Tape<T>) -> Option<Var<'t, T>>,
     ) -> Result<Self, NoStep> {
-        let tape = Tape::new();
+        let tape = Tape::lazy();
         tape.train(0);
         // Taken in before the loss, which may assign to them.
         let before: Vec<(Buffer, Var<'_, T>)> = net

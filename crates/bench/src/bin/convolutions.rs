@@ -60,7 +60,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let seed = tape.variable(numbers([images, features, y.shape()[2], y.shape()[3]]));
         let [dx, dw] = [x, w].map(|operand| y.vjp(seed, &[operand])[0]);
         let work = 2 * y.shape().elements() * channels * taps * taps;
-        let mut line = format!("{images} x {channels} x {extent}^2 -> {features}, {taps}^2, {stride}");
+        let mut line =
+            format!("{images} x {channels} x {extent}^2 -> {features}, {taps}^2, {stride}");
         line = format!("{line:42}");
         for output in [y, dx, dw] {
             let inputs = [x, w, seed];

@@ -36,7 +36,7 @@ pub fn compile<T: Real, I: Inputs<T>>(
     f: impl for<'t> Function<'t, T, I>,
     inputs: I,
 ) -> Result<Program<T>, CompileError> {
-    let tape = Tape::new();
+    let tape = Tape::lazy();
     let (vars, y) = record(&tape, &f, &inputs);
     tape.refuse_reads(&vars)?;
     tape.compile(&vars, &[y])
@@ -73,7 +73,7 @@ pub fn compile_n<T: Real, I: Inputs<T>, const M: usize>(
     f: impl for<'t> Functions<'t, T, I, M>,
     inputs: I,
 ) -> Result<Program<T>, CompileError> {
-    let tape = Tape::new();
+    let tape = Tape::lazy();
     let (list, vars) = taken_in(&tape, &inputs);
     let results = f(vars);
     tape.refuse_reads(&list)?;

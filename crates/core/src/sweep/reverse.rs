@@ -132,7 +132,20 @@ impl<'t, T: Real> Gradients<'t, T> {
     /// [key](Tape::parameter) without copying it; `None` if the output does not
     /// depend on that parameter.
     pub fn with_parameter<R>(&self, key: u64, read: impl FnOnce(View<'_, T>) -> R) -> Option<R> {
-        self.tape.with_parameter_adjoint(self.sweep, key, self.output, read)
+        let adjoint = self.tape.parameter_adjoint(self.sweep, key, self.output)?;
+        Some(self.tape.with_value(adjoint, read))
+    }
+
+    /// Whether the output depends on the parameter of a [key](Tape::parameter).
+    ///
+    /// ```
+    /// # use wengert_core::{Tape, Tensor};
+    /// let (tape, weight) = (Tape::new(), Tensor::from(3.0));
+    /// let gradients = tape.parameter(1, &weight).square().backward();
+    /// assert!(gradients.has_parameter(1) && !gradients.has_parameter(2));
+    /// ```
+    pub fn has_parameter(&self, key: u64) -> bool {
+        self.tape.parameter_adjoint(self.sweep, key, self.output).is_some()
     }
 }
 

@@ -101,8 +101,9 @@ impl<T: Real> Recorder<T> {
         seed: NodeId,
         ready: &mut Option<Ready<'_, T>>,
     ) -> Option<usize> {
-        // Its nodes are shown as recorded by the lines that they had.
-        if self.moved {
+        // Its nodes are shown as recorded by the lines that they had; and they read what waits on a lazy
+        // tape.
+        if self.moved || self.waiting.is_some() {
             return None;
         }
         let (sweep, end) = self.sweeps.next(output, seed, self.len)?;
@@ -134,8 +135,9 @@ impl<T: Real> Recorder<T> {
     }
 
     /// Lets `ready` see the adjoint of a leaf, if that stands for a parameter.
-    pub(crate) fn show(&self, leaf: NodeId, adjoint: NodeId, ready: Ready<'_, T>) {
+    pub(crate) fn show(&mut self, leaf: NodeId, adjoint: NodeId, ready: Ready<'_, T>) {
         let Origin::Parameter(key) = self.node(leaf).origin else { return };
+        self.settle(adjoint);
         let parameters = &self.parameters;
         if parameters.find(key).and_then(|position| parameters.get(position)) == Some(leaf) {
             // Nothing that the sweep records depends on who has looked.
@@ -186,7 +188,7 @@ impl<T: Real> Recorder<T> {
     /// held lies there.
     fn recycle_unread(&mut self, slot: usize) {
         let is_unread = self.scratch.readers.get(slot).is_none_or(|&readers| readers == 0);
-        if slot >= self.scratch.first_slot && is_unread {
+        if slot >= self.scratch.first_slot && is_unread && self.waiting.is_none() {
             self.store.recycle(slot);
         }
     }
@@ -245,24 +247,22 @@ impl<T: Real> Tape<T> {
         self.inner.borrow_mut().keep_sweep(output, seed, start, adjoints)
     }
 
-    /// Lets `read` see the adjoint of a parameter that was recorded no later than
-    /// the output.
+    /// The adjoint of a parameter that was recorded no later than the output.
     #[inline]
-    pub(crate) fn with_parameter_adjoint<R>(
+    pub(crate) fn parameter_adjoint(
         &self,
         sweep: usize,
         key: u64,
         output: NodeId,
-        read: impl FnOnce(View<'_, T>) -> R,
-    ) -> Option<R> {
+    ) -> Option<NodeId> {
         let inner = self.inner.borrow();
         let parameter = inner.parameters.get(inner.parameters.find(key)?)?;
-        let adjoint = inner.sweeps.adjoint(sweep, parameter).filter(|_| parameter <= output)?;
-        Some(read(inner.view(adjoint)))
+        inner.sweeps.adjoint(sweep, parameter).filter(|_| parameter <= output)
     }
 
     /// Whether the adjoints of all parameters that were recorded no later than the output are finite.
     pub(crate) fn parameter_adjoints_are_finite(&self, sweep: usize, output: NodeId) -> bool {
+        self.settle_first(self.len());
         let inner = self.inner.borrow();
         let blocks = inner.store.blocks();
         // Small values lie side by side. One look at all of them, others among them, costs a small

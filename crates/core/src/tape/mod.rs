@@ -17,6 +17,7 @@ mod dependence;
 pub(crate) mod elemental;
 mod infer;
 mod layouts;
+mod lazy;
 mod leaf;
 mod memory;
 mod mode;
@@ -60,7 +61,7 @@ pub(crate) type Args<X> = SmallVec<[X; INLINE_ARGS]>;
 
 /// A list of operations on tensors, recorded as they are computed.
 ///
-/// Values are computed at once; what the tape adds is the memory of how. Handles
+/// Values are computed at once, but on a [lazy](Self::lazy) tape; what the tape adds is the memory of how. Handles
 /// ([`Var`]) are `Copy` and borrow the tape.
 ///
 /// ```
@@ -215,6 +216,7 @@ impl<T: Real> Tape<T> {
     /// The largest absolute value, of those that are finite, in the nodes from a
     /// number on.
     pub(crate) fn largest_since(&self, first: usize) -> T {
+        self.settle_first(self.len());
         let inner = self.inner.borrow();
         let larger = |largest: T, x: T| if x.is_finite() { largest.max(x.abs()) } else { largest };
         (first..inner.len()).fold(T::zero(), |largest, node| {
@@ -248,6 +250,7 @@ impl<T: Real> Tape<T> {
 
     /// The same, among the nodes up to one of them.
     pub(crate) fn first_non_finite_until(&self, last: NodeId) -> Option<String> {
+        self.settle_first(last.index() + 1);
         let inner = self.inner.borrow();
         let kept = inner.kept_values();
         let id = (0..=last.index())
@@ -293,12 +296,14 @@ impl<T: Real> Tape<T> {
     }
 
     pub(crate) fn value_of(&self, id: NodeId) -> Tensor<T> {
+        self.settle(id);
         let inner = self.inner.borrow();
         inner.tensor(id)
     }
 
     /// Lets `read` see a value without copying it.
     pub(crate) fn with_value<R>(&self, id: NodeId, read: impl FnOnce(View<'_, T>) -> R) -> R {
+        self.settle(id);
         read(self.inner.borrow().view(id))
     }
 

@@ -66,6 +66,8 @@ pub(crate) struct Recorder<T: Real> {
     pub(super) mode: Mode,
     /// Who looked at which value, and how many nodes there were then.
     pub(super) reads: Vec<(NodeId, usize, &'static Location<'static>)>,
+    /// On a [lazy](super::lazy) tape, of each node whether its value waits.
+    pub(super) waiting: Option<Vec<bool>>,
 }
 
 impl<T: Real> Recorder<T> {
@@ -90,12 +92,16 @@ impl<T: Real> Recorder<T> {
             scratch: Scratch::default(),
             mode: Mode::default(),
             reads: Vec::new(),
+            waiting: None,
         }
     }
 
     pub(super) fn reset(&mut self) {
         self.len = 0;
         self.follows = true;
+        if let Some(waiting) = &mut self.waiting {
+            waiting.clear();
+        }
         self.store.release_shared();
         self.parameters.forget();
         self.records_derivatives = true;
@@ -344,7 +350,9 @@ impl<T: Real> Recorder<T> {
     /// Computes the value of the next node, and takes the node in.
     #[inline]
     pub(super) fn carry_out(&mut self, location: &'static Location<'static>) -> NodeId {
-        self.evaluate(self.len);
+        if !self.waits() {
+            self.evaluate(self.len);
+        }
         self.advance(location)
     }
 
@@ -411,10 +419,14 @@ impl<T: Real> Recorder<T> {
         self.node(id).args(&self.spilled)
     }
 
-    /// The value of a scalar.
+    /// The value of a scalar, to ask an op whether it takes scalars.
     fn number(&self, id: NodeId) -> Option<T> {
         let node = self.node(id);
-        (node.layout == SCALAR).then(|| self.store.scalar(node.place))
+        // On a lazy tape the number may be none yet.
+        (node.layout == SCALAR).then(|| match self.waiting {
+            None => self.store.scalar(node.place),
+            Some(_) => T::zero(),
+        })
     }
 
     #[inline]

@@ -129,6 +129,17 @@ proptest! {
         }
     }
 
+    /// Values that wait until they are read, one after the other in some order; on the same tape
+    /// once more, with another program between.
+    #[test]
+    fn lazy_recordings(program in programs(), other in programs()) {
+        let mut tape = Tape::lazy();
+        for program in [&program, &program, &other, &program] {
+            tape.reset();
+            prop_assert_eq!(run(&tape, program), fresh(program));
+        }
+    }
+
     /// Random programs in any order.
     #[test]
     fn alternating_programs(
@@ -321,6 +332,7 @@ struct Counting;
 
 thread_local! {
     static ASKED: Cell<usize> = const { Cell::new(0) };
+    static COMPUTED: Cell<usize> = const { Cell::new(0) };
 }
 
 impl Op for Counting {
@@ -331,6 +343,7 @@ impl Op for Counting {
     }
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
+        COMPUTED.set(COMPUTED.get() + 1);
         args[0].copy_to(out);
     }
 
@@ -369,4 +382,24 @@ fn a_repeated_sweep_asks_no_rule() {
         assert_eq!(y.backward().wrt(x).item(), 4.0 * f64::from(round).powi(3));
     }
     assert_eq!(ASKED.get(), 1);
+}
+
+/// Values that nobody reads are not computed, and take no memory.
+#[test]
+fn a_lazy_tape_computes_what_is_read() {
+    let tape = Tape::lazy();
+    let x = tape.variable(Tensor::from_fn([100, 100], |i| (i as f64).cos()));
+    let y = x.apply(Counting);
+    let _ = (y.exp().square().sum(), x.matmul(x));
+    assert_eq!((COMPUTED.get(), tape.memory().values), (0, size_of::<f64>()));
+    assert_eq!((y * 2.0).value().at(&[0, 0]), 2.0);
+    assert_eq!((y + 1.0).value().at(&[0, 0]), 2.0);
+    assert_eq!(COMPUTED.get(), 1, "what has been computed is kept");
+    assert!(tape.memory().peak <= 3 * 8 * 10_500, "{}", tape.memory());
+    // A chain that no recursion could follow.
+    let mut z = x;
+    for _ in 0..200_000 {
+        z = z.transpose();
+    }
+    assert_eq!(z.value(), x.value());
 }

@@ -61,7 +61,7 @@ fn for_each_moved<'n, T: Real, M: Module<T> + ?Sized>(
 
 /// Whether the loss depends on a parameter.
 pub(super) fn has_gradient<T: Real>(param: &Param<T>, gradients: &Gradients<'_, T>) -> bool {
-    gradients.with_parameter(param.key(), |_| ()).is_some()
+    gradients.has_parameter(param.key())
 }
 
 /// The gradients of all parameters that a step moves, on their tape, in the order of the visit, before

@@ -1,7 +1,7 @@
 //! Runs with compiled steps beside runs with recorded ones: the same bits in the model, the optimiser and
 //! the history, whatever a trainer is asked for.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +16,7 @@ use wengert_nn::random::MatlabRng;
 use wengert_nn::train::{Best, History, Metrics, Progress, Report, TrainError, Trainer};
 use wengert_nn::{
     Adam, BatchNorm, Conv2d, Dropout, Flatten, Gelu, Layer, LayerNorm, Linear, Module, Param, Relu,
-    Sequential, Sgd, Tanh, sequential,
+    Sequential, Sgd, Tanh, TrainStep, sequential,
 };
 
 use crate::files::place;
@@ -313,4 +313,25 @@ fn steps_that_are_refused_end_the_run() {
         .fit_compiled(&mut own, &mut sgd, &loader, |_, x, _| (other.on(x.tape()) * x).sum());
     let error = result.unwrap_err().to_string();
     assert!(error.contains("no parameter of the model would move"), "{error}");
+}
+
+/// A loss, which tells the bytes that its tape has held.
+fn told_loss<'t>(net: &Linear<f64>, x: Var<'t, f64>, held: &Cell<usize>) -> Var<'t, f64> {
+    let y = net.forward(x).tanh().square().sum();
+    held.set(x.tape().memory().peak);
+    y
+}
+
+/// The tape that a step is compiled from computes nothing: all that it would hold waits.
+#[test]
+fn compiling_a_step_computes_no_value() {
+    let net = Linear::<f64>::new(300, 200, &mut MatlabRng::new(1));
+    let held = Cell::new(usize::MAX);
+    let x = Tensor::from_fn([500, 300], |i| (i as f64).sin());
+    let step = TrainStep::compile(&net, &AdamW::new(0.1), |x| told_loss(&net, x, &held), &x);
+    assert!(held.get() < 10_000, "{} bytes held for values that nobody reads", held.get());
+    let tape = Tape::new();
+    let loss = told_loss(&net, tape.constant(&x), &held).item();
+    assert!(held.get() > 3 * 500 * 200 * 8, "values of a tape that computes at once");
+    assert_eq!(step.unwrap().run(&x), loss);
 }

@@ -16,8 +16,8 @@ use gemm_common::gemm::gemm_basic_generic;
 use gemm_common::microkernel::MicroKernelFn;
 use gemm_common::simd::MixedSimd;
 
-use transpose::Transpose;
 use super::{InstructionSet, instruction_set};
+use transpose::Transpose;
 
 /// The rows or the columns of a factor, by pointer. Term `t` of line `l` lies
 /// `l * step + t * term` elements behind `start`.

@@ -1,0 +1,91 @@
+//! Recordings whose values wait until somebody reads them.
+//!
+//! A program is compiled from operations and shapes. A tape that is recorded for that alone takes in
+//! leaves, and lets all else wait: no kernel runs, and no memory is asked for. What is read after all
+//! is computed then, with all that it depends on, in the order of the recording; so every number that
+//! anybody sees is that of a tape that computes at once.
+//!
+//! *Invariant*: memory of adjoints is not used again here, since a value that waits may still read it.
+
+use super::Tape;
+use super::node::{Kind, NodeId};
+use super::recorder::Recorder;
+use crate::scalar::Real;
+
+impl<T: Real> Tape<T> {
+    /// An empty tape whose values wait until somebody reads them: for recordings that are to be
+    /// [compiled](Self::compile), or of which little is looked at.
+    ///
+    /// Recording takes no memory for values then, and no time for kernels. A value that is read is computed
+    /// with all that it depends on, and kept. What a kernel refuses (a matrix that has no Cholesky
+    /// factor, an index out of range) is refused when its value is read, or when the program runs.
+    ///
+    /// ```
+    /// use wengert_core::{Tape, Tensor};
+    ///
+    /// let tape = Tape::lazy();
+    /// let x = tape.variable(Tensor::<f64>::zeros([1000, 1000]));
+    /// let cost = (x.matmul(x) + 1.0).square().sum();
+    /// let [dx] = cost.grad([x]);
+    /// assert!(tape.memory().peak < 1000);
+    /// let mut program = tape.compile(&[x], &[cost, dx])?;
+    /// assert_eq!(program.run(&Tensor::<f64>::zeros([1000, 1000]))[0].item(), 1e6);
+    /// # Ok::<(), wengert_core::CompileError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    #[track_caller]
+    pub fn lazy() -> Self {
+        let tape = Self::new();
+        tape.inner.borrow_mut().waiting = Some(Vec::new());
+        tape
+    }
+
+    /// Sees that a value is there.
+    #[inline]
+    pub(super) fn settle(&self, id: NodeId) {
+        let is_lazy = self.inner.borrow().waiting.is_some();
+        if is_lazy {
+            self.inner.borrow_mut().settle(id);
+        }
+    }
+
+    /// Sees that the values of the first nodes are there.
+    #[inline]
+    pub(super) fn settle_first(&self, count: usize) {
+        let is_lazy = self.inner.borrow().waiting.is_some();
+        if is_lazy {
+            (0..count).for_each(|index| self.settle(NodeId::new(index)));
+        }
+    }
+}
+
+impl<T: Real> Recorder<T> {
+    /// Lets the next node wait. Gives whether this tape does so.
+    #[inline]
+    pub(super) fn waits(&mut self) -> bool {
+        let Some(waiting) = &mut self.waiting else { return false };
+        waiting.resize(self.len, false);
+        waiting.push(self.nodes[self.len].kind != Kind::Given);
+        true
+    }
+
+    /// Computes a value that waits, and all that it depends on.
+    pub(super) fn settle(&mut self, id: NodeId) {
+        let Some(mut waiting) = self.waiting.take() else { return };
+        let mut needed = Vec::new();
+        let mut next = vec![id];
+        while let Some(id) = next.pop() {
+            if let Some(waits) = waiting.get_mut(id.index())
+                && std::mem::take(waits)
+            {
+                needed.push(id.index());
+                next.extend_from_slice(self.args(id));
+            }
+        }
+        needed.sort_unstable();
+        needed.into_iter().for_each(|index| self.evaluate(index));
+        self.waiting = Some(waiting);
+    }
+}
