@@ -1,7 +1,7 @@
 """What the peers' scripts share: the inputs of `crates/bench/src/data.rs`, and one JSON line each.
 
-A script names its workloads as functions; `main` runs those that the command line names, all if it
-names none. A sample lasts 2 ms or one step. Samples are taken until there are `samples` of them or
+A script has a function for each workload, and `main` runs them: a line may be `--list` for their
+names. A sample lasts 2 ms or one step. Samples are taken until there are `samples` of them or
 BENCH_SECONDS (10 unless set) have passed, but never fewer than 3.
 """
 import ctypes
@@ -86,12 +86,17 @@ def report(name, step, check, variant=None, units=1, samples=101):
                       "reps": len(times), "peak_bytes": peak}), flush=True)
 
 
-def main(functions):
-    names = [f.__name__ for f in functions]
-    unknown = [name for name in sys.argv[1:] if name not in names]
-    if unknown:
-        sys.exit(f"there is no workload {unknown[0]!r}; these are there: {' '.join(names)}")
-    for f in functions:
-        if not sys.argv[1:] or f.__name__ in sys.argv[1:]:
-            measure_memory()
-            f()
+def main(workloads):
+    """Runs the functions that the command line names; all if it names none."""
+    wanted = sys.argv[1:] or list(workloads)
+    if "--list" in wanted:
+        return print("\n".join(workloads))
+    for name in wanted:
+        if name not in workloads:
+            sys.exit(f"there is no workload {name!r}; --list shows them")
+        measure_memory()
+        workloads[name]()
+
+
+def named(*functions):
+    return {f.__name__: f for f in functions}

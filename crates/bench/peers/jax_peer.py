@@ -9,6 +9,7 @@ be said in two ways, both are timed, each with a `variant` of its own.
 """
 import math
 import os
+from functools import partial
 
 if os.environ.get("JAX_THREADS", "1") == "1":
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
@@ -18,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from common import fill, glorot, labels, main, report, weight
+from common import fill, glorot, labels, main, named, report, weight
 
 
 def cross_entropy(z, t):
@@ -304,25 +305,33 @@ def pinn_jvp():
     pinn("pinn_jvp", True)
 
 
-def elementwise():
-    for name, n in (("elementwise_1e6", 10**6), ("elementwise_1e7", 10**7)):
-        x = jnp.asarray(fill((n,), 70, 3.0))
-        f = jax.jit(jax.value_and_grad(
-            lambda x: jnp.sum(jnp.tanh(x * 1.3 + 0.1) * jax.nn.sigmoid(x))))
-        y, g = f(x)
-        check = float(y) + float(np.asarray(g, np.float64).sum())
-        report(name, lambda: jax.block_until_ready(f(x)), check, "jax")
+def elementwise(n):
+    x = jnp.asarray(fill((n,), 70, 3.0))
+    f = jax.jit(jax.value_and_grad(lambda x: jnp.sum(jnp.tanh(x * 1.3 + 0.1) * jax.nn.sigmoid(x))))
+    y, g = f(x)
+    check = float(y) + float(np.asarray(g, np.float64).sum())
+    report(f"elementwise_1e{len(str(n)) - 1}", lambda: jax.block_until_ready(f(x)), check, "jax")
 
 
-def gemm():
-    for dtype in ("float32", "float64"):
-        jax.config.update("jax_enable_x64", dtype == "float64")
-        for n in (256, 512, 1024, 2048):
-            a, b = (jnp.asarray(fill((n, n), seed).astype(dtype)) for seed in (80, 81))
-            f = jax.jit(lambda a, b: a @ b)
-            name = f"gemm_f{dtype[-2:]}_{n}"
-            report(name, lambda: f(a, b).block_until_ready(), float(f(a, b).sum()), "jax")
+def elementwise_1e6():
+    elementwise(10**6)
+
+
+def elementwise_1e7():
+    elementwise(10**7)
+
+
+def gemm(bits, n):
+    jax.config.update("jax_enable_x64", bits == 64)
+    a, b = (jnp.asarray(fill((n, n), seed).astype(f"float{bits}")) for seed in (80, 81))
+    f = jax.jit(lambda a, b: a @ b)
+    check = float(np.asarray(f(a, b), np.float64).sum())
+    report(f"gemm_f{bits}_{n}", lambda: f(a, b).block_until_ready(), check, "jax")
     jax.config.update("jax_enable_x64", False)
+
+
+GEMM = {f"gemm_f{bits}_{n}": partial(gemm, bits, n)
+        for bits in (32, 64) for n in (256, 512, 1024, 2048)}
 
 
 def chain():
@@ -483,6 +492,7 @@ def neighbours():
 
 
 if __name__ == "__main__":
-    main([netbp, chain, mlp, mlp_batch1, mlp_batch4, mlp_batch16, tiny_mlp, mlp4096, hvp, transformer,
-          gpt6, lstm, lstm512, gru512, pinn, pinn_jvp, elementwise, rosenbrock_hessian, gemm, lorenz,
-          neuron, quasiseparable, filter, neighbours])
+    main(named(netbp, chain, mlp, mlp_batch1, mlp_batch4, mlp_batch16, tiny_mlp, mlp4096, hvp,
+               transformer, gpt6, lstm, lstm512, gru512, pinn, pinn_jvp, elementwise_1e6,
+               elementwise_1e7, rosenbrock_hessian, lorenz, neuron, quasiseparable, filter,
+               neighbours) | GEMM)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from common import fill, labels, main, measure_memory, report, weight
+from common import fill, labels, main, measure_memory, named, report, weight
 
 torch.set_num_threads(int(os.environ.get("TORCH_THREADS", "1")))
 
@@ -261,4 +261,4 @@ def pinn():
 
 
 if __name__ == "__main__":
-    main([mlp, tiny_mlp, mlp4096, cifar_net, resnet18, unet, gpt6, lstm512, gru512, pinn])
+    main(named(mlp, tiny_mlp, mlp4096, cifar_net, resnet18, unet, gpt6, lstm512, gru512, pinn))

@@ -6,12 +6,14 @@
 //! cargo run --release -p wengert-bench -- --ratio
 //! cargo run --release -p wengert-bench -- netbp chain --instructions
 //! cargo run --release -p wengert-bench -- --sweep mul softmax
+//! cargo run --release -p wengert-bench -- mlp lstm --vs "peers/bin/python crates/bench/peers/jax_peer.py"
 //! ```
 
 mod data;
 mod instructions;
 mod measure;
 mod sweep;
+mod versus;
 mod workload;
 
 use std::process::ExitCode;
@@ -20,6 +22,7 @@ use std::time::Duration;
 use clap::Parser;
 use measure::{Peak, Reps};
 use serde_json::json;
+use versus::Versus;
 use workload::{COST_RATIOS, Workload, workloads};
 
 /// Measures Wengert on named workloads; one JSON line each.
@@ -44,6 +47,17 @@ struct Options {
     /// place where a larger size costs more an element
     #[arg(long)]
     sweep: bool,
+    /// A peer's command, split at spaces, to run by turns with this program: `COMMAND NAME` prints a JSON
+    /// line, and `COMMAND --list` the names that it knows. It may be given several times; ratios are to
+    /// the fastest
+    #[arg(long, value_name = "COMMAND")]
+    vs: Vec<String>,
+    /// Turns beside the peers, of which the median counts
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Print the comparison with the peers as a table
+    #[arg(long)]
+    table: bool,
     /// The most elements of a sweep
     #[arg(long, default_value_t = 10_000_000)]
     largest: usize,
@@ -92,7 +106,12 @@ fn main() -> ExitCode {
     }
     let is_variant =
         |workload: &&Workload| options.variant.as_ref().is_none_or(|own| own == workload.variant);
-    for workload in all.iter().filter(|workload| options.wants(workload.name)).filter(is_variant) {
+    let wanted = all.into_iter().filter(|workload| options.wants(workload.name));
+    let wanted: Vec<Workload> = wanted.filter(|workload| is_variant(&workload)).collect();
+    if !options.vs.is_empty() {
+        return compare(&options, &wanted);
+    }
+    for workload in &wanted {
         if options.list {
             println!("{} {} (time per {})", workload.name, workload.variant, workload.unit);
         } else if options.instructions {
@@ -105,6 +124,24 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+fn compare(options: &Options, workloads: &[Workload]) -> ExitCode {
+    let versus = Versus {
+        peers: options.vs.clone(),
+        rounds: options.rounds,
+        threads: options.threads,
+        seconds: options.seconds,
+        reps: options.reps,
+        table: options.table,
+    };
+    match versus.run(workloads) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn print_ratios(options: &Options) {

@@ -16,8 +16,8 @@ const UNIT: &str = "step";
 
 /// All ways of running it: values alone, and with the gradient by loops that keep more or fewer states.
 pub(super) const ALL: [Workload; 7] = [
-    Workload { name: "lorenz_value", variant: "steps", unit: UNIT, run: |reps| value(reps, N) },
-    Workload { name: "lorenz", variant: "steps", unit: UNIT, run: |reps| steps(reps, N, None) },
+    Workload { name: "lorenz_value", variant: "eager", unit: UNIT, run: |reps| value(reps, N) },
+    Workload { name: "lorenz", variant: "eager", unit: UNIT, run: |reps| steps(reps, N, None) },
     Workload {
         name: "lorenz",
         variant: "keep10",
@@ -32,7 +32,7 @@ pub(super) const ALL: [Workload; 7] = [
     },
     Workload { name: "lorenz", variant: "compiled", unit: UNIT, run: |reps| compiled(reps, N) },
     Workload { name: "lorenz", variant: "scan", unit: UNIT, run: |reps| scan(reps, N) },
-    Workload { name: "lorenz_first", variant: "steps", unit: "loop of ten steps", run: first },
+    Workload { name: "lorenz_first", variant: "eager", unit: "loop of ten steps", run: first },
 ];
 
 const N: usize = 10_000;
