@@ -8,6 +8,7 @@ which must be the same. One thread, unless TORCH_THREADS=2 is set (and two cores
 Networks of convolutions run twice: with channels first, and last in memory (`torch_last`).
 """
 import os
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -232,9 +233,18 @@ def squared(model, x, y):
     return F.mse_loss(model(x), y)
 
 
+def mlp_of(name, batch, rate):
+    data = torch.tensor(fill((batch, 784), 10)), torch.tensor(labels(batch, 10, 11))
+    model = turned(perceptron((784, 512, 256, 10), nn.ReLU()))
+    train(name, model, classified, data, lambda parameters: sgd(parameters, rate))
+
+
 def mlp():
-    data = torch.tensor(fill((128, 784), 10)), torch.tensor(labels(128, 10, 11))
-    train("mlp", turned(perceptron((784, 512, 256, 10), nn.ReLU())), classified, data)
+    mlp_of("mlp", 128, 0.01)
+
+
+BATCHES = {f"mlp_batch{batch}": partial(mlp_of, f"mlp_batch{batch}", batch, 0.001)
+           for batch in (1, 4, 16)}
 
 
 def tiny_mlp():
@@ -261,4 +271,5 @@ def pinn():
 
 
 if __name__ == "__main__":
-    main(named(mlp, tiny_mlp, mlp4096, cifar_net, resnet18, unet, gpt6, lstm512, gru512, pinn))
+    main(named(mlp, tiny_mlp, mlp4096, cifar_net, resnet18, unet, gpt6, lstm512, gru512, pinn)
+         | BATCHES)
