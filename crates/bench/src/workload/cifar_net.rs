@@ -7,21 +7,9 @@ use wengert::nn::{AvgPool2d, Conv2d, Flatten, MaxPool2d, Relu, Sequential, seque
 use wengert::prelude::*;
 
 use super::Workload;
-use super::training::{Training, one_hot, starting, uniform, weight};
+use super::training::{Training, one_hot, starting, trained, uniform, weight};
 
-pub(super) const EAGER: Workload = Workload {
-    name: "cifar_net",
-    variant: "eager",
-    unit: "step",
-    run: |reps| training().eager(reps),
-};
-
-pub(super) const COMPILED: Workload = Workload {
-    name: "cifar_net",
-    variant: "compiled",
-    unit: "step",
-    run: |reps| training().compiled(reps),
-};
+pub(super) const ALL: [Workload; 2] = trained! { "cifar_net": training(); };
 
 const IMAGES: usize = 100;
 

@@ -20,7 +20,7 @@ const HEADS: usize = 6;
 const BLOCKS: usize = 6;
 
 #[derive(Module)]
-struct Gpt {
+pub(super) struct Gpt {
     words: Embedding<f32>,
     positions: Param<f32>,
     blocks: Vec<TransformerEncoderLayer<f32>>,
@@ -59,7 +59,7 @@ fn words(shape: &[usize], seed: u32) -> Tensor<f32> {
     Tensor::new(shape, words.into_iter().map(|word| word as f32).collect())
 }
 
-fn training() -> Training<Gpt, Moments> {
+pub(super) fn training() -> Training<Gpt, Moments> {
     Training {
         model: hashed(Gpt::new(), 170),
         input: words(&[BATCH, LENGTH], 34),

@@ -7,17 +7,9 @@ use wengert::nn::random::MatlabRng;
 use wengert::prelude::*;
 
 use super::Workload;
-use super::training::{Training, one_hot, starting, turned, uniform};
+use super::training::{Training, one_hot, starting, trained, turned, uniform};
 
-pub(super) const EAGER: Workload =
-    Workload { name: "lstm", variant: "eager", unit: "step", run: |reps| training().eager(reps) };
-
-pub(super) const COMPILED: Workload = Workload {
-    name: "lstm",
-    variant: "compiled",
-    unit: "step",
-    run: |reps| training().compiled(reps),
-};
+pub(super) const ALL: [Workload; 2] = trained! { "lstm": training(); };
 
 const BATCH: usize = 32;
 const LENGTH: usize = 50;

@@ -73,7 +73,7 @@ fn tiny() -> Training<Sequential<f32>> {
     }
 }
 
-fn wide() -> Training<Sequential<f32>> {
+pub(super) fn wide() -> Training<Sequential<f32>> {
     const WIDTH: usize = 4096;
     let rng = &mut MatlabRng::new(0);
     let mut layer = || Linear::new(WIDTH, WIDTH, rng);

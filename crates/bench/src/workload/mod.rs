@@ -51,6 +51,12 @@ pub const COST_RATIOS: &[CostRatio] = &[
     CostRatio { name: "cifar_net", measure: |reps| cifar_net::training().cost_ratio(reps) },
     CostRatio { name: "transformer", measure: |reps| transformer::training().cost_ratio(reps) },
     CostRatio { name: "lstm", measure: |reps| lstm::training().cost_ratio(reps) },
+    CostRatio { name: "mlp4096", measure: |reps| mlp::wide().cost_ratio(reps) },
+    CostRatio { name: "resnet18", measure: |reps| resnet18::training().cost_ratio(reps) },
+    CostRatio { name: "unet", measure: |reps| unet::training().cost_ratio(reps) },
+    CostRatio { name: "gpt6", measure: |reps| gpt6::training().cost_ratio(reps) },
+    CostRatio { name: "lstm512", measure: |reps| recurrent::lstm().cost_ratio(reps) },
+    CostRatio { name: "gru512", measure: |reps| recurrent::gru().cost_ratio(reps) },
 ];
 
 /// All workloads.
@@ -58,13 +64,9 @@ pub fn workloads() -> Vec<Workload> {
     let mut all = vec![netbp::EAGER, netbp::COMPILED, chain::EAGER, chain::COMPILED];
     all.extend(mlp::ALL);
     all.extend([hvp::EAGER, hvp::COMPILED]);
-    all.extend([cifar_net::EAGER, cifar_net::COMPILED]);
-    all.extend([transformer::EAGER, transformer::COMPILED, lstm::EAGER, lstm::COMPILED]);
-    all.extend(resnet18::ALL);
-    all.extend(unet::ALL);
-    all.extend(gpt6::ALL);
-    all.extend(recurrent::ALL);
-    all.extend(pinn::ALL);
+    all.extend(cifar_net::ALL.into_iter().chain(transformer::ALL).chain(lstm::ALL));
+    all.extend(resnet18::ALL.into_iter().chain(unet::ALL).chain(gpt6::ALL));
+    all.extend(recurrent::ALL.into_iter().chain(pinn::ALL));
     all.extend(elementwise::SHORT);
     all.extend(elementwise::LONG);
     all.extend([rosenbrock::EAGER, rosenbrock::COMPILED]);

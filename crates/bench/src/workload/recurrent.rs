@@ -2,7 +2,7 @@
 //! inputs; cross-entropy on the last state, stochastic gradient with momentum. 3,421,194 and
 //! 2,567,178 parameters.
 
-use wengert::nn::layer::Cell;
+use wengert::nn::layer::{Cell, GruCell, LstmCell};
 use wengert::nn::loss::cross_entropy_with;
 use wengert::nn::random::MatlabRng;
 use wengert::nn::{Gru, Lstm, layer::Recurrent};
@@ -12,8 +12,8 @@ use super::Workload;
 use super::training::{Training, hashed, one_hot, trained, uniform};
 
 pub(super) const ALL: [Workload; 4] = trained! {
-    "lstm512": training(Lstm::stacked(INPUTS, UNITS, 2, &mut MatlabRng::new(0)));
-    "gru512": training(Gru::stacked(INPUTS, UNITS, 2, &mut MatlabRng::new(0)));
+    "lstm512": lstm();
+    "gru512": gru();
 };
 
 const BATCH: usize = 32;
@@ -23,7 +23,7 @@ const UNITS: usize = 512;
 
 /// The last state of the last layer says the class.
 #[derive(Module)]
-struct Classifier<C, const S: usize> {
+pub(super) struct Classifier<C, const S: usize> {
     layers: Recurrent<f32, C, S>,
     out: Linear<f32>,
 }
@@ -33,6 +33,14 @@ impl<C: Cell<S>, const S: usize> Classifier<C, S> {
         let h = self.layers.last(x, None)[0];
         self.out.forward(h.slice(0, 1..).squeeze(0))
     }
+}
+
+pub(super) fn lstm() -> Training<Classifier<LstmCell, 2>> {
+    training(Lstm::stacked(INPUTS, UNITS, 2, &mut MatlabRng::new(0)))
+}
+
+pub(super) fn gru() -> Training<Classifier<GruCell, 1>> {
+    training(Gru::stacked(INPUTS, UNITS, 2, &mut MatlabRng::new(0)))
 }
 
 fn training<C: Cell<S>, const S: usize>(

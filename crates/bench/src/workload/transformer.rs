@@ -9,21 +9,9 @@ use wengert::nn::random::MatlabRng;
 use wengert::prelude::*;
 
 use super::Workload;
-use super::training::{Training, linear, starting, uniform};
+use super::training::{Training, linear, starting, trained, uniform};
 
-pub(super) const EAGER: Workload = Workload {
-    name: "transformer",
-    variant: "eager",
-    unit: "step",
-    run: |reps| training().eager(reps),
-};
-
-pub(super) const COMPILED: Workload = Workload {
-    name: "transformer",
-    variant: "compiled",
-    unit: "step",
-    run: |reps| training().compiled(reps),
-};
+pub(super) const ALL: [Workload; 2] = trained! { "transformer": training(); };
 
 const BATCH: usize = 8;
 const LENGTH: usize = 128;

@@ -55,7 +55,7 @@ impl Up {
 }
 
 #[derive(Module)]
-struct Unet {
+pub(super) struct Unet {
     down: [Double; 4],
     up: [Up; 3],
     out: Conv2d<f32>,
@@ -93,7 +93,7 @@ fn target() -> Tensor<f32> {
     )
 }
 
-fn training() -> Training<Unet> {
+pub(super) fn training() -> Training<Unet> {
     Training {
         model: hashed(Unet::new(), 150),
         input: uniform(&[IMAGES, 3, SIDE, SIDE], 32, 1.0),
