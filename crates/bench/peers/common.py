@@ -4,14 +4,14 @@ A script has a function for each workload, and `main` runs them: a line may be `
 names. A sample lasts 2 ms or one step. Samples are taken until there are `samples` of them or
 BENCH_SECONDS (10 unless set) have passed, but never fewer than 3.
 """
-import ctypes
-import gc
 import json
 import math
 import os
 import statistics
+import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 
@@ -57,11 +57,9 @@ before = None
 
 
 def measure_memory():
-    """From here on, the peak counts. What was let go is given back first."""
+    """From here on, the peak counts."""
     global before
-    gc.collect()
     try:
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")
         before = status("VmRSS:")
@@ -87,16 +85,32 @@ def report(name, step, check, variant=None, units=1, samples=101):
 
 
 def main(workloads):
-    """Runs the functions that the command line names; all if it names none."""
+    """Runs what the command line names, all if it names nothing.
+
+    A workload is a list of functions, one for each way of computing it. Of several, each runs in a
+    process of its own: what one leaves in memory would count as the next one's.
+    """
     wanted = sys.argv[1:] or list(workloads)
     if "--list" in wanted:
         return print("\n".join(workloads))
-    for name in wanted:
+    for word in wanted:
+        name, _, way = word.partition(":")
         if name not in workloads:
             sys.exit(f"there is no workload {name!r}; --list shows them")
-        measure_memory()
-        workloads[name]()
+        ways = workloads[name]
+        if not way and len(ways) > 1:
+            for i in range(len(ways)):
+                subprocess.run([sys.executable, sys.argv[0], f"{name}:{i}"], check=True)
+        else:
+            measure_memory()
+            ways[int(way or 0)]()
 
 
 def named(*functions):
-    return {f.__name__: f for f in functions}
+    """Workloads of one way each, by the functions' names."""
+    return {f.__name__: [f] for f in functions}
+
+
+def in_ways(ways, *functions):
+    """Workloads that take the way as an argument."""
+    return {f.__name__: [partial(f, way) for way in ways] for f in functions}

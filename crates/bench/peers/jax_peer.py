@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from common import fill, glorot, labels, main, named, report, weight
+from common import fill, glorot, in_ways, labels, main, named, report, weight
 
 
 def cross_entropy(z, t):
@@ -111,11 +111,11 @@ def mlp_of(batch):
     train(f"mlp_batch{batch}", mlp_loss, *mlp_data(batch), sgd(rate=0.001))
 
 
-BATCHES = {f"mlp_batch{batch}": partial(mlp_of, batch) for batch in (1, 4, 16)}
+BATCHES = {f"mlp_batch{batch}": [partial(mlp_of, batch)] for batch in (1, 4, 16)}
 
 
-def tiny_mlp():
-    """A call for each step, and a loop of steps in one call."""
+def tiny_mlp(variant):
+    """A call for each step, or a loop of steps in one call."""
     parameters, x, y = layers((8, 16, 16, 1)), fill((1, 8), 10), fill((1, 1), 11)
 
     def loss(p, x, y):
@@ -123,7 +123,8 @@ def tiny_mlp():
         h = jnp.tanh(h @ p[2] + p[3])
         return jnp.mean((h @ p[4] + p[5] - y) ** 2)
 
-    train("tiny_mlp", loss, parameters, (x, y))
+    if variant == "jax":
+        return train("tiny_mlp", loss, parameters, (x, y))
     start, move = sgd()
 
     def step(state, data):
@@ -136,7 +137,7 @@ def tiny_mlp():
     state = p, start(p)
     check = float(loop(state, *many)[1][4])
     run = lambda: jax.block_until_ready(loop(state, *many))
-    report("tiny_mlp", run, check, "jax_scan", units=1000)
+    report("tiny_mlp", run, check, variant, units=1000)
 
 
 def mlp4096():
@@ -324,7 +325,7 @@ def gemm(bits, n):
     jax.config.update("jax_enable_x64", False)
 
 
-GEMM = {f"gemm_f{bits}_{n}": partial(gemm, bits, n)
+GEMM = {f"gemm_f{bits}_{n}": [partial(gemm, bits, n)]
         for bits in (32, 64) for n in (256, 512, 1024, 2048)}
 
 
@@ -382,15 +383,17 @@ def differentiate(name, f, inputs, units=1, variant="jax"):
     report(name, lambda: jax.block_until_ready(f(*inputs)), check, variant, units)
 
 
-def looped(name, f, inputs, units):
-    """As the loop is, and with its step computed again on the way back."""
+# As a loop is, and with its step computed again on the way back.
+LOOPS = {"jax": lambda step: step, "jax_checkpoint": jax.checkpoint}
+
+
+def looped(name, variant, f, inputs, units):
     jax.config.update("jax_enable_x64", True)
-    differentiate(name, f(lambda step: step), inputs, units)
-    differentiate(name, f(jax.checkpoint), inputs, units, "jax_checkpoint")
+    differentiate(name, f(LOOPS[variant]), inputs, units, variant)
     jax.config.update("jax_enable_x64", False)
 
 
-def lorenz():
+def lorenz(variant):
     def field(x, p):
         return (p[0] * (x[1] - x[0]), x[0] * (p[1] - x[2]) - x[1], x[0] * x[1] - p[2] * x[2])
 
@@ -408,10 +411,10 @@ def lorenz():
             return sum(lax.scan(lambda x, _: (body(x), None), (1.0, 1.0, 1.0), None, 10000)[0])
         return end
 
-    looped("lorenz", f, [10.0, 28.0, 8.0 / 3.0], 10000)
+    looped("lorenz", variant, f, [10.0, 28.0, 8.0 / 3.0], 10000)
 
 
-def neuron():
+def neuron(variant):
     def step(state, g, h=0.025):
         v, m, k, n = state
         gate = lambda x, a, b: a / (a + b) + (x - a / (a + b)) * jnp.exp(-h * (a + b))
@@ -432,10 +435,10 @@ def neuron():
             return lax.scan(lambda s, _: (body(s), None), start, None, 1000)[0][0].sum()
         return end
 
-    looped("neuron", f, [120.0, 36.0, 0.3], 1000)
+    looped("neuron", variant, f, [120.0, 36.0, 0.3], 1000)
 
 
-def quasiseparable():
+def quasiseparable(variant):
     part = lambda shape, seed, scale: fill(shape, seed, scale, np.float64)
     inputs = [part((2000,), 210, 0.5) + 2, part((2000, 3), 211, 0.4), part((2000, 3), 212, 0.4),
               part((2000, 3, 3), 213, 0.4)]
@@ -448,10 +451,10 @@ def quasiseparable():
         return a @ fa + jnp.outer(w, w), jnp.log(c)
 
     f = lambda wrap: lambda *given: lax.scan(wrap(step), jnp.zeros((3, 3)), given)[1].sum()
-    looped("quasiseparable", f, inputs, 2000)
+    looped("quasiseparable", variant, f, inputs, 2000)
 
 
-def filter():
+def filter(variant):
     levels = 20
 
     def step(coupling, state, below):
@@ -477,7 +480,7 @@ def filter():
             return lax.scan(wrap(lambda s, u: step(coupling, s, u)), start, seen)[1].sum()
         return total
 
-    looped("filter", f, [0.7, fill((614,), 214, 1.0, np.float64)], 614)
+    looped("filter", variant, f, [0.7, fill((614,), 214, 1.0, np.float64)], 614)
 
 
 def neighbours():
@@ -487,7 +490,7 @@ def neighbours():
 
 if __name__ == "__main__":
     jax.devices()  # The runtime is there before memory counts.
-    main(named(netbp, chain, mlp, tiny_mlp, mlp4096, hvp,
-               transformer, gpt6, lstm, lstm512, gru512, pinn, pinn_jvp, elementwise_1e6,
-               elementwise_1e7, rosenbrock_hessian, lorenz, neuron, quasiseparable, filter,
-               neighbours) | BATCHES | GEMM)
+    main(named(netbp, chain, mlp, mlp4096, hvp, transformer, gpt6, lstm, lstm512, gru512, pinn,
+               pinn_jvp, elementwise_1e6, elementwise_1e7, rosenbrock_hessian, neighbours)
+         | BATCHES | GEMM | in_ways(("jax", "jax_scan"), tiny_mlp)
+         | in_ways(LOOPS, lorenz, neuron, quasiseparable, filter))

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from common import fill, labels, main, measure_memory, named, report, weight
+from common import fill, in_ways, labels, main, named, report, weight
 
 torch.set_num_threads(int(os.environ.get("TORCH_THREADS", "1")))
 
@@ -49,27 +49,27 @@ def train(name, model, loss, data, optimiser=sgd, variant="torch"):
     report(name, step, check, variant)
 
 
-def train_images(name, model, loss, images, target, optimiser=sgd):
-    """Both layouts, the second from the beginning again."""
-    for variant, layout in (("torch", torch.contiguous_format), ("torch_last", torch.channels_last)):
-        measure_memory()
-        data = torch.tensor(images).to(memory_format=layout), target
-        train(name, model().to(memory_format=layout), loss, data, optimiser, variant)
+LAYOUTS = {"torch": torch.contiguous_format, "torch_last": torch.channels_last}
+
+
+def train_images(name, layout, model, loss, images, target, optimiser=sgd):
+    data = torch.tensor(images).to(memory_format=LAYOUTS[layout]), target
+    train(name, model.to(memory_format=LAYOUTS[layout]), loss, data, optimiser, layout)
 
 
 def classified(model, x, t):
     return F.cross_entropy(model(x), t)
 
 
-def cifar_net():
+def cifar_net(layout):
     conv = lambda a, b, w, p=0: nn.Conv2d(a, b, w, padding=p)
     pool = dict(kernel_size=3, stride=2, ceil_mode=True)
-    model = lambda: hashed(nn.Sequential(
+    model = hashed(nn.Sequential(
         conv(3, 32, 5, 2), nn.MaxPool2d(**pool), nn.ReLU(), conv(32, 32, 5, 2), nn.ReLU(),
         nn.AvgPool2d(**pool), conv(32, 64, 5, 2), nn.ReLU(), nn.AvgPool2d(**pool),
         conv(64, 64, 4), nn.ReLU(), conv(64, 10, 1), nn.Flatten()), 40)
     t = torch.tensor(labels(100, 10, 31))
-    train_images("cifar_net", model, classified, fill((100, 3, 32, 32), 30), t)
+    train_images("cifar_net", layout, model, classified, fill((100, 3, 32, 32), 30), t)
 
 
 class Filtered(nn.Sequential):
@@ -89,19 +89,15 @@ class Block(nn.Module):
         return F.relu(self.second(F.relu(self.first(x))) + self.around(x))
 
 
-def resnet18():
-    def model():
-        layers, inputs = [Filtered(3, 64, 3, 1), nn.ReLU()], 64
-        for outputs in (64, 128, 256, 512):
-            layers += [Block(inputs, outputs, 1 if inputs == outputs else 2),
-                       Block(outputs, outputs, 1)]
-            inputs = outputs
-        layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10)]
-        return hashed(nn.Sequential(*layers), 100)
-
-    t = torch.tensor(labels(32, 10, 31))
-    train_images("resnet18", model, classified, fill((32, 3, 32, 32), 30), t,
-                 lambda parameters: sgd(parameters, 0.0005))
+def resnet18(layout):
+    layers, inputs = [Filtered(3, 64, 3, 1), nn.ReLU()], 64
+    for outputs in (64, 128, 256, 512):
+        layers += [Block(inputs, outputs, 1 if inputs == outputs else 2), Block(outputs, outputs, 1)]
+        inputs = outputs
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10)]
+    model, t = hashed(nn.Sequential(*layers), 100), torch.tensor(labels(32, 10, 31))
+    train_images("resnet18", layout, model, classified, fill((32, 3, 32, 32), 30), t,
+                 partial(sgd, rate=0.0005))
 
 
 class Pair(nn.Sequential):
@@ -138,10 +134,10 @@ class Unet(nn.Module):
         return self.out(x)
 
 
-def unet():
+def unet(layout):
     t = (torch.tensor(fill((8, 1, 64, 64), 33)) > 0.5).float()
     loss = lambda model, x, t: F.binary_cross_entropy_with_logits(model(x), t)
-    train_images("unet", lambda: hashed(Unet(), 150), loss, fill((8, 3, 64, 64), 32), t)
+    train_images("unet", layout, hashed(Unet(), 150), loss, fill((8, 3, 64, 64), 32), t)
 
 
 class Recurrent(nn.Module):
@@ -236,14 +232,14 @@ def squared(model, x, y):
 def mlp_of(name, batch, rate):
     data = torch.tensor(fill((batch, 784), 10)), torch.tensor(labels(batch, 10, 11))
     model = turned(perceptron((784, 512, 256, 10), nn.ReLU()))
-    train(name, model, classified, data, lambda parameters: sgd(parameters, rate))
+    train(name, model, classified, data, partial(sgd, rate=rate))
 
 
 def mlp():
     mlp_of("mlp", 128, 0.01)
 
 
-BATCHES = {f"mlp_batch{batch}": partial(mlp_of, f"mlp_batch{batch}", batch, 0.001)
+BATCHES = {f"mlp_batch{batch}": [partial(mlp_of, f"mlp_batch{batch}", batch, 0.001)]
            for batch in (1, 4, 16)}
 
 
@@ -270,6 +266,14 @@ def pinn():
     train("pinn", hashed(perceptron((2, 64, 64, 64, 1), nn.Tanh()), 200), loss, (points, source))
 
 
+def load():
+    """A small step, so that the libraries are there before memory counts."""
+    model = nn.Sequential(nn.Conv2d(1, 1, 3), nn.Flatten(), nn.Linear(36, 1))
+    model(torch.ones(1, 1, 8, 8)).sum().backward()
+    sgd(model.parameters()).step()
+
+
 if __name__ == "__main__":
-    main(named(mlp, tiny_mlp, mlp4096, cifar_net, resnet18, unet, gpt6, lstm512, gru512, pinn)
-         | BATCHES)
+    load()
+    main(named(mlp, tiny_mlp, mlp4096, gpt6, lstm512, gru512, pinn) | BATCHES
+         | in_ways(LAYOUTS, cifar_net, resnet18, unet))
