@@ -71,7 +71,7 @@ impl<const S: usize, const I: usize, const K: usize, const M: usize> Chain<S, I,
         inputs: [&Tensor<f64>; I],
         shared: [&Tensor<f64>; K],
     ) -> Result<Program<f64>, CompileError> {
-        let tape = Tape::new();
+        let tape = Tape::lazy();
         let states = state.map(|value| tape.variable(value));
         let inputs = inputs.map(|value| tape.variable(value));
         let shared = shared.map(|value| tape.variable(value));
@@ -87,7 +87,7 @@ impl<const S: usize, const I: usize, const K: usize, const M: usize> Chain<S, I,
         inputs: [&Tensor<f64>; I],
         shared: [&Tensor<f64>; K],
     ) -> Result<Program<f64>, CompileError> {
-        let tape = Tape::new();
+        let tape = Tape::lazy();
         let states = state.map(|value| tape.variable(value));
         let inputs = inputs.map(|value| tape.variable(value));
         let shared = shared.map(|value| tape.variable(value));

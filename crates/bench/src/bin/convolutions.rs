@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let numbers = |shape: [usize; 4]| {
             Tensor::from_fn(shape, |i| ((i * 7919 % 1009) as f32 / 504.5) - 1.0)
         };
-        let tape = Tape::new();
+        let tape = Tape::lazy();
         let x = tape.variable(numbers([images, channels, extent, extent]));
         let w = tape.variable(numbers([features, channels, taps, taps]));
         let y = x.conv2d(w, Convolution::default().stride(stride).padding(taps / 2));

@@ -39,7 +39,7 @@ pub(super) fn compiled<T: Real, const N: usize>(
     inputs: [Tensor<T>; N],
     f: impl for<'t> Fn([Var<'t, T>; N]) -> Var<'t, T>,
 ) -> (Timing, f64) {
-    let tape = Tape::new();
+    let tape = Tape::lazy();
     let vars = inputs.each_ref().map(|input| tape.variable(input));
     let y = f(vars);
     let results: Vec<_> = std::iter::once(y).chain(y.grad(vars)).collect();

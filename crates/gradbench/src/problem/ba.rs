@@ -155,7 +155,7 @@ impl Scene {
         let extent = BLOCK.min(self.observations());
         let mut columns: [Vec<f64>; OWN + 2] = std::array::from_fn(|_| vec![0.0; extent]);
         self.gather(0, &mut columns);
-        let tape = Tape::new();
+        let tape = Tape::lazy();
         let vars: [Var<'_, f64>; OWN + 2] = std::array::from_fn(|i| tape.variable(&columns[i][..]));
         Ok(Blocks { program: tape.compile(&vars, &f(vars))?, columns })
     }

@@ -55,7 +55,7 @@ impl Point for Moving {
 fn compiled<const M: usize>(
     f: impl for<'t> Fn(Var<'t, f64>, Var<'t, f64>) -> [Var<'t, f64>; M],
 ) -> Result<Program<f64>, Error> {
-    let tape = Tape::new();
+    let tape = Tape::lazy();
     let [p, q] = [(); 2].map(|()| tape.variable([1.0, 1.0]));
     let (units, of_q) = (tape.constant([[1.0, 0.0], [0.0, 1.0]]), tape.variable([[0.0; 2]; 2]));
     let [dp, dq] = [(); 2].map(|()| tape.constant([0.0, 0.0]));

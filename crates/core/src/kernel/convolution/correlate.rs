@@ -147,23 +147,24 @@ impl<T: Real> Panel<T> {
         let &Extents { channels, features, strides: [feature, channel, line], .. } = extents;
         let depth = down.taps.len() * across.taps.len() * channels;
         let mut panel = Aligned::zeros(features.div_ceil(width) * depth * width);
-        let mut rows = panel.chunks_exact_mut(width);
-        for first in (0..features).step_by(width) {
-            for &[i, _] in &down.taps {
-                for &[j, _] in &across.taps {
-                    for c in 0..channels {
-                        let row = rows.next().expect("a row for each weight of a feature");
-                        let start = first * feature + c * channel + i * line + j;
-                        for (slot, &w) in row[..width.min(features - first)]
-                            .iter_mut()
-                            .zip(weights[start..].iter().step_by(feature))
-                        {
-                            *slot = w;
-                        }
+        if depth == 0 {
+            return Self(panel);
+        }
+        let taps =
+            || down.taps.iter().flat_map(|&[i, _]| across.taps.iter().map(move |&[j, _]| [i, j]));
+        let tiles = (0..features).step_by(width).zip(panel.chunks_exact_mut(depth * width));
+        threads::share(features * depth, tiles, |tiles| {
+            for (first, tile) in tiles {
+                let runs = taps()
+                    .flat_map(|[i, j]| (0..channels).map(move |c| c * channel + i * line + j));
+                for (start, row) in runs.zip(tile.chunks_exact_mut(width)) {
+                    let weights = weights[first * feature + start..].iter().step_by(feature);
+                    for (slot, &w) in row[..width.min(features - first)].iter_mut().zip(weights) {
+                        *slot = w;
                     }
                 }
             }
-        }
+        });
         Self(panel)
     }
 }

@@ -20,14 +20,26 @@ use crate::scalar::{ARCH, Aligned, Real, lanes};
 use crate::tuned::damage::{Damage, damaged};
 
 tuned! {
-    /// Images that are summed before they are added to the others.
-    pub(super) const CHUNK = 8, tiny 2;
+    /// The most images that are summed before they are added to the others.
+    const CHUNK = 8, tiny 2;
     /// The most chunks that are added up one after the other; those sums are then added.
     const MOST_CHUNKS = 64, tiny 2;
     /// Positions, of some images if need be, that outweigh the adding up of a tile.
     const ENOUGH = 512, tiny 4;
     /// The most positions that are summed up in registers; those sums are added in double precision.
     const MOST_POSITIONS = 512, tiny 4;
+}
+
+/// Sums of a round that stay near, in numbers.
+const NEAR: usize = 1 << 19;
+/// Sums that are added in a nanosecond.
+const ELEMENTS_A_NANOSECOND: usize = 4;
+
+/// Images that are summed before they are added to the others: a quarter of all, so that
+/// threads have something to share, if these have positions enough.
+pub(super) fn chunk(geometry: &Geometry) -> usize {
+    let enough = (4 * ENOUGH).div_ceil(geometry.positions().max(1));
+    geometry.images.div_ceil(4).max(enough).min(CHUNK)
 }
 
 /// Writes the sum of the products of all images to `out`.
@@ -73,18 +85,19 @@ pub(super) fn over_images<T: Real, F: FnMut(&[T], &[T], &mut [T])>(
     participant: impl Fn() -> F + Sync,
 ) -> Aligned<T> {
     let [from, to] = [geometry.input(), geometry.output()].map(|size| size * geometry.groups);
-    let chunks: Vec<(&[T], &[T])> = x.chunks(from * CHUNK).zip(y.chunks(to * CHUNK)).collect();
-    // On one thread the sums of a chunk are added up while they are still near.
+    let chunk = chunk(geometry);
+    let chunks: Vec<(&[T], &[T])> = x.chunks(from * chunk).zip(y.chunks(to * chunk)).collect();
+    // Sums are added up while they are still near: on one thread those of a chunk.
     let work = geometry.work::<T>();
-    let rounds = chunks.len().div_ceil(threads::pieces(work));
-    let round = chunks.len().div_ceil(rounds);
+    let round =
+        (NEAR / size).clamp(1, threads::pieces(work)).max(threads::count()).min(chunks.len());
     let count = chunks.len();
     let mut total = Aligned::zeros(size);
     let mut sums = Aligned::zeros(round * size);
     let mut part = Aligned::zeros(if chunks.len() > MOST_CHUNKS { size } else { 0 });
     let mut done = 0;
     for chunks in chunks.chunks(round) {
-        let work = work * chunks.len() * CHUNK / geometry.images.max(CHUNK);
+        let work = work * chunks.len() * chunk / geometry.images.max(chunk);
         let tasks = chunks.iter().zip(sums.chunks_exact_mut(size));
         threads::share(work, tasks, |tasks| {
             let mut accumulate = participant();
@@ -96,11 +109,11 @@ pub(super) fn over_images<T: Real, F: FnMut(&[T], &[T], &mut [T])>(
             }
         });
         let summed = chunks.len() - usize::from(damaged(Damage::LastImages));
+        if part.is_empty() {
+            add_in_order(&sums[..summed * size], &mut total);
+            continue;
+        }
         for sums in sums.chunks_exact(size).take(summed) {
-            if part.is_empty() {
-                add_slice(&mut total, sums);
-                continue;
-            }
             add_slice(&mut part, sums);
             done += 1;
             if done % MOST_CHUNKS == 0 || done == count {
@@ -112,17 +125,29 @@ pub(super) fn over_images<T: Real, F: FnMut(&[T], &[T], &mut [T])>(
     total
 }
 
+/// Adds the sums of some chunks, one after the other, to the total.
+fn add_in_order<T: Real>(sums: &[T], total: &mut [T]) {
+    let size = total.len();
+    threads::for_each_piece(sums.len() / ELEMENTS_A_NANOSECOND, total, 1, |start, total| {
+        for sums in sums.chunks_exact(size) {
+            add_slice(total, &sums[start..][..total.len()]);
+        }
+    });
+}
+
 /// Writes sums, in the order in which they are computed, to weights in theirs.
 fn write<T: Real>(geometry: &Geometry, sums: &[T], out: &mut [T]) {
     let Geometry { channels, slides: [down, across], .. } = *geometry;
     let taps = geometry.taps();
-    for (sums, out) in sums.chunks_exact(taps).zip(out.chunks_exact_mut(taps)) {
-        for (tap, sums) in sums.chunks_exact(channels).enumerate() {
-            for (channel, &sum) in sums.iter().enumerate() {
-                out[channel * down.taps * across.taps + tap] = sum;
+    threads::for_each_piece(out.len(), out, taps, |start, out| {
+        for (sums, out) in sums[start..].chunks_exact(taps).zip(out.chunks_exact_mut(taps)) {
+            for (tap, sums) in sums.chunks_exact(channels).enumerate() {
+                for (channel, &sum) in sums.iter().enumerate() {
+                    out[channel * down.taps * across.taps + tap] = sum;
+                }
             }
         }
-    }
+    });
 }
 
 /// A vector of elements that lie side by side under the window.

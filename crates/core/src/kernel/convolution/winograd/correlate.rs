@@ -29,7 +29,7 @@ pub(in super::super) fn correlate<T: Real>(
     let padding = patches.axes.map(|axis| axis.source());
     let factors: Vec<Aligned<T>> = weights
         .chunks_exact(extents.weights)
-        .map(|weights| ARCH.dispatch(Factors { extents, patches, weights }))
+        .map(|weights| factors(extents, patches, weights))
         .collect();
     let list = patches.list();
     let images = source.chunks(from * together).zip(result.chunks_mut(to * together));
@@ -63,37 +63,61 @@ fn row<T: Real>(channels: usize) -> usize {
     channels.next_multiple_of(width::<T>() / VECTORS)
 }
 
-/// The weights at the points.
+/// From the factors of a tile's features for one point to those for the next: a cache line more
+/// than they are, as in [`distance`].
+fn step(channels: usize, width: usize) -> usize {
+    channels * width + 16
+}
+
+/// Nanoseconds that the factors of a filter of one channel are thought to take.
+const FACTORS: usize = 20;
+
+/// The weights of a group at the points, in the order in which they are read: for each tile's
+/// features, for each point, channels, features.
+fn factors<T: Real>(extents: &Extents, patches: &Patches, weights: &[T]) -> Aligned<T> {
+    let &Extents { channels, features, .. } = extents;
+    let width = width::<T>();
+    let size = POINTS * POINTS * step(channels, width);
+    let mut factors = Aligned::zeros(features.div_ceil(width) * size);
+    let tiles = (0..features).step_by(width).zip(factors.chunks_exact_mut(size));
+    threads::share(channels * features * FACTORS, tiles, |tiles| {
+        for (first, factors) in tiles {
+            ARCH.dispatch(Factors { extents, patches, weights, first, factors });
+        }
+    });
+    factors
+}
+
+/// The factors of a tile's features, from `first` on.
 struct Factors<'a, T> {
     extents: &'a Extents,
     patches: &'a Patches,
     weights: &'a [T],
+    first: usize,
+    factors: &'a mut [T],
 }
 
 impl<T: Real> WithSimd for Factors<'_, T> {
-    /// In the order in which they are read: for each point, for each tile's features,
-    /// channels, features.
-    type Output = Aligned<T>;
+    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Aligned<T> {
+    fn with_simd<S: Simd>(self, simd: S) {
         if self.patches.taps() == 3 { self.run::<S, 3>(simd) } else { self.run::<S, 5>(simd) }
     }
 }
 
 impl<T: Real> Factors<'_, T> {
     #[inline(always)]
-    fn run<S: Simd, const TAPS: usize>(self, simd: S) -> Aligned<T> {
-        let Self { extents, patches, weights } = self;
+    fn run<S: Simd, const TAPS: usize>(self, simd: S) {
+        let Self { extents, patches, weights, first: start, factors } = self;
         let &Extents { channels, features, strides: [feature, channel, line], .. } = extents;
         let width = VECTORS * lanes::<T, S>();
-        let size = features.div_ceil(width) * channels * width;
-        let mut factors = Aligned::zeros(POINTS * POINTS * size);
+        let step = step(channels, width);
         let mut half = square::<T, S>(simd);
-        for first in (0..features).step_by(lanes::<T, S>()) {
-            let count = lanes::<T, S>().min(features - first);
-            for c in 0..channels {
-                let place = first / width * width * channels + c * width + first % width;
+        for c in 0..channels {
+            for first in (start..features.min(start + width)).step_by(lanes::<T, S>()) {
+                let count = lanes::<T, S>().min(features - first);
+                let place = c * width + first - start;
                 both_ways::<T, S, TAPS, POINTS>(
                     &mut half,
                     #[inline(always)]
@@ -117,13 +141,12 @@ impl<T: Real> Factors<'_, T> {
                         for (j, value) in values.into_iter().enumerate() {
                             let value = scaled::<T, S>(simd, SHARES[i] * SHARES[j], value);
                             let point = i * POINTS + j;
-                            store_one::<T, S>(value, &mut factors[point * size + place..]);
+                            store_one::<T, S>(value, &mut factors[point * step + place..]);
                         }
                     },
                 );
             }
         }
-        factors
     }
 }
 
@@ -179,11 +202,11 @@ impl<T: Real> Multiply<'_, T> {
     fn multiply<S: Simd, const ROWS: usize>(&mut self, simd: S, patches: usize, first: usize) {
         let channels = self.extents.channels;
         let (row, width) = (channels.next_multiple_of(lanes::<T, S>()), VECTORS * lanes::<T, S>());
-        let factors = self.factors.chunks_exact(self.factors.len() / (POINTS * POINTS));
+        let step = step(channels, width);
+        let factors = self.factors[first / width * POINTS * POINTS * step..].chunks_exact(step);
         let data = self.data.chunks_exact(distance(row));
         let products = self.products.chunks_exact_mut(distance(width));
         for ((factors, data), products) in factors.zip(data).zip(products) {
-            let factors = &factors[first * channels..][..channels * width];
             for patch in (0..patches).step_by(ROWS) {
                 let rows = std::array::from_fn(|k| &data[(patch + k) * row..]);
                 let mut tile = Tile::<T, S, ROWS>::zeros(simd);

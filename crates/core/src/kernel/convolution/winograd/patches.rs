@@ -3,7 +3,7 @@
 use super::points::POINTS;
 use crate::kernel::convolution::Geometry;
 use crate::kernel::convolution::phase::Padding;
-use crate::kernel::convolution::weights::CHUNK;
+use crate::kernel::convolution::weights::chunk;
 use crate::kernel::window::Slide;
 
 tuned! {
@@ -14,10 +14,11 @@ tuned! {
     /// Tiny kernels leave it: an error that spreads over a patch is no dependence, and tests of
     /// samples would take it for one.
     const MANY = 16, tiny 16;
-    /// Multiplications that a filter of a channel takes to the points, or from there, for which its
-    /// numbers come from far.
-    const TRANSFORM = 3000, tiny 0;
 }
+
+/// Multiplications that a filter of a channel takes to the points, or from there, for which its
+/// numbers come from far. Tiny kernels leave it, so that few results go this way, too.
+const TRANSFORM: usize = if cfg!(feature = "tiny-kernels") { 0 } else { 3000 };
 
 /// How results are cut into patches along an axis.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +89,7 @@ impl Patches {
     /// For the sum over a convolution's positions, if it is worth it: each chunk of images has sums
     /// at the points of its own.
     pub(in super::super) fn of_weights(geometry: &Geometry) -> Option<Self> {
-        Self::of_input(&Geometry { images: geometry.images.min(CHUNK), ..*geometry })
+        Self::of_input(&Geometry { images: geometry.images.min(chunk(geometry)), ..*geometry })
     }
 
     /// For a convolution's transpose with respect to the input, if it is worth it:

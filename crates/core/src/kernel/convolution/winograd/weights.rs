@@ -15,6 +15,7 @@ use crate::kernel::convolution::planes::Planes;
 use crate::kernel::convolution::tile::{MOST, Tile, VECTORS, load_one, store_one, width};
 use crate::kernel::convolution::weights::over_images;
 use crate::kernel::map::add_slice;
+use crate::kernel::threads;
 use crate::scalar::{ARCH, Aligned, Real, lanes};
 
 tuned! {
@@ -90,11 +91,13 @@ pub(in super::super) fn accumulate<T: Real>(
     };
     // The sums at the points, over all images, back to filters.
     let total = over_images(geometry, [x, y], together, groups * size, participant);
-    for (sums, out) in
-        total.chunks_exact(size).zip(out.chunks_exact_mut(features * geometry.taps()))
-    {
-        ARCH.dispatch(Gather { patches, sizes, sums, out });
-    }
+    let filters = out.chunks_exact_mut(geometry.taps()).enumerate();
+    threads::share(groups * features * channels * GATHER, filters, |filters| {
+        for (filter, out) in filters {
+            let (sums, feature) = (&total[filter / features * size..][..size], filter % features);
+            ARCH.dispatch(Gather { patches, sizes, feature, sums, out });
+        }
+    });
 }
 
 /// Channels and features, and both rounded up to what a tile computes.
@@ -192,10 +195,14 @@ impl<T: Real> Multiply<'_, T> {
     }
 }
 
-/// From the sums at the points to those for the window.
+/// Nanoseconds that the sums of a filter of one channel are thought to take from the points.
+const GATHER: usize = 20;
+
+/// From the sums at the points to those for the window of a filter.
 struct Gather<'a, T> {
     patches: &'a Patches,
     sizes: Sizes,
+    feature: usize,
     sums: &'a [T],
     out: &'a mut [T],
 }
@@ -212,36 +219,34 @@ impl<T: Real> WithSimd for Gather<'_, T> {
 impl<T: Real> Gather<'_, T> {
     #[inline(always)]
     fn run<S: Simd, const TAPS: usize>(self, simd: S) {
-        let Self { sizes, sums, out, .. } = self;
+        let Self { sizes, feature, sums, out, .. } = self;
         let taps = TAPS * TAPS;
         let mut half = square::<T, S>(simd);
         let mut elements = [T::zero(); MOST];
-        for feature in 0..sizes.features {
-            for channel in (0..sizes.channels).step_by(lanes::<T, S>()) {
-                let count = lanes::<T, S>().min(sizes.channels - channel);
-                let sums = &sums[feature * sizes.channel_row + channel..];
-                let out = &mut out[(feature * sizes.channels + channel) * taps..];
-                both_ways::<T, S, POINTS, TAPS>(
-                    &mut half,
-                    #[inline(always)]
-                    |i, j| {
-                        let sum = load_one::<T, S>(&sums[(i * POINTS + j) * sizes.of_point()..]);
-                        scaled::<T, S>(simd, SHARES[i] * SHARES[j], sum)
-                    },
-                    #[inline(always)]
-                    |v| moments::<T, S, TAPS>(simd, v),
-                    #[inline(always)]
-                    |i, window| {
-                        for (j, &vector) in window[..TAPS].iter().enumerate() {
-                            store_one::<T, S>(vector, &mut elements);
-                            let out = out[i * TAPS + j..].iter_mut().step_by(taps);
-                            for (out, &element) in out.zip(&elements[..count]) {
-                                *out = element;
-                            }
+        for channel in (0..sizes.channels).step_by(lanes::<T, S>()) {
+            let count = lanes::<T, S>().min(sizes.channels - channel);
+            let sums = &sums[feature * sizes.channel_row + channel..];
+            let out = &mut out[channel * taps..];
+            both_ways::<T, S, POINTS, TAPS>(
+                &mut half,
+                #[inline(always)]
+                |i, j| {
+                    let sum = load_one::<T, S>(&sums[(i * POINTS + j) * sizes.of_point()..]);
+                    scaled::<T, S>(simd, SHARES[i] * SHARES[j], sum)
+                },
+                #[inline(always)]
+                |v| moments::<T, S, TAPS>(simd, v),
+                #[inline(always)]
+                |i, window| {
+                    for (j, &vector) in window[..TAPS].iter().enumerate() {
+                        store_one::<T, S>(vector, &mut elements);
+                        let out = out[i * TAPS + j..].iter_mut().step_by(taps);
+                        for (out, &element) in out.zip(&elements[..count]) {
+                            *out = element;
                         }
-                    },
-                );
-            }
+                    }
+                },
+            );
         }
     }
 }
