@@ -71,7 +71,7 @@ impl<T: Real> Recorder<T> {
         true
     }
 
-    /// Computes a value that waits, and all that it depends on.
+    /// Computes a value that waits, and all that it depends on. What a kernel refuses still waits then.
     pub(super) fn settle(&mut self, id: NodeId) {
         let Some(mut waiting) = self.waiting.take() else { return };
         let mut needed = Vec::new();
@@ -84,8 +84,12 @@ impl<T: Real> Recorder<T> {
                 next.extend_from_slice(self.args(id));
             }
         }
-        needed.sort_unstable();
-        needed.into_iter().for_each(|index| self.evaluate(index));
+        needed.iter().for_each(|&index| waiting[index] = true);
         self.waiting = Some(waiting);
+        needed.sort_unstable();
+        for index in needed {
+            self.evaluate(index);
+            self.waiting.as_mut().expect("the tape is lazy")[index] = false;
+        }
     }
 }

@@ -272,6 +272,23 @@ fn a_panic_in_a_kernel_leaves_a_tape_that_goes_on() {
     }
 }
 
+/// What a kernel refuses is refused at each read, small or large, and all else is there.
+#[test]
+fn a_panic_in_a_kernel_leaves_a_value_that_waits() {
+    for len in [3, 100] {
+        let tape = Tape::lazy();
+        let x = tape.variable(Tensor::full([len], -1.0));
+        let y = x.apply(Fragile);
+        let z = (y * 2.0).sum() + x.sum();
+        for _ in 0..2 {
+            for var in [y, z] {
+                assert!(catch_unwind(AssertUnwindSafe(|| var.value())).is_err(), "{len} elements");
+            }
+        }
+        assert_eq!(x.sum().item(), -(len as f64));
+    }
+}
+
 /// Twice the operand, or three times if its first element is negative, by a rule
 /// that looks at the value and records other operations in either case.
 #[derive(Clone, Debug, PartialEq)]

@@ -89,8 +89,7 @@ pub(super) fn over_images<T: Real, F: FnMut(&[T], &[T], &mut [T])>(
     let chunks: Vec<(&[T], &[T])> = x.chunks(from * chunk).zip(y.chunks(to * chunk)).collect();
     // Sums are added up while they are still near: on one thread those of a chunk.
     let work = geometry.work::<T>();
-    let round =
-        (NEAR / size).clamp(1, threads::pieces(work)).max(threads::count()).min(chunks.len());
+    let round = (NEAR / size).max(threads::count()).min(threads::pieces(work)).min(chunks.len());
     let count = chunks.len();
     let mut total = Aligned::zeros(size);
     let mut sums = Aligned::zeros(round * size);
