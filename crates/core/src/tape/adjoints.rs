@@ -262,8 +262,7 @@ impl<T: Real> Tape<T> {
 
     /// Whether the adjoints of all parameters that were recorded no later than the output are finite.
     pub(crate) fn parameter_adjoints_are_finite(&self, sweep: usize, output: NodeId) -> bool {
-        self.settle_first(self.len());
-        let inner = self.inner.borrow();
+        let inner = self.all_settled(self.len());
         let blocks = inner.store.blocks();
         // Small values lie side by side. One look at all of them, others among them, costs a small
         // model less than one at each of its adjoints.

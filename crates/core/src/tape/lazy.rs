@@ -8,6 +8,8 @@
 //! *Invariant*: memory of adjoints is not used again here, since a value that waits may still read it.
 
 use super::Tape;
+use std::cell::Ref;
+
 use super::node::{Kind, NodeId};
 use super::recorder::Recorder;
 use crate::scalar::Real;
@@ -42,36 +44,42 @@ impl<T: Real> Tape<T> {
         tape
     }
 
-    /// Sees that a value is there.
+    /// The recorder, in which a value is there.
     #[inline]
-    pub(super) fn settle(&self, id: NodeId) {
-        let is_lazy = self.inner.borrow().waiting.is_some();
-        if is_lazy {
-            self.inner.borrow_mut().settle(id);
+    pub(super) fn settled(&self, id: NodeId) -> Ref<'_, Recorder<T>> {
+        let inner = self.inner.borrow();
+        if inner.waiting.is_none() {
+            return inner;
         }
+        drop(inner);
+        self.inner.borrow_mut().settle(id);
+        self.inner.borrow()
     }
 
-    /// Sees that the values of the first nodes are there.
+    /// The recorder, in which the values of the first nodes are there.
     #[inline]
-    pub(super) fn settle_first(&self, count: usize) {
-        let is_lazy = self.inner.borrow().waiting.is_some();
-        if is_lazy {
-            (0..count).for_each(|index| self.settle(NodeId::new(index)));
+    pub(super) fn all_settled(&self, count: usize) -> Ref<'_, Recorder<T>> {
+        let inner = self.inner.borrow();
+        if inner.waiting.is_none() {
+            return inner;
         }
+        drop(inner);
+        (0..count).for_each(|index| self.inner.borrow_mut().settle(NodeId::new(index)));
+        self.inner.borrow()
     }
 }
 
 impl<T: Real> Recorder<T> {
-    /// Lets the next node wait. Gives whether this tape does so.
-    #[inline]
-    pub(super) fn waits(&mut self) -> bool {
-        let Some(waiting) = &mut self.waiting else { return false };
+    /// Lets the next node wait.
+    #[cold]
+    pub(super) fn wait(&mut self) {
+        let waiting = self.waiting.as_mut().expect("the tape is lazy");
         waiting.resize(self.len, false);
         waiting.push(self.nodes[self.len].kind != Kind::Given);
-        true
     }
 
     /// Computes a value that waits, and all that it depends on. What a kernel refuses still waits then.
+    #[cold]
     pub(super) fn settle(&mut self, id: NodeId) {
         let Some(mut waiting) = self.waiting.take() else { return };
         let mut needed = Vec::new();

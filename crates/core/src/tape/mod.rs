@@ -216,8 +216,7 @@ impl<T: Real> Tape<T> {
     /// The largest absolute value, of those that are finite, in the nodes from a
     /// number on.
     pub(crate) fn largest_since(&self, first: usize) -> T {
-        self.settle_first(self.len());
-        let inner = self.inner.borrow();
+        let inner = self.all_settled(self.len());
         let larger = |largest: T, x: T| if x.is_finite() { largest.max(x.abs()) } else { largest };
         (first..inner.len()).fold(T::zero(), |largest, node| {
             inner.view(NodeId::new(node)).iter().fold(largest, larger)
@@ -250,8 +249,7 @@ impl<T: Real> Tape<T> {
 
     /// The same, among the nodes up to one of them.
     pub(crate) fn first_non_finite_until(&self, last: NodeId) -> Option<String> {
-        self.settle_first(last.index() + 1);
-        let inner = self.inner.borrow();
+        let inner = self.all_settled(last.index() + 1);
         let kept = inner.kept_values();
         let id = (0..=last.index())
             .filter(|&index| kept[index])
@@ -296,15 +294,12 @@ impl<T: Real> Tape<T> {
     }
 
     pub(crate) fn value_of(&self, id: NodeId) -> Tensor<T> {
-        self.settle(id);
-        let inner = self.inner.borrow();
-        inner.tensor(id)
+        self.settled(id).tensor(id)
     }
 
     /// Lets `read` see a value without copying it.
     pub(crate) fn with_value<R>(&self, id: NodeId, read: impl FnOnce(View<'_, T>) -> R) -> R {
-        self.settle(id);
-        read(self.inner.borrow().view(id))
+        read(self.settled(id).view(id))
     }
 
     #[inline]

@@ -350,8 +350,9 @@ impl<T: Real> Recorder<T> {
     /// Computes the value of the next node, and takes the node in.
     #[inline]
     pub(super) fn carry_out(&mut self, location: &'static Location<'static>) -> NodeId {
-        if !self.waits() {
-            self.evaluate(self.len);
+        match self.waiting {
+            None => self.evaluate(self.len),
+            Some(_) => self.wait(),
         }
         self.advance(location)
     }
