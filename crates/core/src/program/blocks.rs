@@ -53,7 +53,9 @@ impl<T: Real> Lowering<'_, T> {
         let wide = of(Angles::Near)?;
         let is_uniform: Vec<bool> = built.loads.iter().map(|load| load.layout.is_splat()).collect();
         let results = written + summed.len();
-        let is_in_place = wide.reads_before_it_writes();
+        // A sum over an operand reads it after the results are there.
+        let sums_operand = built.sums.iter().any(|sum| matches!(sum.source, Block::Load(_)));
+        let is_in_place = wide.reads_before_it_writes() && !sums_operand;
         let key = (wide.nodes.clone(), wide.effects.clone(), is_uniform.clone(), results);
         if let Some(function) = self.codes.get(&key) {
             return Some(LoopCode { function: function.clone(), summed, is_in_place });

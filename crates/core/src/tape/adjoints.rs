@@ -262,7 +262,7 @@ impl<T: Real> Tape<T> {
 
     /// Whether the adjoints of all parameters that were recorded no later than the output are finite.
     pub(crate) fn parameter_adjoints_are_finite(&self, sweep: usize, output: NodeId) -> bool {
-        let inner = self.all_settled(self.len());
+        let inner = self.settled((0..self.len()).map(NodeId::new));
         let blocks = inner.store.blocks();
         // Small values lie side by side. One look at all of them, others among them, costs a small
         // model less than one at each of its adjoints.

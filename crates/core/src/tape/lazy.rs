@@ -5,14 +5,16 @@
 //! is computed then, with all that it depends on, in the order of the recording; so every number that
 //! anybody sees is that of a tape that computes at once.
 //!
-//! *Invariant*: memory of adjoints is not used again here, since a value that waits may still read it.
+//! *Invariant*: memory of adjoints is not used again here, since a value that waits may still read it. Where
+//! a sweep has added to an adjoint in place, all that was recorded before is computed before.
 
-use super::Tape;
 use std::cell::Ref;
 
+use super::Tape;
 use super::node::{Kind, NodeId};
 use super::recorder::Recorder;
 use crate::scalar::Real;
+use crate::tensor::View;
 
 impl<T: Real> Tape<T> {
     /// An empty tape whose values wait until somebody reads them: for recordings that are to be
@@ -44,28 +46,24 @@ impl<T: Real> Tape<T> {
         tape
     }
 
-    /// The recorder, in which a value is there.
+    /// The recorder, in which some values are there.
     #[inline]
-    pub(super) fn settled(&self, id: NodeId) -> Ref<'_, Recorder<T>> {
+    pub(super) fn settled(&self, ids: impl IntoIterator<Item = NodeId>) -> Ref<'_, Recorder<T>> {
         let inner = self.inner.borrow();
         if inner.waiting.is_none() {
             return inner;
         }
         drop(inner);
-        self.inner.borrow_mut().settle(id);
+        ids.into_iter().for_each(|id| self.inner.borrow_mut().settle(id));
         self.inner.borrow()
     }
 
-    /// The recorder, in which the values of the first nodes are there.
-    #[inline]
-    pub(super) fn all_settled(&self, count: usize) -> Ref<'_, Recorder<T>> {
-        let inner = self.inner.borrow();
-        if inner.waiting.is_none() {
-            return inner;
-        }
-        drop(inner);
-        (0..count).for_each(|index| self.inner.borrow_mut().settle(NodeId::new(index)));
-        self.inner.borrow()
+    /// Lets `read` see a value of a lazy tape. The tape is free meanwhile, so that `read` may look at
+    /// other values, which wait perhaps.
+    #[cold]
+    pub(super) fn with_late_value<R>(&self, id: NodeId, read: impl FnOnce(View<'_, T>) -> R) -> R {
+        let value = self.value_of(id);
+        read(value.view())
     }
 }
 
@@ -93,6 +91,11 @@ impl<T: Real> Recorder<T> {
             }
         }
         needed.iter().for_each(|&index| waiting[index] = true);
+        let adds = |&&index: &&usize| self.nodes[index].kind == Kind::Accumulated;
+        if let Some(&last) = needed.iter().filter(adds).max() {
+            needed.retain(|&index| index > last);
+            needed.extend((0..=last).filter(|&index| waiting[index]));
+        }
         self.waiting = Some(waiting);
         needed.sort_unstable();
         for index in needed {

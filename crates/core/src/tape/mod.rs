@@ -216,7 +216,7 @@ impl<T: Real> Tape<T> {
     /// The largest absolute value, of those that are finite, in the nodes from a
     /// number on.
     pub(crate) fn largest_since(&self, first: usize) -> T {
-        let inner = self.all_settled(self.len());
+        let inner = self.settled((0..self.len()).map(NodeId::new));
         let larger = |largest: T, x: T| if x.is_finite() { largest.max(x.abs()) } else { largest };
         (first..inner.len()).fold(T::zero(), |largest, node| {
             inner.view(NodeId::new(node)).iter().fold(largest, larger)
@@ -249,7 +249,7 @@ impl<T: Real> Tape<T> {
 
     /// The same, among the nodes up to one of them.
     pub(crate) fn first_non_finite_until(&self, last: NodeId) -> Option<String> {
-        let inner = self.all_settled(last.index() + 1);
+        let inner = self.settled((0..=last.index()).map(NodeId::new));
         let kept = inner.kept_values();
         let id = (0..=last.index())
             .filter(|&index| kept[index])
@@ -294,12 +294,17 @@ impl<T: Real> Tape<T> {
     }
 
     pub(crate) fn value_of(&self, id: NodeId) -> Tensor<T> {
-        self.settled(id).tensor(id)
+        self.settled([id]).tensor(id)
     }
 
     /// Lets `read` see a value without copying it.
     pub(crate) fn with_value<R>(&self, id: NodeId, read: impl FnOnce(View<'_, T>) -> R) -> R {
-        read(self.settled(id).view(id))
+        let inner = self.inner.borrow();
+        if inner.waiting.is_none() {
+            return read(inner.view(id));
+        }
+        drop(inner);
+        self.with_late_value(id, read)
     }
 
     #[inline]

@@ -324,9 +324,10 @@ impl<T: Real> Recorder<T> {
         let args: &[NodeId] = &args.iter().map(|arg| arg.id()).collect::<Args<NodeId>>();
         let plan = self.plan(origin, op, args);
         let op = self.ops.get(origin).expect("a recorded op is no leaf");
-        let numbers: Option<Args<T>> = args.iter().map(|arg| self.number(*arg)).collect();
-        let scalar = args.len() <= INLINE_ARGS
-            && numbers.is_some_and(|numbers| op.eval_scalar(&numbers).is_some());
+        // An op is asked by its operands whether it takes scalars, and on a lazy tape those wait.
+        let is_asked = args.len() <= INLINE_ARGS && self.waiting.is_none();
+        let numbers = || args.iter().map(|arg| self.number(*arg)).collect::<Option<Args<T>>>();
+        let scalar = is_asked && numbers().is_some_and(|xs| op.eval_scalar(&xs).is_some());
         let (kind, layout, place) = match plan {
             Plan::View { layout, moved } => {
                 (Kind::View, layout, self.node(args[0]).place.moved(moved))
@@ -420,14 +421,10 @@ impl<T: Real> Recorder<T> {
         self.node(id).args(&self.spilled)
     }
 
-    /// The value of a scalar, to ask an op whether it takes scalars.
+    /// The value of a scalar.
     fn number(&self, id: NodeId) -> Option<T> {
         let node = self.node(id);
-        // On a lazy tape the number may be none yet.
-        (node.layout == SCALAR).then(|| match self.waiting {
-            None => self.store.scalar(node.place),
-            Some(_) => T::zero(),
-        })
+        (node.layout == SCALAR).then(|| self.store.scalar(node.place))
     }
 
     #[inline]

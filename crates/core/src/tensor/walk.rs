@@ -178,3 +178,43 @@ fn transpose<T: Real>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::Shape;
+
+    /// Axes in every order, some of them backwards, against the definition of strides; extents around
+    /// a tile and a vector.
+    #[test]
+    fn packing_reads_every_element_at_its_place() {
+        for extents in [[1, 15, 17], [2, 16, 16], [3, 33, 5], [17, 2, 31], [0, 16, 17], [1, 1, 40]]
+        {
+            let data: Vec<f32> = (0..extents.iter().product()).map(|i| i as f32).collect();
+            for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+                for backwards in 0..8 {
+                    let own = [extents[1] * extents[2], extents[2], 1];
+                    let sign = |axis: usize| if backwards >> axis & 1 == 1 { -1 } else { 1 };
+                    let shape = order.map(|axis| extents[axis]);
+                    let strides = order.map(|axis| own[axis] as isize * sign(axis));
+                    let back = |axis: usize| {
+                        if sign(axis) < 0 { own[axis] * (extents[axis].max(1) - 1) } else { 0 }
+                    };
+                    let offset: usize = (0..3).map(back).sum();
+                    let layout =
+                        Layout::strided(Shape::from(shape), SmallVec::from_slice(&strides));
+                    let mut out = vec![-1.0; data.len()];
+                    pack(&data, offset, &layout, &mut out);
+                    let expected = (0..data.len()).map(|i| {
+                        let index =
+                            [i / (shape[1] * shape[2]), i / shape[2] % shape[1], i % shape[2]];
+                        let moved: isize =
+                            index.iter().zip(strides).map(|(&k, s)| k as isize * s).sum();
+                        data[(offset as isize + moved) as usize]
+                    });
+                    assert!(out.iter().copied().eq(expected), "{shape:?}, strides {strides:?}");
+                }
+            }
+        }
+    }
+}

@@ -214,13 +214,23 @@ fn updates_in_place_have_the_bits_of_plain_rust() {
         let [g, v, w] = arrays.each_ref().map(|array| tape.constant(array));
         let next_v = v * 0.9 + g;
         let next_w = w - next_v * 0.01;
-        // A value that reads the old state, too.
-        let moved = (w * v).sum();
+        // What reads the old states, too: a sum over their product, and one over a state itself.
+        let sums = [(w * v).sum(), w.sum(), v.sum()];
         let mut program =
-            tape.compile_updating(&[g, v, w], &[moved], &[(v, next_v), (w, next_w)]).unwrap();
+            tape.compile_updating(&[g, v, w], &sums, &[(v, next_v), (w, next_w)]).unwrap();
         let [g, mut v, mut w] = arrays.map(|array| array.to_vec());
         for _ in 0..3 {
             program.execute();
+            let add = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(f64::from).sum::<f64>();
+            let sums = [
+                add(&mut w.iter().zip(&v).map(|(w, v)| w * v)),
+                add(&mut w.iter().copied()),
+                add(&mut v.iter().copied()),
+            ];
+            for (output, sum) in sums.into_iter().enumerate() {
+                let error = (f64::from(program.output(output).item()) - sum).abs();
+                assert!(error <= 1e-6 * len as f64, "sum {output} of {len} is off by {error:e}");
+            }
             for ((g, v), w) in g.iter().zip(&mut v).zip(&mut w) {
                 *v = *v * 0.9 + g;
                 *w -= *v * 0.01;

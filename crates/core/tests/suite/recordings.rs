@@ -272,20 +272,37 @@ fn a_panic_in_a_kernel_leaves_a_tape_that_goes_on() {
     }
 }
 
+/// The divisor's adjoint is computed from the dividend's, to which a fast sweep then adds in place.
+/// Both are read late, the sum first; and one value within a look at another.
+#[test]
+fn a_lazy_tape_reads_adjoints_before_they_are_added_to() {
+    for len in [1, 3, 100] {
+        let tape = Tape::lazy();
+        let [x, y] = [3.0, 2.0].map(|x| tape.variable(Tensor::<f64>::full([len], x)));
+        let gradients = (x * 5.0 + x / y + x * x).sum().backward();
+        let of_x = gradients.wrt(x);
+        assert_eq!(of_x, Tensor::full([len], 5.0 + 0.5 + 6.0));
+        assert_eq!(gradients.wrt(y), Tensor::full([len], -3.0 / 4.0), "{len} elements");
+        let (a, b) = (x * 2.0, y * 2.0);
+        let sum = a.with_value(|a| b.with_value(|b| a.first() + b.first()));
+        assert_eq!(sum, 10.0);
+    }
+}
+
 /// What a kernel refuses is refused at each read, small or large, and all else is there.
 #[test]
 fn a_panic_in_a_kernel_leaves_a_value_that_waits() {
-    for len in [3, 100] {
+    for shape in [&[][..], &[3], &[100]] {
         let tape = Tape::lazy();
-        let x = tape.variable(Tensor::full([len], -1.0));
+        let x = tape.variable(Tensor::full(shape, -1.0));
         let y = x.apply(Fragile);
         let z = (y * 2.0).sum() + x.sum();
         for _ in 0..2 {
             for var in [y, z] {
-                assert!(catch_unwind(AssertUnwindSafe(|| var.value())).is_err(), "{len} elements");
+                assert!(catch_unwind(AssertUnwindSafe(|| var.value())).is_err(), "shape {shape:?}");
             }
         }
-        assert_eq!(x.sum().item(), -(len as f64));
+        assert_eq!(x.sum().item(), -(shape.iter().product::<usize>() as f64));
     }
 }
 
