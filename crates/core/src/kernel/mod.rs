@@ -36,6 +36,7 @@ pub(crate) const SIZES_OF_FILES: &[&[Size]] = &[
     convolution::correlate::SIZES,
     convolution::weights::SIZES,
     convolution::winograd::patches::SIZES,
+    convolution::winograd::filters::SIZES,
     convolution::winograd::weights::SIZES,
     eigen::SIZES,
     map::SIZES,

@@ -77,6 +77,11 @@ impl Extents {
         [self.channels * area(self.source), self.features * area(self.result)]
     }
 
+    /// Where the plane of a group's feature begins in an image of the result.
+    pub(super) fn first_plane(&self, group: usize, feature: usize) -> usize {
+        (group * self.features + feature) * self.result[0] * self.result[1]
+    }
+
     /// Images that are computed together, so that there are targets for a few
     /// tiles.
     fn together(&self) -> usize {

@@ -17,9 +17,6 @@ use crate::scalar::Real;
 /// `j * column`, and that the CPU has its instructions.
 pub(crate) type Transpose<T> = unsafe fn(*const T, isize, *mut T, usize);
 
-/// Rows that are read together where there is no whole square.
-const TOGETHER: usize = 8;
-
 /// Writes element `[i, j]` of a matrix of `rows` rows and `columns` columns, `from[i * row + j]`,
 /// to `to[j * column + i]`.
 ///
@@ -65,19 +62,33 @@ fn by_rows<T: Real>(
     to: &mut [T],
     column: usize,
 ) {
-    let whole = rows.end - rows.len() % TOGETHER;
-    for i in (rows.start..whole).step_by(TOGETHER) {
-        let sources: [&[T]; TOGETHER] =
-            std::array::from_fn(|k| &from[(i + k) * row + columns.start..][..columns.len()]);
-        for j in 0..columns.len() {
-            let together = sources.map(|source| source[j]);
-            to[(columns.start + j) * column + i..][..TOGETHER].copy_from_slice(&together);
+    let mut next = rows.start;
+    for together in [8, 4, 1] {
+        while next + together <= rows.end {
+            let (from, to) = (&from[next * row..], &mut to[next..]);
+            match together {
+                8 => rows_together::<T, 8>(columns.clone(), from, row, to, column),
+                4 => rows_together::<T, 4>(columns.clone(), from, row, to, column),
+                _ => rows_together::<T, 1>(columns.clone(), from, row, to, column),
+            }
+            next += together;
         }
     }
-    for i in whole..rows.end {
-        for j in columns.clone() {
-            to[j * column + i] = from[i * row + j];
-        }
+}
+
+/// The first `N` rows of a matrix.
+fn rows_together<T: Real, const N: usize>(
+    columns: Range<usize>,
+    from: &[T],
+    row: usize,
+    to: &mut [T],
+    column: usize,
+) {
+    let sources: [&[T]; N] =
+        std::array::from_fn(|k| &from[k * row + columns.start..][..columns.len()]);
+    for j in 0..columns.len() {
+        let together = sources.map(|source| source[j]);
+        to[(columns.start + j) * column..][..N].copy_from_slice(&together);
     }
 }
 

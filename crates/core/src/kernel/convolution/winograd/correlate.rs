@@ -2,17 +2,25 @@
 //!
 //! The patches of a few images are transformed, multiplied by the transformed
 //! weights, point by point, and the products gathered to results, features of a
-//! register's width at a time: what lies between stays in the second-level cache.
+//! tile at a time: what lies between stays in the second-level cache.
+//!
+//! Threads share blocks of images, which read the same factors. Where all patches are one block, they
+//! share tiles of features instead, and the factors of a tile are made when it is their turn: all
+//! of them together would be many times as large as the images.
 
 use pulp::{Simd, WithSimd};
 
+use super::factors;
 use super::patches::{BLOCK, Patch, Patches};
-use super::points::{POINTS, SHARES, both_ways, evaluate, moments, prepare, scaled, square};
+use super::points::{POINTS, both_ways, moments, prepare, square};
 use super::transform::{distance, to_points};
 use crate::kernel::convolution::correlate::Extents;
 use crate::kernel::convolution::planes::Planes;
-use crate::kernel::convolution::tile::{MOST, Tile, VECTORS, load, load_one, store_one, width};
+use crate::kernel::convolution::tile::{
+    MOST, Tile, VECTORS, load, load_one, store_one, vector_width, width,
+};
 use crate::kernel::threads;
+use crate::scalar::micro::transpose;
 use crate::scalar::{ARCH, Aligned, Real, lanes};
 use crate::tuned::damage::{Damage, damaged};
 
@@ -24,190 +32,209 @@ pub(in super::super) fn correlate<T: Real>(
     weights: &[T],
     result: &mut [T],
 ) {
-    let together = patches.together();
     let [from, to] = extents.image().map(|size| size * extents.groups);
-    let padding = patches.axes.map(|axis| axis.source());
-    let factors: Vec<Aligned<T>> = weights
-        .chunks_exact(extents.weights)
-        .map(|weights| factors(extents, patches, weights))
-        .collect();
     let list = patches.list();
-    let images = source.chunks(from * together).zip(result.chunks_mut(to * together));
-    threads::share(extents.work, images, |images| {
-        let mut planes = Planes::new(together, extents.channels, extents.source, padding, MOST);
-        let mut data = Aligned::zeros(POINTS * POINTS * distance(row::<T>(extents.channels)));
-        let mut products = Aligned::zeros(POINTS * POINTS * distance(width::<T>()));
-        for (source, result) in images {
+    let groups = weights.chunks_exact(extents.weights).enumerate();
+    if source.len() / from * patches.count() <= BLOCK {
+        for (group, weights) in groups {
+            one_block(extents, patches, &list, group, source, weights, result);
+        }
+        return;
+    }
+    let factors: Vec<Aligned<T>> =
+        groups.map(|(_, weights)| factors::of_all(extents, patches, weights)).collect();
+    let together = patches.together();
+    let blocks = source.chunks(from * together).zip(result.chunks_mut(to * together));
+    threads::share(extents.work, blocks, |blocks| {
+        let mut block = Block::new(extents, patches);
+        let mut products = room_for_products();
+        for (source, result) in blocks {
+            let list = &list[..result.len() / to * patches.count()];
             for (group, factors) in factors.iter().enumerate() {
-                let [from_group, to_group] = extents.image();
-                for (image, source) in source.chunks_exact(from).enumerate() {
-                    planes.fill(image, &source[group * from_group..][..from_group]);
+                block.fill(group, source);
+                for part in list.chunks(BLOCK) {
+                    let is_first = damaged(Damage::Patches);
+                    block.to_points(if is_first { &list[..part.len()] } else { part });
+                    let tiles = factors.chunks_exact(factors::size::<T>(extents.channels));
+                    for (number, factors) in tiles.enumerate() {
+                        let start = extents.first_plane(group, number * width::<T>());
+                        let mut planes: Vec<&mut [T]> =
+                            result.chunks_exact_mut(to).map(|image| &mut image[start..]).collect();
+                        block.multiply(part, number, factors, &mut products, &mut planes);
+                    }
                 }
-                ARCH.dispatch(Multiply {
-                    extents,
-                    patches,
-                    list: &list[..result.len() / to * patches.count()],
-                    planes: &planes,
-                    factors,
-                    data: &mut data,
-                    products: &mut products,
-                    result: &mut result[group * to_group..],
-                });
             }
         }
     });
 }
 
-/// Channels, rounded up to whole registers.
-fn row<T: Real>(channels: usize) -> usize {
-    channels.next_multiple_of(width::<T>() / VECTORS)
-}
-
-/// From the factors of a tile's features for one point to those for the next: a cache line more
-/// than they are, as in [`distance`].
-fn step(channels: usize, width: usize) -> usize {
-    channels * width + 16
-}
-
-/// Nanoseconds that the factors of a filter of one channel are thought to take.
-const FACTORS: usize = 20;
-
-/// The weights of a group at the points, in the order in which they are read: for each tile's
-/// features, for each point, channels, features.
-fn factors<T: Real>(extents: &Extents, patches: &Patches, weights: &[T]) -> Aligned<T> {
-    let &Extents { channels, features, .. } = extents;
-    let width = width::<T>();
-    let size = POINTS * POINTS * step(channels, width);
-    let mut factors = Aligned::zeros(features.div_ceil(width) * size);
-    let tiles = (0..features).step_by(width).zip(factors.chunks_exact_mut(size));
-    threads::share(channels * features * FACTORS, tiles, |tiles| {
-        for (first, factors) in tiles {
-            ARCH.dispatch(Factors { extents, patches, weights, first, factors });
+/// Computes a group of images whose patches are one block.
+fn one_block<T: Real>(
+    extents: &Extents,
+    patches: &Patches,
+    list: &[Patch],
+    group: usize,
+    source: &[T],
+    weights: &[T],
+    result: &mut [T],
+) {
+    let [_, to] = extents.image();
+    let mut block = Block::new(extents, patches);
+    block.fill(group, source);
+    let list = &list[..result.len() / (to * extents.groups) * patches.count()];
+    block.to_points(list);
+    // For each tile of features, their planes in each image.
+    let (width, area) = (width::<T>(), extents.result[0] * extents.result[1]);
+    let mut tiles: Vec<Vec<&mut [T]>> = Vec::new();
+    tiles.resize_with(extents.features.div_ceil(width), Vec::new);
+    for image in result.chunks_exact_mut(to * extents.groups) {
+        let planes = image[group * to..][..to].chunks_mut(width * area);
+        tiles.iter_mut().zip(planes).for_each(|(tile, planes)| tile.push(planes));
+    }
+    let block = &block;
+    threads::share(extents.work, tiles.into_iter().enumerate(), |tiles| {
+        let mut factors = Aligned::zeros(factors::size::<T>(extents.channels));
+        let mut products = room_for_products();
+        for (number, mut planes) in tiles {
+            factors::of_tile(extents, patches, weights, number * width, &mut factors);
+            block.multiply(list, number, &factors, &mut products, &mut planes);
         }
     });
-    factors
 }
 
-/// The factors of a tile's features, from `first` on.
-struct Factors<'a, T> {
+/// Results of a patch, at most.
+const SQUARE: usize = 16;
+
+/// Room for the products of a block's patches with a tile's features.
+fn room_for_products<T: Real>() -> Aligned<T> {
+    Aligned::zeros(POINTS * POINTS * distance(width::<T>()))
+}
+
+/// Images that are transformed together, and their patches at the points.
+struct Block<'a, T> {
     extents: &'a Extents,
     patches: &'a Patches,
-    weights: &'a [T],
-    first: usize,
-    factors: &'a mut [T],
+    planes: Planes<T>,
+    data: Aligned<T>,
 }
 
-impl<T: Real> WithSimd for Factors<'_, T> {
+impl<'a, T: Real> Block<'a, T> {
+    fn new(extents: &'a Extents, patches: &'a Patches) -> Self {
+        let padding = patches.axes.map(|axis| axis.source());
+        let (together, channels) = (patches.together(), extents.channels);
+        let planes = Planes::new(together, channels, extents.source, padding, MOST);
+        // Rows of whole registers.
+        let row = channels.next_multiple_of(width::<T>() / VECTORS);
+        let data = Aligned::zeros(POINTS * POINTS * distance(row));
+        Self { extents, patches, planes, data }
+    }
+
+    /// Takes in a group of some images.
+    fn fill(&mut self, group: usize, source: &[T]) {
+        let [from, _] = self.extents.image();
+        for (image, source) in source.chunks_exact(from * self.extents.groups).enumerate() {
+            self.planes.fill(image, &source[group * from..][..from]);
+        }
+    }
+
+    /// Transforms some patches.
+    fn to_points(&mut self, list: &[Patch]) {
+        ARCH.dispatch(ToPoints { planes: &self.planes, list, data: &mut self.data });
+    }
+
+    /// Multiplies the patches by the factors of a tile, and writes the results to the planes of its
+    /// features, image by image.
+    fn multiply(
+        &self,
+        list: &[Patch],
+        number: usize,
+        factors: &[T],
+        products: &mut [T],
+        planes: &mut [&mut [T]],
+    ) {
+        let &Self { extents, patches, ref data, .. } = self;
+        let features = width::<T>().min(extents.features - number * width::<T>());
+        ARCH.dispatch(Multiply {
+            extents,
+            patches,
+            list,
+            features,
+            factors,
+            data,
+            products,
+            planes,
+        });
+    }
+}
+
+/// The way of patches to the points.
+struct ToPoints<'a, T> {
+    planes: &'a Planes<T>,
+    list: &'a [Patch],
+    data: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for ToPoints<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if self.patches.taps() == 3 { self.run::<S, 3>(simd) } else { self.run::<S, 5>(simd) }
+        let Self { planes, list, data } = self;
+        let row = planes.distances[0].next_multiple_of(lanes::<T, S>());
+        to_points::<T, S, POINTS>(
+            simd,
+            planes,
+            list,
+            row,
+            data,
+            #[inline(always)]
+            |d| prepare::<T, S>(simd, d),
+        );
     }
 }
 
-impl<T: Real> Factors<'_, T> {
-    #[inline(always)]
-    fn run<S: Simd, const TAPS: usize>(self, simd: S) {
-        let Self { extents, patches, weights, first: start, factors } = self;
-        let &Extents { channels, features, strides: [feature, channel, line], .. } = extents;
-        let width = VECTORS * lanes::<T, S>();
-        let step = step(channels, width);
-        let mut half = square::<T, S>(simd);
-        for c in 0..channels {
-            for first in (start..features.min(start + width)).step_by(lanes::<T, S>()) {
-                let count = lanes::<T, S>().min(features - first);
-                let place = c * width + first - start;
-                both_ways::<T, S, TAPS, POINTS>(
-                    &mut half,
-                    #[inline(always)]
-                    |i, j| {
-                        let [i, j] = match patches.reversed {
-                            true => [TAPS - 1 - i, TAPS - 1 - j],
-                            false => [i, j],
-                        };
-                        let start = first * feature + c * channel + i * line + j;
-                        let mut values = [T::zero(); MOST];
-                        let strided = weights[start..].iter().step_by(feature);
-                        for (slot, &w) in values[..count].iter_mut().zip(strided) {
-                            *slot = w;
-                        }
-                        load_one::<T, S>(&values)
-                    },
-                    #[inline(always)]
-                    |x| evaluate::<T, S, TAPS>(simd, x),
-                    #[inline(always)]
-                    |i, values| {
-                        for (j, value) in values.into_iter().enumerate() {
-                            let value = scaled::<T, S>(simd, SHARES[i] * SHARES[j], value);
-                            let point = i * POINTS + j;
-                            store_one::<T, S>(value, &mut factors[point * step + place..]);
-                        }
-                    },
-                );
-            }
-        }
-    }
-}
-
-/// The work for one group of a few images.
-struct Multiply<'a, T> {
+/// The results of a tile's features for some patches.
+struct Multiply<'a, 'p, T> {
     extents: &'a Extents,
     patches: &'a Patches,
     list: &'a [Patch],
-    planes: &'a Planes<T>,
+    /// Features of the tile that are some.
+    features: usize,
     factors: &'a [T],
-    data: &'a mut [T],
+    data: &'a [T],
     products: &'a mut [T],
-    result: &'a mut [T],
+    planes: &'a mut [&'p mut [T]],
 }
 
-impl<T: Real> WithSimd for Multiply<'_, T> {
+impl<T: Real> WithSimd for Multiply<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let row = self.extents.channels.next_multiple_of(lanes::<T, S>());
-        for list in self.list.chunks(BLOCK) {
-            let is_first = damaged(Damage::Patches);
-            to_points::<T, S, POINTS>(
-                simd,
-                self.planes,
-                if is_first { &self.list[..list.len()] } else { list },
-                row,
-                self.data,
-                #[inline(always)]
-                |d| prepare::<T, S>(simd, d),
-            );
-            for first in (0..self.extents.features).step_by(VECTORS * lanes::<T, S>()) {
-                if S::REGISTER_COUNT < 32 {
-                    self.multiply::<S, 4>(simd, list.len(), first);
-                } else {
-                    self.multiply::<S, 8>(simd, list.len(), first);
-                }
-                if self.patches.results() == 4 {
-                    self.gather::<S, 4>(simd, list, first);
-                } else {
-                    self.gather::<S, 2>(simd, list, first);
-                }
-            }
+        if S::REGISTER_COUNT < 32 {
+            self.multiply::<S, 4>(simd);
+        } else {
+            self.multiply::<S, 8>(simd);
+        }
+        if self.patches.results() == 4 {
+            self.gather::<S, 4>(simd);
+        } else {
+            self.gather::<S, 2>(simd);
         }
     }
 }
 
-impl<T: Real> Multiply<'_, T> {
-    /// Multiplies, for each point, the data of the patches by the factors of the
-    /// features from `first` on.
+impl<T: Real> Multiply<'_, '_, T> {
+    /// Multiplies, for each point, the data of the patches by the factors.
     #[inline(always)]
-    fn multiply<S: Simd, const ROWS: usize>(&mut self, simd: S, patches: usize, first: usize) {
+    fn multiply<S: Simd, const ROWS: usize>(&mut self, simd: S) {
         let channels = self.extents.channels;
-        let (row, width) = (channels.next_multiple_of(lanes::<T, S>()), VECTORS * lanes::<T, S>());
-        let step = step(channels, width);
-        let factors = self.factors[first / width * POINTS * POINTS * step..].chunks_exact(step);
+        let (row, width) = (channels.next_multiple_of(lanes::<T, S>()), vector_width::<T, S>());
+        let factors = self.factors.chunks_exact(factors::step(channels, width));
         let data = self.data.chunks_exact(distance(row));
         let products = self.products.chunks_exact_mut(distance(width));
         for ((factors, data), products) in factors.zip(data).zip(products) {
-            for patch in (0..patches).step_by(ROWS) {
+            for patch in (0..self.list.len()).step_by(ROWS) {
                 let rows = std::array::from_fn(|k| &data[(patch + k) * row..]);
                 let mut tile = Tile::<T, S, ROWS>::zeros(simd);
                 tile.add(simd, channels, rows, |k| load::<T, S, VECTORS>(&factors[k * width..]));
@@ -216,24 +243,24 @@ impl<T: Real> Multiply<'_, T> {
         }
     }
 
-    /// Writes the results of features from `first` on.
+    /// Writes the results.
     #[inline(always)]
-    fn gather<S: Simd, const RESULTS: usize>(&mut self, simd: S, list: &[Patch], first: usize) {
-        let Self { extents, products, result, .. } = self;
-        let [height, breadth] = extents.result;
-        let image = extents.image()[1] * extents.groups;
-        let lanes = lanes::<T, S>();
-        let distance = distance(VECTORS * lanes);
-        let first_beyond = extents.features.min(first + VECTORS * lanes);
+    fn gather<S: Simd, const RESULTS: usize>(&mut self, simd: S) {
+        let Self { products, planes, .. } = self;
+        let [height, breadth] = self.extents.result;
+        let (lanes, width) = (lanes::<T, S>(), vector_width::<T, S>());
+        let distance = distance(width);
         let mut half = square::<T, S>(simd);
-        let mut elements = [T::zero(); MOST];
-        for (number, patch) in list.iter().enumerate() {
-            let start = patch.start([1, breadth, image]);
+        // The results of a vector of features: by place in the patch, and by feature.
+        let count = RESULTS * RESULTS;
+        let mut by_place = [[T::zero(); MOST]; SQUARE];
+        let mut by_feature = [T::zero(); MOST * SQUARE];
+        for (number, patch) in self.list.iter().enumerate() {
             let [row, column] = patch.corner;
             let size = [RESULTS.min(height - row), RESULTS.min(breadth - column)];
-            for feature in (first..first_beyond).step_by(lanes) {
-                let products = &products[number * VECTORS * lanes + feature - first..];
-                let count = lanes.min(first_beyond - feature);
+            let start = row * breadth + column;
+            for feature in (0..self.features).step_by(lanes) {
+                let products = &products[number * width + feature..];
                 both_ways::<T, S, POINTS, RESULTS>(
                     &mut half,
                     #[inline(always)]
@@ -242,19 +269,27 @@ impl<T: Real> Multiply<'_, T> {
                     |v| moments::<T, S, RESULTS>(simd, v),
                     #[inline(always)]
                     |i, sums| {
-                        if i >= size[0] {
-                            return;
-                        }
-                        for (j, &sum) in sums[..size[1]].iter().enumerate() {
-                            store_one::<T, S>(sum, &mut elements);
-                            let place = feature * height * breadth + start + i * breadth + j;
-                            let planes = result[place..].iter_mut().step_by(height * breadth);
-                            for (out, &element) in planes.zip(&elements[..count]) {
-                                *out = element;
-                            }
+                        for (j, &sum) in sums[..RESULTS].iter().enumerate() {
+                            store_one::<T, S>(sum, &mut by_place[i * RESULTS + j]);
                         }
                     },
                 );
+                transpose([count, lanes], by_place.as_flattened(), MOST, &mut by_feature, count);
+                let planes = planes[patch.image][feature * height * breadth..]
+                    .chunks_exact_mut(height * breadth);
+                for (plane, results) in planes.zip(by_feature.chunks_exact(count)).take(lanes) {
+                    let lines =
+                        plane[start..].chunks_mut(breadth).zip(results.as_chunks::<RESULTS>().0);
+                    if size == [RESULTS; 2] {
+                        for (line, results) in lines.take(RESULTS) {
+                            line[..RESULTS].copy_from_slice(results);
+                        }
+                    } else {
+                        for (line, results) in lines.take(size[0]) {
+                            line[..size[1]].copy_from_slice(&results[..size[1]]);
+                        }
+                    }
+                }
             }
         }
     }

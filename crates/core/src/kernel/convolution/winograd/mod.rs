@@ -15,6 +15,8 @@
 //! are results that are not finite.
 
 mod correlate;
+mod factors;
+pub(in crate::kernel) mod filters;
 pub(in crate::kernel) mod patches;
 mod points;
 mod transform;
@@ -94,6 +96,30 @@ mod tests {
                 Slide::new(extent, taps, 1, [before, 0], 1).expect("a window that fits")
             };
             Geometry { images, groups, channels, features, slides: [slide(0), slide(1)] }
+        }
+    }
+
+    /// In blocks and tiles of which the last are not full; channels whose sums are taken in parts.
+    #[test]
+    fn few_patches_lead_to_what_the_direct_loops_say() {
+        for (images, groups, channels, features, extent, taps) in [
+            (33, 1, 300, 260, 8, 3),
+            (17, 1, 65, 70, 4, 3),
+            (2, 2, 33, 40, 4, 3),
+            (1, 1, 128, 97, 16, 3),
+            (4, 1, 80, 100, 6, 5),
+        ] {
+            let slide = Slide::new(extent, taps, 1, [taps / 2; 2], 1).expect("a window that fits");
+            let geometry = Geometry { images, groups, channels, features, slides: [slide; 2] };
+            let patches = Patches::of_input(&Geometry { images: 1000, ..geometry });
+            assert!(patches.expect("a window that fits").are_few(&geometry), "{geometry:?}");
+            let exact = products::<f64>(&geometry, false);
+            let short = products::<f64>(&geometry, true);
+            let single = products::<f32>(&geometry, true);
+            for ((short, single), exact) in short.iter().zip(&single).zip(&exact) {
+                let errors = [error(short, exact), error(single, exact)];
+                assert!(errors.iter().all(|&error| error < 20.0), "{geometry:?}: {errors:?}");
+            }
         }
     }
 

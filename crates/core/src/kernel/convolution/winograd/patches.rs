@@ -18,7 +18,7 @@ tuned! {
 
 /// Multiplications that a filter of a channel takes to the points, or from there, for which its
 /// numbers come from far. Tiny kernels leave it, so that few results go this way, too.
-const TRANSFORM: usize = if cfg!(feature = "tiny-kernels") { 0 } else { 3000 };
+const TRANSFORM: usize = if cfg!(feature = "tiny-kernels") { 0 } else { 600 };
 
 /// How results are cut into patches along an axis.
 #[derive(Clone, Copy, Debug)]
@@ -87,8 +87,12 @@ impl Patches {
     }
 
     /// For the sum over a convolution's positions, if it is worth it: each chunk of images has sums
-    /// at the points of its own.
+    /// at the points of its own, unless patches are few.
     pub(in super::super) fn of_weights(geometry: &Geometry) -> Option<Self> {
+        let patches = Self::of_input(geometry)?;
+        if patches.are_few(geometry) {
+            return Some(patches);
+        }
         Self::of_input(&Geometry { images: geometry.images.min(chunk(geometry)), ..*geometry })
     }
 
