@@ -23,6 +23,7 @@
 //! ```
 
 mod array;
+mod channels;
 mod elementwise;
 mod estimate;
 mod matrices;
@@ -161,6 +162,7 @@ fn define(op: &dyn Any, args: &[Array], precision: &Precision) -> Option<What> {
         .or_else(|| products::define(op, args))
         .or_else(|| pool::define(op, args))
         .or_else(|| rows::define(op, args, precision))
+        .or_else(|| channels::define(op, args, precision))
         .or_else(|| matrices::define(op, args, precision))
 }
 

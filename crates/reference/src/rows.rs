@@ -71,7 +71,7 @@ fn log_softmax(row: &[f64]) -> Vec<Estimate> {
     row.iter().map(at).collect()
 }
 
-fn layer_norm(row: &[f64], epsilon: f64) -> Vec<Estimate> {
+pub(crate) fn layer_norm(row: &[f64], epsilon: f64) -> Vec<Estimate> {
     let count = row.len() as f64;
     let mean = Total::of(row.iter().copied()).value() / count;
     let squares = row.iter().map(|x| (x - mean) * (x - mean));

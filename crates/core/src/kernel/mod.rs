@@ -6,6 +6,7 @@
 pub(crate) mod along;
 pub(crate) mod block;
 pub(crate) mod convolution;
+pub(crate) mod each_channel;
 pub(crate) mod each_row;
 mod eigen;
 #[allow(unsafe_code)]
@@ -36,8 +37,10 @@ pub(crate) const SIZES_OF_FILES: &[&[Size]] = &[
     convolution::correlate::SIZES,
     convolution::weights::SIZES,
     convolution::winograd::patches::SIZES,
+    convolution::winograd::factors::SIZES,
     convolution::winograd::filters::SIZES,
     convolution::winograd::weights::SIZES,
+    each_channel::SIZES,
     eigen::SIZES,
     map::SIZES,
     pairwise::SIZES,

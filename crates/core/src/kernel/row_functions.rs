@@ -192,6 +192,52 @@ pub(crate) fn layer_norm<T: Real>(x: &[T], epsilon: T, y: &mut [T]) {
     );
 }
 
+/// The adjoint of [`layer_norm`], times a factor, from `x` alone: its value is computed once more
+/// and lies in `out` meanwhile.
+pub(crate) fn scaled_norm_adjoint<T: Real>(x: &[T], epsilon: T, factor: T, c: &[T], out: &mut [T]) {
+    vectorised(
+        x.len(),
+        #[inline(always)]
+        || {
+            let count = T::from_f64(x.len() as f64);
+            let Moments { first, mean, scale } = Moments::of(x, epsilon);
+            for (y, &x) in out.iter_mut().zip(x) {
+                *y = ((x - first) - mean) * scale;
+            }
+            let (middle, along) = (pairwise(c) / count, pairwise_product(c, out) / count);
+            let scale = scale * factor;
+            for (y, &c) in out.iter_mut().zip(c) {
+                *y = (c - middle - *y * along) * scale;
+            }
+        },
+    );
+}
+
+/// The mean, and the sum of squared distances from it divided by `freedom`.
+pub(crate) fn mean_and_variance<T: Real>(x: &[T], freedom: T) -> [T; 2] {
+    vectorised(
+        x.len(),
+        #[inline(always)]
+        || {
+            let count = T::from_f64(x.len() as f64);
+            let first = x.first().copied().unwrap_or_else(T::zero);
+            let mean = pairwise_of(x, |x| x - first) / count;
+            let squares = pairwise_of(x, |x| ((x - first) - mean) * ((x - first) - mean));
+            [first + mean, squares / freedom]
+        },
+    )
+}
+
+/// The sum of products with the [normalised](layer_norm) row, which is written to `y`.
+pub(crate) fn product_with_norm<T: Real>(x: &[T], epsilon: T, c: &[T], y: &mut [T]) -> T {
+    layer_norm(x, epsilon, y);
+    vectorised(
+        x.len(),
+        #[inline(always)]
+        || pairwise_product(c, y),
+    )
+}
+
 /// The adjoint of [`layer_norm`], which is its derivative as well:
 /// `(c - mean of c - y mean of c y) / sqrt(variance + epsilon)`.
 pub(crate) fn layer_norm_adjoint<T: Real>(x: &[T], y: &[T], epsilon: T, c: &[T], out: &mut [T]) {

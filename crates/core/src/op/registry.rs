@@ -192,6 +192,8 @@ ops! {
         Softmax,
         LogSoftmax,
         LayerNorm,
+        BatchNorm,
+        ChannelMoments,
         MaxPool2d,
         LinearRecurrence,
         LogCumSumExp,

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::slice::from_ref;
 
 use wengert_core::op::{
-    ArgSort, AvgPool2d, AvgUnpool2d, BroadcastTo, Cholesky, Concat, Conv2d, Conv2dWeights,
-    ConvTranspose2d, Convolution, CumSum, Domain, DynOp, Eigh, Expm, Gather, GatherMax2d,
-    LayerNorm, LinearRecurrence, LogAbsDet, LogCumSumExp, LogSoftmax, LogSumExp, Matmul,
-    MatmulTransposed, Max, MaxPool2d, Mean, Norm, Operation, Pad, Permute, Pooling, Qr, Reshape,
-    ScatterAdd, ScatterAlong, ScatterMax2d, SignDet, Slice, Softmax, Solve, SolveTriangular, Stack,
-    Sum, SumTo, Svd, TakeAlong, Triangle,
+    ArgSort, AvgPool2d, AvgUnpool2d, BatchNorm, BroadcastTo, ChannelMoments, Cholesky, Concat,
+    Conv2d, Conv2dWeights, ConvTranspose2d, Convolution, CumSum, Domain, DynOp, Eigh, Expm, Gather,
+    GatherMax2d, LayerNorm, LinearRecurrence, LogAbsDet, LogCumSumExp, LogSoftmax, LogSumExp,
+    Matmul, MatmulTransposed, Max, MaxPool2d, Mean, Norm, Operation, Pad, Permute, Pooling, Qr,
+    Reshape, ScatterAdd, ScatterAlong, ScatterMax2d, SignDet, Slice, Softmax, Solve,
+    SolveTriangular, Stack, Sum, SumTo, Svd, TakeAlong, Triangle,
 };
 use wengert_core::{Real, Shape};
 
@@ -51,6 +51,7 @@ fn attempt_on<T: Real, F>(trials: &mut Trials, op: impl Operation<T, F>, args: &
 pub fn all<T: Real>(mut trials: Trials) -> Trials {
     sums::<T>(&mut trials);
     long_rows::<T>(&mut trials);
+    channels::<T>(&mut trials);
     movement::<T>(&mut trials);
     places::<T>(&mut trials);
     scans::<T>(&mut trials);
@@ -118,6 +119,24 @@ fn long_rows<T: Real>(trials: &mut Trials) {
         attempt::<T, _>(trials, LayerNorm { epsilon: 1e-5 }, &[&[2, size]]);
         attempt::<T, _>(trials, Matmul, &[&[size], &[size]]);
         attempt::<T, _>(trials, CumSum { axis: 0, reverse: false }, &[&[size]]);
+    }
+}
+
+/// Channels that are brought together in rows: many of them, long ones, and pieces of one element.
+fn channels<T: Real>(trials: &mut Trials) {
+    let mut on = |shape: &[usize]| {
+        let each = [shape[1]];
+        attempt::<T, _>(trials, BatchNorm { epsilon: 1e-3 }, &[shape, &each, &each]);
+        attempt::<T, _>(trials, ChannelMoments { correction: 1 }, &[shape]);
+    };
+    for size in around() {
+        on(&[2, size]);
+        on(&[size, 3]);
+        on(&[3, size, 2]);
+        on(&[2, 3, size]);
+    }
+    for shape in [&[33_000, 3][..], &[5, 3, 70, 100], &[130, 70, 4, 5]] {
+        on(shape);
     }
 }
 

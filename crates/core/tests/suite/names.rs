@@ -195,6 +195,8 @@ names! {
     "log_softmax" "log_softmax" "log_softmax" "scipy.special.log_softmax" "jax.nn.log_softmax";
     "softmax" "gumbel_softmax" "nn.functional.gumbel_softmax" "" "";
     "layer_norm" "layer_norm" "nn.functional.layer_norm" "" "jax.nn.standardize";
+    "batch_norm" "batch_norm" "nn.functional.batch_norm" "" "";
+    "channel_moments" "channel_moments" "var_mean" "" "";
     "cumsum" "cumsum" "cumsum" "cumsum" "";
     "linear_recurrence" "cumprod" "cumprod" "cumprod" "";
     "log_cumsum_exp" "log_cumsum_exp" "logcumsumexp" "" "jax.lax.cumlogsumexp";

@@ -110,15 +110,12 @@ impl<T: Real> Layer<T> for BatchNorm<T> {
              (`DataLoader::drop_last` leaves it out), and so may a shard",
             x.describe()
         );
-        // A channel is a row, so the core's normalisation of rows does it.
-        let channel_first = x.move_axis(1, 0);
-        let rows = channel_first.reshape([channels, count]);
-        let moments = rows.stop_gradient();
-        move_towards(&self.running_mean, moments.mean_over(1), self.momentum);
-        move_towards(&self.running_var, moments.var_over(1, 1), self.momentum);
+        let moments = x.stop_gradient().channel_moments(1);
+        let moment = |k: usize| moments.slice(1, k..=k).reshape([channels]);
+        move_towards(&self.running_mean, moment(0), self.momentum);
+        move_towards(&self.running_var, moment(1), self.momentum);
         let seen = self.num_batches_tracked.on(tape);
         self.num_batches_tracked.assign(seen + T::one());
-        let normal = rows.layer_norm(self.epsilon).reshape(channel_first.shape());
-        normal.move_axis(0, 1) * on(&self.weight) + on(&self.bias)
+        x.batch_norm(self.weight.on(tape), self.bias.on(tape), self.epsilon)
     }
 }

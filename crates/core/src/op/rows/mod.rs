@@ -2,6 +2,7 @@
 //!
 //! Methods bring other axes to the end first, so that each kernel sees one row after another.
 
+mod channel;
 mod max;
 mod norm;
 mod order;
@@ -9,6 +10,7 @@ mod product;
 mod row_map;
 mod softmax;
 
+pub use channel::*;
 pub use max::*;
 pub use norm::*;
 pub use order::*;

@@ -23,9 +23,13 @@ pub(super) fn fused<'t, T: Real, O: RowMap>(
     call: &Call<'_, 't, T>,
     bar: Var<'t, T>,
 ) -> Term<'t, T> {
-    let tape = bar.tape();
-    let args = [call.arg(0), call.value(), bar];
-    (!tape.records_derivatives()).then(|| tape.record(RowAdjoint(op.clone()), &args))
+    record_one_pass(RowAdjoint(op.clone()), &[call.arg(0), call.value(), bar])
+}
+
+/// Records an adjoint in one pass over memory, if this sweep keeps nothing.
+pub(super) fn record_one_pass<'t, T: Real>(op: impl DynOp<T>, args: &[Var<'t, T>]) -> Term<'t, T> {
+    let tape = args[0].tape();
+    (!tape.records_derivatives()).then(|| tape.record(op, args))
 }
 
 /// The adjoint of a function of rows applied to a cotangent. Only sweeps that keep

@@ -15,8 +15,11 @@ use crate::scalar::{ARCH, Aligned, Real, lanes};
 
 /// Nanoseconds that the factors of a filter of one channel are thought to take.
 const FACTORS: usize = 10;
-/// Channels that are laid out at once, if they lie side by side.
-const CHANNELS: usize = 16;
+
+tuned! {
+    /// Channels that are laid out at once, if they lie side by side.
+    const CHANNELS = 16, tiny 2;
+}
 
 /// From the factors of a tile's features for one point to those for the next: a cache line
 /// more than they are, since lines 4 KiB apart get into each other's way.

@@ -6,7 +6,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::patches::{BLOCK, Patches};
+use super::patches::Patches;
 use super::points::POINTS;
 use super::weights::{Gather, Points, ROWS, Sizes, Source};
 use crate::kernel::convolution::Geometry;
@@ -19,15 +19,6 @@ tuned! {
     const FEATURES = 64, tiny 4;
     /// Numbers of the input's patches that stay near while those features take them.
     const NEAR = 1 << 17, tiny 1;
-}
-
-impl Patches {
-    /// Whether the patches of all images, at the points, are fewer numbers than the filters.
-    pub(super) fn are_few(&self, geometry: &Geometry) -> bool {
-        let Geometry { images, channels, features, .. } = *geometry;
-        let fit = self.count() <= BLOCK;
-        fit && images * self.count() * (channels + features) <= channels * features
-    }
 }
 
 /// Writes the sum of the products of all images to `out`.

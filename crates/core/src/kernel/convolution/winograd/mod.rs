@@ -15,7 +15,7 @@
 //! are results that are not finite.
 
 mod correlate;
-mod factors;
+pub(in crate::kernel) mod factors;
 pub(in crate::kernel) mod filters;
 pub(in crate::kernel) mod patches;
 mod points;
@@ -24,7 +24,24 @@ pub(in crate::kernel) mod weights;
 
 pub(super) use correlate::correlate;
 pub(super) use patches::Patches;
-pub(super) use weights::accumulate;
+
+use super::Geometry;
+use crate::scalar::Real;
+
+/// Writes the sum over positions and images of the products of a convolution's input and output.
+pub(super) fn accumulate<T: Real>(
+    geometry: &Geometry,
+    patches: &Patches,
+    x: &[T],
+    y: &[T],
+    out: &mut [T],
+) {
+    if patches.are_few(geometry) {
+        filters::accumulate(geometry, patches, x, y, out);
+    } else {
+        weights::accumulate(geometry, patches, x, y, out);
+    }
+}
 
 #[cfg(test)]
 mod tests {

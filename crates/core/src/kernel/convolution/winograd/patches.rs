@@ -128,6 +128,14 @@ impl Patches {
         (5 * (at_points + TRANSFORM) <= 3 * products).then_some(patches)
     }
 
+    /// Whether the patches of all images, at the points, are fewer numbers than the filters, and each
+    /// image is one block.
+    pub(super) fn are_few(&self, geometry: &Geometry) -> bool {
+        let Geometry { images, channels, features, .. } = *geometry;
+        let numbers = images * self.count() * (channels + features);
+        self.count() <= BLOCK && numbers <= channels * features
+    }
+
     /// Patches of an image.
     pub(super) fn count(&self) -> usize {
         self.axes[0].patches() * self.axes[1].patches()

@@ -3,11 +3,10 @@
 //!
 //! The sum over patches is taken at the points, where it is a product of matrices:
 //! features by patches, and patches by channels. It comes back to the window once,
-//! at the end. Where patches are few beside the filters, another order is faster ([`filters`]).
+//! at the end. Where patches are few beside the filters, another order is faster (`filters`).
 
 use pulp::{Simd, WithSimd};
 
-use super::filters;
 use super::patches::{BLOCK, Patch, Patches};
 use super::points::{POINTS, SHARES, both_ways, evaluate, moments, prepare, scaled, square};
 use super::transform::{distance, to_points};
@@ -35,9 +34,6 @@ pub(in super::super) fn accumulate<T: Real>(
     y: &[T],
     out: &mut [T],
 ) {
-    if patches.are_few(geometry) {
-        return filters::accumulate(geometry, patches, x, y, out);
-    }
     let Geometry { groups, channels, features, .. } = *geometry;
     let to = geometry.output();
     let sizes = Sizes::new::<T>(geometry);
