@@ -52,6 +52,10 @@ impl Steps {
         Self { start, step }
     }
 
+    pub(crate) fn step(self) -> i32 {
+        self.step
+    }
+
     #[inline(always)]
     pub(crate) fn at(self, i: usize) -> usize {
         (self.start as isize + i as isize * self.step as isize) as usize

@@ -1,19 +1,19 @@
 //! What instructions compute, written down as one formula: a loop over blocks, or a run of
 //! instructions on short values. Of these [`native`](super::native) makes machine code.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 
 use smallvec::SmallVec;
 
 use super::fused::{Block, Step};
 use super::memory::Place;
-use super::run::{Instruction, ShortCall, Update};
+use super::run::{Instruction, ShortCall, ShortSum, Update};
 use crate::hash::Words;
 use crate::kernel::block::BlockKernel;
 use crate::kernel::gemm::ShortProduct;
-use crate::kernel::pairwise::LANES;
-use crate::scalar::ir::{Code, Id, Node};
+use crate::kernel::pairwise::{LANES, LEAF};
+use crate::scalar::ir::{Code, Effect, Id, Span};
 use crate::scalar::{Angles, Real, Symbol, Writer};
 
 /// The formula of a loop's steps, over its loads; `None` if a step is no formula. Of its places the
@@ -48,10 +48,10 @@ tuned! {
     /// The operations after which a run takes no further instruction, so that it is compiled in a time
     /// that grows with its length.
     const LONGEST = 4096, tiny 16;
-    /// Elements of a short value up to which each is computed by itself. Kernels compute more of them
-    /// by vectors.
+    /// Elements of a short value up to which each is computed by itself. Of more, a vector is computed at
+    /// once, where code can.
     const FEW = 8, tiny 2;
-    /// Multiplications of a product that are written out.
+    /// Multiplications of a product that are written out one by one.
     const TERMS = 64, tiny 4;
     /// The operations of all runs of a program up to which there is code of them.
     const LARGEST = 1 << 20, tiny 1 << 12;
@@ -76,6 +76,8 @@ pub(super) struct Places<'a, T> {
     pub(super) results: &'a [Range<usize>],
     /// What happens after the last instruction.
     pub(super) updates: &'a [Update],
+    /// Numbers of a vector of short values; 1 where code computes one number at a time.
+    pub(super) lanes: usize,
 }
 
 impl<T: Real> Places<'_, T> {
@@ -168,10 +170,38 @@ fn needed<T: Real>(
     needed
 }
 
+/// What a run computes of some places, side by side: one number, or a vector of them.
+#[derive(Clone, Copy)]
+struct Written {
+    place: usize,
+    count: usize,
+    id: Id,
+    /// Whether it is in memory already.
+    is_stored: bool,
+}
+
+impl Written {
+    fn places(&self) -> Range<usize> {
+        self.place..self.place + self.count
+    }
+
+    /// The effect that writes it to memory, from a place on.
+    fn to(&self, place: usize) -> Effect {
+        match self.count {
+            1 => Effect::Write(self.id, place as u32),
+            count => Effect::WriteVector(self.id, span(place, 1, count)),
+        }
+    }
+}
+
+fn span(place: usize, step: i32, count: usize) -> Span {
+    Span { place: place as u32, step, count: count as u8 }
+}
+
 /// The formula of a run, and what it computes of each place, in the order of the instructions.
 struct Draft {
     code: Code,
-    written: Vec<(usize, Id)>,
+    written: Vec<Written>,
 }
 
 impl Draft {
@@ -182,8 +212,7 @@ impl Draft {
         angles: Angles,
     ) -> (usize, Self) {
         let writer = Writer::new(angles);
-        let mut run =
-            Writing { writer: &writer, places, values: HashMap::default(), written: Vec::new() };
+        let mut run = Writing::new(&writer, places);
         let taken = instructions.iter().take_while(|one| run.take(one)).count();
         let written = run.written;
         (taken, Self { code: writer.finish(), written })
@@ -192,14 +221,20 @@ impl Draft {
     /// The updates of states by values that this run computes. Values that it reads may not be there
     /// any more when states have been written.
     fn own_updates<T>(&self, places: &Places<'_, T>) -> Vec<Update> {
-        let is_read = |id: Id| matches!(self.code.nodes[id.index()], Node::Read(_));
-        let computed = self.written.iter().filter(|(_, id)| !is_read(*id));
-        let computed: HashSet<usize, Words> = computed.map(|(place, _)| *place).collect();
-        let is_own = |update: &&Update| match (update.input, update.next) {
-            (Place::Short(_), Place::Short(from)) => {
-                (from..from + update.elements).all(|place| computed.contains(&place))
+        let is_given = |id: Id| self.code.nodes[id.index()].is_given();
+        let computed = self.written.iter().filter(|written| !is_given(written.id));
+        let computed: HashMap<usize, usize, Words> =
+            computed.map(|written| (written.place, written.count)).collect();
+        let is_own = |update: &&Update| {
+            let (Place::Short(_), Place::Short(from)) = (update.input, update.next) else {
+                return false;
+            };
+            let mut done = 0;
+            while let Some(count) = computed.get(&(from + done)).filter(|_| done < update.elements)
+            {
+                done += count;
             }
-            _ => false,
+            done == update.elements
         };
         places.updates.iter().filter(is_own).copied().collect()
     }
@@ -208,19 +243,23 @@ impl Draft {
     /// run reads or requires comes after them.
     fn finish(self, needed: &[bool], updates: &[Update]) -> Code {
         let Self { mut code, written } = self;
-        for &(place, id) in written.iter().filter(|(place, _)| needed[*place]) {
-            code.write(id, place as u32);
+        let is_needed = |written: &Written| written.places().any(|place| needed[place]);
+        for written in written.iter().filter(|own| !own.is_stored && is_needed(own)) {
+            code.append(written.to(written.place));
         }
-        let values: HashMap<usize, Id, Words> = match updates {
+        let by_place: HashMap<usize, Written, Words> = match updates {
             [] => HashMap::default(),
-            _ => written.into_iter().collect(),
+            _ => written.into_iter().map(|written| (written.place, written)).collect(),
         };
         for update in updates {
             let (Place::Short(to), Place::Short(from)) = (update.input, update.next) else {
                 unreachable!("states of a run are short")
             };
-            for k in 0..update.elements {
-                code.write(values[&(from + k)], (to + k) as u32);
+            let mut done = 0;
+            while done < update.elements {
+                let written = by_place[&(from + done)];
+                code.append(written.to(to + done));
+                done += written.count;
             }
         }
         code
@@ -228,25 +267,96 @@ impl Draft {
 }
 
 /// A formula in the making.
+///
+/// *Invariant*: numbers go from single ones to vectors, and to other vectors, by memory. So a place that
+/// is read there, and that this run computes, has been written before.
 struct Writing<'c, 'a, T> {
     writer: &'c Writer<T>,
     places: &'a Places<'a, T>,
+    /// The single numbers that are known.
     values: HashMap<usize, Symbol<'c, T>, Words>,
-    written: Vec<(usize, Id)>,
+    /// The vectors that are known, by their places.
+    vectors: HashMap<(usize, usize), Symbol<'c, T>>,
+    written: Vec<Written>,
+    /// Which of `written` computes a place.
+    written_by: HashMap<usize, usize, Words>,
 }
 
-impl<'c, T: Real> Writing<'c, '_, T> {
+impl<'c, 'a, T: Real> Writing<'c, 'a, T> {
+    fn new(writer: &'c Writer<T>, places: &'a Places<'a, T>) -> Self {
+        Self {
+            writer,
+            places,
+            values: HashMap::default(),
+            vectors: HashMap::default(),
+            written: Vec::new(),
+            written_by: HashMap::default(),
+        }
+    }
+
+    /// The number at a place.
     fn at(&mut self, place: usize) -> Symbol<'c, T> {
-        let (writer, places) = (self.writer, self.places);
-        *self.values.entry(place).or_insert_with(|| match places.constant(place) {
-            Some(constant) => writer.constant(constant),
-            None => writer.read(place as u32),
-        })
+        if let Some(&value) = self.values.get(&place) {
+            return value;
+        }
+        self.store(place);
+        let value = match self.places.constant(place) {
+            Some(constant) => self.writer.constant(constant),
+            None => self.writer.read(place as u32),
+        };
+        self.values.insert(place, value);
+        value
+    }
+
+    /// The numbers at `count` places, from `start` on: as a vector, or one that is the same all along.
+    fn along(&mut self, start: usize, step: i32, count: usize) -> Symbol<'c, T> {
+        if step == 0 || count == 1 {
+            return self.at(start);
+        }
+        if step == 1
+            && let Some(&vector) = self.vectors.get(&(start, count))
+        {
+            return vector;
+        }
+        let span = span(start, step, count);
+        span.places().for_each(|place| self.store(place as usize));
+        let vector = self.writer.read_vector(span);
+        if step == 1 {
+            self.vectors.insert((start, count), vector);
+        }
+        vector
+    }
+
+    /// Writes what this run computes of a place to memory, unless it is there.
+    fn store(&mut self, place: usize) {
+        if let Some(&index) = self.written_by.get(&place) {
+            let written = &mut self.written[index];
+            if !written.is_stored {
+                written.is_stored = true;
+                self.writer.write(written.to(written.place));
+            }
+        }
     }
 
     fn set(&mut self, place: usize, value: Symbol<'c, T>) {
         self.values.insert(place, value);
-        self.written.push((place, value.id()));
+        self.computes(place, 1, value);
+    }
+
+    fn set_along(&mut self, place: usize, count: usize, vector: Symbol<'c, T>) {
+        if count == 1 {
+            return self.set(place, vector);
+        }
+        self.vectors.insert((place, count), vector);
+        self.computes(place, count, vector);
+    }
+
+    fn computes(&mut self, place: usize, count: usize, value: Symbol<'c, T>) {
+        let written = Written { place, count, id: value.id(), is_stored: false };
+        for place in written.places() {
+            self.written_by.insert(place, self.written.len());
+        }
+        self.written.push(written);
     }
 
     /// Appends an instruction, unless it is no formula or the run is long enough.
@@ -264,7 +374,7 @@ impl<'c, T: Real> Writing<'c, '_, T> {
         match instruction {
             Instruction::Short(kernel, call) => self.call(&**kernel, call),
             Instruction::ShortPacked(kernel, packed, call) => {
-                if call.len as usize > FEW {
+                if !self.is_few(call.len as usize) {
                     return false;
                 }
                 for packed in packed {
@@ -276,53 +386,95 @@ impl<'c, T: Real> Writing<'c, '_, T> {
                 self.call(&**kernel, call)
             }
             Instruction::ShortProduct(product) => self.product(product),
-            Instruction::ShortSum(sum) => {
-                // Kernels add fewer terms than lanes one by one.
-                if sum.len >= LANES {
-                    return false;
-                }
-                let zero = self.writer.constant(T::zero());
-                let total = (sum.start..sum.start + sum.len)
-                    .fold(zero, |total, place| total + self.at(place));
-                let value = total / self.writer.constant(sum.divisor);
-                self.set(sum.out, value);
-                true
-            }
+            Instruction::ShortSum(sum) => self.sum(sum),
             _ => false,
         }
     }
 
+    /// Whether a value of this many elements can be part of a run.
+    fn is_few(&self, elements: usize) -> bool {
+        elements <= FEW || self.places.lanes > 1
+    }
+
     fn call(&mut self, kernel: &dyn BlockKernel<T>, call: &ShortCall) -> bool {
-        if call.len as usize > FEW {
+        let (len, out) = (call.len as usize, call.out as usize);
+        if !self.is_few(len) {
             return false;
         }
-        for i in 0..call.len as usize {
-            let operands: SmallVec<[_; 4]> =
-                call.operands.iter().map(|steps| self.at(steps.at(i))).collect();
-            self.set(call.out as usize + i, kernel.read(&operands));
+        let width = if len > FEW { self.places.lanes } else { 1 };
+        for i in (0..len).step_by(width) {
+            let count = width.min(len - i);
+            let operands: SmallVec<[_; 4]> = call
+                .operands
+                .iter()
+                .map(|steps| self.along(steps.at(i), steps.step(), count))
+                .collect();
+            self.set_along(out + i, count, kernel.read(&operands));
         }
         true
     }
 
-    /// The terms of each element from the first to the last.
+    /// The terms of each element from the first to the last; of many elements, those of a row or of a
+    /// column at once.
     fn product(&mut self, product: &ShortProduct) -> bool {
         let ((left_start, left), (right_start, right)) = (product.left, product.right);
-        if left.columns == 0 || left.rows * left.columns * right.columns > TERMS {
+        let [rows, terms, columns] = [left.rows, left.columns, right.columns];
+        let lanes = self.places.lanes;
+        let is_short = rows * terms * columns <= TERMS;
+        if terms == 0 || !(is_short || lanes > 1) {
             return false;
         }
-        for row in 0..left.rows {
-            for column in 0..right.columns {
+        // Vectors of results, side by side in a row, or in the only column.
+        let (down, across) = match (is_short, columns) {
+            (true, _) => (1, 1),
+            (_, 1) => (lanes, 1),
+            _ => (1, lanes),
+        };
+        for row in (0..rows).step_by(down) {
+            for column in (0..columns).step_by(across) {
+                let (down, across) = (down.min(rows - row), across.min(columns - column));
                 let term = |run: &mut Self, k: usize| {
-                    let a = run.at(left.at(left_start, row, k));
-                    a * run.at(right.at(right_start, k, column))
+                    let a = left.at(left_start, row, k);
+                    let b = right.at(right_start, k, column);
+                    let a = run.along(a, left.row_stride as i32, down);
+                    a * run.along(b, right.column_stride as i32, across)
                 };
                 let mut sum = term(self, 0);
-                for k in 1..left.columns {
+                for k in 1..terms {
                     sum = sum + term(self, k);
                 }
-                self.set(product.out + row * right.columns + column, sum);
+                self.set_along(product.out + row * columns + column, down * across, sum);
             }
         }
+        true
+    }
+
+    /// In the order of [`leaf`](crate::kernel::pairwise).
+    fn sum(&mut self, sum: &ShortSum<T>) -> bool {
+        if sum.len > LEAF || (sum.len >= LANES && self.places.lanes == 1) {
+            return false;
+        }
+        let zero = self.writer.constant(T::zero());
+        let mut rest = sum.start..sum.start + sum.len;
+        let mut lanes = [zero; LANES];
+        while sum.len >= LANES && rest.len() >= LANES {
+            for (lane, place) in lanes.iter_mut().zip(rest.by_ref()) {
+                *lane = *lane + self.at(place);
+            }
+        }
+        let mut total = rest.fold(zero, |total, place| total + self.at(place));
+        if sum.len >= LANES {
+            let mut width = LANES / 2;
+            while width > 0 {
+                for i in 0..width {
+                    lanes[i] = lanes[i] + lanes[i + width];
+                }
+                width /= 2;
+            }
+            total = lanes[0] + total;
+        }
+        let value = total / self.writer.constant(sum.divisor);
+        self.set(sum.out, value);
         true
     }
 }

@@ -20,8 +20,8 @@ use crate::tape::{Args, NodeId, OpHandle, Tape, Var};
 use crate::tensor::{Layout, Shape, Tensor, View};
 
 tuned! {
-    /// Values of up to this many elements lie in one memory, as on a tape.
-    pub(super) const SHORT = 64, tiny 2;
+    /// Values of up to this many elements lie in one memory.
+    pub(super) const SHORT = 256, tiny 2;
 }
 
 /// A value of a [`Graph`].

@@ -6,8 +6,11 @@ use std::fmt::Write;
 use super::Program;
 use super::formula::{self, Places};
 use super::fused::Loop;
+use super::native;
 use super::run::{Instruction, RunCode};
-use crate::scalar::ir::{Binary, Code, Comparison, Effect, Id, Node, Precision, Rounding, Test};
+use crate::scalar::ir::{
+    Binary, Code, Comparison, Effect, Id, Node, Precision, Rounding, Span, Test,
+};
 use crate::scalar::{Angles, Real};
 
 impl<T: Real> Program<T> {
@@ -48,7 +51,9 @@ impl<T: Real> Program<T> {
     /// The formula of a run, written down once more.
     fn of_run(&self, code: &RunCode<T>) -> Code {
         let Self { constants, results, memory, .. } = self;
-        let places = Places { memory: &memory.short, constants, results, updates: &code.updates };
+        let (memory, updates) = (&memory.short[..], &code.updates[..]);
+        let lanes = native::lanes_in_memory::<T>();
+        let places = Places { memory, constants, results, updates, lanes };
         formula::of_run(&code.instructions, &places, &code.written)
     }
 }
@@ -77,6 +82,9 @@ fn write_code(out: &mut String, code: &Code) {
 fn write_effect(out: &mut String, code: &Code, effect: &Effect) {
     match effect {
         Effect::Write(id, place) => writeln!(out, "    write {place}: {}", name(code, *id)),
+        Effect::WriteVector(id, Span { place, count, .. }) => {
+            writeln!(out, "    write {place}..{}: {}", place + u32::from(*count), name(code, *id))
+        }
         Effect::Require(comparison) => writeln!(out, "    require {}", compared(code, comparison)),
     }
     .expect("a string takes all");
@@ -105,6 +113,13 @@ fn operation(code: &Code, node: &Node) -> String {
     let name = |id: Id| name(code, id);
     match *node {
         Node::Read(place) => format!("read {place}"),
+        Node::ReadVector(Span { place, step, count }) => {
+            let count = u32::from(count);
+            match step {
+                1 => format!("read {place}..{}", place + count),
+                _ => format!("read {count} from {place} in steps of {step}"),
+            }
+        }
         Node::Constant(_) => unreachable!("constants are named by their values"),
         Node::Binary(binary, [a, b]) => {
             let symbol = match binary {

@@ -315,8 +315,9 @@ impl<T: Real> Program<T> {
         if native::vectors().is_none() {
             return;
         }
+        let lanes = native::lanes_in_memory::<T>();
         let Self { constants, results, memory, updates, .. } = self;
-        let places = Places { memory: &memory.short, constants, results, updates };
+        let places = Places { memory: &memory.short, constants, results, updates, lanes };
         let runs = formula::runs(&self.instructions, &places);
         let mut instructions = std::mem::take(&mut self.instructions).into_iter();
         let mut next = 0;

@@ -104,10 +104,28 @@ pub struct Comparison {
     pub(crate) of: [Id; 2],
 }
 
+/// Places at equal distances: as many as a vector has numbers, at most.
+///
+/// A vector of fewer has the first one in their stead, so that it holds nothing that the others do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Span {
+    pub(crate) place: u32,
+    pub(crate) step: i32,
+    pub(crate) count: u8,
+}
+
+impl Span {
+    pub(crate) fn places(self) -> impl Iterator<Item = u32> {
+        (0..i32::from(self.count)).map(move |k| self.place.wrapping_add_signed(k * self.step))
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Node {
     /// A number from outside; which one is for the reader to say.
     Read(u32),
+    /// Some numbers from outside, side by side in a vector.
+    ReadVector(Span),
     /// A number, by its bits.
     Constant(u64),
     Binary(Binary, [Id; 2]),
@@ -127,6 +145,9 @@ impl Hash for Node {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let kind = match *self {
             Self::Read(place) => u64::from(place),
+            Self::ReadVector(Span { place, step, .. }) => {
+                8 << 32 | u64::from(place) ^ u64::from(step.cast_unsigned()) << 40
+            }
             Self::Constant(bits) => bits,
             Self::Binary(binary, _) => 1 << 32 | binary as u64,
             Self::Sqrt(_) => 2 << 32,
@@ -142,6 +163,11 @@ impl Hash for Node {
 }
 
 impl Node {
+    /// Whether it is found where it lies: no operation.
+    pub(crate) fn is_given(&self) -> bool {
+        matches!(self, Self::Read(_) | Self::ReadVector(_) | Self::Constant(_))
+    }
+
     /// The nodes that it reads.
     pub(crate) fn operands(&self) -> impl Iterator<Item = Id> {
         let none: [Option<Id>; 4] = [None; 4];
@@ -151,7 +177,7 @@ impl Node {
             all
         };
         let all = match *self {
-            Self::Read(_) | Self::Constant(_) => none,
+            Self::Read(_) | Self::ReadVector(_) | Self::Constant(_) => none,
             Self::Binary(_, of) => some(&of),
             Self::Sqrt(x) | Self::Round(_, x) | Self::ShiftLeft(x, _) | Self::ShiftRight(x, _) => {
                 some(&[x])
@@ -168,6 +194,8 @@ impl Node {
 pub(crate) enum Effect {
     /// The node is written to the given place.
     Write(Id, u32),
+    /// A vector's first numbers are written to the given places, side by side.
+    WriteVector(Id, Span),
     /// The code stops where the comparison does not hold: another way of computing is needed.
     Require(Comparison),
 }
@@ -199,15 +227,37 @@ impl Code {
     }
 
     pub(crate) fn write(&mut self, id: Id, place: u32) {
-        self.effects.push((self.nodes.len(), Effect::Write(id, place)));
+        self.append(Effect::Write(id, place));
+    }
+
+    /// What happens after all nodes until now.
+    pub(crate) fn append(&mut self, effect: Effect) {
+        self.effects.push((self.nodes.len(), effect));
     }
 
     /// The places that it writes.
     pub(crate) fn written(&self) -> impl Iterator<Item = u32> {
-        self.effects.iter().filter_map(|(_, effect)| match effect {
-            Effect::Write(_, place) => Some(*place),
-            Effect::Require(_) => None,
+        self.effects.iter().flat_map(|(_, effect)| match *effect {
+            Effect::Write(_, place) => Span { place, step: 1, count: 1 }.places(),
+            Effect::WriteVector(_, span) => span.places(),
+            Effect::Require(_) => Span { place: 0, step: 1, count: 0 }.places(),
         })
+    }
+
+    /// The places that it reads.
+    pub(crate) fn read(&self) -> impl Iterator<Item = u32> {
+        self.nodes.iter().flat_map(|node| match *node {
+            Node::Read(place) => Span { place, step: 1, count: 1 }.places(),
+            Node::ReadVector(span) => span.places(),
+            _ => Span { place: 0, step: 1, count: 0 }.places(),
+        })
+    }
+
+    /// Whether some nodes are vectors, and not the same number all along.
+    pub(crate) fn has_vectors(&self) -> bool {
+        let writes = |effect: &Effect| matches!(effect, Effect::WriteVector(..));
+        self.nodes.iter().any(|node| matches!(node, Node::ReadVector(_)))
+            || self.effects.iter().any(|(_, effect)| writes(effect))
     }
 
     /// Whether it stops at some numbers.
@@ -222,7 +272,7 @@ impl Code {
             Effect::Write(id, _) => {
                 before == self.nodes.len() && !matches!(self.nodes[id.index()], Node::Read(_))
             }
-            Effect::Require(_) => false,
+            Effect::WriteVector(..) | Effect::Require(_) => false,
         })
     }
 
@@ -237,7 +287,7 @@ impl Code {
     /// comparison itself where one asked whether the number of a comparison is 0.
     fn simplified(&self, node: Node) -> Node {
         let mut known = [0; 4];
-        let is_known = !matches!(node, Node::Read(_) | Node::Constant(_))
+        let is_known = !node.is_given()
             && node.operands().zip(&mut known).all(|(id, known)| {
                 let bits = self.constant(id);
                 *known = bits.unwrap_or_default();
@@ -278,7 +328,7 @@ impl Code {
         let mut uses = vec![0; self.nodes.len()];
         for (_, effect) in &self.effects {
             match effect {
-                Effect::Write(id, _) => uses[id.index()] += 1,
+                Effect::Write(id, _) | Effect::WriteVector(id, _) => uses[id.index()] += 1,
                 Effect::Require(comparison) => {
                     comparison.of.iter().for_each(|id| uses[id.index()] += 1);
                 }
@@ -292,9 +342,9 @@ impl Code {
         uses
     }
 
-    /// Computes all nodes, from the bits of what is read.
+    /// Computes all nodes from the bits of what is read: of vectors, the numbers of one place in them.
     #[cfg(test)]
-    pub(crate) fn values(&self, read: impl Fn(u32) -> u64) -> Vec<u64> {
+    pub(crate) fn values(&self, lane: usize, read: impl Fn(u32) -> u64) -> Vec<u64> {
         let mut values: Vec<u64> = Vec::with_capacity(self.nodes.len());
         for &node in &self.nodes {
             let mut operands = [0; 4];
@@ -303,6 +353,7 @@ impl Code {
             }
             values.push(match node {
                 Node::Read(place) => read(place),
+                Node::ReadVector(span) => read(span.places().nth(lane).unwrap_or(span.place)),
                 Node::Constant(bits) => bits,
                 _ => self.precision.evaluate(node, &operands),
             });
@@ -365,7 +416,9 @@ macro_rules! evaluate {
                 };
                 bits(if holds { 2 } else { 3 })
             }
-            Node::Read(_) | Node::Constant(_) => unreachable!("these are no operations"),
+            Node::Read(_) | Node::ReadVector(_) | Node::Constant(_) => {
+                unreachable!("these are no operations")
+            }
         };
         u64::from(result)
     }};

@@ -6,7 +6,9 @@ use std::marker::PhantomData;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use super::elementary::{self, Lane};
-use super::ir::{Binary, Code, Comparison, Effect, Id, Node, Precision, Rounding, Test, bits};
+use super::ir::{
+    Binary, Code, Comparison, Effect, Id, Node, Precision, Rounding, Span, Test, bits,
+};
 use super::{Number, Real};
 
 /// For which angles sines and cosines are written down. Code stops at others.
@@ -41,6 +43,16 @@ impl<T: Real> Writer<T> {
     /// A number from outside.
     pub(crate) fn read(&self, place: u32) -> Symbol<'_, T> {
         self.symbol(Node::Read(place))
+    }
+
+    /// Some numbers from outside, as a vector.
+    pub(crate) fn read_vector(&self, span: Span) -> Symbol<'_, T> {
+        self.symbol(Node::ReadVector(span))
+    }
+
+    /// Writes numbers to their places, from which they are read after that.
+    pub(crate) fn write(&self, effect: Effect) {
+        self.code.borrow_mut().append(effect);
     }
 
     pub(crate) fn constant(&self, value: T) -> Symbol<'_, T> {

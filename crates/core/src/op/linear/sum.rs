@@ -388,7 +388,13 @@ impl<'t, T: Real> Var<'t, T> {
     #[doc(alias = "sum_to_size")]
     #[track_caller]
     pub fn sum_to(self, shape: &Shape) -> Self {
-        if self.shape() == *shape { self } else { self.apply(SumTo { shape: shape.clone() }) }
+        let (own, op) = (self.shape(), SumTo { shape: shape.clone() });
+        if own == *shape {
+            return self;
+        }
+        // Of one copy there is nothing to sum up.
+        let is_one_copy = own.elements() == shape.elements() && op.shape(&[&own]).is_ok();
+        if is_one_copy { self.reshape(shape.clone()) } else { self.apply(op) }
     }
 
     /// As [`sum_to`](Self::sum_to), to the shape of another variable.

@@ -100,6 +100,8 @@ const VEX_256: u8 = 1;
 const EVEX_512: u8 = 2;
 /// The mask register that comparisons write and selections read, in EVEX.
 const MASK: u8 = 1;
+/// That of the numbers of a vector that are read or written.
+const FIRST: u8 = 2;
 
 /// Bytes of a function that is being written.
 #[derive(Debug)]
@@ -168,7 +170,15 @@ impl Assembler {
             Width::Scalar | Width::Bits256 => self.vex(form, reg, other, rm),
             Width::Bits512 => self.evex(form, reg, other, rm, mask),
         }
-        self.operand(reg, rm);
+        // EVEX counts a short displacement in vectors.
+        self.operand(reg, rm, if self.width == Width::Bits512 { 64 } else { 1 });
+    }
+
+    /// An instruction of EVEX that reads or writes one number in memory.
+    fn single(&mut self, form: Form, reg: Register, address: Address) {
+        let rm = Place::Memory(address);
+        self.evex(form, reg.0, 0, rm, 0);
+        self.operand(reg.0, rm, self.precision.bytes() as i32);
     }
 
     /// Bits 3 and 4 of the registers of an operand, as the prefixes have them: of the base or the
@@ -206,16 +216,15 @@ impl Assembler {
         ]);
     }
 
-    /// The operand that may lie in memory, beside a register's number.
-    fn operand(&mut self, reg: u8, rm: Place) {
+    /// The operand that may lie in memory, beside a register's number. A short displacement is counted
+    /// in units.
+    fn operand(&mut self, reg: u8, rm: Place, unit: i32) {
         let reg = (reg & 7) << 3;
         match rm {
             Place::Register(Register(number)) => self.bytes.push(0xC0 | reg | number & 7),
             Place::Memory(Address { base, displacement, moves }) => {
                 let base = base as u8 & 7;
                 let has_index = moves || base == Base::Stack as u8;
-                // EVEX counts a short displacement in vectors.
-                let unit = if self.width == Width::Bits512 { 64 } else { 1 };
                 let short = i8::try_from(displacement / unit).ok();
                 let short = short.filter(|&short| i32::from(short) * unit == displacement);
                 let mode = match short {
@@ -258,6 +267,65 @@ impl Assembler {
         self.instruction(form, source.0, 0, Place::Memory(target), 0);
     }
 
+    fn is_double(&self) -> bool {
+        self.precision == Precision::Double
+    }
+
+    /// One number from memory, all along a vector of 512 bits.
+    pub(crate) fn broadcast(&mut self, target: Register, source: Address) {
+        let wide = self.is_double();
+        let form = Form { opcode: 0x18 + u8::from(wide), map: 2, prefix: 1, wide };
+        self.single(form, target, source);
+    }
+
+    /// The first number of a vector of 512 bits.
+    pub(crate) fn store_first(&mut self, target: Address, source: Register) {
+        let wide = self.is_double();
+        let form = Form { opcode: 0x11, map: 1, prefix: 2 + u8::from(wide), wide };
+        self.single(form, source, target);
+    }
+
+    /// Says which numbers of a vector are read and written, as bits.
+    pub(crate) fn first_are(&mut self, numbers: u32) {
+        // mov eax, numbers; kmovw k2, eax
+        self.bytes.push(0xB8);
+        self.bytes.extend(numbers.to_le_bytes());
+        self.bytes.extend([0xC5, 0xF8, 0x92, 0xC0 | FIRST << 3]);
+    }
+
+    /// Those numbers from memory; the others stay.
+    pub(crate) fn load_some(&mut self, target: Register, source: Address) {
+        let form = self.float(0x10);
+        self.instruction(form, target.0, 0, Place::Memory(source), FIRST);
+    }
+
+    pub(crate) fn store_some(&mut self, target: Address, source: Register) {
+        let form = self.float(0x11);
+        self.instruction(form, source.0, 0, Place::Memory(target), FIRST);
+    }
+
+    /// Those numbers from as many places: `index` has their distances from the address, in numbers. It
+    /// is another register than the target. No numbers are to be read any more then.
+    pub(crate) fn gather(&mut self, target: Register, index: Register, source: Address) {
+        let (wide, reg, Register(index)) = (self.is_double(), target.0, index);
+        let base = source.base as u8;
+        self.bytes.extend([
+            0x62,
+            (!reg >> 3 & 1) << 7
+                | (!index >> 3 & 1) << 6
+                | (!base >> 3 & 1) << 5
+                | (!reg >> 4 & 1) << 4
+                | 2,
+            u8::from(wide) << 7 | 15 << 3 | 1 << 2 | 1,
+            EVEX_512 << 5 | (!index >> 4 & 1) << 3 | FIRST,
+            0x92 + u8::from(wide),
+            // A long displacement, behind a base and an index.
+            2 << 6 | (reg & 7) << 3 | 4,
+            (2 + u8::from(wide)) << 6 | (index & 7) << 3 | base & 7,
+        ]);
+        self.bytes.extend(source.displacement.to_le_bytes());
+    }
+
     pub(crate) fn binary(&mut self, binary: Binary, target: Register, a: Register, b: Place) {
         let form = match binary {
             Binary::Add => self.float(0x58),
@@ -298,7 +366,7 @@ impl Assembler {
             opcode: opcode + u8::from(self.width == Width::Scalar),
             map: 2,
             prefix: 1,
-            wide: self.precision == Precision::Double,
+            wide: self.is_double(),
         };
         self.instruction(form, target.0, other.0, rm, 0);
     }
@@ -322,8 +390,7 @@ impl Assembler {
     ) {
         self.compare(test, spare, a, b);
         if self.width == Width::Bits512 {
-            let form =
-                Form { opcode: 0x65, map: 2, prefix: 1, wide: self.precision == Precision::Double };
+            let form = Form { opcode: 0x65, map: 2, prefix: 1, wide: self.is_double() };
             self.instruction(form, target.0, no.0, yes, MASK);
         } else {
             let opcode = 0x4A + u8::from(self.precision == Precision::Double);

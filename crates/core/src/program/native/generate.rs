@@ -8,13 +8,35 @@ use smallvec::SmallVec;
 
 use super::encode::{Address, Assembler, BIAS, Base, FusedOrder, Place, Register, Width};
 use super::schedule::{Outside, Schedule, Step};
-use crate::scalar::ir::{Binary, Code, Comparison, Effect, Id, Node, Test};
+use crate::scalar::ir::{Binary, Code, Comparison, Effect, Id, Node, Span, Test};
 
 /// A function's bytes, and the constants to which its second argument points.
 #[derive(Debug)]
 pub(crate) struct Function {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) constants: Vec<u64>,
+    pub(crate) constants: Vec<Constant>,
+}
+
+/// A constant, which fills a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Constant {
+    /// The same number all along, by its bits.
+    Number(u64),
+    /// The distances of some places from the first, and 0 beyond them.
+    Distances { step: i32, count: u8 },
+}
+
+impl Constant {
+    /// The bits of each number.
+    pub(crate) fn bits(self) -> impl Iterator<Item = u64> {
+        (0..).map(move |k: i32| match self {
+            Self::Number(bits) => bits,
+            Self::Distances { step, count } if k < i32::from(count) => {
+                i64::from(k * step).cast_unsigned()
+            }
+            Self::Distances { .. } => 0,
+        })
+    }
 }
 
 /// The most bytes on the stack: a page, which a function may use without touching it step by step.
@@ -71,9 +93,11 @@ struct Generator<'c> {
     free_slots: Vec<usize>,
     ended_slots: Vec<usize>,
     slot_count: usize,
-    constants: Vec<u64>,
-    /// Where in the pool a constant stands.
+    constants: Vec<Constant>,
+    /// Where in the pool a constant stands: the distances of places as well.
     constant_of: Vec<Option<usize>>,
+    /// Which numbers of a vector are read and written, as was said last.
+    first: Option<u32>,
     leaves: Vec<usize>,
 }
 
@@ -107,6 +131,7 @@ impl<'c> Generator<'c> {
             slot_count: 0,
             constants: Vec::new(),
             constant_of: vec![None; code.nodes.len()],
+            first: None,
             leaves: Vec::new(),
         }
     }
@@ -116,7 +141,7 @@ impl<'c> Generator<'c> {
         // Constants in registers are the first of the pool.
         for &id in pinned {
             if let Node::Constant(bits) = self.code.nodes[id.index()] {
-                self.constant(id, bits);
+                self.constant(id, Constant::Number(bits));
             }
         }
         for position in 0..self.schedule.steps.len() {
@@ -128,7 +153,21 @@ impl<'c> Generator<'c> {
                     let source = self.register(id);
                     self.pass(position);
                     let address = self.outside_address(place, false);
-                    self.assembler.store(address, source);
+                    match self.is_mixed() {
+                        true => self.assembler.store_first(address, source),
+                        false => self.assembler.store(address, source),
+                    }
+                }
+                Step::Effect(Effect::WriteVector(id, span)) => {
+                    let source = self.register(id);
+                    self.pass(position);
+                    let address = self.outside_address(span.place, false);
+                    if self.is_whole(span) {
+                        self.assembler.store(address, source);
+                    } else {
+                        self.first_are(span.count);
+                        self.assembler.store_some(address, source);
+                    }
                 }
                 Step::Effect(Effect::Require(comparison)) => self.require(position, comparison),
             }
@@ -192,12 +231,33 @@ impl<'c> Generator<'c> {
         Function { bytes: whole.bytes, constants: self.constants }
     }
 
-    /// The place of a constant in the pool.
-    fn constant(&mut self, id: Id, bits: u64) -> usize {
+    /// The place in the pool of a constant that belongs to a node.
+    fn constant(&mut self, id: Id, constant: Constant) -> usize {
         *self.constant_of[id.index()].get_or_insert_with(|| {
-            self.constants.push(bits);
+            self.constants.push(constant);
             self.constants.len() - 1
         })
+    }
+
+    /// Whether single numbers of one memory are computed beside vectors: they are vectors then, too, of the
+    /// same number all along.
+    fn is_mixed(&self) -> bool {
+        self.width == Width::Bits512 && matches!(self.outside, Outside::Memory)
+    }
+
+    /// Whether places are those of a whole vector in memory.
+    fn is_whole(&self, span: Span) -> bool {
+        let lanes = self.width.register_bytes() / self.code.precision.bytes();
+        span.step == 1 && usize::from(span.count) == lanes
+    }
+
+    /// Says that the first `count` numbers of a vector are read and written.
+    fn first_are(&mut self, count: u8) {
+        let numbers = (1_u32 << count) - 1;
+        if self.first != Some(numbers) {
+            self.assembler.first_are(numbers);
+            self.first = Some(numbers);
+        }
     }
 
     /// Constants fill whole registers, so that every instruction can read them from memory.
@@ -228,9 +288,10 @@ impl<'c> Generator<'c> {
     fn address(&mut self, id: Id) -> Address {
         match self.code.nodes[id.index()] {
             Node::Constant(bits) => {
-                let index = self.constant(id, bits);
+                let index = self.constant(id, Constant::Number(bits));
                 self.constant_address(index)
             }
+            Node::ReadVector(span) => self.outside_address(span.place, false),
             Node::Read(place) => self.outside_address(place, self.outside.is_uniform(place)),
             _ => self.slot_address(self.slots[id.index()].expect("it is kept on the stack")),
         }
@@ -252,8 +313,33 @@ impl<'c> Generator<'c> {
         let address = self.address(id);
         match self.code.nodes[id.index()] {
             Node::Constant(_) => self.assembler.load_whole(target, address),
+            Node::Read(_) if self.is_mixed() => self.assembler.broadcast(target, address),
+            Node::ReadVector(span) if !self.is_whole(span) => {
+                self.load_span(target, id, span, address);
+            }
             _ => self.assembler.load(target, Place::Memory(address)),
         }
+    }
+
+    /// Loads numbers that are no whole vector in memory.
+    fn load_span(&mut self, target: Register, id: Id, span: Span, address: Address) {
+        let Span { step, count, .. } = span;
+        if step == 1 {
+            self.assembler.broadcast(target, address);
+            self.first_are(count);
+            return self.assembler.load_some(target, address);
+        }
+        let distances = self.constant(id, Constant::Distances { step, count });
+        // Another register than the target, for the time of this instruction.
+        self.locked.push(target);
+        let held = self.holds[target.0 as usize].replace(id);
+        let index = self.free();
+        self.holds[target.0 as usize] = held;
+        self.assembler.load_whole(index, self.constant_address(distances));
+        let lanes = self.width.register_bytes() / self.code.precision.bytes();
+        self.first_are(lanes as u8);
+        self.assembler.gather(target, index, address);
+        self.first = None;
     }
 
     fn hold(&mut self, register: Register, id: Id) {
@@ -266,7 +352,12 @@ impl<'c> Generator<'c> {
     /// is free. Nothing may be [fetched](Assembler::fetch) between this and the instruction.
     fn place(&mut self, id: Id, in_memory: InMemory) -> Place {
         let is_constant = matches!(self.code.nodes[id.index()], Node::Constant(_));
-        let may_lie_in_memory = is_constant || in_memory == InMemory::Any;
+        let fills_a_register = match self.code.nodes[id.index()] {
+            Node::Read(_) => !self.is_mixed(),
+            Node::ReadVector(span) => self.is_whole(span),
+            _ => true,
+        };
+        let may_lie_in_memory = is_constant || (in_memory == InMemory::Any && fills_a_register);
         let is_worth_loading = self.reads(id).len() > 1 && self.holds.contains(&None);
         if self.has_register(id) || !may_lie_in_memory || is_worth_loading {
             return Place::Register(self.register(id));
@@ -303,7 +394,7 @@ impl<'c> Generator<'c> {
     fn evict(&mut self, register: Register) {
         let id = self.holds[register.0 as usize].take().expect("it holds something");
         self.register_of[id.index()] = None;
-        let is_computed = !matches!(self.code.nodes[id.index()], Node::Read(_) | Node::Constant(_));
+        let is_computed = !self.code.nodes[id.index()].is_given();
         if is_computed && self.slots[id.index()].is_none() {
             let slot = self.free_slots.pop().unwrap_or_else(|| {
                 self.slot_count += 1;
@@ -402,7 +493,9 @@ impl<'c> Generator<'c> {
                 let target = self.result(position, id);
                 self.assembler.select(comparison.test, [target, spare], compared, (yes, no));
             }
-            Node::Read(_) | Node::Constant(_) => unreachable!("they are read where they lie"),
+            Node::Read(_) | Node::ReadVector(_) | Node::Constant(_) => {
+                unreachable!("they are read where they lie")
+            }
         }
     }
 

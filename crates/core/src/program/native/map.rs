@@ -17,7 +17,7 @@ use super::generate::generate;
 use super::schedule::Outside;
 use super::{Operand, is_supported};
 use crate::scalar::Real;
-use crate::scalar::ir::{Code, Node, Precision};
+use crate::scalar::ir::{Code, Precision};
 
 /// The most numbers of a vector.
 const WIDEST: usize = 16;
@@ -47,8 +47,9 @@ impl Mapped {
         let constants = function.bytes.len().next_multiple_of(LINE);
         let mut map = MmapMut::map_anon(constants + function.constants.len() * register).ok()?;
         map[..function.bytes.len()].copy_from_slice(&function.bytes);
-        for (pool, bits) in map[constants..].chunks_exact_mut(register).zip(&function.constants) {
-            for own in pool.chunks_exact_mut(number) {
+        for (pool, constant) in map[constants..].chunks_exact_mut(register).zip(&function.constants)
+        {
+            for (own, bits) in pool.chunks_exact_mut(number).zip(constant.bits()) {
                 own.copy_from_slice(&bits.to_le_bytes()[..number]);
             }
         }
@@ -76,11 +77,7 @@ impl Mapped {
 
 /// The places that a code reads and writes are below this.
 fn places(code: &Code) -> usize {
-    let read = code.nodes.iter().filter_map(|node| match node {
-        Node::Read(place) => Some(*place),
-        _ => None,
-    });
-    read.chain(code.written()).max().map_or(0, |place| place as usize + 1)
+    code.read().chain(code.written()).max().map_or(0, |place| place as usize + 1)
 }
 
 /// Code over arrays, which computes a vector of each at a time.
@@ -214,7 +211,7 @@ impl<T: Real> OverArrays<T> {
     }
 }
 
-/// Code over single numbers in one memory.
+/// Code over numbers in one memory.
 pub(in crate::program) struct InMemory<T> {
     mapped: Mapped,
     places: usize,
@@ -228,7 +225,8 @@ impl<T: Real> InMemory<T> {
         let places = places(code);
         // A displacement has 32 bits.
         i32::try_from(places * size_of::<T>()).ok()?;
-        let mapped = Mapped::new(code, Width::Scalar, &Outside::Memory)?;
+        let width = if code.has_vectors() { Width::Bits512 } else { Width::Scalar };
+        let mapped = Mapped::new(code, width, &Outside::Memory)?;
         Some(Self { mapped, places, numbers: PhantomData })
     }
 

@@ -26,7 +26,7 @@ mod guess;
 pub(super) use guess::Guess;
 pub(super) use map::{InMemory, OverArrays, Width};
 
-use crate::scalar::{InstructionSet, allows_code, instruction_set};
+use crate::scalar::{InstructionSet, Real, allows_code, instruction_set};
 
 /// What a place of a code over arrays reads.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +54,12 @@ pub(super) fn vectors() -> Option<Width> {
         _ => return None,
     };
     allows_code().then_some(width)
+}
+
+/// Numbers of a vector in code over one memory; 1 where such code computes one number at a time.
+pub(super) fn lanes_in_memory<T: Real>() -> usize {
+    // Parts of vectors are read and written by masks, which shorter ones have not.
+    if vectors() == Some(Width::Bits512) { 64 / size_of::<T>() } else { 1 }
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]

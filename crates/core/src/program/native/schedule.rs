@@ -44,7 +44,9 @@ impl Step {
     pub(super) fn operands(self, code: &Code) -> SmallVec<[Id; 4]> {
         match self {
             Self::Compute(id) => code.nodes[id.index()].operands().collect(),
-            Self::Effect(Effect::Write(id, _)) => [id].into_iter().collect(),
+            Self::Effect(Effect::Write(id, _) | Effect::WriteVector(id, _)) => {
+                [id].into_iter().collect()
+            }
             Self::Effect(Effect::Require(comparison)) => comparison.of.into_iter().collect(),
         }
     }
@@ -68,7 +70,7 @@ impl Schedule {
             while let Some((_, effect)) = effects.next_if(|(before, _)| *before <= index) {
                 steps.push(Step::Effect(*effect));
             }
-            if uses > 0 && !matches!(node, Node::Read(_) | Node::Constant(_)) {
+            if uses > 0 && !node.is_given() {
                 steps.push(Step::Compute(Id::new(index)));
             }
         }

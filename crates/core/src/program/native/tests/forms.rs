@@ -234,6 +234,45 @@ fn moves_and_shifts() {
     });
 }
 
+/// What vectors beside single numbers need.
+#[test]
+fn parts_of_vectors() {
+    everywhere(|names, own, places| {
+        if names.width != Width::Bits512 {
+            return;
+        }
+        let packed = names.packed();
+        let single = if names.is_double() { "sd" } else { "ss" };
+        for (k, &target) in own.iter().enumerate() {
+            let Register(number) = target;
+            let (register, other) = (names.register(target), own[(k + 2) % own.len()]);
+            for &place in places {
+                let Place::Memory(address) = place else { continue };
+                let text = names.place(place);
+                let broadcast = format!("vbroadcast{single} {register},{text}");
+                assert_form(names, |a| a.broadcast(target, address), &[broadcast]);
+                let store = format!("vmov{single} {text},xmm{number}");
+                assert_form(names, |a| a.store_first(address, target), &[store]);
+                let load = format!("vmovu{packed} {register}{{k2}},{text}");
+                assert_form(names, |a| a.load_some(target, address), &[load]);
+                let store = format!("vmovu{packed} {text}{{k2}},{register}");
+                assert_form(names, |a| a.store_some(address, target), &[store]);
+            }
+            for displacement in [4, 8, 64, 4096, 8192] {
+                let address = Address { base: Base::First, displacement, moves: false };
+                let (whole, scale) = if names.is_double() { ("q", 8) } else { ("d", 4) };
+                let index = names.register(other);
+                let place = names.place(Place::Memory(address));
+                let place = place.replace("rdi", &format!("rdi+{index}*{scale}"));
+                let gather = format!("vgather{whole}{packed} {register},k2,{place}");
+                assert_form(names, |a| a.gather(target, other, address), &[gather]);
+            }
+        }
+        let expected = ["mov eax,0FFFh".to_owned(), "kmovw k2,eax".to_owned()];
+        assert_form(names, |a| a.first_are(0xFFF), &expected);
+    });
+}
+
 /// The comparison's text, into a register.
 fn comparison(names: &Names, test: Test, into: &str, a: Register, b: Place) -> String {
     let (packed, whole) = (names.packed(), names.whole());

@@ -8,7 +8,9 @@ use super::Operand;
 use super::encode::Width;
 use super::map::{InMemory, OverArrays};
 use crate::random::Xoshiro256PlusPlus;
-use crate::scalar::ir::{Binary, Code, Comparison, Effect, Id, Node, Precision, Rounding, Test};
+use crate::scalar::ir::{
+    Binary, Code, Comparison, Effect, Id, Node, Precision, Rounding, Span, Test,
+};
 use crate::scalar::{InstructionSet, Real, instruction_set};
 
 /// The widths that this CPU has.
@@ -48,20 +50,21 @@ fn bits(precision: Precision, x: f64) -> u64 {
     }
 }
 
-/// Any operations: `count` of them, most of them on what was computed just before if `near`.
-fn any_code(rng: &mut Xoshiro256PlusPlus, precision: Precision, count: usize, near: bool) -> Code {
-    let mut code = Code::new(precision);
-    let mut ids: Vec<Id> = (0..READS).map(|place| code.push(Node::Read(place))).collect();
-    for x in [0.0, -0.0, 1.0, -2.5, 1e300, f64::NAN, f64::INFINITY, 3e-310] {
-        ids.push(code.push(Node::Constant(bits(precision, x))));
-    }
+/// Appends any operations: `count` of them, most of them on what was computed just before if `near`.
+fn operations(
+    code: &mut Code,
+    ids: &mut Vec<Id>,
+    rng: &mut Xoshiro256PlusPlus,
+    count: usize,
+    near: bool,
+) {
     for _ in 0..count {
         let mut any = || {
             let first = if near { ids.len().saturating_sub(8) } else { 0 };
             ids[rng.random_range(first..ids.len())]
         };
         let (a, b, c, d) = (any(), any(), any(), any());
-        let by = rng.random_range(1..precision.bytes() as u8 * 8);
+        let by = rng.random_range(1..code.precision.bytes() as u8 * 8);
         let comparison = Comparison { test: TESTS[rng.random_range(0..TESTS.len())], of: [a, b] };
         let node = match rng.random_range(0..11) {
             10 => Node::Round(ROUNDINGS[rng.random_range(0..4)], a),
@@ -74,6 +77,16 @@ fn any_code(rng: &mut Xoshiro256PlusPlus, precision: Precision, count: usize, ne
         };
         ids.push(code.push(node));
     }
+}
+
+/// Any operations on numbers in arrays or in one memory.
+fn any_code(rng: &mut Xoshiro256PlusPlus, precision: Precision, count: usize, near: bool) -> Code {
+    let mut code = Code::new(precision);
+    let mut ids: Vec<Id> = (0..READS).map(|place| code.push(Node::Read(place))).collect();
+    for x in [0.0, -0.0, 1.0, -2.5, 1e300, f64::NAN, f64::INFINITY, 3e-310] {
+        ids.push(code.push(Node::Constant(bits(precision, x))));
+    }
+    operations(&mut code, &mut ids, rng, count, near);
     for place in 0..WRITES {
         code.write(ids[ids.len() - 1 - 2 * place as usize % ids.len()], READS + place);
     }
@@ -105,7 +118,7 @@ fn reads_payload(code: &Code, values: &[u64]) -> bool {
 /// there was something to compare.
 #[track_caller]
 fn assert_written(code: &Code, width: Width, element: usize, numbers: &[u64]) -> bool {
-    let values = code.values(|place| numbers[place as usize]);
+    let values = code.values(0, |place| numbers[place as usize]);
     if reads_payload(code, &values) {
         return false;
     }
@@ -211,6 +224,89 @@ fn assert_in_place<T: Bits>(
         arrays.iter().map(|array| array.iter().map(|x| x.bits()).collect()).collect()
     };
     assert_eq!(bits(&written), bits(expected), "{count} elements in place");
+}
+
+/// Numbers of a memory from which vectors are read, and those to which they are written.
+const NUMBERS: u32 = 128;
+
+/// Any operations on vectors and single numbers of one memory.
+fn any_mixed(rng: &mut Xoshiro256PlusPlus, precision: Precision, count: usize) -> Code {
+    let lanes = 64 / precision.bytes() as u32;
+    let mut code = Code::new(precision);
+    let mut ids: Vec<Id> = (0..3).map(|place| code.push(Node::Read(place))).collect();
+    ids.push(code.push(Node::Constant(bits(precision, 1.5))));
+    for _ in 0..5 {
+        let count = rng.random_range(2..=lanes) as u8;
+        let (place, step) = match rng.random_range(0..5) {
+            0 => (rng.random_range(0..16), rng.random_range(2..7)),
+            1 => (rng.random_range(100..NUMBERS), -rng.random_range(1..6)),
+            _ => (rng.random_range(0..NUMBERS - lanes), 1),
+        };
+        ids.push(code.push(Node::ReadVector(Span { place, step, count })));
+    }
+    operations(&mut code, &mut ids, rng, count, true);
+    for k in 0..12 {
+        let (id, place) = (ids[ids.len() - 1 - k % ids.len()], NUMBERS + k as u32 * lanes);
+        let count = rng.random_range(2..=lanes) as u8;
+        match k % 4 {
+            0 => code.write(id, place),
+            _ => code.append(Effect::WriteVector(id, Span { place, step: 1, count })),
+        }
+    }
+    code
+}
+
+/// Runs code on vectors of one memory, and compares all of the memory. Gives whether there was
+/// something to compare.
+fn is_right_on_vectors<T: Bits>(code: &Code, rng: &mut Xoshiro256PlusPlus) -> bool {
+    let lanes = 64 / size_of::<T>();
+    let memory: Vec<T> = (0..NUMBERS as usize + 12 * lanes).map(|_| any_number(rng)).collect();
+    let mut after = memory.clone();
+    assert!(InMemory::new(code).expect("this system runs code").run(&mut after));
+    let mut expected: Vec<u64> = memory.iter().map(|x| x.bits()).collect();
+    let before = expected.clone();
+    for lane in 0..lanes {
+        let values = code.values(lane, |place| before[place as usize]);
+        if reads_payload(code, &values) {
+            return false;
+        }
+        for (_, effect) in &code.effects {
+            match *effect {
+                Effect::Write(id, place) if lane == 0 => {
+                    expected[place as usize] = values[id.index()];
+                }
+                Effect::WriteVector(id, span) if lane < usize::from(span.count) => {
+                    expected[span.place as usize + lane] = values[id.index()];
+                }
+                _ => {}
+            }
+        }
+    }
+    for (place, (expected, got)) in expected.into_iter().zip(after).enumerate() {
+        let got = got.bits();
+        let are_nan = [expected, got].map(|bits| is_nan(code.precision, bits));
+        assert!(
+            expected == got || are_nan == [true; 2],
+            "place {place}: expected {expected:x}, got {got:x}, of {code:#?}"
+        );
+    }
+    true
+}
+
+#[test]
+fn vectors_beside_single_numbers_have_the_bits_of_their_operations() {
+    if !widths().contains(&Width::Bits512) {
+        return;
+    }
+    fn compared<T: Bits>() -> usize {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(11);
+        let counts = [0, 1, 3, 10, 40, 120].into_iter().cycle().take(600);
+        let codes = counts.map(|count| any_mixed(&mut rng, Precision::of::<T>(), count));
+        let codes: Vec<Code> = codes.collect();
+        codes.iter().filter(|code| is_right_on_vectors::<T>(code, &mut rng)).count()
+    }
+    let compared = [compared::<f32>(), compared::<f64>()];
+    assert!(compared.iter().all(|&compared| compared > 200), "{compared:?} codes are enough");
 }
 
 /// Runs code on numbers in one memory.
