@@ -43,6 +43,7 @@ pub(crate) const SIZES_OF_FILES: &[&[Size]] = &[
     each_channel::SIZES,
     eigen::SIZES,
     map::SIZES,
+    order::SIZES,
     pairwise::SIZES,
     pool::vectors::SIZES,
     gemm::SIZES,

@@ -2,6 +2,7 @@
 
 use super::{empty_rows, row_shape, rows};
 use crate::kernel::each_row::{for_each_row, for_each_row_of};
+use crate::kernel::order::first_largest;
 use crate::op::{Call, Cost, Formula, Op, RowReduction, Samples, Term};
 use crate::scalar::Real;
 use crate::tape::Var;
@@ -105,14 +106,6 @@ impl Op for FirstMax {
         rows(samples, FirstMax);
         empty_rows(samples, FirstMax, true);
     }
-}
-
-/// The first of the largest elements; NaN counts as the largest.
-fn first_largest<T: Real>(row: &[T]) -> usize {
-    let better = |best: usize, i: usize| {
-        if row[i] > row[best] || (row[i].is_nan() && !row[best].is_nan()) { i } else { best }
-    };
-    (1..row.len()).fold(0, better)
 }
 
 /// # Largest and smallest elements
