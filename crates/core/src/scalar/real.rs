@@ -178,7 +178,7 @@ pub trait Real:
     /// The nearest whole number, the even one of two.
     fn round_ties_even(self) -> Self;
 
-    /// A real power, by the standard library.
+    /// A real power, of all numbers as IEEE 754 says.
     fn powf(self, exponent: Self) -> Self;
 }
 
@@ -221,7 +221,7 @@ macro_rules! real {
 
             #[inline(always)]
             fn powf(self, exponent: Self) -> Self {
-                self.powf(exponent)
+                elementary::powf(self, exponent)
             }
         }
 

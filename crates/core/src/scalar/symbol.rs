@@ -283,6 +283,14 @@ macro_rules! number {
                 if exponent < 0 { Number::reciprocal(power) } else { power }
             }
 
+            fn powf(self, exponent: f64) -> Self {
+                elementary::powf(self, Number::constant(self, exponent))
+            }
+
+            fn pow(self, exponent: Self) -> Self {
+                elementary::powf(self, exponent)
+            }
+
             fn clamp(self, low: f64, high: f64) -> Self {
                 let [low, high] = [low, high].map(|bound| Number::constant(self, bound));
                 let raised = Lane::select(Lane::less(self, low), low, self);
@@ -309,5 +317,5 @@ number! {
         less: Lane::less,
         less_equal: Lane::less_equal,
         equal: Lane::equal;
-    no_formulas: sinh(), cosh(), polygamma(u32), sinc_derivative(u32), powf(f64), pow(Self), hypot(Self)
+    no_formulas: sinh(), cosh(), polygamma(u32), sinc_derivative(u32), hypot(Self)
 }

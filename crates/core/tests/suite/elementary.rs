@@ -135,14 +135,7 @@ fn f64_functions_are_within_their_ulp() {
     let mut constants = Consts::new().expect("memory for constants");
     let c = &mut constants;
     let one = BigFloat::from_f64(1.0, BITS);
-    // xorshift: any sequence that fills the range will do.
-    let mut state = 88172645463325252_u64;
-    let mut unit = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as f64 / (1_u64 << 53) as f64
-    };
+    let mut unit = unit();
     let stated = [
         ("exp", 1.0),
         ("exp_m1", 1.4),
@@ -216,6 +209,146 @@ fn f64_functions_are_within_their_ulp() {
         println!("{name}: {worst:.3} ulp at {at:e}");
         assert!(worst <= allowed, "f64 {name}: {worst:.3} ulp at {at:e}, {allowed} are stated");
     }
+}
+
+/// xorshift: any sequence that fills the range will do.
+fn unit() -> impl FnMut() -> f64 {
+    let mut state = 88172645463325252_u64;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// Exponents that users take, and others of all sizes.
+fn exponents(mut unit: impl FnMut() -> f64) -> Vec<f64> {
+    let stated = [0.5, -0.5, 1.5, 2.0, 3.0, -1.0, -2.0, 0.75, 2.4, 1.0 / 3.0, 10.0, 100.0, 1e-3];
+    let drawn = (0..12).map(|i| 2.0_f64.powf(40.0 * unit() - 20.0) * [1.0, -1.0][i % 2]);
+    stated.into_iter().chain(drawn).collect()
+}
+
+#[test]
+fn f32_powers_are_within_their_ulp() {
+    let (mut worst, mut at) = (0.0, (0.0, 0.0));
+    for y in exponents(unit()) {
+        let y = y as f32;
+        // All exponents and endings, and the neighbours of 1, whose logarithms are small.
+        let strided = (0..1_u64 << 32).step_by(39_989).map(|bits| f32::from_bits(bits as u32));
+        let near = (0..2000).flat_map(|i| [1.0 + i as f32 * 1.7e-4, 1.0 - i as f32 * 1.7e-4]);
+        for x in strided.chain(near) {
+            let exact = f64::powf(x.into(), y.into());
+            let error = ulp(Real::powf(x, y).into(), exact, 23, -126);
+            if error > worst {
+                (worst, at) = (error, (x, y));
+            }
+        }
+    }
+    println!("powf: {worst:.3} ulp at {at:?}");
+    assert!(worst <= 1.2, "f32 powf: {worst:.3} ulp at {at:?}, 1.2 are stated");
+}
+
+#[test]
+fn f64_powers_are_within_their_ulp() {
+    let mut constants = Consts::new().expect("memory for constants");
+    let mut unit = unit();
+    let stated = exponents(&mut unit);
+    let (mut worst, mut at) = (0.0, (0.0, 0.0));
+    for case in 0..8000 {
+        let x = match case % 4 {
+            0 => 2.0 * unit(),
+            1 => 1.0 + 2.0_f64.powf(-40.0 * unit()) * (unit() - 0.5),
+            2 => 2.0_f64.powf(40.0 * unit() - 20.0),
+            _ => 2.0_f64.powf(2000.0 * unit() - 1000.0),
+        };
+        // A stated exponent, or one with which the result is anywhere among the normal numbers.
+        let y = match case % 3 {
+            0 => stated[case % stated.len()],
+            _ => (1416.0 * unit() - 708.0) / f64::ln(x),
+        };
+        if !y.is_finite() || (y * f64::ln(x)).abs() > 708.0 {
+            continue;
+        }
+        let [base, exponent] = [x, y].map(|number| BigFloat::from_f64(number, BITS));
+        let log = base.ln(BITS, NEAREST, &mut constants);
+        let exact = log.mul(&exponent, BITS, NEAREST).exp(BITS, NEAREST, &mut constants);
+        let error = big_ulp(Real::powf(x, y), &exact);
+        if error > worst {
+            (worst, at) = (error, (x, y));
+        }
+    }
+    println!("powf: {worst:.3} ulp at {at:?}");
+    assert!(worst <= 1.1, "f64 powf: {worst:.3} ulp at {at:?}, 1.1 are stated");
+}
+
+/// Powers whose values or NaN the standard library states: all pairs of numbers that are special to
+/// a power, and of their neighbours.
+fn special_powers<T: Real>(smallest: T, std: impl Fn(T, T) -> T) {
+    let whole = T::one() / T::epsilon();
+    let sizes = [0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 7.0, 1e4, 1e30].map(T::from_f64);
+    let edges = [
+        smallest,
+        T::min_positive_value(),
+        T::one() - T::epsilon() / T::from_f64(2.0),
+        T::one() + T::epsilon(),
+        // The greatest odd number and its neighbours, and halves at the end of theirs.
+        whole,
+        whole - T::one(),
+        whole + T::one(),
+        whole + whole,
+        whole + whole - T::one(),
+        whole / T::from_f64(2.0) - T::from_f64(0.5),
+        whole / T::from_f64(2.0) + T::from_f64(0.5),
+        T::max_value(),
+        T::infinity(),
+        T::nan(),
+    ];
+    let numbers: Vec<T> = sizes.into_iter().chain(edges).flat_map(|x| [x, -x]).collect();
+    let within = T::epsilon() + T::epsilon();
+    for (&x, &y) in numbers.iter().flat_map(|x| numbers.iter().map(move |y| (x, y))) {
+        let (value, expected) = (Real::powf(x, y), std(x, y));
+        let is_right = if expected.is_nan() || value.is_nan() {
+            expected.is_nan() && value.is_nan()
+        } else {
+            let is_close = value == expected
+                || (value - expected).abs() <= (expected.abs() * within).max(smallest);
+            is_close && value.is_sign_negative() == expected.is_sign_negative()
+        };
+        assert!(is_right, "{x}^{y} is {value} instead of {expected}, {}", T::NAME);
+    }
+}
+
+#[test]
+fn special_powers_are_those_of_the_standard_library() {
+    special_powers(f32::from_bits(1), f32::powf);
+    special_powers(f64::from_bits(1), f64::powf);
+}
+
+/// Powers that are numbers themselves have no error, and a number by itself has the bits that it
+/// has in a block.
+fn exact_powers<T: Real>() {
+    let number = T::from_f64;
+    for exponent in -100..=100 {
+        let power = number(2.0_f64.powi(exponent));
+        assert_eq!(number(2.0).powf(number(exponent.into())), power);
+        assert_eq!(power.powf(T::one()), power);
+    }
+    let xs: Vec<T> = (0..1000).map(|i| number(f64::from(i).exp2().sqrt().fract() + 0.1)).collect();
+    let tape = Tape::new();
+    for p in [0.3, -1.7, 4.0] {
+        let powers = tape.constant(Tensor::new([xs.len()], xs.clone())).powf(p).value();
+        for (i, x) in xs.iter().enumerate() {
+            assert_eq!(powers.at(&[i]), x.powf(number(p)));
+            assert_eq!(tape.constant(*x).powf(p).item(), x.powf(number(p)));
+        }
+    }
+}
+
+#[test]
+fn powers_are_the_same_one_by_one_and_in_blocks() {
+    exact_powers::<f32>();
+    exact_powers::<f64>();
 }
 
 /// Values by hand: limits, signed zeros, and what overflows or vanishes.

@@ -279,7 +279,6 @@ impl Elementwise<2> for Pow {
     )
     .with_convention("0 for b where a = 0; 0 for a at 0^0");
     const COST: Cost = Cost::nonlinear(1);
-    const VECTORISES: bool = false;
     const IS_CLOSED_FORM: bool = true;
 
     #[inline(always)]

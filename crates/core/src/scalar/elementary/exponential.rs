@@ -56,6 +56,16 @@ pub(crate) fn exp<T: Format, A: Lane<Float = T>>(x: A) -> A {
     scaled_exp(shifted, r)
 }
 
+/// `e^(x + low)`, where `low` is small beside `x` and does not matter where `e^x` is 0 or infinite.
+#[inline(always)]
+pub(super) fn exp_of_sum<T: Format, A: Lane<Float = T>>(x: A, low: A) -> A {
+    let bounded = clamp(x, T::EXP_ZERO, T::EXP_INFINITE);
+    let (shifted, r) = reduce(bounded, T::SHIFT + T::BIAS + T::BIAS);
+    // Beyond the bounds it may be no number.
+    let low = A::select(bounded.equal(x), low, x.exact(0.0));
+    scaled_exp(shifted, r + low)
+}
+
 /// `2^x`, exact for whole `x`.
 #[inline(always)]
 pub(crate) fn exp2<T: Format, A: Lane<Float = T>>(x: A) -> A {

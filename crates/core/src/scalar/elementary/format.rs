@@ -50,6 +50,12 @@ pub trait Format: FloatCore + FloatConst + 'static {
 
     /// `(ln((1 + s) / (1 - s)) / s - 2) / s^2` in `s^2`, from FDLIBM's `log`.
     fn ln_series<A: Lane<Float = Self>>(z: A) -> A;
+    /// The same less `2 / 3`, over `s^2`.
+    fn ln_rest<A: Lane<Float = Self>>(z: A) -> A;
+    /// `2 / 3`, rounded.
+    const TWO_THIRDS: Self;
+    /// The digits of `2 / 3` after those of the nearest number.
+    const TWO_THIRDS_LOW: Self;
     /// A power of two that makes subnormal numbers normal, and its exponent.
     const NORMALISE: (Self, Self);
 
@@ -121,6 +127,8 @@ format! { f32 as u32: 23 bits, bias 127 {
     const EXP_NEGLIGIBLE: f32 = -20.0;
     const TINY: f32 = 2.98e-8;
     const TANH_NEAR: f32 = 0.25541282;
+    const TWO_THIRDS: f32 = 0.6666667;
+    const TWO_THIRDS_LOW: f32 = -1.9868216e-8;
     const NORMALISE: (f32, f32) = (33_554_432.0, 25.0);
     const ERF_ONE: f32 = 4.0;
     const ERFC_ZERO: f32 = 11.0;
@@ -132,6 +140,7 @@ format! { f32 as u32: 23 bits, bias 127 {
     exp_series(x) = [0.5, 1.6666518e-1, 4.1666202e-2, 8.368897e-3, 1.3950603e-3];
     tanh_series(z) = [-3.3333227e-1, 1.3323471e-1, -5.132591e-2];
     ln_series(z) = [0.6666666, 0.4000097, 0.28498787, 0.2427908];
+    ln_rest(z) = [0.40000015, 0.28562184, 0.23050016];
     erf_near(z) = [
         1.2837917e-1,
         -3.7612626e-1,
@@ -174,6 +183,8 @@ format! { f64 as u64: 52 bits, bias 1023 {
     const EXP_NEGLIGIBLE: f64 = -40.0;
     const TINY: f64 = 5.5e-17;
     const TANH_NEAR: f64 = 0.25541281188299536;
+    const TWO_THIRDS: f64 = 0.6666666666666666;
+    const TWO_THIRDS_LOW: f64 = 3.700743415417188e-17;
     const NORMALISE: (f64, f64) = (18_014_398_509_481_984.0, 54.0);
     const ERF_ONE: f64 = 6.0;
     const ERFC_ZERO: f64 = 28.0;
@@ -211,6 +222,16 @@ format! { f64 as u64: 52 bits, bias 1023 {
         0.1818357216161805,
         0.15313837699209373,
         0.14798198605116586,
+    ];
+    ln_rest(z) = [
+        0.4,
+        0.28571428571429375,
+        0.22222222221651317,
+        0.1818181833632424,
+        0.1538459487208915,
+        0.1333480920029991,
+        0.11706124985764584,
+        0.11724259541355088,
     ];
     erf_near(z) = [
         0.12837916709551256,

@@ -29,7 +29,7 @@ fn within_positive<T: Format, A: Lane<Float = T>>(x: A, value: A) -> A {
 
 /// `k` and `m`, as [`bits::split`] gives them, of subnormal numbers as well.
 #[inline(always)]
-fn split<T: Format, A: Lane<Float = T>>(x: A) -> (A, A) {
+pub(super) fn split<T: Format, A: Lane<Float = T>>(x: A) -> (A, A) {
     let (factor, exponent) = T::NORMALISE;
     let is_subnormal = x.less(x.constant(T::min_positive_value()));
     let normal = x.unless(is_subnormal, || x * x.constant(factor));

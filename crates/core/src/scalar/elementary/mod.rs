@@ -23,6 +23,7 @@
 //! | `expm1` | 1.62 | 1.29 |
 //! | `ln`, `ln1p` | 0.77 | 0.74 |
 //! | `log2` | 1.48 | 1.47 |
+//! | `powf` | 1.18 | 1.03 |
 //! | `sin`, `cos` | 1.53 | 1.36 |
 //! | `tanh` | 1.46 | 1.31 |
 //! | `sigmoid` | 2.00 | 1.97 |
@@ -65,6 +66,7 @@ mod exponential;
 mod format;
 mod lane;
 mod logarithm;
+mod power;
 mod reduce;
 
 pub(crate) use circular::{cos, cos_near, cos_small, is_near, is_small, sin, sin_near, sin_small};
@@ -73,3 +75,4 @@ pub(crate) use exponential::{exp, exp2, expm1, sigmoid, tanh};
 pub use format::Format;
 pub use lane::Lane;
 pub(crate) use logarithm::{ln, ln1p, log2};
+pub(crate) use power::powf;
