@@ -1,15 +1,19 @@
 //! Elements at indices that an operand holds as numbers.
 //!
 //! Everything is seen as `[outer, axis, inner]`. Where indices do not differ behind the
-//! axis, whole rows of `inner` elements are moved; otherwise one element at a time.
+//! axis, whole rows of `inner` elements are moved; otherwise one element at a time. Threads share
+//! out the result, and each row of it is written by one of them.
 //!
 //! Rows that are added at the same index are added in order. Where they are many, they are
 //! summed in double precision ([`Crowded`]): a sum of a million equal terms in single
 //! precision is wrong in its second digit.
 
-use super::map::add_slice;
+use std::ops::Range;
+
+use super::map::{Walk, add_slice};
+use super::threads;
 use crate::scalar::Real;
-use crate::tensor::{Rows, Shape, View};
+use crate::tensor::{Layout, Shape, View};
 use crate::tuned::damage::{Damage, damaged};
 
 /// The number of an element along an axis.
@@ -28,53 +32,77 @@ fn index_of<T: Real>(name: &str, x: T, extent: usize) -> usize {
     index
 }
 
-/// Whether indices do not differ behind the axis, so that they are indices of whole rows.
-fn are_whole<T: Real>(indices: View<'_, T>, axis: usize) -> bool {
-    indices.shape()[axis + 1..].iter().all(|&extent| extent == 1)
-}
-
-/// The length of the rows that are moved.
-fn row_width<T: Real>(indices: View<'_, T>, moved: &Shape, axis: usize) -> usize {
-    if are_whole(indices, axis) { moved[axis + 1..].iter().product() } else { 1 }
-}
-
-/// Calls `visit` with each index along an axis, the first element of the rows `outer`
-/// and `moved` that it is for, and their length. `moved` has a row for each index.
-fn for_each_place<T: Real>(
-    name: &str,
-    indices: View<'_, T>,
-    moved: &Shape,
-    axis: usize,
+/// Where indices along an axis say that rows are moved. A row is all that lies behind the axis, if
+/// indices do not differ there, and else a single element.
+struct Moves<'a, T> {
+    name: &'static str,
+    indices: View<'a, T>,
+    /// The indices, one for each row that is moved.
+    layout: Layout,
+    /// Indices along the axis, and the extent that they are below.
+    count: usize,
     extent: usize,
-    mut visit: impl FnMut(usize, usize, usize),
-) {
-    let inner: usize = moved[axis + 1..].iter().product();
-    let count = moved[axis];
-    if are_whole(indices, axis) {
-        let lead: Shape = moved[..=axis].into();
-        let layout = indices.layout().leading(moved.rank() - axis - 1).broadcast_to(&lead);
-        for (outer, row) in Rows::new(&layout, indices.offset()).enumerate() {
-            for (k, x) in row.iter(indices.data()).enumerate() {
-                let index = index_of(name, x, extent);
-                visit((outer * extent + index) * inner, (outer * count + k) * inner, inner);
-            }
-        }
-        return;
+    /// Rows behind each place of the axis.
+    behind: usize,
+    /// The elements of a row.
+    width: usize,
+}
+
+impl<'a, T: Real> Moves<'a, T> {
+    /// `moved` is the shape of the value that has a row for each index, and is not empty.
+    fn new(
+        name: &'static str,
+        indices: View<'a, T>,
+        moved: &Shape,
+        axis: usize,
+        extent: usize,
+    ) -> Self {
+        let inner: usize = moved[axis + 1..].iter().product();
+        let are_whole = indices.shape()[axis + 1..].iter().all(|&extent| extent == 1);
+        let (layout, width) = if are_whole {
+            let lead: Shape = moved[..=axis].into();
+            let leading = indices.layout().leading(moved.rank() - axis - 1);
+            (leading.broadcast_to(&lead), inner)
+        } else {
+            (indices.layout().broadcast_to(moved), 1)
+        };
+        let (count, behind) = (moved[axis], inner / width);
+        Self { name, indices, layout, count, extent, behind, width }
     }
-    let layout = indices.layout().broadcast_to(moved);
-    // Rows of indices make up the elements behind the axis.
-    let (mut outer, mut k, mut first) = (0, 0, 0);
-    for row in Rows::new(&layout, indices.offset()) {
-        for (i, x) in (first..).zip(row.iter(indices.data())) {
-            let index = index_of(name, x, extent);
-            visit((outer * extent + index) * inner + i, (outer * count + k) * inner + i, 1);
-        }
-        first += row.count;
-        if first == inner {
-            (first, k) = (0, k + 1);
-        }
-        if k == count {
-            (k, outer) = (0, outer + 1);
+
+    /// The rows that are moved for each place before the axis, and the rows at the other end.
+    fn rows_of_each(&self) -> (usize, usize) {
+        (self.count * self.behind, self.extent * self.behind)
+    }
+
+    /// The nanoseconds that moving `elements` is thought to take.
+    fn work(&self, elements: usize) -> usize {
+        elements / self.width * INDEX + elements / ELEMENTS_A_NANOSECOND
+    }
+
+    /// Calls `visit` with the number of the row at its index, and its own number, for moved rows
+    /// in order.
+    fn for_each(&self, numbers: Range<usize>, mut visit: impl FnMut(usize, usize)) {
+        let (moved, others) = self.rows_of_each();
+        // Runs of indices that differ in one way alone: in where they stand on the axis, or behind it.
+        let (run, step) = if self.behind == 1 { (self.count, 0) } else { (self.behind, 1) };
+        let mut walk = Walk::starting(&self.layout, self.indices.offset(), numbers.start);
+        let mut room = [T::zero(); BLOCK];
+        let mut own = numbers.start;
+        let (mut outer, mut within) = (own / moved, own % moved);
+        let mut at = within % run;
+        while own < numbers.end {
+            let count = BLOCK.min(numbers.end - own).min(run - at);
+            let first = outer * others + at * step;
+            for (i, &x) in walk.read(&self.indices, &mut room[..count]).iter().enumerate() {
+                let index = index_of(self.name, x, self.extent);
+                visit(first + index * self.behind + i * step, own + i);
+            }
+            (own, within, at) = (own + count, within + count, at + count);
+            at = if at == run { 0 } else { at };
+            if within == moved {
+                (outer, within) = (outer + 1, 0);
+            }
         }
     }
 }
@@ -85,28 +113,35 @@ pub(crate) fn take<T: Real>(indices: View<'_, T>, x: View<'_, T>, axis: usize, o
         return;
     }
     let x_elements = x.packed();
-    let extent = x.shape()[axis];
     let moved = x.shape().with_axis(axis, indices.shape()[axis]);
-    for_each_place(
-        "take_along_axis",
-        indices,
-        &moved,
-        axis,
-        extent,
-        |from, to, width| match width {
-            1 => out[to] = x_elements[from],
-            _ => {
-                let width = width - usize::from(damaged(Damage::TakenRow));
-                out[to..to + width].copy_from_slice(&x_elements[from..from + width]);
-            }
-        },
-    );
+    let moves = Moves::new("take_along_axis", indices, &moved, axis, x.shape()[axis]);
+    let width = moves.width;
+    threads::for_each_piece(moves.work(out.len()), out, width, |first, out| {
+        let first = first / width;
+        let numbers = first..first + out.len() / width;
+        if width == 1 {
+            return moves.for_each(numbers, |from, to| out[to - first] = x_elements[from]);
+        }
+        moves.for_each(numbers, |from, to| {
+            let copied = width - usize::from(damaged(Damage::TakenRow));
+            let out = &mut out[(to - first) * width..][..copied];
+            out.copy_from_slice(&x_elements[from * width..][..copied]);
+        });
+    });
 }
 
 tuned! {
     /// The most rows that are added at one index in their own precision.
     const FEW = 512, tiny 2;
+    /// Indices that are read in one go.
+    const BLOCK = 128, tiny 2;
+    /// The fewest elements of a row beside which its index takes no time.
+    const WIDE = 256, tiny 2;
 }
+
+/// Nanoseconds that an index is thought to take, beside those of the elements.
+const INDEX: usize = 2;
+const ELEMENTS_A_NANOSECOND: usize = 4;
 
 /// Sums in double precision, for the rows of a result to which more than [`FEW`] are added.
 struct Crowded {
@@ -199,32 +234,62 @@ pub(crate) fn scatter<T: Real>(
     extent: usize,
     out: &mut [T],
 ) {
-    const NAME: &str = "scatter_along_axis";
-    out.fill(T::zero());
     if u.is_empty() {
-        return;
+        return out.fill(T::zero());
     }
     let elements = u.packed();
-    let each = |visit: &mut dyn FnMut(usize, usize, usize)| {
-        for_each_place(NAME, indices, u.shape(), axis, extent, visit);
+    let moves = Moves::new("scatter_along_axis", indices, u.shape(), axis, extent);
+    if extent == 0 {
+        // The first index says that it is none.
+        return moves.for_each(0..u.len() / moves.width, |_, _| {});
+    }
+    let (width, (_, others)) = (moves.width, moves.rows_of_each());
+    let rows = out.len() / width;
+    // Whoever adds to a part of an axis reads all of its indices, which takes too long beside single
+    // elements, and is done no more often than there are threads.
+    let work = moves.work(u.len());
+    let (unit, pieces) = match threads::pieces(work) {
+        pieces if pieces <= rows / others || width < WIDE => (others, pieces),
+        _ => (1, threads::worth(work)),
     };
-    let may_crowd = size_of::<T>() < size_of::<f64>() && u.shape()[axis] > FEW;
-    let width = row_width(indices, u.shape(), axis);
+    let len = (rows / unit).div_ceil(pieces) * unit;
+    threads::share(work, out.chunks_mut(len * width).enumerate(), |pieces| {
+        for (number, out) in pieces {
+            scatter_rows(&moves, &elements, number * len, out);
+        }
+    });
+}
+
+/// Adds the rows of `elements` whose places are among the rows of `out`, which begin at row `first`
+/// of the result.
+fn scatter_rows<T: Real>(moves: &Moves<'_, T>, elements: &[T], first: usize, out: &mut [T]) {
+    out.fill(T::zero());
+    let (width, (moved, others)) = (moves.width, moves.rows_of_each());
+    let rows = first..first + out.len() / width;
+    let numbers = rows.start / others * moved..rows.end.div_ceil(others) * moved;
+    let may_crowd = size_of::<T>() < size_of::<f64>() && moves.count > FEW;
     let mut crowded = may_crowd
         .then(|| {
-            Crowded::new(out.len() / width, width, |add| each(&mut |to, _, _| add(to / width)))
+            Crowded::new(rows.len(), width, |add| {
+                moves.for_each(numbers.clone(), |to, _| {
+                    if rows.contains(&to) {
+                        add(to - first);
+                    }
+                });
+            })
         })
         .flatten();
-    each(
-        &mut |to, from, width| match crowded.as_mut().and_then(|crowded| crowded.sum(to / width)) {
-            Some(sums) => {
-                let terms = &elements[from..from + width];
-                sums.iter_mut().zip(terms).for_each(|(sum, x)| *sum += x.as_f64());
-            }
-            None if width == 1 => out[to] += elements[from],
-            None => add_slice(&mut out[to..to + width], &elements[from..from + width]),
-        },
-    );
+    moves.for_each(numbers, |to, own| {
+        if !rows.contains(&to) {
+            return;
+        }
+        let (to, terms) = (to - first, &elements[own * width..][..width]);
+        match crowded.as_mut().and_then(|crowded| crowded.sum(to)) {
+            Some(sums) => sums.iter_mut().zip(terms).for_each(|(sum, x)| *sum += x.as_f64()),
+            None if width == 1 => out[to] += terms[0],
+            None => add_slice(&mut out[to * width..][..width], terms),
+        }
+    });
     if let Some(crowded) = &mut crowded {
         crowded.write(out);
     }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use wengert_core::op::registry::ops;
 use wengert_core::op::samples::Sample;
-use wengert_core::op::{Convolution, Elementwise, Pooling, Samples};
+use wengert_core::op::{Convolution, Elementwise, Pooling, Samples, ScatterAlong, TakeAlong};
 use wengert_core::{Number, Real, Shape, Tape, Tensor, Var, View, compile_n, threads};
 
 static SETTING: Mutex<()> = Mutex::new(());
@@ -186,6 +186,54 @@ fn convolutions_of_many_channels() {
             let [x, w] = y.vjp(y, &[x, w])[..] else { unreachable!("a cotangent for each") };
             [y, x, w].map(|result| bits(result.value().iter()))
         });
+    }
+}
+
+/// Rows and elements at indices, of one place before the axis and of many; few rows, to which many
+/// are added, and many.
+#[test]
+fn indices_as_operands() {
+    for (indices, shape, axis) in [
+        (vec![300_000], vec![1000], 0),
+        (vec![300_000], vec![7], 0),
+        (vec![20_000, 1], vec![300, 33], 0),
+        (vec![9000, 1], vec![300, 257], 0),
+        (vec![3000, 50], vec![700, 50], 0),
+        (vec![31, 7000], vec![31, 900], 1),
+        (vec![1, 7000], vec![31, 900], 1),
+        (vec![3, 5000, 1], vec![3, 100, 20], 1),
+        (vec![3, 5000, 20], vec![3, 100, 20], 1),
+    ] {
+        let extent = shape[axis];
+        let whole = |x: f32| ((x + 1.0) / 2.0 * extent as f32).floor().min(extent as f32 - 1.0);
+        let places = fill::<f32>(Shape::from(&indices[..]), 1);
+        let places =
+            Tensor::new(places.shape().clone(), places.iter().map(whole).collect::<Vec<_>>());
+        let x = fill::<f32>(Shape::from(&shape[..]), 2);
+        let name = format!("{indices:?} along axis {axis} of {shape:?}");
+        let [taken, added] = on_any_number_of_threads(&name, || {
+            let tape = Tape::new();
+            let (places, x) = (tape.constant(&places), tape.variable(&x));
+            let taken = tape.apply(TakeAlong { axis }, &[places, x]);
+            let added = tape.apply(ScatterAlong { axis, extent }, &[places, taken]);
+            [taken, added].map(|y| y.value().iter().collect::<Vec<_>>())
+        });
+        // Against the definition, one element after the other, in double precision.
+        let inner: usize = shape[axis + 1..].iter().product();
+        let mut moved = shape.clone();
+        moved[axis] = indices[axis];
+        let places = places.broadcast_to(Shape::from(&moved[..]));
+        let xs: Vec<f32> = x.iter().collect();
+        let mut sums = vec![0.0_f64; xs.len()];
+        for (i, place) in places.iter().enumerate() {
+            let outer = i / inner / indices[axis];
+            let from = (outer * extent + place as usize) * inner + i % inner;
+            assert_eq!(taken[i], xs[from], "{name}: {i}");
+            sums[from] += f64::from(taken[i]);
+        }
+        for (i, (found, sum)) in added.iter().zip(sums).enumerate() {
+            assert!((f64::from(*found) - sum).abs() < 1e-4 * (1.0 + sum.abs()), "{name}: {i}");
+        }
     }
 }
 
