@@ -98,6 +98,21 @@ fn common_memory<'a, T: Real>(
     Some(memory)
 }
 
+/// Writes the elements of a view to `out`, in row-major order, on several threads if they are many.
+pub(crate) fn copy<T: Real>(x: View<'_, T>, out: &mut [T]) {
+    let work = out.len() / ELEMENTS_A_NANOSECOND;
+    let layout = match threads::pieces(work) {
+        1 => return x.copy_to(out),
+        _ => x.layout().collapsed(),
+    };
+    let Some(&count) = layout.shape().first() else { return x.copy_to(out) };
+    let inner = out.len() / count;
+    threads::for_each_piece(work, out, inner, |first, out| {
+        let (part, moved) = layout.sliced(0, first / inner, out.len() / inner, 1);
+        x.with_layout(&part, (x.offset() as isize + moved) as usize).copy_to(out);
+    });
+}
+
 /// Adds the elements of a view to `sum`, in row-major order.
 pub(crate) fn add_view<T: Real>(sum: &mut [T], terms: View<'_, T>) {
     if let Some(slice) = terms.as_slice() {

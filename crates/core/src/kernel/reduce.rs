@@ -116,11 +116,63 @@ pub(crate) fn largest_of<T: Real>(xs: &[T], least: T, f: impl Fn(T) -> T) -> T {
     lanes.into_iter().fold(rest, larger)
 }
 
+/// A sum of rows in progress, element by element: adds leaves as a binary counter adds digits, and
+/// further subtrees to its root in plain order.
+struct RowTree<T> {
+    /// The columns from number `first` on.
+    first: usize,
+    width: usize,
+    levels: [[T; COLUMNS]; LEVELS],
+    is_full: [bool; LEVELS],
+}
+
+impl<T: Real> RowTree<T> {
+    fn new(first: usize, width: usize) -> Self {
+        let levels = [[T::zero(); COLUMNS]; LEVELS];
+        Self { first, width, levels, is_full: [false; LEVELS] }
+    }
+
+    /// Adds the sum of `2^level` leaves, which is lost.
+    fn carry(&mut self, mut level: usize, sum: &mut [T]) {
+        while self.is_full[level] && level + 1 < LEVELS {
+            add_slice(sum, &self.levels[level][..self.width]);
+            self.is_full[level] = false;
+            level += 1;
+        }
+        self.is_full[level] = true;
+        let own = &mut self.levels[level][..self.width];
+        if level + 1 < LEVELS { own.copy_from_slice(sum) } else { add_slice(own, sum) }
+    }
+
+    /// Adds the next rows, `count` of them.
+    fn add_rows(&mut self, data: &[T], mut rows: impl Iterator<Item = Row>, mut count: usize) {
+        while count > 0 {
+            // The rows of the next result follow, so that a last leaf must stop where its own end.
+            let taken = count.min(LEAF_ROWS);
+            count -= taken;
+            let mut sum = [T::zero(); COLUMNS];
+            let sum = &mut sum[..self.width];
+            let taken = if damaged(Damage::RowsOfNext) { LEAF_ROWS } else { taken };
+            for row in rows.by_ref().take(taken) {
+                add_row(data, row, self.first, sum);
+            }
+            self.carry(0, sum);
+        }
+    }
+
+    /// Adds the sum of all to `out`.
+    fn add_to(&self, out: &mut [T]) {
+        for (level, _) in self.levels.iter().zip(self.is_full).filter(|&(_, is_full)| is_full) {
+            add_slice(out, &level[..self.width]);
+        }
+    }
+}
+
 /// Sums rows, element by element and pairwise, into `out`: columns from `first` on.
 fn sum_rows<T: Real>(
     data: &[T],
-    mut rows: impl Iterator<Item = Row>,
-    mut count: usize,
+    rows: impl Iterator<Item = Row>,
+    count: usize,
     first: usize,
     out: &mut [T],
 ) {
@@ -128,35 +180,39 @@ fn sum_rows<T: Real>(
         let count = count - usize::from(damaged(Damage::LastRow));
         return rows.take(count).for_each(|row| add_row(data, row, first, out));
     }
+    let mut tree = RowTree::new(first, out.len());
+    tree.add_rows(data, rows, count);
+    tree.add_to(out);
+}
+
+/// The rows of a part of a sum of rows, which is a subtree of the whole.
+const PART_ROWS: usize = LEAF_ROWS << PART_LEVEL;
+
+/// The same as [`sum_rows`], of rows from number `start` of a layout on, with parts that are shared
+/// out to threads.
+fn sum_rows_in_parts<T: Real>(
+    x: View<'_, T>,
+    start: usize,
+    count: usize,
+    first: usize,
+    out: &mut [T],
+) {
+    let rows = |done: usize| Rows::starting(x.layout(), x.offset(), start + done);
     let width = out.len();
-    let mut levels = [[T::zero(); COLUMNS]; LEVELS];
-    let mut is_full = [false; LEVELS];
-    while count > 0 {
-        // The rows of the next result follow, so that a last leaf must stop where its own end.
-        let taken = count.min(LEAF_ROWS);
-        count -= taken;
-        let mut sum = [T::zero(); COLUMNS];
-        let sum = &mut sum[..width];
-        let taken = if damaged(Damage::RowsOfNext) { LEAF_ROWS } else { taken };
-        for row in rows.by_ref().take(taken) {
-            add_row(data, row, first, sum);
+    let whole = count / PART_ROWS;
+    let mut sums = vec![T::zero(); whole * width];
+    let work = whole * PART_ROWS * width / ELEMENTS_A_NANOSECOND;
+    threads::share(work, sums.chunks_exact_mut(width).enumerate(), |parts| {
+        for (part, sum) in parts {
+            sum_rows(x.data(), rows(part * PART_ROWS), PART_ROWS, first, sum);
         }
-        let mut level = 0;
-        while is_full[level] && level + 1 < LEVELS {
-            add_slice(sum, &levels[level][..width]);
-            is_full[level] = false;
-            level += 1;
-        }
-        is_full[level] = true;
-        if level + 1 < LEVELS {
-            levels[level][..width].copy_from_slice(sum);
-        } else {
-            add_slice(&mut levels[level][..width], sum);
-        }
+    });
+    let mut tree = RowTree::new(first, width);
+    for sum in sums.chunks_exact_mut(width) {
+        tree.carry(PART_LEVEL, sum);
     }
-    for (level, _) in levels.iter().zip(is_full).filter(|&(_, is_full)| is_full) {
-        add_slice(out, &level[..width]);
-    }
+    tree.add_rows(x.data(), rows(whole * PART_ROWS), count % PART_ROWS);
+    tree.add_to(out);
 }
 
 fn add_row<T: Real>(data: &[T], row: Row, first: usize, sum: &mut [T]) {
@@ -198,13 +254,20 @@ pub(crate) fn sum_axes<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
         let width = x.shape()[rank - 1];
         let rows_per_result = x.len() / out.len();
         let x = x.with_layout(&layout, x.offset());
+        let are_few = out.len() / width * width.div_ceil(COLUMNS) < threads::pieces(work);
         let blocks = out.chunks_exact_mut(width).enumerate().flat_map(|(number, out)| {
             let blocks = out.chunks_mut(COLUMNS).enumerate();
-            blocks.map(move |(block, out)| (number, block * COLUMNS, out))
+            blocks.map(move |(block, out)| (number * rows_per_result, block * COLUMNS, out))
         });
+        if are_few && rows_per_result > PART_ROWS {
+            for (start, first, out) in blocks {
+                sum_rows_in_parts(x, start, rows_per_result, first, out);
+            }
+            return;
+        }
         threads::share(work, blocks, |blocks| {
-            for (number, first, out) in blocks {
-                let rows = Rows::starting(&layout, x.offset(), number * rows_per_result);
+            for (start, first, out) in blocks {
+                let rows = Rows::starting(&layout, x.offset(), start);
                 sum_rows(x.data(), rows, rows_per_result, first, out);
             }
         });

@@ -25,7 +25,7 @@ pub use layout::Layout;
 pub(crate) use layout::check_progression;
 pub use shape::Shape;
 pub use view::{View, are_finite};
-pub(crate) use walk::{Row, Rows, SIZES, pack};
+pub(crate) use walk::{Row, Rows, SIZES};
 
 use crate::scalar::Real;
 

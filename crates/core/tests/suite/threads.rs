@@ -189,6 +189,43 @@ fn convolutions_of_many_channels() {
     }
 }
 
+/// Long sums over the first axis, with rows that end within a part of the tree; and copies of views
+/// whose first axis is short or long, some of them backwards.
+#[test]
+fn sums_and_copies_of_views() {
+    for [rows, columns] in [[400_000, 7], [40_001, 33], [16_384, 300], [90_000, 1]] {
+        let x = fill::<f32>([rows, columns], 1);
+        let sums = on_any_number_of_threads(&format!("sums of {rows} x {columns}"), || {
+            let tape = Tape::new();
+            tape.constant(&x).sum_over(0).value().to_vec()
+        });
+        let mut expected = vec![0.0_f64; columns];
+        for (i, x) in x.iter().enumerate() {
+            expected[i % columns] += f64::from(x);
+        }
+        for (sum, expected) in sums.iter().zip(expected) {
+            let allowed = 1e-6 * (rows as f64).sqrt();
+            assert!((f64::from(*sum) - expected).abs() < allowed, "{sum} is no {expected}");
+        }
+    }
+    for shape in [[2, 700, 300], [500, 3, 400], [300_001, 2, 1], [1, 513, 1025]] {
+        let x = fill::<f32>(shape, 1);
+        for order in [[0, 2, 1], [2, 1, 0], [1, 2, 0], [1, 0, 2]] {
+            let view = x.permute(&order);
+            let extent = view.shape()[0];
+            let copied = on_any_number_of_threads(&format!("{shape:?} as {order:?}"), || {
+                let tape = Tape::new();
+                let backwards = tape.constant(&view).flip(0);
+                backwards.reshape([x.len()]).value().to_vec()
+            });
+            let inner = x.len() / extent;
+            let whole: Vec<f32> = view.iter().collect();
+            let expected = whole.chunks(inner).rev().flatten();
+            assert!(copied.iter().eq(expected), "{shape:?} as {order:?}");
+        }
+    }
+}
+
 /// Rows and elements at indices, of one place before the axis and of many; few rows, to which many
 /// are added, and many.
 #[test]

@@ -3,14 +3,14 @@
 //! All of them are linear, and those that can be views of their operand are:
 //! they copy nothing.
 
-use crate::kernel::map::Walk;
+use crate::kernel::map::{Walk, copy};
 use crate::op::knowledge::positions::transposed;
 use crate::op::{
     Dependence, Domain, Formula, Linear, Samples, ShapeClass, Shapes, Stacked, Term, operands,
 };
 use crate::scalar::Real;
 use crate::tape::Var;
-use crate::tensor::{AxisList, Layout, Shape, View, check_progression, pack};
+use crate::tensor::{AxisList, Layout, Shape, View, check_progression};
 
 /// Copies stretched along axes of extent 1 or missing ones.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,7 +107,7 @@ impl Linear for Reshape {
     }
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
-        args[0].copy_to(out);
+        copy(args[0], out);
     }
 
     fn transpose<'t, T: Real>(
@@ -381,5 +381,6 @@ impl Linear for Pad {
 /// Evaluates an op that is a view, where a copy is wanted all the same.
 fn copy_view<T: Real, L: Linear>(op: &L, args: &[View<'_, T>], out: &mut [T]) {
     let (layout, moved) = op.view(args[0].layout()).expect("the op is a view");
-    pack(args[0].data(), (args[0].offset() as isize + moved) as usize, &layout, out);
+    let offset = (args[0].offset() as isize + moved) as usize;
+    copy(args[0].with_layout(&layout, offset), out);
 }
