@@ -19,7 +19,7 @@ tuned! {
     const PART_LEVEL = 8, tiny 1;
     const PARTS = 64, tiny 4;
     /// Rows that are added in one go at the leaves of the tree that sums rows.
-    const LEAF_ROWS = 32, tiny 2;
+    pub(crate) const LEAF_ROWS = 32, tiny 2;
     /// Columns that are summed together: the tree's sums lie on the stack.
     const COLUMNS = 256, tiny 4;
     /// The height of that tree; its root takes further subtrees in plain order.

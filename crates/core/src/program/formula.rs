@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::fused::{Block, Step};
 use super::memory::Place;
-use super::run::{Instruction, ShortCall, ShortSum, Update};
+use super::run::{Instruction, Packed, ShortCall, ShortSum, Update};
 use crate::hash::Words;
 use crate::kernel::block::BlockKernel;
 use crate::kernel::gemm::ShortProduct;
@@ -377,12 +377,7 @@ impl<'c, 'a, T: Real> Writing<'c, 'a, T> {
                 if !self.is_few(call.len as usize) {
                     return false;
                 }
-                for packed in packed {
-                    for (to, &from) in (packed.start..).zip(&packed.from) {
-                        let value = self.at(from as usize);
-                        self.set(to, value);
-                    }
-                }
+                packed.iter().for_each(|packed| self.pack(packed));
                 self.call(&**kernel, call)
             }
             Instruction::ShortProduct(product) => self.product(product),
@@ -394,6 +389,21 @@ impl<'c, 'a, T: Real> Writing<'c, 'a, T> {
     /// Whether a value of this many elements can be part of a run.
     fn is_few(&self, elements: usize) -> bool {
         elements <= FEW || self.places.lanes > 1
+    }
+
+    /// The elements of an operand, as many at once as lie at equal distances.
+    fn pack(&mut self, Packed { from, start }: &Packed) {
+        let width = if from.len() > FEW { self.places.lanes } else { 1 };
+        let mut done = 0;
+        while done < from.len() {
+            let rest = &from[done..from.len().min(done + width)];
+            let distance = |pair: &[u32]| i64::from(pair[1]) - i64::from(pair[0]);
+            let step = rest.windows(2).next().map_or(0, distance);
+            let count = 1 + rest.windows(2).take_while(|pair| distance(pair) == step).count();
+            let value = self.along(rest[0] as usize, step as i32, count);
+            self.set_along(start + done, count, value);
+            done += count;
+        }
     }
 
     fn call(&mut self, kernel: &dyn BlockKernel<T>, call: &ShortCall) -> bool {
@@ -449,21 +459,47 @@ impl<'c, 'a, T: Real> Writing<'c, 'a, T> {
         true
     }
 
-    /// In the order of [`leaf`](crate::kernel::pairwise).
     fn sum(&mut self, sum: &ShortSum<T>) -> bool {
-        if sum.len > LEAF || (sum.len >= LANES && self.places.lanes == 1) {
+        let &ShortSum { start, rows, columns, divisor, out } = sum;
+        if columns == 1 {
+            return self.total(sum);
+        }
+        if !self.is_few(columns) || (self.places.lanes == 1 && rows * columns > TERMS) {
+            return false;
+        }
+        let width = if columns > FEW { self.places.lanes } else { 1 };
+        for column in (0..columns).step_by(width) {
+            let count = width.min(columns - column);
+            let mut total = self.writer.constant(T::zero());
+            for row in 0..rows {
+                total = total + self.along(start + row * columns + column, 1, count);
+            }
+            let value = self.divided(total, divisor);
+            self.set_along(out + column, count, value);
+        }
+        true
+    }
+
+    fn divided(&self, sum: Symbol<'c, T>, divisor: T) -> Symbol<'c, T> {
+        if divisor == T::one() { sum } else { sum / self.writer.constant(divisor) }
+    }
+
+    /// In the order of [`leaf`](crate::kernel::pairwise).
+    fn total(&mut self, sum: &ShortSum<T>) -> bool {
+        let len = sum.rows;
+        if len > LEAF || (len >= LANES && self.places.lanes == 1) {
             return false;
         }
         let zero = self.writer.constant(T::zero());
-        let mut rest = sum.start..sum.start + sum.len;
+        let mut rest = sum.start..sum.start + len;
         let mut lanes = [zero; LANES];
-        while sum.len >= LANES && rest.len() >= LANES {
+        while len >= LANES && rest.len() >= LANES {
             for (lane, place) in lanes.iter_mut().zip(rest.by_ref()) {
                 *lane = *lane + self.at(place);
             }
         }
         let mut total = rest.fold(zero, |total, place| total + self.at(place));
-        if sum.len >= LANES {
+        if len >= LANES {
             let mut width = LANES / 2;
             while width > 0 {
                 for i in 0..width {
@@ -473,7 +509,7 @@ impl<'c, 'a, T: Real> Writing<'c, 'a, T> {
             }
             total = lanes[0] + total;
         }
-        let value = total / self.writer.constant(sum.divisor);
+        let value = self.divided(total, sum.divisor);
         self.set(sum.out, value);
         true
     }

@@ -17,6 +17,7 @@ use super::native::{Guess, OverArrays};
 use super::run::{Apply, Instruction, Packed, SHORT_OPERANDS, ShortCall, ShortSum};
 use crate::kernel::block::{BlockKernel, Steps};
 use crate::kernel::gemm::ShortProduct;
+use crate::kernel::reduce::LEAF_ROWS;
 use crate::scalar::Real;
 use crate::scalar::ir::{Effect, Node};
 use crate::tape::elemental::DynOp;
@@ -282,12 +283,18 @@ impl<T: Real> Lowering<'_, T> {
         }
         match *args {
             [arg] => {
-                let divisor = T::from_f64(op.total(&self.graph.value(arg).shape)?);
+                let from = &self.graph.value(arg).shape;
+                let (columns, divisor) = match op.total(from) {
+                    Some(divisor) => (1, divisor),
+                    None => (shape.elements(), op.sum_of_rows(from)?),
+                };
+                let (divisor, rows) = (T::from_f64(divisor), from.elements() / columns.max(1));
                 let (start, layout) = self.short_argument(arg)?;
-                let len = layout.elements();
-                layout.is_contiguous().then(|| {
+                // More rows are added in parts.
+                let is_short = columns == 1 || (1..=LEAF_ROWS).contains(&rows);
+                (is_short && layout.is_contiguous()).then(|| {
                     let out = self.short_place(id);
-                    Instruction::ShortSum(ShortSum { start, len, divisor, out })
+                    Instruction::ShortSum(ShortSum { start, rows, columns, divisor, out })
                 })
             }
             [a, b] => {

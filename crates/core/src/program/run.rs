@@ -13,9 +13,8 @@ use super::memory::{Argument, Memory, Place, Readable, exclusive};
 use super::native::{Guess, InMemory};
 use crate::kernel::block::{BlockKernel, Steps};
 use crate::kernel::gemm::ShortProduct;
-
+use crate::kernel::map::add_slice;
 use crate::kernel::reduce::sum;
-
 use crate::scalar::Real;
 use crate::tape::elemental::DynOp;
 use crate::tape::{Args, OpHandle};
@@ -28,7 +27,7 @@ pub(super) enum Instruction<T: Real> {
     ShortPacked(Arc<dyn BlockKernel<T>>, Box<[Packed]>, ShortCall),
     /// A product of short matrices.
     ShortProduct(ShortProduct),
-    /// The sum of a short value.
+    /// The sum of a short value, or of its rows.
     ShortSum(ShortSum<T>),
     /// Any op, by its own evaluation.
     Apply(Box<Apply<T>>),
@@ -135,7 +134,8 @@ pub(super) const SHORT_OPERANDS: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ShortSum<T> {
     pub(super) start: usize,
-    pub(super) len: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
     pub(super) divisor: T,
     pub(super) out: usize,
 }
@@ -143,7 +143,20 @@ pub(super) struct ShortSum<T> {
 impl<T: Real> ShortSum<T> {
     #[inline]
     fn run(&self, memory: &mut [T]) {
-        memory[self.out] = sum(&memory[self.start..self.start + self.len]) / self.divisor;
+        let (earlier, out) = memory.split_at_mut(self.out);
+        let elements = &earlier[self.reads()];
+        if self.columns == 1 {
+            out[0] = sum(elements) / self.divisor;
+            return;
+        }
+        let out = &mut out[..self.columns];
+        out.fill(T::zero());
+        elements.chunks_exact(self.columns).for_each(|row| add_slice(out, row));
+        out.iter_mut().for_each(|sum| *sum /= self.divisor);
+    }
+
+    fn reads(&self) -> Range<usize> {
+        self.start..self.start + self.rows * self.columns
     }
 }
 
@@ -201,7 +214,7 @@ impl<T: Real> Instruction<T> {
                     }
                 }
             }
-            Instruction::ShortSum(sum) => (sum.start..sum.start + sum.len).for_each(read),
+            Instruction::ShortSum(sum) => sum.reads().for_each(read),
             Instruction::Code(code) => {
                 code.instructions.iter().for_each(|own| own.short_reads(read));
             }
@@ -217,7 +230,7 @@ impl<T: Real> Instruction<T> {
                 let elements = product.left.1.rows * product.right.1.columns;
                 (&[], product.out..product.out + elements)
             }
-            Instruction::ShortSum(sum) => (&[], sum.out..sum.out + 1),
+            Instruction::ShortSum(sum) => (&[], sum.out..sum.out + sum.columns),
             _ => (&[], 0..0),
         };
         packed.iter().flat_map(|packed| packed.start..packed.start + packed.from.len()).chain(out)

@@ -380,7 +380,7 @@ fn assert_steps<T: Real>(layers: [usize; 4], batch: usize) {
 #[test]
 fn small_networks_have_the_bits_of_the_interpreter() {
     for layers in [[8, 16, 16, 1], [3, 7, 9, 2], [2, 17, 5, 3], [15, 16, 17, 4], [1, 33, 7, 12]] {
-        for batch in [1, 2, 5, 16] {
+        for batch in [1, 2, 5, 32, 33] {
             assert_steps::<f32>(layers, batch);
             assert_steps::<f64>(layers, batch);
         }

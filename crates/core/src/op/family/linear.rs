@@ -40,6 +40,12 @@ pub trait Linear: Clone + PartialEq + Debug + 'static {
         None
     }
 
+    /// For maps that add up the rows of their operand, all that stands along its first axes: the
+    /// number by which each sum is then divided.
+    fn sum_of_rows(&self, _arg: &Shape) -> Option<f64> {
+        None
+    }
+
     /// Writes every element of the result.
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]);
 
@@ -143,5 +149,9 @@ impl<T: Real, L: Linear> DynOp<T> for LinearMap<L> {
 impl<L: Linear> Summing for LinearMap<L> {
     fn total(&self, arg: &Shape) -> Option<f64> {
         self.0.total(arg)
+    }
+
+    fn sum_of_rows(&self, arg: &Shape) -> Option<f64> {
+        self.0.sum_of_rows(arg)
     }
 }

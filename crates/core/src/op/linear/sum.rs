@@ -33,6 +33,10 @@ impl Linear for Sum {
         (arg.reduced(&self.axes, false).elements() == 1).then_some(1.0)
     }
 
+    fn sum_of_rows(&self, arg: &Shape) -> Option<f64> {
+        are_first(&self.axes, arg).then_some(1.0)
+    }
+
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         sum_axes(args[0], &self.axes, out);
     }
@@ -98,6 +102,10 @@ impl Linear for Mean {
 
     fn total(&self, arg: &Shape) -> Option<f64> {
         (arg.reduced(&self.axes, false).elements() == 1).then(|| self.count(arg))
+    }
+
+    fn sum_of_rows(&self, arg: &Shape) -> Option<f64> {
+        are_first(&self.axes, arg).then(|| self.count(arg))
     }
 
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
@@ -177,6 +185,10 @@ impl Linear for SumTo {
         (self.shape.elements() == 1).then_some(1.0)
     }
 
+    fn sum_of_rows(&self, arg: &Shape) -> Option<f64> {
+        are_first(&self.axes(arg), arg).then_some(1.0)
+    }
+
     fn eval<T: Real>(&self, args: &[View<'_, T>], out: &mut [T]) {
         sum_axes(args[0], &self.axes(args[0].shape()), out);
     }
@@ -224,6 +236,12 @@ impl Linear for SumTo {
         sum([0, 3].into(), [3].into());
         samples.error(SumTo { shape: [2].into() }, &[[3].into()], "does not sum to it");
     }
+}
+
+/// Whether axes are the first ones of a shape, and rows of more than one element are left.
+fn are_first(axes: &[usize], shape: &Shape) -> bool {
+    let all = (0..axes.len()).all(|axis| axes.contains(&axis));
+    all && axes.len() < shape.rank() && shape[shape.rank() - 1] > 1
 }
 
 /// A cotangent of the reduced axes, broadcast to the operand's shape.

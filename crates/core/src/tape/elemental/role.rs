@@ -64,6 +64,9 @@ pub trait Elementary<T: Real> {
 pub trait Summing {
     /// If it adds up all elements of an operand of this shape: by what it then divides the sum.
     fn total(&self, arg: &Shape) -> Option<f64>;
+
+    /// If it adds up rows, all that stands along the first axes: by what it then divides each sum.
+    fn sum_of_rows(&self, arg: &Shape) -> Option<f64>;
 }
 
 /// A product, perhaps of two matrices.
@@ -128,6 +131,14 @@ impl<T: Real> dyn DynOp<T> + '_ {
     pub(crate) fn total(&self, arg: &Shape) -> Option<f64> {
         match self.role() {
             Role::Linear(role) => role.total(arg),
+            _ => None,
+        }
+    }
+
+    /// As [`Summing::sum_of_rows`], if it is linear.
+    pub(crate) fn sum_of_rows(&self, arg: &Shape) -> Option<f64> {
+        match self.role() {
+            Role::Linear(role) => role.sum_of_rows(arg),
             _ => None,
         }
     }
