@@ -34,15 +34,15 @@ pub(in super::super) fn correlate<T: Real>(
 ) {
     let [from, to] = extents.image().map(|size| size * extents.groups);
     let list = patches.list();
-    let groups = weights.chunks_exact(extents.weights).enumerate();
+    let groups = weights.chunks_exact(extents.weights);
     if source.len() / from * patches.count() <= BLOCK {
-        for (group, weights) in groups {
+        for (group, weights) in groups.enumerate() {
             one_block(extents, patches, &list, group, source, weights, result);
         }
         return;
     }
     let factors: Vec<Aligned<T>> =
-        groups.map(|(_, weights)| factors::of_all(extents, patches, weights)).collect();
+        groups.map(|weights| factors::of_all(extents, patches, weights)).collect();
     let together = patches.together();
     let blocks = source.chunks(from * together).zip(result.chunks_mut(to * together));
     threads::share(extents.work, blocks, |blocks| {
@@ -54,7 +54,7 @@ pub(in super::super) fn correlate<T: Real>(
                 block.fill(group, source);
                 for part in list.chunks(BLOCK) {
                     let is_first = damaged(Damage::Patches);
-                    block.to_points(if is_first { &list[..part.len()] } else { part });
+                    block.transform(if is_first { &list[..part.len()] } else { part });
                     let tiles = factors.chunks_exact(factors::size::<T>(extents.channels));
                     for (number, factors) in tiles.enumerate() {
                         let start = extents.first_plane(group, number * width::<T>());
@@ -82,7 +82,7 @@ fn one_block<T: Real>(
     let mut block = Block::new(extents, patches);
     block.fill(group, source);
     let list = &list[..result.len() / (to * extents.groups) * patches.count()];
-    block.to_points(list);
+    block.transform(list);
     // For each tile of features, their planes in each image.
     let (width, area) = (width::<T>(), extents.result[0] * extents.result[1]);
     let mut tiles: Vec<Vec<&mut [T]>> = Vec::new();
@@ -138,7 +138,7 @@ impl<'a, T: Real> Block<'a, T> {
     }
 
     /// Transforms some patches.
-    fn to_points(&mut self, list: &[Patch]) {
+    fn transform(&mut self, list: &[Patch]) {
         ARCH.dispatch(ToPoints { planes: &self.planes, list, data: &mut self.data });
     }
 

@@ -42,7 +42,7 @@ pub(super) fn accumulate<T: Real>(
             let mut source = Source::new(geometry, patches);
             for (points, (x, y)) in blocks {
                 source.fill(group, x, y);
-                source.to_points(&list[..x.len() * list.len() / from], points);
+                source.transform(&list[..x.len() * list.len() / from], points);
             }
         });
         let pieces = out.chunks_mut(FEATURES * geometry.taps()).enumerate();

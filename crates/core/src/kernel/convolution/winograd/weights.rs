@@ -51,7 +51,7 @@ pub(in super::super) fn accumulate<T: Real>(
                 let list = &list[..y.len() / (to * groups) * patches.count()];
                 let mut add = |list: &[Patch], sums: &mut [T]| {
                     for list in list.chunks(BLOCK) {
-                        source.to_points(list, &mut points);
+                        source.transform(list, &mut points);
                         ARCH.dispatch(Multiply { points: &points, sums });
                     }
                 };
@@ -143,7 +143,7 @@ impl<'a, T: Real> Source<'a, T> {
     }
 
     /// Transforms a block of patches, at most.
-    pub(super) fn to_points(&self, list: &[Patch], points: &mut Points<T>) {
+    pub(super) fn transform(&self, list: &[Patch], points: &mut Points<T>) {
         points.patches = list.len();
         ARCH.dispatch(ToPoints { source: self, list, points });
     }
