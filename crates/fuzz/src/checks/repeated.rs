@@ -77,7 +77,8 @@ fn fresh<T: Precision>(subject: &Subject<T>, recorded: bool) -> Vec<Tensor<T>> {
     values(&results(&subject.program, &subject.tensors, &leaves, recorded))
 }
 
-/// A program gives the bits of the tape, at the inputs of the recording and at others.
+/// A program gives the bits of the tape, at the inputs of the recording and at others, interpreted and as
+/// machine code.
 pub(super) fn compiled<T: Kept>(subject: &Subject<T>) -> Outcome {
     for recorded in [false, true] {
         let tape = Tape::new();
@@ -90,7 +91,15 @@ pub(super) fn compiled<T: Kept>(subject: &Subject<T>) -> Outcome {
             Err(CompileError::ValueRead { .. }) => return Ok(Made::No),
             Err(error) => return Err(error.to_string()),
         };
-        for variation in 0..2 {
+        for (variation, how) in [
+            (0, "compiled"),
+            (1, "compiled, at other inputs"),
+            (0, "as machine code"),
+            (1, "as machine code, at other inputs"),
+        ] {
+            if how == "as machine code" {
+                program.native();
+            }
             let other = Subject::<T>::new(&subject.program, variation);
             // A program takes the directions of the recording as fixed.
             let fresh = Tape::new();
@@ -102,7 +111,6 @@ pub(super) fn compiled<T: Kept>(subject: &Subject<T>) -> Outcome {
             }
             program.execute();
             let found: Vec<_> = (0..program.outputs()).map(|i| program.output(i)).collect();
-            let how = ["compiled", "compiled, at other inputs"][variation];
             same("result", &expected, &found, how)?;
         }
     }
