@@ -6,7 +6,7 @@ use crate::op::{
 };
 use crate::scalar::Real;
 use crate::tape::Var;
-use crate::tensor::{Axes, AxisList, Shape, View};
+use crate::tensor::{Axes, AxisList, Layout, Shape, View};
 
 /// The sum over axes.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,10 @@ impl Linear for Sum {
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         reduced(args, &self.axes, self.keep)
+    }
+
+    fn view(&self, arg: &Layout) -> Option<(Layout, isize)> {
+        view_of_one(arg, &self.axes, self.keep)
     }
 
     fn total(&self, arg: &Shape) -> Option<f64> {
@@ -98,6 +102,10 @@ impl Linear for Mean {
 
     fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
         reduced(args, &self.axes, self.keep)
+    }
+
+    fn view(&self, arg: &Layout) -> Option<(Layout, isize)> {
+        view_of_one(arg, &self.axes, self.keep)
     }
 
     fn total(&self, arg: &Shape) -> Option<f64> {
@@ -181,6 +189,11 @@ impl Linear for SumTo {
         Ok(self.shape.clone())
     }
 
+    fn view(&self, arg: &Layout) -> Option<(Layout, isize)> {
+        let (layout, moved) = view_of_one(arg, &self.axes(arg.shape()), true)?;
+        Some((layout.reshaped(&self.shape)?, moved))
+    }
+
     fn total(&self, _: &Shape) -> Option<f64> {
         (self.shape.elements() == 1).then_some(1.0)
     }
@@ -236,6 +249,12 @@ impl Linear for SumTo {
         sum([0, 3].into(), [3].into());
         samples.error(SumTo { shape: [2].into() }, &[[3].into()], "does not sum to it");
     }
+}
+
+/// Where each sum has one term, the operand in another shape.
+fn view_of_one(arg: &Layout, axes: &[usize], keep: bool) -> Option<(Layout, isize)> {
+    let is_one = axes.iter().all(|&axis| arg.shape()[axis] == 1);
+    is_one.then(|| arg.reshaped(&arg.shape().reduced(axes, keep)))?.map(|layout| (layout, 0))
 }
 
 /// Whether axes are the first ones of a shape, and rows of more than one element are left.
@@ -406,13 +425,7 @@ impl<'t, T: Real> Var<'t, T> {
     #[doc(alias = "sum_to_size")]
     #[track_caller]
     pub fn sum_to(self, shape: &Shape) -> Self {
-        let (own, op) = (self.shape(), SumTo { shape: shape.clone() });
-        if own == *shape {
-            return self;
-        }
-        // Of one copy there is nothing to sum up.
-        let is_one_copy = own.elements() == shape.elements() && op.shape(&[&own]).is_ok();
-        if is_one_copy { self.reshape(shape.clone()) } else { self.apply(op) }
+        if self.shape() == *shape { self } else { self.apply(SumTo { shape: shape.clone() }) }
     }
 
     /// As [`sum_to`](Self::sum_to), to the shape of another variable.
