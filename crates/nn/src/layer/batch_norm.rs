@@ -79,12 +79,15 @@ impl<T: Real> BatchNorm<T> {
     }
 }
 
-/// Records that a buffer moves towards a batch's statistic by a share of the way. That is a number
-/// for the next step and passes no derivative on.
-pub(super) fn move_towards<T: Real>(buffer: &Param<T>, statistic: Var<'_, T>, share: f64) {
-    let running = buffer.on(statistic.tape());
-    let difference = statistic.stop_gradient() - running;
-    buffer.assign(running + difference * T::from_f64(share));
+/// Records that the running mean and variance of channels move towards those of a batch,
+/// `[channels, 2]`, by a share of the way. These are numbers for the next step, and pass no
+/// derivative on.
+pub(super) fn move_towards<T: Real>(running: [&Param<T>; 2], moments: Var<'_, T>, share: f64) {
+    for (k, buffer) in running.into_iter().enumerate() {
+        let running = buffer.on(moments.tape());
+        let own = moments.stop_gradient().slice(1, k..=k).reshape(running.shape());
+        buffer.assign(running + (own - running) * T::from_f64(share));
+    }
 }
 
 impl<T: Real> Layer<T> for BatchNorm<T> {
@@ -111,9 +114,7 @@ impl<T: Real> Layer<T> for BatchNorm<T> {
             x.describe()
         );
         let moments = x.stop_gradient().channel_moments(1);
-        let moment = |k: usize| moments.slice(1, k..=k).reshape([channels]);
-        move_towards(&self.running_mean, moment(0), self.momentum);
-        move_towards(&self.running_var, moment(1), self.momentum);
+        move_towards([&self.running_mean, &self.running_var], moments, self.momentum);
         let seen = self.num_batches_tracked.on(tape);
         self.num_batches_tracked.assign(seen + T::one());
         x.batch_norm(self.weight.on(tape), self.bias.on(tape), self.epsilon)

@@ -348,9 +348,11 @@ impl<T: Real> InstanceNorm<T> {
                 "training wants two elements of each channel, not {}",
                 x.describe()
             );
-            let moments = rows.stop_gradient();
-            move_towards(mean, moments.mean_over(2).mean_over(0), self.momentum);
-            move_towards(variance, moments.var_over(2, 1).mean_over(0), self.momentum);
+            // Each channel of each sample is one, and counts as much as any other.
+            let [samples, channels, count] = [0, 1, 2].map(|axis| rows.shape()[axis]);
+            let apart = rows.stop_gradient().reshape([1, samples * channels, count]);
+            let moments = apart.channel_moments(1).reshape([samples, channels, 2]).mean_over(0);
+            move_towards([mean, variance], moments, self.momentum);
         }
         rows.layer_norm(self.epsilon).reshape(x.shape())
     }
