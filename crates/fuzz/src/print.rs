@@ -112,9 +112,14 @@ fn tail(check: &str) -> &'static str {
              let v: Vec<_> = x.iter().enumerate().map(|(i, &x)| (x, tape.constant(signed(&x.shape(), 1000 + i)))).collect();\n\
              all.extend(loss.vjp(tape.constant(1.0), &x).iter().map(|g| g.jvp(&v)));\n\
              let mut program = tape.compile(&x, &all).unwrap();\n\
-             program.execute();\n\
-             for (i, own) in all.iter().enumerate() {\n    \
-                 println!(\"{:?}\\n{:?}\", own.value(), program.output(i));\n\
+             for as_code in [false, true] {\n    \
+                 if as_code {\n        \
+                     program.native();\n    \
+                 }\n    \
+                 program.execute();\n    \
+                 for (i, own) in all.iter().enumerate() {\n        \
+                     println!(\"{:?}\\n{:?}\", own.value(), program.output(i));\n    \
+                 }\n\
              }"
         }
         "vmap" => {
