@@ -14,6 +14,8 @@ tuned! {
     /// Tiny kernels leave it: an error that spreads over a patch is no dependence, and tests of
     /// samples would take it for one.
     const MANY = 16, tiny 16;
+    /// The most patches that are summed up one after the other.
+    const MOST_IN_ORDER = 512, tiny 32;
 }
 
 /// Multiplications that a filter of a channel takes to the points, or from there, for which its
@@ -128,12 +130,14 @@ impl Patches {
         (5 * (at_points + TRANSFORM) <= 3 * products).then_some(patches)
     }
 
-    /// Whether the patches of all images, at the points, are fewer numbers than the filters, and each
-    /// image is one block.
+    /// Whether the patches of all images, at the points, are fewer numbers than the filters, and so
+    /// few that they are summed one after the other; and each image is one block.
     pub(super) fn are_few(&self, geometry: &Geometry) -> bool {
         let Geometry { images, channels, features, .. } = *geometry;
-        let numbers = images * self.count() * (channels + features);
-        self.count() <= BLOCK && numbers <= channels * features
+        let all = images * self.count();
+        self.count() <= BLOCK
+            && all <= MOST_IN_ORDER
+            && all * (channels + features) <= channels * features
     }
 
     /// Patches of an image.

@@ -52,7 +52,15 @@ pub(in super::super) fn accumulate<T: Real>(
                 let mut add = |list: &[Patch], sums: &mut [T]| {
                     for list in list.chunks(BLOCK) {
                         source.transform(list, &mut points);
-                        ARCH.dispatch(Multiply { points: &points, sums });
+                        ARCH.dispatch(Multiply {
+                            blocks: std::slice::from_ref(&points),
+                            first: [0, 0],
+                            counts: [features, channels],
+                            sums,
+                            row: sizes.channel_row,
+                            distance: sizes.of_point(),
+                            adds: true,
+                        });
                     }
                 };
                 if list.len() <= MOST_PATCHES {
@@ -80,21 +88,17 @@ pub(in super::super) fn accumulate<T: Real>(
     });
 }
 
-/// Channels and features, and both rounded up to what a tile computes.
+/// Channels and features, rounded up to what a tile computes.
 #[derive(Clone, Copy)]
 pub(super) struct Sizes {
-    pub(super) channels: usize,
-    pub(super) features: usize,
     pub(super) channel_row: usize,
-    pub(super) feature_row: usize,
+    feature_row: usize,
 }
 
 impl Sizes {
     pub(super) fn new<T: Real>(geometry: &Geometry) -> Self {
         let Geometry { channels, features, .. } = *geometry;
         Self {
-            channels,
-            features,
             channel_row: channels.next_multiple_of(width::<T>()),
             // A tile takes `ROWS` features at a time, which narrow vectors are fewer than.
             feature_row: features.next_multiple_of(width::<T>().max(ROWS)),
@@ -151,11 +155,11 @@ impl<'a, T: Real> Source<'a, T> {
 
 /// Patches of a block at the points: channels of the input, and features of the output.
 pub(super) struct Points<T> {
-    pub(super) data: Aligned<T>,
-    pub(super) values: Aligned<T>,
+    data: Aligned<T>,
+    values: Aligned<T>,
     /// How many there are.
-    pub(super) patches: usize,
-    pub(super) sizes: Sizes,
+    patches: usize,
+    sizes: Sizes,
 }
 
 impl<T: Real> Points<T> {
@@ -238,10 +242,19 @@ fn evaluate_at<T: Real, S: Simd, const RESULTS: usize>(
     );
 }
 
-/// The products of a block of patches, added to the sums at the points.
-struct Multiply<'a, T> {
-    points: &'a Points<T>,
-    sums: &'a mut [T],
+/// Sums over patches at the points, of some features and channels.
+pub(super) struct Multiply<'a, T> {
+    pub(super) blocks: &'a [Points<T>],
+    /// The first feature and the first channel, and how many of each.
+    pub(super) first: [usize; 2],
+    pub(super) counts: [usize; 2],
+    /// For each point the sums of each feature; from a feature to the next, and from a point to the
+    /// next.
+    pub(super) sums: &'a mut [T],
+    pub(super) row: usize,
+    pub(super) distance: usize,
+    /// Whether they are added to what is there.
+    pub(super) adds: bool,
 }
 
 impl<T: Real> WithSimd for Multiply<'_, T> {
@@ -260,14 +273,21 @@ impl<T: Real> WithSimd for Multiply<'_, T> {
 impl<T: Real> Multiply<'_, T> {
     #[inline(always)]
     fn run<S: Simd, const ROWS: usize>(self, simd: S) {
-        let Self { points, sums } = self;
-        let Sizes { features, channels, channel_row, .. } = points.sizes;
-        for (point, sums) in sums.chunks_exact_mut(points.sizes.of_point()).enumerate() {
-            for first in (0..features).step_by(ROWS) {
-                for c in (0..channels).step_by(vector_width::<T, S>()) {
+        let Self { blocks, first, counts: [features, channels], sums, row, distance, adds } = self;
+        for (point, sums) in sums.chunks_exact_mut(distance).enumerate() {
+            for feature in (0..features).step_by(ROWS) {
+                for channel in (0..channels).step_by(vector_width::<T, S>()) {
                     let mut tile = Tile::<T, S, ROWS>::zeros(simd);
-                    points.add_to(simd, &mut tile, point, [first, c]);
-                    tile.add_to(simd, channel_row, &mut sums[first * channel_row + c..]);
+                    for points in blocks {
+                        let place = [first[0] + feature, first[1] + channel];
+                        points.add_to(simd, &mut tile, point, place);
+                    }
+                    let sums = &mut sums[feature * row + channel..];
+                    if adds {
+                        tile.add_to(simd, row, sums);
+                    } else {
+                        tile.store(row, sums);
+                    }
                 }
             }
         }
