@@ -5,6 +5,8 @@
 //! a few numbers that stand in one memory. Both are compiled for every vector width
 //! and give the same bits.
 
+use smallvec::SmallVec;
+
 use crate::scalar::{Near, Number, Plain, Real, Symbol, dispatched};
 use crate::tuned::damage::{Damage, damaged};
 
@@ -102,6 +104,9 @@ impl<T: Real, F: Pointwise> BlockKernel<T> for F {
             );
             return;
         }
+        if out.len() >= WORTH_BLOCK && operands.iter().all(|steps| matches!(steps.step, 0 | 1)) {
+            return in_blocks(self, memory, operands, out);
+        }
         if !F::IS_ELEMENTARY {
             return match operands.iter().all(|steps| steps.step == 1) {
                 true => apply(&neighbours(memory, operands, out.len()), out, f),
@@ -125,6 +130,29 @@ impl<T: Real, F: Pointwise> BlockKernel<T> for F {
     }
 }
 
+/// Block by block, with operands that are the same number time and again.
+fn with_copies<T: Real>(
+    f: &dyn BlockKernel<T>,
+    memory: &[T],
+    operands: &[Steps],
+    blocks: &mut [[T; WORTH_BLOCK]],
+) {
+    let mut copies = [[T::zero(); WORTH_BLOCK]; MAX_OPERANDS];
+    for (copies, steps) in copies.iter_mut().zip(operands).filter(|(_, steps)| steps.step == 0) {
+        copies.fill(memory[steps.start as usize]);
+    }
+    for (number, out) in blocks.iter_mut().enumerate() {
+        let mut sources: Sources<'_, T> = [&[]; MAX_OPERANDS];
+        for ((source, copies), steps) in sources.iter_mut().zip(&copies).zip(operands) {
+            *source = match steps.step {
+                0 => copies,
+                _ => &memory[steps.at(number * WORTH_BLOCK)..][..WORTH_BLOCK],
+            };
+        }
+        f.block(&sources, out);
+    }
+}
+
 /// Operands whose elements lie side by side.
 #[inline(always)]
 fn neighbours<'a, T>(memory: &'a [T], operands: &[Steps], len: usize) -> Sources<'a, T> {
@@ -139,6 +167,25 @@ tuned! {
     /// Numbers that elementary functions take together, if there are enough: one vector
     /// of the widest.
     const LANES = 8, tiny 2;
+    /// Numbers that are computed as a block: some vectors of the widest.
+    const WORTH_BLOCK = 32, tiny 4;
+}
+
+/// In whole vectors, of operands whose elements lie side by side or are one; those that are left, as if
+/// they were all.
+fn in_blocks<T: Real>(f: &dyn BlockKernel<T>, memory: &[T], operands: &[Steps], out: &mut [T]) {
+    let (blocks, rest) = out.as_chunks_mut::<WORTH_BLOCK>();
+    let whole = blocks.len() * WORTH_BLOCK;
+    if operands.iter().all(|steps| steps.step == 1) {
+        f.block(&neighbours(memory, operands, whole), blocks.as_flattened_mut());
+    } else {
+        with_copies(f, memory, operands, blocks);
+    }
+    if !rest.is_empty() {
+        let beyond = |steps: &Steps| Steps::new(steps.at(whole), steps.step);
+        let beyond: SmallVec<[Steps; MAX_OPERANDS]> = operands.iter().map(beyond).collect();
+        f.short(memory, &beyond, rest);
+    }
 }
 
 #[inline(always)]
