@@ -387,6 +387,64 @@ fn small_networks_have_the_bits_of_the_interpreter() {
     }
 }
 
+/// The gradient of `mean((tanh(x W^T + b) V^T)^2)` by loops, with respect to `W`, `b` and `V`.
+fn gradient_by_loops(
+    [batch, inputs, hidden, outputs]: [usize; 4],
+    [x, w, b, v]: [&[f64]; 4],
+) -> [Vec<f64>; 3] {
+    let [mut dw, mut db, mut dv] = [w, b, v].map(|like| vec![0.0; like.len()]);
+    for x in x.chunks(inputs).take(batch) {
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let a: Vec<f64> =
+            w.chunks(inputs).zip(b).map(|(row, b)| (dot(row, x) + b).tanh()).collect();
+        for (k, row) in v.chunks(hidden).enumerate() {
+            let slope = 2.0 * dot(row, &a) / (batch * outputs) as f64;
+            for h in 0..hidden {
+                dv[k * hidden + h] += slope * a[h];
+                let delta = slope * row[h] * (1.0 - a[h] * a[h]);
+                db[h] += delta;
+                for (i, x) in x.iter().enumerate() {
+                    dw[h * inputs + i] += delta * x;
+                }
+            }
+        }
+    }
+    [dw, db, dv]
+}
+
+/// Products by rows and columns, sums of rows, and biases that are laid out, in one function.
+#[test]
+fn small_networks_have_the_gradients_of_loops() {
+    for [inputs, hidden, outputs] in [[8, 16, 1], [3, 9, 2], [7, 17, 5], [16, 15, 8], [1, 33, 3]] {
+        for batch in [1, 2, 8, 9, 31, 32, 33] {
+            let shapes: [&[usize]; 4] =
+                [&[batch, inputs], &[hidden, inputs], &[hidden], &[outputs, hidden]];
+            let mut seed = 0;
+            let tensors = shapes.map(|shape| {
+                seed += 1000;
+                Tensor::from_fn(shape, |i| (hash(i + seed) >> 11) as f64 / 2_f64.powi(52) - 1.0)
+            });
+            let tape = Tape::new();
+            let vars = tensors.each_ref().map(|tensor| tape.variable(tensor));
+            let [x, w, b, v] = vars;
+            let y = (x.matmul_transposed(w) + b).tanh().matmul_transposed(v);
+            let slopes = y.square().mean().grad([w, b, v]);
+            let mut program = tape.compile(&vars, &slopes).unwrap();
+            program.native();
+            program.execute();
+            let numbers = tensors.each_ref().map(|tensor| tensor.to_vec());
+            let sizes = [batch, inputs, hidden, outputs];
+            let expected = gradient_by_loops(sizes, numbers.each_ref().map(|numbers| &numbers[..]));
+            for (output, expected) in expected.iter().enumerate() {
+                for (got, expected) in program.output(output).iter().zip(expected) {
+                    let error = (got - expected).abs();
+                    assert!(error < 1e-14, "{sizes:?}, output {output}: {got} for {expected}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_listing_has_the_operations_and_the_lines() {
     let f = func(|x| (x.square() + 1.0).sqrt().minimum(x) * 0.5);
