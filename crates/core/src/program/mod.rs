@@ -54,7 +54,7 @@ use run::{Instruction, RunCode, Update};
 
 /// The tuned sizes of all files of this room.
 pub(crate) const SIZES_OF_FILES: &[&[Size]] =
-    &[graph::SIZES, pack::SIZES, fused::SIZES, formula::SIZES];
+    &[graph::SIZES, pack::SIZES, fused::SIZES, formula::SIZES, formula::draft::SIZES];
 
 /// A compiled function: runs again and again, without recording or allocating.
 ///

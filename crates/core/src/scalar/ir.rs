@@ -115,6 +115,10 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    fn single(place: u32) -> Self {
+        Self { place, step: 1, count: 1 }
+    }
+
     pub(crate) fn places(self) -> impl Iterator<Item = u32> {
         (0..i32::from(self.count)).map(move |k| self.place.wrapping_add_signed(k * self.step))
     }
@@ -237,20 +241,22 @@ impl Code {
 
     /// The places that it writes.
     pub(crate) fn written(&self) -> impl Iterator<Item = u32> {
-        self.effects.iter().flat_map(|(_, effect)| match *effect {
-            Effect::Write(_, place) => Span { place, step: 1, count: 1 }.places(),
-            Effect::WriteVector(_, span) => span.places(),
-            Effect::Require(_) => Span { place: 0, step: 1, count: 0 }.places(),
-        })
+        let span = |&(_, effect): &(usize, Effect)| match effect {
+            Effect::Write(_, place) => Some(Span::single(place)),
+            Effect::WriteVector(_, span) => Some(span),
+            Effect::Require(_) => None,
+        };
+        self.effects.iter().filter_map(span).flat_map(Span::places)
     }
 
     /// The places that it reads.
     pub(crate) fn read(&self) -> impl Iterator<Item = u32> {
-        self.nodes.iter().flat_map(|node| match *node {
-            Node::Read(place) => Span { place, step: 1, count: 1 }.places(),
-            Node::ReadVector(span) => span.places(),
-            _ => Span { place: 0, step: 1, count: 0 }.places(),
-        })
+        let span = |&node: &Node| match node {
+            Node::Read(place) => Some(Span::single(place)),
+            Node::ReadVector(span) => Some(span),
+            _ => None,
+        };
+        self.nodes.iter().filter_map(span).flat_map(Span::places)
     }
 
     /// Whether some nodes are vectors, and not the same number all along.
