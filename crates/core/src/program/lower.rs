@@ -1,20 +1,19 @@
 //! From units to instructions: where each value lies, and for how long.
 //!
 //! Short values get a place each, in the order in which they are computed. Long
-//! ones share buffers: one that nothing reads any more serves the next value that
-//! fits, so that a program's memory is that of the values alive at the same time.
+//! ones get a slot each, or that of a value whose place they take; when all instructions are there,
+//! and it is known for how long each slot is needed, slots share buffers ([sharing](super::sharing)).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
-
-use smallvec::SmallVec;
 
 use super::fuse::Unit;
 use super::graph::{Graph, Operand, SHORT, Source, ValueId};
 use super::memory::{Argument, Memory, Place};
 use super::native::{Guess, OverArrays};
 use super::run::{Apply, Instruction, Packed, SHORT_OPERANDS, ShortCall, ShortSum};
+use super::sharing::{Life, Shared, share};
 use crate::kernel::block::{BlockKernel, Steps};
 use crate::kernel::gemm::ShortProduct;
 use crate::kernel::reduce::LEAF_ROWS;
@@ -55,10 +54,8 @@ pub(super) struct Lowering<'g, T: Real> {
     /// The functions of loops, by what they compute: a network that is unrolled has the same ones again
     /// and again.
     pub(super) codes: HashMap<Formula, Arc<Guess<OverArrays<T>>>>,
-    /// The elements of each planned buffer, by its slot.
-    buffers: BTreeMap<usize, usize>,
-    /// Elements and slots of those that are free: a long program has thousands.
-    free: BTreeSet<(usize, usize)>,
+    /// For how long each slot is needed that instructions write to. They follow those of leaves.
+    lives: Vec<Life>,
 }
 
 /// Lays out the values of a graph and writes its instructions. Values in `kept`
@@ -83,19 +80,30 @@ pub(super) fn lower<T: Real>(
         memory: Memory { short: Vec::new(), long: Vec::new() },
         constants: Vec::new(),
         codes: HashMap::new(),
-        buffers: BTreeMap::new(),
-        free: BTreeSet::new(),
+        lives: Vec::new(),
     };
     lowering.read_uses(kept);
     lowering.place_leaves();
-    let instructions = (0..units.len()).map(|unit| lowering.lower_unit(unit)).collect();
-    let Lowering { mut memory, constants, places, buffers, .. } = lowering;
-    let mut buffer_bytes = 0;
-    for (&slot, &elements) in &buffers {
-        memory.long[slot] = Some(Arc::new(Elements::zeros(elements)));
-        buffer_bytes += elements * size_of::<T>();
+    let mut instructions: Vec<_> = (0..units.len()).map(|unit| lowering.lower_unit(unit)).collect();
+    let Lowering { mut memory, constants, mut places, lives, .. } = lowering;
+    let Shared { buffer_of, elements } = share(&lives);
+    let leaves = memory.long.len();
+    let mut to_buffer = |slot: &mut usize| {
+        if *slot >= leaves {
+            *slot = leaves + buffer_of[*slot - leaves];
+        }
+    };
+    instructions.iter_mut().for_each(|instruction| instruction.for_each_slot(&mut to_buffer));
+    places.iter_mut().flatten().for_each(|place| place.for_each_slot(&mut to_buffer));
+    memory.long.extend(elements.iter().map(|&elements| Some(Arc::new(Elements::zeros(elements)))));
+    Lowered {
+        instructions,
+        memory,
+        constants,
+        places,
+        buffer_bytes: elements.iter().sum::<usize>() * size_of::<T>(),
+        buffers: elements.len(),
     }
-    Lowered { instructions, memory, constants, places, buffer_bytes, buffers: buffers.len() }
 }
 
 impl<T: Real> Lowering<'_, T> {
@@ -164,49 +172,31 @@ impl<T: Real> Lowering<'_, T> {
         let place = if elements <= SHORT {
             self.short(elements)
         } else {
-            // The smallest free buffer that is long enough, and not far too long.
-            // Values that are kept change places with inputs, so theirs are new.
-            let is_kept = self.last_use[id.index()] == Some(usize::MAX);
-            let fitting = self.free.range((elements, 0)..=(2 * elements, usize::MAX)).next();
-            match fitting.copied().filter(|_| !is_kept) {
-                Some((own, slot)) => {
-                    self.free.remove(&(own, slot));
-                    Place::Long(slot)
-                }
-                None => {
-                    let place = self.buffer(None);
-                    if let Place::Long(slot) = place {
-                        self.buffers.insert(slot, elements);
-                    }
-                    place
-                }
-            }
+            let first = self.unit_of[id.index()].expect("a unit computes it");
+            self.lives.push(Life { elements, first, last: None });
+            Place::Long(self.memory.long.len() + self.lives.len() - 1)
         };
         self.places[id.index()] = Some(place);
         place
     }
 
-    /// Gives back the buffers of values that `unit` was the last to read, but for
-    /// those that hold a new value already.
+    /// Ends the lives of values that `unit` was the last to read, but for
+    /// those whose place holds a new value already.
     fn release(&mut self, unit: usize, taken: &[usize]) {
         let read = self.units[unit].members.iter().flat_map(|&id| {
             let (_, args) = self.graph.op(id).expect("units are computed");
             args.iter().map(|arg| self.operands[arg.index()].root).chain([id])
         });
-        let mut ended: SmallVec<[usize; 8]> = SmallVec::new();
         for root in read {
-            let is_computed = self.unit_of[root.index()].is_some();
             let ends = self.last_use[root.index()].is_none_or(|last| last == unit);
             if let Some(Place::Long(slot)) = self.places[root.index()]
-                && is_computed
                 && ends
-                && !ended.contains(&slot)
                 && !taken.contains(&slot)
+                && slot >= self.memory.long.len()
             {
-                ended.push(slot);
+                self.lives[slot - self.memory.long.len()].last = Some(unit);
             }
         }
-        self.free.extend(ended.into_iter().map(|slot| (self.buffers[&slot], slot)));
     }
 
     /// A value as an instruction reads it, stretched to `shape`.

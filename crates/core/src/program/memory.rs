@@ -14,6 +14,15 @@ pub(super) enum Place {
     Long(usize),
 }
 
+impl Place {
+    /// Calls `visit` with the slot of the buffer, if it is one.
+    pub(super) fn for_each_slot(&mut self, visit: &mut dyn FnMut(&mut usize)) {
+        if let Self::Long(slot) = self {
+            visit(slot);
+        }
+    }
+}
+
 /// A value as an instruction reads it.
 #[derive(Clone, Debug)]
 pub(super) struct Argument {

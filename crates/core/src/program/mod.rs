@@ -31,6 +31,7 @@ mod native;
 mod pack;
 mod recording;
 mod run;
+mod sharing;
 
 use std::ops::Range;
 use std::panic::Location;
@@ -53,8 +54,14 @@ pub(crate) use recording::Recording;
 use run::{Instruction, RunCode, Update};
 
 /// The tuned sizes of all files of this room.
-pub(crate) const SIZES_OF_FILES: &[&[Size]] =
-    &[graph::SIZES, pack::SIZES, fused::SIZES, formula::SIZES, formula::draft::SIZES];
+pub(crate) const SIZES_OF_FILES: &[&[Size]] = &[
+    graph::SIZES,
+    pack::SIZES,
+    fused::SIZES,
+    formula::SIZES,
+    formula::draft::SIZES,
+    sharing::SIZES,
+];
 
 /// A compiled function: runs again and again, without recording or allocating.
 ///

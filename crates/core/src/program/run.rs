@@ -186,6 +186,27 @@ impl<T: Real> Instruction<T> {
         }
     }
 
+    /// Calls `visit` with the slot of each buffer that is read or written.
+    pub(super) fn for_each_slot(&mut self, visit: &mut dyn FnMut(&mut usize)) {
+        match self {
+            Instruction::Apply(apply) | Instruction::AddInto(apply) => {
+                apply.args.iter_mut().for_each(|arg| arg.place.for_each_slot(visit));
+                apply.target.for_each_slot(visit);
+            }
+            Instruction::Loop(blocks) => {
+                blocks.loads.iter_mut().for_each(|load| load.place.for_each_slot(visit));
+                blocks.written.iter_mut().for_each(visit);
+            }
+            Instruction::Code(code) => {
+                code.instructions.iter_mut().for_each(|own| own.for_each_slot(visit));
+            }
+            Instruction::Short(..)
+            | Instruction::ShortPacked(..)
+            | Instruction::ShortProduct(_)
+            | Instruction::ShortSum(_) => {}
+        }
+    }
+
     /// Calls `read` with each place in the memory of short values that is read.
     pub(super) fn short_reads(&self, read: &mut dyn FnMut(usize)) {
         let mut arguments = |arguments: &[Argument]| {

@@ -128,8 +128,9 @@ impl Elementwise<1> for Relu {
     }
 
     #[inline(always)]
-    fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
-        x.greater(x.constant(0.0))
+    fn partial<A: Number>(self, _: usize, _: [A; 1], y: A) -> A {
+        // The value says as much as the argument, and the layer after this one keeps it anyway.
+        y.greater(y.constant(0.0))
     }
 
     fn kink_distance<T: Real>(self, [x]: [T; 1]) -> T {
@@ -163,8 +164,10 @@ impl Elementwise<1> for LeakyRelu {
     }
 
     #[inline(always)]
-    fn partial<A: Number>(self, _: usize, [x]: [A; 1], _: A) -> A {
-        x.greater(x.constant(0.0)).select(x.constant(1.0), x.constant(self.0))
+    fn partial<A: Number>(self, _: usize, [x]: [A; 1], y: A) -> A {
+        // As in `Relu`, where the value has the argument's sign.
+        let sign = if self.0 >= 0.0 { y } else { x };
+        sign.greater(x.constant(0.0)).select(x.constant(1.0), x.constant(self.0))
     }
 
     fn kink_distance<T: Real>(self, [x]: [T; 1]) -> T {

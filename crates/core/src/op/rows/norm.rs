@@ -95,7 +95,7 @@ impl Op for LayerNorm {
     }
 
     fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
-        if let Some(adjoint) = fused(self, call, bar) {
+        if let Some(adjoint) = fused(self, [call.arg(0), call.value(), bar]) {
             return Some(adjoint);
         }
         let (x, y) = (call.arg(0), call.value());
@@ -128,8 +128,8 @@ impl Op for LayerNorm {
     }
 }
 
-impl RowMap for LayerNorm {
-    fn adjoint<T: Real>(&self, x: &[T], y: &[T], c: &[T], out: &mut [T]) {
+impl RowMap<3> for LayerNorm {
+    fn adjoint<T: Real>(&self, [x, y, c]: [&[T]; 3], out: &mut [T]) {
         row_functions::layer_norm_adjoint(x, y, T::from_f64(self.epsilon), c, out);
     }
 }

@@ -9,21 +9,20 @@ use crate::tape::Var;
 use crate::tape::elemental::no_rules;
 use crate::tensor::{Shape, View};
 
-/// A function of rows that keeps the shape, and its adjoint in one go.
-pub(super) trait RowMap: Op + Sync {
-    /// Writes the product of the transposed Jacobian and `c`, for one row, where
-    /// `y` is the function's value at `x`.
-    fn adjoint<T: Real>(&self, x: &[T], y: &[T], c: &[T], out: &mut [T]);
+/// A function of rows that keeps the shape, and its adjoint in one go, which reads `N` rows: those of
+/// the argument or the value that it needs, and the cotangent's. Others need not be kept for it.
+pub(super) trait RowMap<const N: usize>: Op + Sync {
+    /// Writes the product of the transposed Jacobian and the cotangent, for one row.
+    fn adjoint<T: Real>(&self, read: [&[T]; N], out: &mut [T]);
 }
 
 /// The adjoint in one pass over memory, in sweeps that keep nothing; in others it
 /// has to be recorded as a formula.
-pub(super) fn fused<'t, T: Real, O: RowMap>(
+pub(super) fn fused<'t, T: Real, O: RowMap<N>, const N: usize>(
     op: &O,
-    call: &Call<'_, 't, T>,
-    bar: Var<'t, T>,
+    read: [Var<'t, T>; N],
 ) -> Term<'t, T> {
-    record_one_pass(RowAdjoint(op.clone()), &[call.arg(0), call.value(), bar])
+    record_one_pass(RowAdjoint::<O, N>(op.clone()), &read)
 }
 
 /// Records an adjoint in one pass over memory, if this sweep keeps nothing.
@@ -35,9 +34,9 @@ pub(super) fn record_one_pass<'t, T: Real>(op: impl DynOp<T>, args: &[Var<'t, T>
 /// The adjoint of a function of rows applied to a cotangent. Only sweeps that keep
 /// nothing record it, so it needs no rule.
 #[derive(Clone, Debug, PartialEq)]
-struct RowAdjoint<O>(O);
+struct RowAdjoint<O, const N: usize>(O);
 
-impl<T: Real, O: RowMap> DynOp<T> for RowAdjoint<O> {
+impl<T: Real, O: RowMap<N>, const N: usize> DynOp<T> for RowAdjoint<O, N> {
     fn name(&self) -> &'static str {
         O::NAME
     }
@@ -47,9 +46,8 @@ impl<T: Real, O: RowMap> DynOp<T> for RowAdjoint<O> {
     }
 
     fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
-        for_each_row_of([args[0], args[1], args[2]], out, |[x, y, c], out| {
-            self.0.adjoint(x, y, c, out);
-        });
+        let args: [View<'_, T>; N] = std::array::from_fn(|k| args[k]);
+        for_each_row_of(args, out, |read, out| self.0.adjoint(read, out));
     }
 
     no_rules!();

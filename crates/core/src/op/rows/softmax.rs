@@ -89,7 +89,7 @@ impl Op for Softmax {
 
     fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let y = call.value();
-        Some(match fused(self, call, bar) {
+        Some(match fused(self, [call.value(), bar]) {
             Some(adjoint) => adjoint,
             None => y * (bar - (bar * y).sum_keep(-1)),
         })
@@ -139,7 +139,7 @@ impl Op for LogSoftmax {
     }
 
     fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, _: usize, bar: Var<'t, T>) -> Term<'t, T> {
-        Some(match fused(self, call, bar) {
+        Some(match fused(self, [call.value(), bar]) {
             Some(adjoint) => adjoint,
             None => bar - call.value().exp() * bar.sum_keep(-1),
         })
@@ -160,14 +160,14 @@ impl Op for LogSoftmax {
     }
 }
 
-impl RowMap for Softmax {
-    fn adjoint<T: Real>(&self, _: &[T], y: &[T], c: &[T], out: &mut [T]) {
+impl RowMap<2> for Softmax {
+    fn adjoint<T: Real>(&self, [y, c]: [&[T]; 2], out: &mut [T]) {
         row_functions::softmax_adjoint(y, c, out);
     }
 }
 
-impl RowMap for LogSoftmax {
-    fn adjoint<T: Real>(&self, _: &[T], y: &[T], c: &[T], out: &mut [T]) {
+impl RowMap<2> for LogSoftmax {
+    fn adjoint<T: Real>(&self, [y, c]: [&[T]; 2], out: &mut [T]) {
         row_functions::log_softmax_adjoint(y, c, out);
     }
 }
