@@ -32,11 +32,11 @@ pub(super) fn at_most<T: Format, A: Lane<Float = T>>(x: A, high: T) -> A {
     A::select(high.less(x), high, x)
 }
 
-/// `x` cut off at a lower and an upper bound. NaN stays NaN.
+/// `x` cut off at a lower bound. NaN stays NaN.
 #[inline(always)]
-fn clamp<T: Format, A: Lane<Float = T>>(x: A, low: T, high: T) -> A {
+fn at_least<T: Format, A: Lane<Float = T>>(x: A, low: T) -> A {
     let low = x.constant(low);
-    at_most(A::select(x.less(low), low, x), high)
+    A::select(x.less(low), low, x)
 }
 
 /// `2^(k - 2 BIAS) e^r`, from `k` shifted.
@@ -48,38 +48,71 @@ fn scaled_exp<T: Format, A: Lane<Float = T>>(shifted: A, r: A) -> A {
     (r.exact(1.0) + expm1_reduced(r)) * first * second
 }
 
+/// A function that is 0 below `low`. There, the function of 0 is computed in its place.
+///
+/// A product that underflows takes some CPUs a hundred times as long as others do, and half of a row of
+/// masked scores may be minus infinity.
+#[inline(always)]
+fn zero_below<T: Format, A: Lane<Float = T>>(x: A, low: T, f: impl FnOnce(A) -> A) -> A {
+    let zero = x.exact(0.0);
+    let is_zero = x.less(x.constant(low));
+    let value = f(A::select(is_zero, zero, x));
+    A::select(is_zero, zero, value)
+}
+
 /// `e^x`.
 #[inline(always)]
 pub(crate) fn exp<T: Format, A: Lane<Float = T>>(x: A) -> A {
-    let x = clamp(x, T::EXP_ZERO, T::EXP_INFINITE);
-    let (shifted, r) = reduce(x, T::SHIFT + T::BIAS + T::BIAS);
-    scaled_exp(shifted, r)
+    zero_below(
+        x,
+        T::EXP_ZERO,
+        #[inline(always)]
+        |x| {
+            let bounded = at_most(x, T::EXP_INFINITE);
+            let (shifted, r) = reduce(bounded, T::SHIFT + T::BIAS + T::BIAS);
+            scaled_exp(shifted, r)
+        },
+    )
 }
 
 /// `e^(x + low)`, where `low` is small beside `x` and does not matter where `e^x` is 0 or infinite.
 #[inline(always)]
 pub(super) fn exp_of_sum<T: Format, A: Lane<Float = T>>(x: A, low: A) -> A {
-    let bounded = clamp(x, T::EXP_ZERO, T::EXP_INFINITE);
-    let (shifted, r) = reduce(bounded, T::SHIFT + T::BIAS + T::BIAS);
-    // Beyond the bounds it may be no number.
-    let low = A::select(bounded.equal(x), low, x.exact(0.0));
-    scaled_exp(shifted, r + low)
+    zero_below(
+        x,
+        T::EXP_ZERO,
+        #[inline(always)]
+        |x| {
+            let bounded = at_most(x, T::EXP_INFINITE);
+            let (shifted, r) = reduce(bounded, T::SHIFT + T::BIAS + T::BIAS);
+            // Beyond the bound it may be no number.
+            let low = A::select(bounded.equal(x), low, x.exact(0.0));
+            scaled_exp(shifted, r + low)
+        },
+    )
 }
 
 /// `2^x`, exact for whole `x`.
 #[inline(always)]
 pub(crate) fn exp2<T: Format, A: Lane<Float = T>>(x: A) -> A {
-    let x = clamp(x, T::EXP_ZERO * T::LOG2_E(), T::EXP_INFINITE * T::LOG2_E());
-    let shift = x.constant(T::SHIFT + T::BIAS + T::BIAS);
-    let shifted = x + shift;
-    let r = (x - (shifted - shift)) * x.constant(T::LN_2());
-    scaled_exp(shifted, r)
+    zero_below(
+        x,
+        T::EXP_ZERO * T::LOG2_E(),
+        #[inline(always)]
+        |x| {
+            let x = at_most(x, T::EXP_INFINITE * T::LOG2_E());
+            let shift = x.constant(T::SHIFT + T::BIAS + T::BIAS);
+            let shifted = x + shift;
+            let r = (x - (shifted - shift)) * x.constant(T::LN_2());
+            scaled_exp(shifted, r)
+        },
+    )
 }
 
 /// `e^x - 1`.
 #[inline(always)]
 pub(crate) fn expm1<T: Format, A: Lane<Float = T>>(x: A) -> A {
-    let bounded = clamp(x, T::EXP_NEGLIGIBLE, T::EXP_INFINITE);
+    let bounded = at_most(at_least(x, T::EXP_NEGLIGIBLE), T::EXP_INFINITE);
     // Half of everything, as 2^k may be too large.
     let (shifted, r) = reduce(bounded, T::SHIFT + T::BIAS - T::one());
     let scale = power_of_two(shifted);
@@ -90,12 +123,19 @@ pub(crate) fn expm1<T: Format, A: Lane<Float = T>>(x: A) -> A {
 /// The logistic function `1 / (1 + e^-x)`.
 #[inline(always)]
 pub(crate) fn sigmoid<T: Format, A: Lane<Float = T>>(x: A) -> A {
-    let x = clamp(-x, T::EXP_NEGLIGIBLE, -T::EXP_ZERO);
-    // Numerator and denominator are scaled by one small number, with which the
-    // exponential stays within the normal numbers for all these x.
-    let (shifted, r) = reduce(x, T::SHIFT + T::BIAS + T::SMALL_EXPONENT);
-    let (scale, small) = (power_of_two(shifted), x.constant(T::SMALL_POWER));
-    small / (scale + scale.mul_add(expm1_reduced(r), small))
+    zero_below(
+        x,
+        T::EXP_ZERO,
+        #[inline(always)]
+        |x| {
+            let x = at_least(-x, T::EXP_NEGLIGIBLE);
+            // Numerator and denominator are scaled by one small number, with which the
+            // exponential stays within the normal numbers for all these x.
+            let (shifted, r) = reduce(x, T::SHIFT + T::BIAS + T::SMALL_EXPONENT);
+            let (scale, small) = (power_of_two(shifted), x.constant(T::SMALL_POWER));
+            small / (scale + scale.mul_add(expm1_reduced(r), small))
+        },
+    )
 }
 
 /// The hyperbolic tangent.

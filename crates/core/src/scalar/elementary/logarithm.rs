@@ -57,6 +57,9 @@ pub(crate) fn log2<T: Format, A: Lane<Float = T>>(x: A) -> A {
 #[inline(always)]
 pub(crate) fn ln1p<T: Format, A: Lane<Float = T>>(x: A) -> A {
     let (zero, one) = (x.exact(0.0), x.exact(1.0));
+    // Of a tiny number it is that number, whose square may underflow, which is slow.
+    let (is_tiny, tiny) = (x.abs().less(x.constant(T::TINY)), x);
+    let x = A::select(is_tiny, zero, x);
     let sum = one + x;
     // What rounding took from the sum, whichever summand is the larger (Knuth).
     let part = sum - x;
@@ -66,5 +69,5 @@ pub(crate) fn ln1p<T: Format, A: Lane<Float = T>>(x: A) -> A {
     let f = A::select(is_near, x, m - one);
     let correction = A::select(is_near, zero, lost / sum);
     let value = within_positive(sum, assemble(k, f, correction));
-    A::select(x.abs().less(x.constant(T::TINY)), x, value)
+    A::select(is_tiny, tiny, value)
 }
