@@ -195,7 +195,7 @@ impl<T: Real> Tape<T> {
         let recording = Recording::new(self, &inputs, &results, updated.clone());
         let mut program = Program::new(&graph, outputs.len(), &updated, recording);
         for (index, input) in inputs.iter().enumerate() {
-            program.set_input(index, input.value());
+            program.set_input(index, self.value_of(input.id()));
         }
         program.samples = drawn.map(|&(_, distribution)| distribution).collect();
         if let Some(samples) = &samples {

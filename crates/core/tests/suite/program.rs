@@ -206,6 +206,15 @@ fn a_factor_of_many_products_is_laid_out_once() {
     }
 }
 
+/// It takes in the values of the inputs, and decides nothing by them.
+#[test]
+fn a_tape_goes_on_after_it_was_compiled() {
+    let tape = Tape::new();
+    let x = tape.variable([1.0, -2.0]);
+    assert!(tape.compile(&[x], &[x.sin()]).is_ok());
+    assert!(tape.compile(&[x], &[x.cos()]).is_ok());
+}
+
 #[test]
 fn a_decision_on_a_value_is_an_error() {
     let x = Tensor::from([1.0, -2.0]);
