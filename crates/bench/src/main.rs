@@ -30,7 +30,7 @@ use workload::{COST_RATIOS, Workload, workloads};
 struct Options {
     /// The workloads to run, or the ops to sweep; all if none is named
     workloads: Vec<String>,
-    /// Run this variant only: eager or compiled
+    /// Run this variant only: eager, frugal or compiled
     #[arg(long)]
     variant: Option<String>,
     /// Instead of times, the cost of value and gradient over that of the value alone

@@ -202,7 +202,7 @@ struct Compared {
 }
 
 /// The head of a table of [`Compared::row`]s.
-const HEAD: &str = "| workload, time a | best peer | eager | compiled | eager / peer | compiled / peer | peak MB: peer, eager, compiled |
+const HEAD: &str = "| workload, time a | best peer | eager | compiled | eager / peer | compiled / peer | peak MB: peer, eager, frugal, compiled |
 | --- | --- | --- | --- | --- | --- | --- |";
 
 impl Compared {
@@ -236,7 +236,7 @@ impl Compared {
     fn row(&self) -> String {
         let best = self.best();
         let own = |variant: &str| self.ours.iter().find(|one| one.variant == variant);
-        let ours = ["eager", "compiled"].map(own);
+        let ours = ["eager", "frugal", "compiled"].map(own);
         let none = || "-".to_owned();
         let time = |one: Option<&Told>| one.map_or_else(none, |one| duration(one.median_us));
         let ratio = |one: Option<&Told>| {
@@ -247,18 +247,19 @@ impl Compared {
             bytes.map_or_else(none, |bytes| (bytes as f64 / 1e6).round().to_string())
         };
         format!(
-            "| {}, {} | {} {} | {} | {} | {} | {} | {}, {}, {} |",
+            "| {}, {} | {} {} | {} | {} | {} | {} | {}, {}, {}, {} |",
             self.workload.name,
             self.workload.unit,
             best.variant,
             duration(best.median_us),
             time(ours[0]),
-            time(ours[1]),
+            time(ours[2]),
             ratio(ours[0]),
-            ratio(ours[1]),
+            ratio(ours[2]),
             peak(Some(best)),
             peak(ours[0]),
             peak(ours[1]),
+            peak(ours[2]),
         )
     }
 }

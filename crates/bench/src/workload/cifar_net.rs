@@ -9,7 +9,7 @@ use wengert::prelude::*;
 use super::Workload;
 use super::training::{Training, one_hot, starting, trained, uniform, weight};
 
-pub(super) const ALL: [Workload; 2] = trained! { "cifar_net": training(); };
+pub(super) const ALL: [Workload; 3] = trained! { "cifar_net": training(); };
 
 const IMAGES: usize = 100;
 

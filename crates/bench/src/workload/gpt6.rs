@@ -10,7 +10,7 @@ use wengert::prelude::*;
 use super::Workload;
 use super::training::{Training, hashed, labels, trained};
 
-pub(super) const ALL: [Workload; 2] = trained! { "gpt6": training(); };
+pub(super) const ALL: [Workload; 3] = trained! { "gpt6": training(); };
 
 const BATCH: usize = 4;
 const LENGTH: usize = 256;

@@ -9,7 +9,7 @@ use wengert::prelude::*;
 use super::Workload;
 use super::training::{Training, one_hot, starting, trained, turned, uniform};
 
-pub(super) const ALL: [Workload; 2] = trained! { "lstm": training(); };
+pub(super) const ALL: [Workload; 3] = trained! { "lstm": training(); };
 
 const BATCH: usize = 32;
 const LENGTH: usize = 50;

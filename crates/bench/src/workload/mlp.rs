@@ -11,7 +11,7 @@ use wengert::prelude::*;
 use super::Workload;
 use super::training::{Training, hashed, linear, one_hot, starting, trained, uniform};
 
-pub(super) const ALL: [Workload; 12] = trained! {
+pub(super) const ALL: [Workload; 18] = trained! {
     "mlp": training();
     "mlp_batch1": of_batch(1);
     "mlp_batch4": of_batch(4);

@@ -28,7 +28,8 @@ use crate::measure::{Reps, Timing};
 pub struct Workload {
     /// The name.
     pub name: &'static str,
-    /// How it is run: `eager` records at every step, `compiled` replays.
+    /// How it is run: `eager` records at every step, `frugal` too, on a tape that gives values up, and `compiled`
+    /// replays.
     pub variant: &'static str,
     /// What one unit of time stands for.
     pub unit: &'static str,

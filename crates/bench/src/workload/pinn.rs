@@ -13,7 +13,7 @@ use wengert::prelude::*;
 use super::Workload;
 use super::training::{Loss, Training, hashed, trained, uniform};
 
-pub(super) const ALL: [Workload; 4] = trained! {
+pub(super) const ALL: [Workload; 6] = trained! {
     "pinn": training(by_gradients);
     "pinn_jvp": training(by_tangents);
 };

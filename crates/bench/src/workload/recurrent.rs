@@ -11,7 +11,7 @@ use wengert::prelude::*;
 use super::Workload;
 use super::training::{Training, hashed, one_hot, trained, uniform};
 
-pub(super) const ALL: [Workload; 4] = trained! {
+pub(super) const ALL: [Workload; 6] = trained! {
     "lstm512": lstm();
     "gru512": gru();
 };

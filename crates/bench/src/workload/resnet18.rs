@@ -10,7 +10,7 @@ use wengert::prelude::*;
 use super::Workload;
 use super::training::{Training, hashed, one_hot, trained, uniform};
 
-pub(super) const ALL: [Workload; 2] = trained! { "resnet18": training(); };
+pub(super) const ALL: [Workload; 3] = trained! { "resnet18": training(); };
 
 const IMAGES: usize = 32;
 

@@ -21,7 +21,7 @@ pub(super) struct Training<M, R = Momentum> {
     pub(super) optimiser: Optimiser<f32, R>,
 }
 
-/// The recorded and the compiled workload of each training, by name.
+/// The recorded, the frugally recorded and the compiled workload of each training, by name.
 macro_rules! trained {
     ($($name:literal: $training:expr;)*) => {
         [$(
@@ -29,7 +29,13 @@ macro_rules! trained {
                 name: $name,
                 variant: "eager",
                 unit: "step",
-                run: |reps| $training.eager(reps),
+                run: |reps| $training.recorded(Tape::new(), reps),
+            },
+            $crate::workload::Workload {
+                name: $name,
+                variant: "frugal",
+                unit: "step",
+                run: |reps| $training.recorded(Tape::frugal(), reps),
             },
             $crate::workload::Workload {
                 name: $name,
@@ -48,9 +54,8 @@ const STEPS: usize = 5;
 
 impl<M: Module<f32>, R: Rule> Training<M, R> {
     /// Times recorded steps. The checksum is the loss of the fifth.
-    pub(super) fn eager(self, reps: Reps) -> (Timing, f64) {
+    pub(super) fn recorded(self, mut tape: Tape<f32>, reps: Reps) -> (Timing, f64) {
         let Self { mut model, input, target, loss, mut optimiser } = self;
-        let mut tape = Tape::new();
         tape.train(1);
         let mut step = || {
             tape.reset();

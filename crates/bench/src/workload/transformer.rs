@@ -11,7 +11,7 @@ use wengert::prelude::*;
 use super::Workload;
 use super::training::{Training, linear, starting, trained, uniform};
 
-pub(super) const ALL: [Workload; 2] = trained! { "transformer": training(); };
+pub(super) const ALL: [Workload; 3] = trained! { "transformer": training(); };
 
 const BATCH: usize = 8;
 const LENGTH: usize = 128;

@@ -10,7 +10,7 @@ use wengert::prelude::*;
 use super::Workload;
 use super::training::{Training, hashed, trained, uniform};
 
-pub(super) const ALL: [Workload; 2] = trained! { "unet": training(); };
+pub(super) const ALL: [Workload; 3] = trained! { "unet": training(); };
 
 const IMAGES: usize = 8;
 const SIDE: usize = 64;

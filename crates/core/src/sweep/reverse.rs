@@ -225,12 +225,12 @@ impl<'t, T: Real> Var<'t, T> {
         let tape = self.tape();
         let repeated = tape.recorder().repeat_sweep(self.id(), seed.id(), &mut ready);
         let sweep = repeated.unwrap_or_else(|| {
-            let show = |leaf: NodeId, bar: Var<'t, T>| {
-                if let Some(ready) = &mut ready {
-                    tape.recorder().show(leaf, bar.id(), *ready);
-                }
-            };
-            tape.keep_sweep(self.id(), seed.id(), |adjoints| {
+            tape.keep_sweep(self.id(), seed.id(), ready, |adjoints, mut ready| {
+                let show = |leaf: NodeId, bar: Var<'t, T>| {
+                    if let Some(ready) = &mut ready {
+                        tape.recorder().show(leaf, bar.id(), *ready);
+                    }
+                };
                 let seeds = [(self, seed)];
                 sweep(&seeds, Consumed::Recycled, adjoints, |id| tape.is_active(id), show);
             })

@@ -134,6 +134,15 @@ impl<T: Real> Recorder<T> {
         next
     }
 
+    /// Shows the gradients of all parameters, in the order in which the sweep came to them.
+    fn show_all(&mut self, sweep: usize, output: NodeId, ready: Ready<'_, T>) {
+        for leaf in (0..=output.index()).rev().map(NodeId::new) {
+            if let Some(adjoint) = self.sweeps.adjoint(sweep, leaf) {
+                self.show(leaf, adjoint, ready);
+            }
+        }
+    }
+
     /// Lets `ready` see the adjoint of a leaf, if that stands for a parameter.
     pub(crate) fn show(&mut self, leaf: NodeId, adjoint: NodeId, ready: Ready<'_, T>) {
         let Origin::Parameter(key) = self.node(leaf).origin else { return };
@@ -231,20 +240,29 @@ impl<T: Real> Tape<T> {
         inner.reads.push((id, nodes, Location::caller()));
     }
 
-    /// Runs a backward sweep, which fills the table, and keeps it. Returns its
-    /// number.
-    pub(crate) fn keep_sweep(
+    /// Runs a backward sweep, which fills the table and shows gradients to `ready`, and keeps it. Returns
+    /// its number.
+    pub(crate) fn keep_sweep<'r>(
         &self,
         output: NodeId,
         seed: NodeId,
-        sweep: impl FnOnce(&mut Adjoints),
+        ready: Option<Ready<'r, T>>,
+        sweep: impl FnOnce(&mut Adjoints, Option<Ready<'r, T>>),
     ) -> usize {
-        let (start, mut adjoints) = {
+        let (start, mut adjoints, is_frugal) = {
             let mut inner = self.inner.borrow_mut();
-            (inner.len(), inner.begin_sweep())
+            (inner.len(), inner.begin_sweep(), inner.frugal.is_some())
         };
-        sweep(&mut adjoints);
-        self.inner.borrow_mut().keep_sweep(output, seed, start, adjoints)
+        // Nothing is there to be shown before all is computed.
+        let (during, after) = if is_frugal { (None, ready) } else { (ready, None) };
+        sweep(&mut adjoints, during);
+        let mut inner = self.inner.borrow_mut();
+        let number = inner.keep_sweep(output, seed, start, adjoints);
+        inner.compute_frugally(number);
+        if let Some(ready) = after {
+            inner.show_all(number, output, ready);
+        }
+        number
     }
 
     /// The adjoint of a parameter that was recorded no later than the output.
@@ -262,7 +280,16 @@ impl<T: Real> Tape<T> {
 
     /// Whether the adjoints of all parameters that were recorded no later than the output are finite.
     pub(crate) fn parameter_adjoints_are_finite(&self, sweep: usize, output: NodeId) -> bool {
-        let inner = self.settled((0..self.len()).map(NodeId::new));
+        let inner = self.inner.borrow();
+        if inner.waiting.is_some() {
+            let parameters = inner.parameters.nodes().filter(|&parameter| parameter <= output);
+            let adjoints =
+                parameters.filter_map(|parameter| inner.sweeps.adjoint(sweep, parameter));
+            let adjoints: Vec<NodeId> = adjoints.collect();
+            drop(inner);
+            let inner = self.settled(adjoints.iter().copied());
+            return adjoints.iter().all(|&adjoint| inner.view(adjoint).is_finite());
+        }
         let blocks = inner.store.blocks();
         // Small values lie side by side. One look at all of them, others among them, costs a small
         // model less than one at each of its adjoints.

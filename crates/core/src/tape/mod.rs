@@ -15,6 +15,7 @@
 mod adjoints;
 mod dependence;
 pub(crate) mod elemental;
+mod frugal;
 mod infer;
 mod layouts;
 mod lazy;

@@ -68,6 +68,8 @@ pub(crate) struct Recorder<T: Real> {
     pub(super) reads: Vec<(NodeId, usize, &'static Location<'static>)>,
     /// On a [lazy](super::lazy) tape, of each node whether its value waits.
     pub(super) waiting: Option<Vec<bool>>,
+    /// On a [frugal](super::frugal) tape, how many nodes its last sweep left behind.
+    pub(super) frugal: Option<usize>,
 }
 
 impl<T: Real> Recorder<T> {
@@ -93,6 +95,7 @@ impl<T: Real> Recorder<T> {
             mode: Mode::default(),
             reads: Vec::new(),
             waiting: None,
+            frugal: None,
         }
     }
 
@@ -102,6 +105,7 @@ impl<T: Real> Recorder<T> {
         if let Some(waiting) = &mut self.waiting {
             waiting.clear();
         }
+        self.frugal = self.frugal.map(|_| 0);
         self.store.release_shared();
         self.parameters.forget();
         self.records_derivatives = true;

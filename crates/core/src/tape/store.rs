@@ -20,6 +20,9 @@ tuned! {
     const SMALL = 64, tiny 2;
 }
 
+/// The share of its memory that a frugal store may have waiting: fresh pages cost time.
+const IDLE: usize = 8;
+
 /// Where the first element of a value lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -64,6 +67,7 @@ pub(crate) struct Store<T> {
     /// still holds, and the most there were at any time.
     held: usize,
     most: usize,
+    is_frugal: bool,
 }
 
 /// A place for a large value.
@@ -235,11 +239,29 @@ impl<T: Real> Store<T> {
             None => {}
         }
         self.pool.take(len).unwrap_or_else(|| {
+            if self.is_frugal {
+                self.held -= self.pool.shrink(self.held / IDLE);
+            }
             let len = Pool::<T>::rounded(len);
             self.held += len;
             self.most = self.most.max(self.held);
             Arc::new(Elements::zeros(len))
         })
+    }
+
+    /// From now on, gives memory back that waits for its next use before it asks for more.
+    pub(crate) fn become_frugal(&mut self) {
+        self.is_frugal = true;
+    }
+
+    /// Lets values to come have the memory of a value that is not read any more, or is computed once more
+    /// before.
+    pub(crate) fn give_up(&mut self, slot: usize) {
+        match self.large[slot].buffer.take() {
+            Some(own) if Arc::strong_count(&own) == 1 => self.pool.give(own),
+            Some(shared) => self.held -= shared.len(),
+            None => {}
+        }
     }
 
     /// Lets `add` change the `len` elements of a value, whose layout is contiguous
@@ -284,9 +306,16 @@ impl<T: Real> Store<T> {
     }
 
     /// Lets go of what tensors outside share; all else is kept for the recording
-    /// to come.
+    /// to come, in its place unless the store is frugal.
     pub(crate) fn release_shared(&mut self) {
         self.free.clear();
+        if self.is_frugal {
+            for slot in 0..self.large.len() {
+                if self.is_own(slot) {
+                    self.give_up(slot);
+                }
+            }
+        }
         for slot in &mut self.large {
             if slot.foreign {
                 slot.buffer = None;
@@ -360,5 +389,19 @@ impl<T: Real> Pool<T> {
     /// Keeps a buffer that nobody shares.
     fn give(&mut self, buffer: Buffer<T>) {
         self.free.entry(buffer.len()).or_default().push(buffer);
+    }
+
+    /// Gives buffers back to the system, the largest first, until there are at most `most` elements.
+    /// Returns how many it has given back.
+    fn shrink(&mut self, most: usize) -> usize {
+        let mut idle: usize = self.free.iter().map(|(len, buffers)| len * buffers.len()).sum();
+        let before = idle;
+        while idle > most {
+            let largest = self.free.iter_mut().filter(|(_, buffers)| !buffers.is_empty());
+            let Some((len, buffers)) = largest.max_by_key(|(len, _)| **len) else { break };
+            buffers.pop();
+            idle -= len;
+        }
+        before - idle
     }
 }
