@@ -258,7 +258,7 @@ impl<T: Real> Tape<T> {
         sweep(&mut adjoints, during);
         let mut inner = self.inner.borrow_mut();
         let number = inner.keep_sweep(output, seed, start, adjoints);
-        inner.compute_frugally(number);
+        inner.compute_frugally(number, output);
         if let Some(ready) = after {
             inner.show_all(number, output, ready);
         }

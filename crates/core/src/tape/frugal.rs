@@ -60,8 +60,8 @@ struct Lives {
 }
 
 impl Lives {
-    /// Of what `computes` selects, where `sweep` is the last sweep.
-    fn of<T: Real>(tape: &Recorder<T>, computes: &[bool], sweep: usize) -> Self {
+    /// Of what `computes` selects, where `sweep` is the last sweep, from `output`.
+    fn of<T: Real>(tape: &Recorder<T>, computes: &[bool], sweep: usize, output: NodeId) -> Self {
         let slot = |id: NodeId| tape.node(id).place.slot();
         let ids = || (0..tape.len()).map(NodeId::new);
         let slots = ids().filter_map(slot).max().map_or(0, |slot| slot + 1);
@@ -84,7 +84,7 @@ impl Lives {
         };
         let leaves = ids().filter(|&id| tape.node(id).kind == Kind::Given);
         let gradients = leaves.filter_map(|leaf| tape.adjoint(sweep, leaf));
-        for slot in ids().filter(is_result).chain(gradients).filter_map(slot) {
+        for slot in ids().filter(is_result).chain(gradients).chain([output]).filter_map(slot) {
             lives.is_kept[slot] = true;
         }
         lives
@@ -92,9 +92,9 @@ impl Lives {
 }
 
 impl<T: Real> Recorder<T> {
-    /// On a frugal tape, computes what was recorded since the last sweep, `sweep` at the end of it, and
-    /// gives up what nothing of that reads any more.
-    pub(crate) fn compute_frugally(&mut self, sweep: usize) {
+    /// On a frugal tape, computes what was recorded since the last sweep, `sweep` from `output` at the end
+    /// of it, and gives up what nothing of that reads any more.
+    pub(crate) fn compute_frugally(&mut self, sweep: usize, output: NodeId) {
         let (Some(before), Some(waiting)) = (self.frugal, &mut self.waiting) else { return };
         waiting.resize(self.len, false);
         let mut computes = waiting.clone();
@@ -106,7 +106,7 @@ impl<T: Real> Recorder<T> {
                 args.iter().for_each(|arg| is_needed[arg.index()] = true);
             }
         }
-        let lives = Lives::of(self, &computes, sweep);
+        let lives = Lives::of(self, &computes, sweep, output);
         for index in (0..self.len).filter(|&index| computes[index]) {
             self.evaluate(index);
             self.set_waiting(index, false);

@@ -7,6 +7,9 @@ use std::path::Path;
 /// No axis is longer, but for a few long rows. Tiny kernels need no long ones.
 pub const LONGEST: usize = if cfg!(feature = "tiny-kernels") { 20 } else { 1100 };
 
+/// A debug build, which is slow, takes one size of several; one for users takes all.
+const EVERY: usize = if cfg!(debug_assertions) && !cfg!(feature = "tiny-kernels") { 4 } else { 1 };
+
 /// Extents at, below and above each constant, its half and its double, and a few others.
 /// Constants that count bytes are those of 4 and of 8 for a number.
 pub fn around() -> Vec<usize> {
@@ -20,7 +23,7 @@ pub fn around() -> Vec<usize> {
     for power in 3..11 {
         sizes.extend([(1 << power) - 1, 1 << power, (1 << power) + 1]);
     }
-    sizes.into_iter().filter(|&size| size <= LONGEST).collect()
+    sizes.into_iter().filter(|&size| size <= LONGEST).step_by(EVERY).collect()
 }
 
 /// All Rust files below a folder.
