@@ -123,19 +123,12 @@ pub(crate) fn expm1<T: Format, A: Lane<Float = T>>(x: A) -> A {
 /// The logistic function `1 / (1 + e^-x)`.
 #[inline(always)]
 pub(crate) fn sigmoid<T: Format, A: Lane<Float = T>>(x: A) -> A {
-    zero_below(
-        x,
-        T::EXP_ZERO,
-        #[inline(always)]
-        |x| {
-            let x = at_least(-x, T::EXP_NEGLIGIBLE);
-            // Numerator and denominator are scaled by one small number, with which the
-            // exponential stays within the normal numbers for all these x.
-            let (shifted, r) = reduce(x, T::SHIFT + T::BIAS + T::SMALL_EXPONENT);
-            let (scale, small) = (power_of_two(shifted), x.constant(T::SMALL_POWER));
-            small / (scale + scale.mul_add(expm1_reduced(r), small))
-        },
-    )
+    let x = at_most(at_least(-x, T::EXP_NEGLIGIBLE), -T::EXP_ZERO);
+    // Numerator and denominator are scaled by one small number, with which the
+    // exponential stays within the normal numbers for all these x.
+    let (shifted, r) = reduce(x, T::SHIFT + T::BIAS + T::SMALL_EXPONENT);
+    let (scale, small) = (power_of_two(shifted), x.constant(T::SMALL_POWER));
+    small / (scale + scale.mul_add(expm1_reduced(r), small))
 }
 
 /// The hyperbolic tangent.
