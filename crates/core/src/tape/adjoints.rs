@@ -155,6 +155,20 @@ impl<T: Real> Recorder<T> {
         }
     }
 
+    /// The adjoints of all parameters that were recorded no later than the output.
+    fn parameter_adjoints(&self, sweep: usize, output: NodeId) -> impl Iterator<Item = NodeId> {
+        let parameters = self.parameters.nodes().filter(move |&parameter| parameter <= output);
+        parameters.filter_map(move |parameter| self.sweeps.adjoint(sweep, parameter))
+    }
+
+    /// Computes them where they wait, and nothing else.
+    fn settle_parameter_adjoints(&mut self, sweep: usize, output: NodeId) {
+        if self.waiting.is_some() {
+            let adjoints: Vec<NodeId> = self.parameter_adjoints(sweep, output).collect();
+            adjoints.into_iter().for_each(|adjoint| self.settle(adjoint));
+        }
+    }
+
     /// Begins a backward sweep, for which the memory of adjoints that it has
     /// consumed is used again.
     pub(crate) fn begin_sweep(&mut self) -> Adjoints {
@@ -280,16 +294,8 @@ impl<T: Real> Tape<T> {
 
     /// Whether the adjoints of all parameters that were recorded no later than the output are finite.
     pub(crate) fn parameter_adjoints_are_finite(&self, sweep: usize, output: NodeId) -> bool {
+        self.inner.borrow_mut().settle_parameter_adjoints(sweep, output);
         let inner = self.inner.borrow();
-        if inner.waiting.is_some() {
-            let parameters = inner.parameters.nodes().filter(|&parameter| parameter <= output);
-            let adjoints =
-                parameters.filter_map(|parameter| inner.sweeps.adjoint(sweep, parameter));
-            let adjoints: Vec<NodeId> = adjoints.collect();
-            drop(inner);
-            let inner = self.settled(adjoints.iter().copied());
-            return adjoints.iter().all(|&adjoint| inner.view(adjoint).is_finite());
-        }
         let blocks = inner.store.blocks();
         // Small values lie side by side. One look at all of them, others among them, costs a small
         // model less than one at each of its adjoints.
@@ -301,7 +307,6 @@ impl<T: Real> Tape<T> {
             (small_are_finite && inner.node(adjoint).place.is_packed())
                 || inner.view(adjoint).is_finite()
         };
-        let mut parameters = inner.parameters.nodes().filter(|&parameter| parameter <= output);
-        parameters.all(|parameter| inner.sweeps.adjoint(sweep, parameter).is_none_or(is_finite))
+        inner.parameter_adjoints(sweep, output).all(is_finite)
     }
 }

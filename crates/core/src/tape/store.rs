@@ -254,8 +254,8 @@ impl<T: Real> Store<T> {
         self.is_frugal = true;
     }
 
-    /// Lets values to come have the memory of a value that is not read any more, or is computed once more
-    /// before.
+    /// Lets values to come have the memory of a value, unless a tensor outside shares it. It is not read
+    /// any more, or computed once more before.
     pub(crate) fn give_up(&mut self, slot: usize) {
         match self.large[slot].buffer.take() {
             Some(own) if Arc::strong_count(&own) == 1 => self.pool.give(own),
@@ -309,18 +309,13 @@ impl<T: Real> Store<T> {
     /// to come, in its place unless the store is frugal.
     pub(crate) fn release_shared(&mut self) {
         self.free.clear();
-        if self.is_frugal {
-            for slot in 0..self.large.len() {
-                if self.is_own(slot) {
-                    self.give_up(slot);
-                }
-            }
-        }
-        for slot in &mut self.large {
-            if slot.foreign {
-                slot.buffer = None;
-            } else if let Some(shared) = slot.buffer.take_if(|b| Arc::strong_count(b) > 1) {
-                self.held -= shared.len();
+        for number in 0..self.large.len() {
+            let Slot { buffer, foreign } = &mut self.large[number];
+            let is_shared = buffer.as_ref().is_some_and(|buffer| Arc::strong_count(buffer) > 1);
+            if *foreign {
+                *buffer = None;
+            } else if is_shared || self.is_frugal {
+                self.give_up(number);
             }
         }
     }
@@ -334,13 +329,12 @@ impl<T: Real> Store<T> {
     /// pool.
     pub(crate) fn truncate_large(&mut self, slots: usize) {
         self.free.retain(|&slot| slot < slots);
-        for slot in self.large.drain(slots..).filter(|slot| !slot.foreign) {
-            match slot.buffer {
-                Some(buffer) if Arc::strong_count(&buffer) == 1 => self.pool.give(buffer),
-                Some(shared) => self.held -= shared.len(),
-                None => {}
+        for slot in slots..self.large.len() {
+            if self.is_own(slot) {
+                self.give_up(slot);
             }
         }
+        self.large.truncate(slots);
     }
 
     /// The elements of a slot's buffer, unless it came from outside.

@@ -50,7 +50,7 @@ fn scaled_exp<T: Format, A: Lane<Float = T>>(shifted: A, r: A) -> A {
 
 /// A function that is 0 below `low`. There, the function of 0 is computed in its place.
 ///
-/// A product that underflows takes some CPUs a hundred times as long as others do, and half of a row of
+/// A product that underflows takes some CPUs many times as long as others do, and half of a row of
 /// masked scores may be minus infinity.
 #[inline(always)]
 fn zero_below<T: Format, A: Lane<Float = T>>(x: A, low: T, f: impl FnOnce(A) -> A) -> A {
@@ -63,21 +63,27 @@ fn zero_below<T: Format, A: Lane<Float = T>>(x: A, low: T, f: impl FnOnce(A) -> 
 /// `e^x`.
 #[inline(always)]
 pub(crate) fn exp<T: Format, A: Lane<Float = T>>(x: A) -> A {
-    zero_below(
+    exp_by(
         x,
-        T::EXP_ZERO,
         #[inline(always)]
-        |x| {
-            let bounded = at_most(x, T::EXP_INFINITE);
-            let (shifted, r) = reduce(bounded, T::SHIFT + T::BIAS + T::BIAS);
-            scaled_exp(shifted, r)
-        },
+        |_, r| r,
     )
 }
 
 /// `e^(x + low)`, where `low` is small beside `x` and does not matter where `e^x` is 0 or infinite.
 #[inline(always)]
 pub(super) fn exp_of_sum<T: Format, A: Lane<Float = T>>(x: A, low: A) -> A {
+    exp_by(
+        x,
+        #[inline(always)]
+        // Beyond the bounds `low` may be no number.
+        |bounded, r| r + A::select(bounded.equal(x), low, x.exact(0.0)),
+    )
+}
+
+/// `e^x`, where `remainder` may change what is left of `x`, which it gets within the bounds.
+#[inline(always)]
+fn exp_by<T: Format, A: Lane<Float = T>>(x: A, remainder: impl FnOnce(A, A) -> A) -> A {
     zero_below(
         x,
         T::EXP_ZERO,
@@ -85,9 +91,7 @@ pub(super) fn exp_of_sum<T: Format, A: Lane<Float = T>>(x: A, low: A) -> A {
         |x| {
             let bounded = at_most(x, T::EXP_INFINITE);
             let (shifted, r) = reduce(bounded, T::SHIFT + T::BIAS + T::BIAS);
-            // Beyond the bound it may be no number.
-            let low = A::select(bounded.equal(x), low, x.exact(0.0));
-            scaled_exp(shifted, r + low)
+            scaled_exp(shifted, remainder(bounded, r))
         },
     )
 }
