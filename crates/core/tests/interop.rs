@@ -1,5 +1,7 @@
-//! Tensors from and to the arrays of other crates.
+//! Tensors from and to the arrays of other crates. Those of `faer`, which takes longer to build than this
+//! crate, where its feature is on.
 
+#[cfg(feature = "faer")]
 use faer::Mat;
 use nalgebra::{DMatrix, DVector};
 use ndarray::{Array2, ArrayD, ShapeBuilder};
@@ -42,6 +44,7 @@ fn nalgebra() {
     assert_eq!(error, "a vector has one axis, and the tensor is [2, 3]");
 }
 
+#[cfg(feature = "faer")]
 #[test]
 fn faer() {
     for tensor in matrices() {

@@ -6,15 +6,15 @@
 //!
 //! One process, one test: a fault is switched on for all threads.
 
-#[path = "reference/cases.rs"]
+#[path = "suite/reference/cases.rs"]
 mod cases;
-#[path = "reference/enlarged.rs"]
+#[path = "suite/reference/enlarged.rs"]
 mod enlarged;
-#[path = "reference/operands.rs"]
+#[path = "suite/reference/operands.rs"]
 mod operands;
-#[path = "reference/sizes.rs"]
+#[path = "suite/reference/sizes.rs"]
 mod sizes;
-#[path = "reference/trial.rs"]
+#[path = "suite/reference/trial.rs"]
 mod trial;
 
 use wengert_core::{Damage, damage};

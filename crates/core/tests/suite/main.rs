@@ -47,6 +47,7 @@ mod properties;
 mod random;
 mod random_tapes;
 mod recordings;
+mod reference;
 mod reports;
 mod resolution;
 mod rooms;

@@ -4,27 +4,24 @@
 //! One test sets the number at a time. The others may run with any, for that is
 //! what is claimed.
 
-use std::sync::{Mutex, PoisonError};
-
 use wengert_core::op::registry::ops;
 use wengert_core::op::samples::Sample;
 use wengert_core::op::{Convolution, Elementwise, Pooling, Samples, ScatterAlong, TakeAlong};
 use wengert_core::{Number, Real, Shape, Tape, Tensor, Var, View, compile_n, threads};
 
-static SETTING: Mutex<()> = Mutex::new(());
+use super::reference::trial::with_threads_to_itself;
 
 /// What `compute` gives with one thread, which it has to give with more as well.
 fn on_any_number_of_threads<R: PartialEq>(name: &str, mut compute: impl FnMut() -> R) -> R {
-    let _setting = SETTING.lock().unwrap_or_else(PoisonError::into_inner);
-    let before = threads::count();
-    threads::set(1);
-    let alone = compute();
-    for count in [2, 3] {
-        threads::set(count);
-        assert!(compute() == alone, "{name}: {count} threads compute other bits than one");
-    }
-    threads::set(before);
-    alone
+    with_threads_to_itself(|| {
+        threads::set(1);
+        let alone = compute();
+        for count in [2, 3] {
+            threads::set(count);
+            assert!(compute() == alone, "{name}: {count} threads compute other bits than one");
+        }
+        alone
+    })
 }
 
 /// Numbers that look random, of both signs.

@@ -7,9 +7,9 @@ use wengert_core::op::registry::ops;
 use wengert_core::op::samples::Sample;
 use wengert_core::{Real, Shape};
 
-use crate::operands::Layout;
-use crate::sizes;
-use crate::trial::{Trials, operands};
+use super::operands::Layout;
+use super::sizes;
+use super::trial::{Trials, operands};
 
 /// What a comparison may cost, in scalar operations and in elements.
 const MOST: usize = 40_000;

@@ -5,13 +5,13 @@
 //! double precision says what is right (`crates/reference`).
 //!
 //! Operands are as large as the constants of the kernels want it: [`sizes`] asks for them, so that
-//! a new constant brings its own sizes. Apart from the suite, since it sets the number of threads.
+//! a new constant brings its own sizes.
 
 mod cases;
 mod enlarged;
 mod operands;
 mod sizes;
-mod trial;
+pub mod trial;
 
 use std::rc::Rc;
 
@@ -23,14 +23,13 @@ use wengert_reference::Array;
 use operands::{Layout, laid_out};
 use trial::{Trials, operands};
 
-/// Fails if trials in either precision have found a fault.
-fn assert_none(what: &str, single: Trials, double: Trials) {
-    let faults = [single.faults, double.faults].concat();
-    let count = single.comparisons + double.comparisons;
-    println!("{what}: {count} comparisons");
-    assert!(count > 0);
+/// Fails if trials have found a fault.
+fn assert_none(what: &str, trials: &Trials) {
+    let Trials { comparisons, ref faults, .. } = *trials;
+    println!("{what}: {comparisons} comparisons");
+    assert!(comparisons > 0);
     let shown = faults.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
-    assert!(faults.is_empty(), "{} faults of {count} comparisons\n{shown}", faults.len());
+    assert!(faults.is_empty(), "{} faults of {comparisons} comparisons\n{shown}", faults.len());
 }
 
 /// Compares an op with operands of its domains in every layout, each operand alone and all
@@ -62,29 +61,39 @@ fn samples<T: Real>() -> Trials {
     trials
 }
 
-/// The samples of the registry. An op without a definition is a fault.
-#[test]
-fn every_sample_has_the_value_of_its_definition() {
-    assert_none("samples", samples::<f32>(), samples::<f64>());
+/// Tests of both precisions, which run side by side.
+macro_rules! in_both_precisions {
+    ($($(#[$doc:meta])* $single:ident, $double:ident: $what:literal, $trials:ident;)*) => {$(
+        $(#[$doc])*
+        #[test]
+        fn $single() {
+            assert_none($what, &$trials::<f32>());
+        }
+
+        $(#[$doc])*
+        #[test]
+        fn $double() {
+            assert_none($what, &$trials::<f64>());
+        }
+    )*};
 }
 
-/// Every op, at sizes around every constant, along each axis of its samples.
-#[test]
-fn every_op_at_every_size() {
-    assert_none(
-        "enlarged samples",
-        enlarged::all::<f32>(Trials::default()),
-        enlarged::all::<f64>(Trials::default()),
-    );
+in_both_precisions! {
+    /// The samples of the registry. An op without a definition is a fault.
+    every_sample_in_single_precision, every_sample_in_double_precision: "samples", samples;
+    /// Every op, at sizes around every constant, along each axis of its samples.
+    every_op_at_every_size_in_single_precision, every_op_at_every_size_in_double_precision:
+        "enlarged samples", ops_at_sizes;
+    /// Ops whose parameters depend on the shapes of their operands, and those with kernels that
+    /// several extents decide on together.
+    every_kernel_at_every_size_in_single_precision, every_kernel_at_every_size_in_double_precision:
+        "cases", kernels_at_sizes;
 }
 
-/// Ops whose parameters depend on the shapes of their operands, and those with kernels that
-/// several extents decide on together.
-#[test]
-fn every_kernel_at_every_size() {
-    assert_none(
-        "cases",
-        cases::all::<f32>(Trials::default()),
-        cases::all::<f64>(Trials::default()),
-    );
+fn ops_at_sizes<T: Real>() -> Trials {
+    enlarged::all::<T>(Trials::default())
+}
+
+fn kernels_at_sizes<T: Real>() -> Trials {
+    cases::all::<T>(Trials::default())
 }

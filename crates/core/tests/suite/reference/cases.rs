@@ -14,9 +14,9 @@ use wengert_core::op::{
 };
 use wengert_core::{Real, Shape};
 
-use crate::operands::Layout;
-use crate::sizes::{self, around};
-use crate::trial::{Trials, operands};
+use super::operands::Layout;
+use super::sizes::{self, around};
+use super::trial::{Trials, operands};
 
 fn erased<T: Real, F>(op: impl Operation<T, F>) -> Rc<dyn DynOp<T>> {
     Rc::new(op.into_dyn())

@@ -8,7 +8,7 @@ use wengert_core::op::{Domain, DynOp};
 use wengert_core::{Real, Shape, Tape, Tensor, Var, threads};
 use wengert_reference::{Array, Expected, expected};
 
-use crate::operands::{Layout, laid_out, operand, repeated};
+use super::operands::{Layout, laid_out, operand, repeated};
 
 /// What an op gives on a tape.
 fn evaluated<T: Real>(op: &Rc<dyn DynOp<T>>, args: &[Tensor<T>]) -> Array {
@@ -31,19 +31,30 @@ fn compiled<T: Real>(op: &Rc<dyn DynOp<T>>, args: &[Tensor<T>]) -> Array {
 /// The most elements of a value that is also computed in a program.
 const SHORT: usize = 64;
 
-/// Tests of one program run at once, and the number of threads is the program's.
+/// Tests of one process run at once, and the number of threads is the process's: one sets it at a time.
 static SETTING: Mutex<()> = Mutex::new(());
+
+/// Computes with the number of threads to itself. It is then what it was before.
+pub fn with_threads_to_itself<R>(compute: impl FnOnce() -> R) -> R {
+    let _setting = SETTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = threads::count();
+    let result = compute();
+    threads::set(before);
+    result
+}
 
 /// What an op gives with one thread, with three, and, if it is short, in a program.
 fn in_every_way<T: Real>(op: &Rc<dyn DynOp<T>>, args: &[Tensor<T>]) -> Vec<(&'static str, Array)> {
-    let _setting = SETTING.lock().unwrap_or_else(PoisonError::into_inner);
-    threads::set(3);
-    let three = evaluated(op, args);
-    threads::set(1);
-    let one = evaluated(op, args);
-    let is_short = one.elements.len() <= SHORT;
-    let program = is_short.then(|| ("in a program", compiled(op, args)));
-    [("", one), ("with three threads", three)].into_iter().chain(program).collect()
+    let on = |count: usize| {
+        threads::set(count);
+        evaluated(op, args)
+    };
+    with_threads_to_itself(|| {
+        let (three, one) = (on(3), on(1));
+        let is_short = one.elements.len() <= SHORT;
+        let program = is_short.then(|| ("in a program", compiled(op, args)));
+        [("", one), ("with three threads", three)].into_iter().chain(program).collect()
+    })
 }
 
 /// Compares each way with the definition, and the bits of the ways with one another.

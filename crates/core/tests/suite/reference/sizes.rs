@@ -7,8 +7,19 @@ use std::path::Path;
 /// No axis is longer, but for a few long rows. Tiny kernels need no long ones.
 pub const LONGEST: usize = if cfg!(feature = "tiny-kernels") { 20 } else { 1100 };
 
-/// A debug build, which is slow, takes one size of several; one for users takes all.
-const EVERY: usize = if cfg!(debug_assertions) && !cfg!(feature = "tiny-kernels") { 4 } else { 1 };
+/// The environment's word for [`every`].
+const VARIABLE: &str = "WENGERT_EVERY_SIZE";
+
+/// Of how many sizes one is taken: a debug build, which is slow, takes a part; one for users takes all,
+/// unless the environment says otherwise.
+fn every() -> usize {
+    let is_slow = cfg!(debug_assertions) && !cfg!(feature = "tiny-kernels");
+    let said = std::env::var(VARIABLE).ok();
+    said.map_or(if is_slow { 8 } else { 1 }, |said| {
+        said.parse()
+            .unwrap_or_else(|_| panic!("{VARIABLE} is a whole number above 0, not {said:?}"))
+    })
+}
 
 /// Extents at, below and above each constant, its half and its double, and a few others.
 /// Constants that count bytes are those of 4 and of 8 for a number.
@@ -23,7 +34,7 @@ pub fn around() -> Vec<usize> {
     for power in 3..11 {
         sizes.extend([(1 << power) - 1, 1 << power, (1 << power) + 1]);
     }
-    sizes.into_iter().filter(|&size| size <= LONGEST).step_by(EVERY).collect()
+    sizes.into_iter().filter(|&size| size <= LONGEST).step_by(every()).collect()
 }
 
 /// All Rust files below a folder.
