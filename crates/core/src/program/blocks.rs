@@ -11,7 +11,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::formula;
-use super::fuse::{Role, role};
+use super::fuse::{Role, elementwise_product, outer_factors};
 use super::fused::{Block, Loop, LoopCode, Scratches, Step, Sum, parts};
 use super::graph::{Source, ValueId};
 use super::lower::Lowering;
@@ -69,7 +69,7 @@ impl<T: Real> Lowering<'_, T> {
     }
 
     fn is_map(&self, id: ValueId) -> bool {
-        role(self.graph, self.operands, id) == Role::Map
+        self.roles[id.index()] == Role::Map
     }
 
     /// The shape of what a member goes over.
@@ -83,20 +83,24 @@ impl<T: Real> Lowering<'_, T> {
         for (index, &id) in members.iter().enumerate() {
             let (_, args) = self.graph.op(id).expect("members are computed");
             let shape = self.domain(id);
+            let outer = outer_factors(self.graph, self.operands, id);
             let mut operands = SmallVec::new();
-            for &arg in args {
+            for (operand, &arg) in args.iter().enumerate() {
                 if let Ok(source) = members.binary_search(&self.operand(arg).root) {
                     let now = if self.is_map(id) { index } else { usize::MAX };
                     reads.last[source] = reads.last[source].max(now);
                     operands.push(From::Member(source));
                     continue;
                 }
-                let is_same = |(value, argument): &(ValueId, Argument)| {
-                    *value == arg && argument.layout.shape() == shape
+                let mut argument = self.argument(arg);
+                let layout = outer.as_ref().map_or(&argument.layout, |factors| &factors[operand]);
+                argument.layout = layout.broadcast_to(shape);
+                let is_same = |(value, known): &(ValueId, Argument)| {
+                    *value == arg && known.layout == argument.layout
                 };
                 let known = reads.loads.iter().position(is_same);
                 operands.push(From::Load(known.unwrap_or_else(|| {
-                    reads.loads.push((arg, self.argument(arg, shape)));
+                    reads.loads.push((arg, argument));
                     reads.loads.len() - 1
                 })));
             }
@@ -170,7 +174,7 @@ impl<T: Real> Lowering<'_, T> {
                 built.sums.push(Sum { source: sources[0], divisor, target });
                 continue;
             }
-            let kernel = op.kernel().expect("members are elementwise");
+            let kernel = op.kernel().unwrap_or_else(elementwise_product);
             let is_needed_elsewhere = self.last_use[id.index()].is_some_and(|last| last > unit);
             let target = if is_needed_elsewhere {
                 let slot = self.result_slot(unit, id, &reads, &mut built);

@@ -3,14 +3,26 @@
 //! Long elementwise values that feed each other, and the sums over all of them,
 //! become one loop: a block of elements goes through all functions while it lies
 //! in the first-level cache, and only what is needed elsewhere is written to
-//! memory. Everything else is a unit by itself.
+//! memory. Products of one term are elementwise, too: the gradient of a weight
+//! from one sample goes into the update that reads it. Everything else is a unit by itself.
 //!
 //! Two units may merge if nothing outside of both has to happen between them:
 //! then the order among units stays one without circles (the same rule by which
 //! compilers fuse loops).
 
+use std::sync::Arc;
+
 use super::graph::{Graph, Operand, SHORT, ValueId};
+use crate::kernel::block::BlockKernel;
+use crate::op::{Mul, Operation};
 use crate::scalar::Real;
+use crate::tape::elemental::DynOp;
+use crate::tensor::Layout;
+
+tuned! {
+    /// The fewest columns of a product of one term that is computed in a loop: factors go there row by row.
+    const NARROWEST = 16, tiny 2;
+}
 
 /// Functions in one loop. More would take more blocks than the cache holds.
 const MOST_MEMBERS: usize = 64;
@@ -38,6 +50,7 @@ pub(super) enum Role {
 pub(super) struct Fusion<'g, T: Real> {
     graph: &'g Graph<T>,
     operands: &'g [Operand],
+    roles: &'g [Role],
     units: Vec<Unit>,
     /// The unit of each value that is computed into memory of its own.
     unit_of: Vec<Option<usize>>,
@@ -49,9 +62,10 @@ pub(super) struct Fusion<'g, T: Real> {
 }
 
 /// The role of a value.
-pub(super) fn role<T: Real>(graph: &Graph<T>, operands: &[Operand], id: ValueId) -> Role {
+fn role<T: Real>(graph: &Graph<T>, operands: &[Operand], id: ValueId) -> Role {
     let Some((op, args)) = graph.op(id) else { return Role::Alone };
-    if graph.value(id).shape.elements() > SHORT && op.kernel().is_some() {
+    let is_long = graph.value(id).shape.elements() > SHORT;
+    if is_long && (op.kernel().is_some() || outer_factors(graph, operands, id).is_some()) {
         return Role::Map;
     }
     match args {
@@ -65,11 +79,39 @@ pub(super) fn role<T: Real>(graph: &Graph<T>, operands: &[Operand], id: ValueId)
     }
 }
 
+/// The roles of all values.
+pub(super) fn roles<T: Real>(graph: &Graph<T>, operands: &[Operand]) -> Vec<Role> {
+    graph.ids().map(|id| role(graph, operands, id)).collect()
+}
+
+/// The factors of a product of one term as they broadcast to it. It is then their [elementwise
+/// product](elementwise_product).
+pub(super) fn outer_factors<T: Real>(
+    graph: &Graph<T>,
+    operands: &[Operand],
+    id: ValueId,
+) -> Option<[Layout; 2]> {
+    let (op, &[a, b]) = graph.op(id)? else { return None };
+    let layout = |id: ValueId| &operands[id.index()].layout;
+    let [column, row] = op.factors(layout(a), layout(b))?;
+    // A vector times a matrix, whose result is a vector, is left to the library.
+    let is_matrix = graph.value(id).shape.rank() == 2;
+    let is_wide = row.columns == 1 || row.columns >= NARROWEST;
+    (column.columns == 1 && is_matrix && is_wide).then(|| column.broadcastable(&row))
+}
+
+/// How a map is computed whose op has no kernel: a product of one term.
+pub(super) fn elementwise_product<T: Real>() -> Arc<dyn BlockKernel<T>> {
+    let op: &dyn DynOp<T> = &Operation::<T, _>::into_dyn(Mul);
+    op.kernel().expect("it is elementwise")
+}
+
 /// The units of a graph, in an order in which they can be computed.
-pub(super) fn units<T: Real>(graph: &Graph<T>, operands: &[Operand]) -> Vec<Unit> {
+pub(super) fn units<T: Real>(graph: &Graph<T>, operands: &[Operand], roles: &[Role]) -> Vec<Unit> {
     let mut fusion = Fusion {
         graph,
         operands,
+        roles,
         units: Vec::new(),
         unit_of: vec![None; graph.values.len()],
         read_by: vec![Vec::new(); graph.values.len()],
@@ -86,7 +128,7 @@ pub(super) fn units<T: Real>(graph: &Graph<T>, operands: &[Operand]) -> Vec<Unit
 
 impl<T: Real> Fusion<'_, T> {
     fn role(&self, id: ValueId) -> Role {
-        role(self.graph, self.operands, id)
+        self.roles[id.index()]
     }
 
     fn add(&mut self, id: ValueId) {

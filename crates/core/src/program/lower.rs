@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::fuse::Unit;
+use super::fuse::{Role, Unit};
 use super::graph::{Graph, Operand, SHORT, Source, ValueId};
 use super::memory::{Argument, Memory, Place};
 use super::native::{Guess, OverArrays};
@@ -42,6 +42,7 @@ type Formula = (Vec<Node>, Vec<(usize, Effect)>, Vec<bool>, usize);
 pub(super) struct Lowering<'g, T: Real> {
     pub(super) graph: &'g Graph<T>,
     pub(super) operands: &'g [Operand],
+    pub(super) roles: &'g [Role],
     units: &'g [Unit],
     pub(super) updates: &'g [(ValueId, ValueId)],
     /// The unit that computes a value.
@@ -64,6 +65,7 @@ pub(super) struct Lowering<'g, T: Real> {
 pub(super) fn lower<T: Real>(
     graph: &Graph<T>,
     operands: &[Operand],
+    roles: &[Role],
     units: &[Unit],
     kept: &[ValueId],
     updates: &[(ValueId, ValueId)],
@@ -72,6 +74,7 @@ pub(super) fn lower<T: Real>(
     let mut lowering = Lowering {
         graph,
         operands,
+        roles,
         units,
         updates,
         unit_of: vec![None; count],
@@ -199,10 +202,9 @@ impl<T: Real> Lowering<'_, T> {
         }
     }
 
-    /// A value as an instruction reads it, stretched to `shape`.
-    pub(super) fn argument(&self, id: ValueId, shape: &Shape) -> Argument {
-        let argument = argument(self.graph, self.operand(id), &self.places);
-        Argument { layout: argument.layout.broadcast_to(shape), ..argument }
+    /// A value as an instruction reads it.
+    pub(super) fn argument(&self, id: ValueId) -> Argument {
+        argument(self.graph, self.operand(id), &self.places)
     }
 
     fn lower_unit(&mut self, unit: usize) -> Instruction<T> {

@@ -55,6 +55,7 @@ use run::{Instruction, RunCode, Update};
 
 /// The tuned sizes of all files of this room.
 pub(crate) const SIZES_OF_FILES: &[&[Size]] = &[
+    fuse::SIZES,
     graph::SIZES,
     pack::SIZES,
     fused::SIZES,
@@ -146,13 +147,14 @@ struct Input {
 impl<T: Real> Program<T> {
     fn new(graph: &Graph<T>, outputs: usize, updated: &[usize], recording: Recording<T>) -> Self {
         let operands = graph::operands(graph);
-        let units = fuse::units(graph, &operands);
+        let roles = fuse::roles(graph, &operands);
+        let units = fuse::units(graph, &operands, &roles);
         let states: Vec<(ValueId, ValueId)> = updated
             .iter()
             .map(|&input| graph.inputs[input])
             .zip(graph.outputs[outputs..].iter().copied())
             .collect();
-        let lowered = lower::lower(graph, &operands, &units, &graph.outputs, &states);
+        let lowered = lower::lower(graph, &operands, &roles, &units, &graph.outputs, &states);
         let report = Report::new(graph, &operands, &units, &lowered);
         let place = |id: ValueId| lowered.places[id.index()].expect("a value with memory");
         let argument =

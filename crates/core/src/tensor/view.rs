@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Tensor;
 use super::layout::Layout;
 use super::shape::Shape;
-use super::walk::{Row, Rows, pack};
+use super::walk::{Rows, pack};
 use crate::scalar::{Real, vectorised};
 
 /// Whether no number is NaN or infinite.
@@ -163,12 +163,6 @@ impl<'a, T: Real> View<'a, T> {
     /// The elements as a tensor of its own, copied.
     pub fn to_tensor(&self) -> Tensor<T> {
         Tensor::new(self.shape().clone(), self.to_vec())
-    }
-
-    /// A vector as one row.
-    #[inline]
-    pub(crate) fn row(&self) -> Row {
-        Row { start: self.offset as isize, stride: self.strides()[0], count: self.len() }
     }
 
     /// The same elements under another layout of the same buffer.

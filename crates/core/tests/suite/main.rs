@@ -39,6 +39,7 @@ mod mutation;
 mod names;
 mod native;
 mod nested;
+mod one_term;
 mod operands;
 mod ops_page;
 mod outliers;

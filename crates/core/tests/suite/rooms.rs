@@ -28,9 +28,9 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("lib", &[]),
 ];
 
-/// The ops that rooms other than those of ops and of methods name: the sum of adjoints, and the
-/// transpose that a program packs.
-const OPS: [(&str, &[&str]); 2] = [("sweep", &["Add"]), ("program", &["Permute"])];
+/// The ops that rooms other than those of ops and of methods name: the sum of adjoints, the
+/// transpose that a program packs, and what a product of one term is to it.
+const OPS: [(&str, &[&str]); 2] = [("sweep", &["Add"]), ("program", &["Mul", "Permute"])];
 
 /// Names of the room of ops that are no op.
 const NO_OPS: [&str; 7] =

@@ -78,6 +78,11 @@ impl<T: Real> Matrix<'_, T> {
         Self { start, factor: MatrixLayout { rows, ..self.factor }, ..self }
     }
 
+    /// The transposed matrix.
+    pub(super) fn transposed(self) -> Self {
+        Self { factor: self.factor.transposed(), ..self }
+    }
+
     /// Panics if an element lies outside the buffer: what makes the call of
     /// `gemm` below sound.
     pub(super) fn check(&self) {

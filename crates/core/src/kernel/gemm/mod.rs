@@ -1,9 +1,10 @@
 //! Matrix products.
 //!
 //! The gemm library's micro-kernels compute tiles of the result, in loops of our own
-//! ([blocked]). Products with a vector, of one or two terms, and small results of
+//! ([blocked]). Products with a vector, of two terms, and small results of
 //! long rows go to the library as they are: it has kernels for those. [Tiny](tiny) ones are
-//! three plain loops. Strides are passed on, so that transposes never copy.
+//! three plain loops, and those of one term [broadcast products](outer). Strides are passed on, so that
+//! transposes never copy.
 //!
 //! Threads take whole products of a batch, or stripes of a product. What a stripe
 //! gives does not depend on where it is cut, since the terms of
@@ -12,6 +13,7 @@
 
 pub(super) mod blocked;
 mod matrix;
+mod outer;
 pub(super) mod tiny;
 
 use std::ops::Range;
@@ -32,6 +34,8 @@ use crate::tensor::{Layout, Rows, View};
 tuned! {
     /// Up to this many elements of a result the library's kernels for long rows win.
     const FEW = 256, tiny 4;
+    /// Up to this many elements an outer product of vectors is two plain loops.
+    const PLAIN = 64, tiny 2;
     /// The fewest columns or rows of a stripe.
     const NARROWEST = 64, tiny 2;
     /// Stripes of this many columns or rows lose little time with laying out the other
@@ -121,6 +125,9 @@ fn short_product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], bef
     }
     a.check();
     b.check();
+    if k == 1 && before == Before::Overwritten {
+        return outer::product(a, b, out);
+    }
     if is_for_library(&a.factor, &b.factor) {
         let whole = Stripe { left: a, right: b, rows: 0..m, columns: 0..n, before };
         // SAFETY: both factors were checked to lie inside their buffers, and fit each other. `out`
@@ -212,7 +219,26 @@ pub(crate) fn matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
 /// The same with the matrices on the right transposed.
 pub(crate) fn matmul_transposed<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
     let [left, right] = matrices(&a, &b);
-    products(a, b, [left, Matrix { factor: right.factor.transposed(), ..right }], out);
+    products(a, b, [left, right.transposed()], out);
+}
+
+/// The product of a vector as a column and a vector as a row.
+pub(crate) fn outer<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
+    let factor = |view: &View<'_, T>| MatrixLayout::left(view.layout());
+    let (column, row) = (factor(&a).transposed(), factor(&b));
+    if out.len() > PLAIN {
+        let matrix = |data, start, factor| Matrix { data, start: start as isize, factor };
+        let column = matrix(a.data(), a.offset(), column);
+        let row = matrix(b.data(), b.offset(), row);
+        return product(column, row, out, Before::Overwritten);
+    }
+    let columns = row.columns.max(1);
+    for (i, out) in out.chunks_exact_mut(columns).enumerate() {
+        let x = a.data()[column.at(a.offset(), i, 0)];
+        for (j, y) in out.iter_mut().enumerate() {
+            *y = x * b.data()[row.at(b.offset(), 0, j)];
+        }
+    }
 }
 
 /// The products of two matrices for every index of the leading axes.

@@ -1,6 +1,6 @@
 //! Products of matrices and vectors.
 
-use crate::kernel::gemm::{MatrixLayout, matmul};
+use crate::kernel::gemm::{MatrixLayout, matmul, outer};
 use crate::op::{
     Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked, Term,
     filled_up,
@@ -214,16 +214,7 @@ impl Bilinear for Outer {
     }
 
     fn eval<T: Real>(&self, a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
-        if out.is_empty() {
-            return;
-        }
-        let (n, a_row, b_row) = (b.len(), a.row(), b.row());
-        for (i, out) in out.chunks_exact_mut(n).enumerate() {
-            let a = a.data()[a_row.at(i)];
-            for (j, y) in out.iter_mut().enumerate() {
-                *y = a * b.data()[b_row.at(j)];
-            }
-        }
+        outer(a, b, out);
     }
 
     fn transpose_left<'t, T: Real>(&self, _: &Shape, b: Var<'t, T>, bar: Var<'t, T>) -> Var<'t, T> {
