@@ -9,6 +9,7 @@ use wengert_core::{CompileError, Function, Inputs, Leaf, Program, Real, Tape, Te
 
 use crate::optim::number::not_negative;
 use crate::optim::plan::{Moved, Plan, slopes};
+use crate::optim::settled::Settled;
 use crate::optim::{
     Hyperparameters, Momentum, Optimiser, Rule, States, StepError, called, index_of,
 };
@@ -478,7 +479,8 @@ fn record_moves<'t, T: Real, R: Rule, M: Module<T> + ?Sized>(
         inputs.extend(&states);
         assigned.push((own.key, moved));
         updates.push((w, moved));
-        updates.extend(states.into_iter().zip(next));
+        let settled = next.into_iter().map(|next| tape.apply(Settled::of::<T>(), &[next]));
+        updates.extend(states.into_iter().zip(settled));
     }
     // From here on, the model on the tape is the one after the step.
     for (key, moved) in assigned {

@@ -5,6 +5,7 @@ use wengert_core::{Plain, Real, Tensor};
 
 use super::number::share;
 use super::rule::moved;
+use super::settled::Settled;
 use crate::state::StateError;
 use crate::{Module, Path};
 
@@ -66,8 +67,9 @@ impl<T: Real> Average<T> {
                 own.copy_from_slice(param.elements());
                 return;
             }
+            let settled = Settled::of::<T>();
             for (a, &w) in own.iter_mut().zip(param.elements()) {
-                *a = moved(Plain(*a), self.keep, Plain(w)).0;
+                *a = settled.at(moved(Plain(*a), self.keep, Plain(w))).0;
             }
         });
     }

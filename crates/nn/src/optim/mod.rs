@@ -24,6 +24,7 @@ pub(crate) mod plan;
 mod refusal;
 mod rule;
 mod schedule;
+pub(crate) mod settled;
 mod sgd;
 mod solver;
 

@@ -9,6 +9,7 @@ use super::clip::Clip;
 use super::number::{not_negative, positive};
 use super::plan::{Multipliers, Part, has_gradient, slopes};
 use super::refusal::StepError;
+use super::settled::Settled;
 use crate::state::StateError;
 use crate::{Module, Param, Path};
 
@@ -17,7 +18,8 @@ use crate::{Module, Param, Path};
 /// [`Sgd`](super::Sgd) and [`Adam`](super::Adam) are optimisers with the rule of that
 /// name. Frozen parameters, and those on which the cost does not depend, are left
 /// alone, memory and decay included. Gradients may be [clipped](Self::clip_norm) on their
-/// way.
+/// way. What is remembered of an element is 0 once it lies below the normal numbers (1.2e-38 in single
+/// precision): it would stay there, and slow down every step.
 #[derive(Clone, Debug)]
 pub struct Optimiser<T: Real, R> {
     rule: R,
@@ -272,13 +274,14 @@ impl<T: Real, R: Rule> Optimiser<T, R> {
             [v] => param.step(gradient, [v], moved(rule, hyper, decay)),
             [m, v] => param.step(gradient, [m, v], moved(rule, hyper, decay)),
             many => {
+                let settled = Settled::of::<T>();
                 let mut states: SmallVec<[Plain<T>; 4]> = SmallVec::new();
                 param.update(gradient.iter().enumerate(), |w, (i, &g)| {
                     states.clear();
                     states.extend(many.iter().map(|state| Plain(state[i])));
                     let moved = rule.apply(hyper, decay, Plain(w), Plain(g), &mut states).0;
-                    for (state, next) in many.iter_mut().zip(&states) {
-                        state[i] = next.0;
+                    for (state, &next) in many.iter_mut().zip(&states) {
+                        state[i] = settled.at(next).0;
                     }
                     moved
                 });
@@ -360,11 +363,12 @@ fn moved<T: Real, R: Rule, const N: usize>(
     hyper: [Plain<T>; 4],
     decay: f64,
 ) -> impl Fn(T, T, [T; N]) -> (T, [T; N]) + Clone + Sync {
+    let settled = Settled::of::<T>();
     #[inline(always)]
     move |w, g, states| {
         let mut states = states.map(Plain);
         let moved = rule.apply(hyper, decay, Plain(w), Plain(g), &mut states).0;
-        (moved, states.map(|state| state.0))
+        (moved, states.map(|state| settled.at(state).0))
     }
 }
 

@@ -36,7 +36,8 @@ use wengert_core::Number;
 /// assert_eq!(weight.value().item(), 0.75);
 /// ```
 pub trait Rule: Clone + Debug + Sync {
-    /// The names of the numbers that are remembered for each element; 0 at first.
+    /// The names of the numbers that are remembered for each element; 0 at first, and again once they lie
+    /// below the normal numbers.
     const STATES: &'static [&'static str];
 
     /// How many of [`STATES`](Self::STATES) are in use, from the first on.

@@ -34,6 +34,7 @@ mod rules;
 mod safe_runs;
 mod scales;
 mod schedules;
+mod settled;
 mod shards;
 mod shared;
 mod solvers;
