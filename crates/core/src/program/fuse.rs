@@ -248,6 +248,12 @@ impl<T: Real> Fusion<'_, T> {
         unit.is_loop = true;
     }
 
+    /// Whether a loop is no more than a product of one term, for which there is a kernel.
+    fn is_better_alone(&self, members: &[ValueId]) -> bool {
+        let [member] = members else { return false };
+        self.graph.op(*member).is_some_and(|(op, _)| op.kernel().is_none())
+    }
+
     /// The units, each after those that it reads; as close to the recording's order
     /// as that allows.
     fn sorted(self) -> Vec<Unit> {
@@ -270,7 +276,8 @@ impl<T: Real> Fusion<'_, T> {
             .collect();
         let mut order = Vec::new();
         while let Some(std::cmp::Reverse((_, unit))) = ready.pop() {
-            order.push(self.units[unit].clone());
+            let Unit { members, is_loop } = self.units[unit].clone();
+            order.push(Unit { is_loop: is_loop && !self.is_better_alone(&members), members });
             for &reader in &readers[unit] {
                 waiting[reader] -= 1;
                 if waiting[reader] == 0 {

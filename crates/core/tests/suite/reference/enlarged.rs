@@ -82,7 +82,7 @@ pub fn all<T: Real>(mut trials: Trials) -> Trials {
         for (turn, size) in sizes::around().into_iter().enumerate() {
             for (which, way) in ways.iter().enumerate() {
                 let turn = turn + which + number;
-                let is_next = turn.is_multiple_of(every);
+                let is_next = turn.is_multiple_of(every) && trials.is_due();
                 let Some(args) = is_next.then(|| way.enlarged(size)).flatten() else { continue };
                 let (args, axis) = (operands::<T>(&args), way.axes[0].1);
                 let layouts = [

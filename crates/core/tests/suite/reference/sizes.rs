@@ -7,17 +7,17 @@ use std::path::Path;
 /// No axis is longer, but for a few long rows. Tiny kernels need no long ones.
 pub const LONGEST: usize = if cfg!(feature = "tiny-kernels") { 20 } else { 1100 };
 
-/// The environment's word for [`every`].
-const VARIABLE: &str = "WENGERT_EVERY_SIZE";
+/// The environment's word for [`one_of`].
+const VARIABLE: &str = "WENGERT_ONE_OF";
 
-/// Of how many sizes one is taken: a debug build, which is slow, takes a part; one for users takes all,
-/// unless the environment says otherwise.
-fn every() -> usize {
+/// Of how many trials one is made: a debug build, which is slow, makes a part of them; one for users makes
+/// all, unless the environment says otherwise.
+pub fn one_of() -> usize {
     let is_slow = cfg!(debug_assertions) && !cfg!(feature = "tiny-kernels");
     let said = std::env::var(VARIABLE).ok();
     said.map_or(if is_slow { 8 } else { 1 }, |said| {
-        said.parse()
-            .unwrap_or_else(|_| panic!("{VARIABLE} is a whole number above 0, not {said:?}"))
+        let number = said.parse().ok().filter(|&number| number > 0);
+        number.unwrap_or_else(|| panic!("{VARIABLE} is a whole number above 0, not {said:?}"))
     })
 }
 
@@ -34,7 +34,7 @@ pub fn around() -> Vec<usize> {
     for power in 3..11 {
         sizes.extend([(1 << power) - 1, 1 << power, (1 << power) + 1]);
     }
-    sizes.into_iter().filter(|&size| size <= LONGEST).step_by(every()).collect()
+    sizes.into_iter().filter(|&size| size <= LONGEST).collect()
 }
 
 /// All Rust files below a folder.

@@ -9,6 +9,7 @@ use wengert_core::{Real, Shape, Tape, Tensor, Var, threads};
 use wengert_reference::{Array, Expected, expected};
 
 use super::operands::{Layout, laid_out, operand, repeated};
+use super::sizes::one_of;
 
 /// What an op gives on a tape.
 fn evaluated<T: Real>(op: &Rc<dyn DynOp<T>>, args: &[Tensor<T>]) -> Array {
@@ -70,15 +71,34 @@ fn check(ways: &[(&str, Array)], expected: &Expected) -> Result<(), String> {
 }
 
 /// Comparisons made, and what they found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Trials {
+    /// Of how many trials one is made.
+    one_of: usize,
+    /// Those that were asked for.
+    asked: usize,
     pub comparisons: usize,
     pub faults: Vec<String>,
     /// Whether one fault is enough, so that nothing is compared afterwards.
     pub is_done_with_one: bool,
 }
 
+impl Default for Trials {
+    fn default() -> Self {
+        let faults = Vec::new();
+        Self { one_of: one_of(), asked: 0, comparisons: 0, faults, is_done_with_one: false }
+    }
+}
+
 impl Trials {
+    /// Whether the next trial is to be made. Which ones are has no pattern that loops over shapes
+    /// might have as well.
+    pub fn is_due(&mut self) -> bool {
+        self.asked += 1;
+        let hash = (self.asked as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        hash.is_multiple_of(self.one_of as u64)
+    }
+
     /// Compares an op on plain operands, and with each of some layouts for all operands.
     pub fn all<T: Real>(&mut self, op: &Rc<dyn DynOp<T>>, args: &[Array], layouts: &[Layout]) {
         let Some(expected) = self.expected(op, args) else { return };
