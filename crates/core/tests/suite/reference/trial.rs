@@ -74,9 +74,9 @@ fn check(ways: &[(&str, Array)], expected: &Expected) -> Result<(), String> {
 #[derive(Debug)]
 pub struct Trials {
     /// Of how many trials one is made.
-    one_of: usize,
+    pub one_of: usize,
     /// Those that were asked for.
-    asked: usize,
+    pub asked: usize,
     pub comparisons: usize,
     pub faults: Vec<String>,
     /// Whether one fault is enough, so that nothing is compared afterwards.
