@@ -14,7 +14,7 @@ use super::formula;
 use super::fuse::{Role, elementwise_product, outer_factors};
 use super::fused::{Block, Loop, LoopCode, Scratches, Step, Sum, parts};
 use super::graph::{Source, ValueId};
-use super::lower::Lowering;
+use super::lower::{Lowering, argument};
 use super::memory::{Argument, Place};
 use super::native::{self, Guess, OverArrays};
 use crate::scalar::ir::Code;
@@ -69,7 +69,7 @@ impl<T: Real> Lowering<'_, T> {
     }
 
     fn is_map(&self, id: ValueId) -> bool {
-        self.roles[id.index()] == Role::Map
+        self.roles[id.index()].is_map()
     }
 
     /// The shape of what a member goes over.
@@ -92,7 +92,7 @@ impl<T: Real> Lowering<'_, T> {
                     operands.push(From::Member(source));
                     continue;
                 }
-                let mut argument = self.argument(arg);
+                let mut argument = argument(self.graph, self.operand(arg), &self.places);
                 let layout = outer.as_ref().map_or(&argument.layout, |factors| &factors[operand]);
                 argument.layout = layout.broadcast_to(shape);
                 let is_same = |(value, known): &(ValueId, Argument)| {
@@ -174,7 +174,10 @@ impl<T: Real> Lowering<'_, T> {
                 built.sums.push(Sum { source: sources[0], divisor, target });
                 continue;
             }
-            let kernel = op.kernel().unwrap_or_else(elementwise_product);
+            let kernel = match self.roles[id.index()] {
+                Role::Outer => elementwise_product(),
+                _ => op.kernel().expect("members are elementwise"),
+            };
             let is_needed_elsewhere = self.last_use[id.index()].is_some_and(|last| last > unit);
             let target = if is_needed_elsewhere {
                 let slot = self.result_slot(unit, id, &reads, &mut built);

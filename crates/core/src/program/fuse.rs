@@ -41,10 +41,20 @@ pub(super) struct Unit {
 pub(super) enum Role {
     /// A function of each element.
     Map,
+    /// A product of one term: in a loop, the [product](elementwise_product) of its factors' elements. By
+    /// itself it has a kernel.
+    Outer,
     /// The sum of all elements of its argument.
     Total,
     /// None: it is computed by itself.
     Alone,
+}
+
+impl Role {
+    /// Whether an element depends on one element of each operand.
+    pub(super) fn is_map(self) -> bool {
+        matches!(self, Self::Map | Self::Outer)
+    }
 }
 
 pub(super) struct Fusion<'g, T: Real> {
@@ -64,9 +74,13 @@ pub(super) struct Fusion<'g, T: Real> {
 /// The role of a value.
 fn role<T: Real>(graph: &Graph<T>, operands: &[Operand], id: ValueId) -> Role {
     let Some((op, args)) = graph.op(id) else { return Role::Alone };
-    let is_long = graph.value(id).shape.elements() > SHORT;
-    if is_long && (op.kernel().is_some() || outer_factors(graph, operands, id).is_some()) {
-        return Role::Map;
+    if graph.value(id).shape.elements() > SHORT {
+        if op.kernel().is_some() {
+            return Role::Map;
+        }
+        if outer_factors(graph, operands, id).is_some() {
+            return Role::Outer;
+        }
     }
     match args {
         [arg] if op.total(&graph.value(*arg).shape).is_some() => {
@@ -84,8 +98,7 @@ pub(super) fn roles<T: Real>(graph: &Graph<T>, operands: &[Operand]) -> Vec<Role
     graph.ids().map(|id| role(graph, operands, id)).collect()
 }
 
-/// The factors of a product of one term as they broadcast to it. It is then their [elementwise
-/// product](elementwise_product).
+/// The factors of a product of one term, as they broadcast to it.
 pub(super) fn outer_factors<T: Real>(
     graph: &Graph<T>,
     operands: &[Operand],
@@ -100,7 +113,7 @@ pub(super) fn outer_factors<T: Real>(
     (column.columns == 1 && is_matrix && is_wide).then(|| column.broadcastable(&row))
 }
 
-/// How a map is computed whose op has no kernel: a product of one term.
+/// How a product of one term is computed in a loop.
 pub(super) fn elementwise_product<T: Real>() -> Arc<dyn BlockKernel<T>> {
     let op: &dyn DynOp<T> = &Operation::<T, _>::into_dyn(Mul);
     op.kernel().expect("it is elementwise")
@@ -193,7 +206,7 @@ impl<T: Real> Fusion<'_, T> {
         let direct = |from: usize, to: usize| {
             self.reads(from).all(|(_, operand)| {
                 self.unit_of[operand.root.index()] != Some(to)
-                    || (self.role(operand.root) == Role::Map && operand.is_whole(elements))
+                    || (self.role(operand.root).is_map() && operand.is_whole(elements))
             })
         };
         direct(a, b) && direct(b, a) && !self.detour(a, b) && !self.detour(b, a)
@@ -248,12 +261,6 @@ impl<T: Real> Fusion<'_, T> {
         unit.is_loop = true;
     }
 
-    /// Whether a loop is no more than a product of one term, for which there is a kernel.
-    fn is_better_alone(&self, members: &[ValueId]) -> bool {
-        let [member] = members else { return false };
-        self.graph.op(*member).is_some_and(|(op, _)| op.kernel().is_none())
-    }
-
     /// The units, each after those that it reads; as close to the recording's order
     /// as that allows.
     fn sorted(self) -> Vec<Unit> {
@@ -276,8 +283,7 @@ impl<T: Real> Fusion<'_, T> {
             .collect();
         let mut order = Vec::new();
         while let Some(std::cmp::Reverse((_, unit))) = ready.pop() {
-            let Unit { members, is_loop } = self.units[unit].clone();
-            order.push(Unit { is_loop: is_loop && !self.is_better_alone(&members), members });
+            order.push(self.units[unit].clone());
             for &reader in &readers[unit] {
                 waiting[reader] -= 1;
                 if waiting[reader] == 0 {

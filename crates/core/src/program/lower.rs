@@ -202,11 +202,6 @@ impl<T: Real> Lowering<'_, T> {
         }
     }
 
-    /// A value as an instruction reads it.
-    pub(super) fn argument(&self, id: ValueId) -> Argument {
-        argument(self.graph, self.operand(id), &self.places)
-    }
-
     fn lower_unit(&mut self, unit: usize) -> Instruction<T> {
         let Unit { members, is_loop } = &self.units[unit];
         let (instruction, taken) = match is_loop {

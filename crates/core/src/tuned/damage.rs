@@ -46,6 +46,8 @@ damages! {
     LastTerm,
     /// Tiny products leave the last row out.
     TinyRow,
+    /// Products of one term compute each row from the element before.
+    OuterRow,
     /// The adjoint of filters loses the last images.
     LastImages,
     /// Images are laid out without the first channel behind those that go together.

@@ -3,18 +3,35 @@
 
 use wengert_core::{Real, Tape, Tensor, Var, stack};
 
-/// Around short values, blocks, and parts of loops; narrow ones and wide ones.
-const SHAPES: [[usize; 2]; 14] = [
+/// Around what is plain loops (64), tiny (512), short (256), a block (512 and 1024), a part of a loop (32,768),
+/// and too narrow for one (16).
+const SHAPES: [[usize; 2]; 30] = [
     [0, 5],
+    [5, 0],
     [1, 1],
+    [7, 9],
+    [8, 8],
+    [5, 13],
     [1, 257],
     [257, 1],
     [15, 17],
     [16, 16],
+    [17, 16],
+    [20, 15],
+    [20, 17],
     [33, 65],
+    [31, 33],
+    [16, 32],
+    [27, 19],
+    [3, 511],
+    [3, 512],
+    [3, 513],
     [2, 1023],
+    [2, 1024],
     [1025, 3],
     [300, 512],
+    [64, 511],
+    [64, 513],
     [7, 40_000],
     [40_000, 2],
     [1, 33_000],
@@ -41,12 +58,14 @@ fn bits<T: Real>(x: T) -> u64 {
 }
 
 /// The ways to write a column times a row.
-fn ways<'t, T: Real>(column: Var<'t, T>, row: Var<'t, T>) -> [Var<'t, T>; 5] {
+fn ways<'t, T: Real>(column: Var<'t, T>, row: Var<'t, T>) -> [Var<'t, T>; 6] {
     [
         column.unsqueeze(-1).matmul(row.unsqueeze(0)),
         column.unsqueeze(0).matrix_transpose().matmul(row.unsqueeze(0)),
         column.unsqueeze(-1).matmul_transposed(row.unsqueeze(-1)),
         column.outer(row),
+        // A column that the same loop may compute.
+        -(-column).unsqueeze(-1).matmul(row.unsqueeze(0)),
         // Every second number of a longer column, and a row that lies backwards.
         stack(&[column, column], 1).slice(1, ..1).matmul(row.flip(0).unsqueeze(0)).flip(1),
     ]

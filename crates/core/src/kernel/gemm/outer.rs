@@ -10,6 +10,7 @@ use super::matrix::{Matrix, MatrixLayout};
 use crate::kernel::threads;
 use crate::scalar::{Real, vectorised};
 use crate::tensor::Layout;
+use crate::tuned::damage::{Damage, damaged};
 
 impl MatrixLayout {
     /// A column and a row as layouts that broadcast to the result.
@@ -44,6 +45,7 @@ pub(super) fn product<T: Real>(column: Matrix<'_, T>, row: Matrix<'_, T>, out: &
             #[inline(always)]
             || {
                 for (i, out) in (first / columns..).zip(piece.chunks_exact_mut(columns)) {
+                    let i = i - usize::from(damaged(Damage::OuterRow) && i > 0);
                     let x = column.data[column.factor.at(column.start as usize, i, 0)];
                     out.iter_mut().zip(row).for_each(|(y, &b)| *y = x * b);
                 }
