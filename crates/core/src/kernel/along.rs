@@ -11,7 +11,7 @@
 use std::ops::Range;
 
 use super::map::{Walk, add_slice};
-use super::threads;
+use super::threads::{self, Cut};
 use crate::scalar::Real;
 use crate::tensor::{Layout, Shape, View};
 use crate::tuned::damage::{Damage, damaged};
@@ -248,10 +248,9 @@ pub(crate) fn scatter<T: Real>(
     // Whoever adds to a part of an axis reads all of its indices, which takes too long beside single
     // elements, and is done no more often than there are threads.
     let work = moves.work(u.len());
-    let (unit, pieces) = match threads::pieces(work) {
-        pieces if pieces <= rows / others || width < WIDE => (others, pieces),
-        _ => (1, threads::worth(work)),
-    };
+    let Cut { threads, pieces } = Cut::of(work);
+    let (unit, pieces) =
+        if pieces <= rows / others || width < WIDE { (others, pieces) } else { (1, threads) };
     let len = (rows / unit).div_ceil(pieces) * unit;
     threads::share(work, out.chunks_mut(len * width).enumerate(), |pieces| {
         for (number, out) in pieces {

@@ -4,6 +4,10 @@
 //! One test sets the number at a time. The others may run with any, for that is
 //! what is claimed.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+
 use wengert_core::op::registry::ops;
 use wengert_core::op::samples::Sample;
 use wengert_core::op::{Convolution, Elementwise, Pooling, Samples, ScatterAlong, TakeAlong};
@@ -271,6 +275,33 @@ fn indices_as_operands() {
             assert!((f64::from(*found) - sum).abs() < 1e-4 * (1.0 + sum.abs()), "{name}: {i}");
         }
     }
+}
+
+/// Another thread may set the number at any moment, also while a kernel cuts its work.
+#[test]
+fn the_number_changes_meanwhile() {
+    let (a, b) = (fill::<f32>([40, 256], 1), fill::<f32>([256, 500], 2));
+    let mut tape = Tape::new();
+    let mut product = || {
+        tape.reset();
+        let [a, b] = [&a, &b].map(|t| tape.constant(t));
+        a.matmul(b).value()
+    };
+    with_threads_to_itself(|| {
+        let expected = product();
+        let is_done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_done.load(Relaxed) {
+                    (1..=3).for_each(threads::set);
+                }
+            });
+            let compute = AssertUnwindSafe(|| (0..20_000).all(|_| product() == expected));
+            let computed = catch_unwind(compute);
+            is_done.store(true, Relaxed);
+            assert!(computed.expect("no product panics"), "the bits are others");
+        });
+    });
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::phase::Reading;
 use super::planes::{self, Planes};
 use super::tile::{MOST, Tile, VECTORS, load_one, narrow, widen, width};
 use crate::kernel::map::add_slice;
-use crate::kernel::threads;
+use crate::kernel::threads::{self, Cut};
 use crate::scalar::{ARCH, Aligned, Real, lanes};
 use crate::tuned::damage::{Damage, damaged};
 
@@ -89,7 +89,8 @@ pub(super) fn over_images<T: Real, F: FnMut(&[T], &[T], &mut [T])>(
     let chunks: Vec<(&[T], &[T])> = x.chunks(from * chunk).zip(y.chunks(to * chunk)).collect();
     // Sums are added up while they are still near: on one thread those of a chunk.
     let work = geometry.work::<T>();
-    let round = (NEAR / size).max(threads::count()).min(threads::pieces(work)).min(chunks.len());
+    let Cut { threads, pieces } = Cut::of(work);
+    let round = (NEAR / size).max(threads).min(pieces).min(chunks.len());
     let count = chunks.len();
     let mut total = Aligned::zeros(size);
     let mut sums = Aligned::zeros(round * size);

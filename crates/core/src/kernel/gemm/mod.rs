@@ -26,7 +26,7 @@ pub(crate) use tiny::ShortProduct;
 
 use matrix::{Before, Matrix};
 
-use super::threads;
+use super::threads::{self, Cut};
 use crate::scalar::Real;
 use crate::scalar::micro::{Lines, Product};
 use crate::tensor::{Layout, Rows, View};
@@ -74,7 +74,8 @@ fn stripes<T>(m: usize, k: usize, n: usize) -> (usize, bool) {
     let work = work::<T>(m * k * n);
     let is_by_columns = n >= m;
     let whole = m.max(n);
-    let wanted = (whole / WIDE).clamp(threads::worth(work), threads::pieces(work));
+    let Cut { threads, pieces } = Cut::of(work);
+    let wanted = (whole / WIDE).clamp(threads, pieces);
     (wanted.min(whole / NARROWEST).max(1), is_by_columns)
 }
 

@@ -75,7 +75,7 @@ fn is_shared() -> bool {
 }
 
 /// How many threads some work, in nanoseconds, is worth.
-pub(crate) fn worth(work: usize) -> usize {
+fn worth(work: usize) -> usize {
     // Small work does not even look at the settings.
     if work < 2 * WORTH_A_THREAD || is_shared() { 1 } else { count().min(work / WORTH_A_THREAD) }
 }
@@ -142,8 +142,28 @@ pub(crate) fn for_each_piece<T: Send>(
 
 /// In how many pieces work is best cut that can be cut anywhere.
 pub(crate) fn pieces(work: usize) -> usize {
-    match worth(work) {
-        1 => 1,
-        threads => (PIECES * threads).min(2 * work / WORTH_A_THREAD),
+    Cut::of(work).pieces
+}
+
+/// How some work is best cut.
+///
+/// Any thread may [set](set) the number of threads at any moment. Whoever needs both
+/// numbers takes both from one `Cut`, so that they belong together.
+pub(crate) struct Cut {
+    /// How many threads the work is worth.
+    pub threads: usize,
+    /// In how many pieces it is cut where it can be cut anywhere, at least as many as `threads`.
+    pub pieces: usize,
+}
+
+impl Cut {
+    /// `work` is an estimate in nanoseconds.
+    pub(crate) fn of(work: usize) -> Self {
+        let threads = worth(work);
+        let pieces = match threads {
+            1 => 1,
+            _ => (PIECES * threads).min(2 * work / WORTH_A_THREAD),
+        };
+        Self { threads, pieces }
     }
 }
