@@ -57,6 +57,28 @@ fn velocities_come_to_rest_at_0() {
     }
 }
 
+/// At every number of steps, down to where numbers are subnormal and beyond.
+#[test]
+fn velocities_are_those_of_a_plain_loop() {
+    let (mut w, mut v) = ([1.0_f32; SLOPES.len()], [0.0_f32; SLOPES.len()]);
+    let (mut param, mut sgd) = (Param::new(w), Sgd::new(0.1).momentum(0.9));
+    let mut tape = Tape::new();
+    for step in 0..1000 {
+        tape.reset();
+        let gradients = cost(&param, tape.constant(slopes(step))).backward();
+        sgd.step(&mut param, &gradients);
+        for (i, slope) in slopes(step).to_vec().into_iter().enumerate() {
+            let next = 0.9 * v[i] + slope;
+            w[i] -= 0.1 * next;
+            v[i] = if next.abs() < f32::MIN_POSITIVE { 0.0 } else { next };
+        }
+        let states = sgd.state_dict(&param);
+        let velocity = states.values().find(|state| state.len() == SLOPES.len()).unwrap();
+        assert_eq!(velocity.to_vec(), v, "step {step}");
+        assert_eq!(param.elements(), w, "step {step}");
+    }
+}
+
 /// Means of squares take longer, but none of them is subnormal on the way.
 #[test]
 fn running_means_are_0_or_normal() {
