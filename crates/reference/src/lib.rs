@@ -23,6 +23,7 @@
 //! ```
 
 mod array;
+mod attention;
 mod channels;
 mod elementwise;
 mod estimate;
@@ -162,6 +163,7 @@ fn define(op: &dyn Any, args: &[Array], precision: &Precision) -> Option<What> {
         .or_else(|| products::define(op, args))
         .or_else(|| pool::define(op, args))
         .or_else(|| rows::define(op, args, precision))
+        .or_else(|| attention::define(op, args, precision))
         .or_else(|| channels::define(op, args, precision))
         .or_else(|| matrices::define(op, args, precision))
 }

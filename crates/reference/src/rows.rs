@@ -49,7 +49,7 @@ fn shifted((shift, small): (f64, f64)) -> Estimate {
     Estimate { value, error: 4.0 * (size + 1.0) }
 }
 
-fn softmax(row: &[f64]) -> Vec<Estimate> {
+pub(crate) fn softmax(row: &[f64]) -> Vec<Estimate> {
     let (largest, ln_sum) = log_sum_exp(row);
     let at = |&x: &f64| {
         let distance = x - largest - ln_sum;

@@ -4,6 +4,7 @@
 //! order that depends on the shape alone, so that results repeat to the last bit.
 
 pub(crate) mod along;
+pub(crate) mod attention;
 pub(crate) mod block;
 pub(crate) mod convolution;
 pub(crate) mod each_channel;
@@ -32,6 +33,7 @@ use crate::tuned::Size;
 /// The tuned sizes of all files of this room.
 pub(crate) const SIZES_OF_FILES: &[&[Size]] = &[
     along::SIZES,
+    attention::SIZES,
     block::SIZES,
     convolution::SIZES,
     convolution::correlate::SIZES,

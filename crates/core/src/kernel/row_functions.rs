@@ -52,13 +52,33 @@ pub(crate) fn softmax<T: Real>(x: &[T], y: &mut [T]) {
             for (y, &x) in y.iter_mut().zip(x) {
                 *y = (x - shift).exp();
             }
-            let sum = pairwise(y);
-            let scale = if sum == T::zero() { sum } else { sum.recip() };
-            for y in y {
-                *y *= scale;
-            }
+            divide_by_sum(y);
         },
     );
+}
+
+/// [`softmax`] of a row that is not needed any more.
+pub(crate) fn softmax_in_place<T: Real>(row: &mut [T]) {
+    dispatched(
+        #[inline(always)]
+        || {
+            let shift = finite_shift(row);
+            for y in &mut *row {
+                *y = (*y - shift).exp();
+            }
+            divide_by_sum(row);
+        },
+    );
+}
+
+/// Exponentials as shares in their sum; within vectorised code.
+#[inline(always)]
+fn divide_by_sum<T: Real>(y: &mut [T]) {
+    let sum = pairwise(y);
+    let scale = if sum == T::zero() { sum } else { sum.recip() };
+    for y in y {
+        *y *= scale;
+    }
 }
 
 /// The adjoint of [`softmax`], which is its derivative as well: `y (c - sum of c y)`.
@@ -70,6 +90,20 @@ pub(crate) fn softmax_adjoint<T: Real>(y: &[T], c: &[T], out: &mut [T]) {
             let mean = pairwise_product(c, y);
             for ((out, &y), &c) in out.iter_mut().zip(y).zip(c) {
                 *out = y * (c - mean);
+            }
+        },
+    );
+}
+
+/// [`softmax_adjoint`] of cotangents that are not needed any more.
+pub(crate) fn softmax_adjoint_in_place<T: Real>(y: &[T], c: &mut [T]) {
+    vectorised(
+        y.len(),
+        #[inline(always)]
+        || {
+            let mean = pairwise_product(c, y);
+            for (c, &y) in c.iter_mut().zip(y) {
+                *c = y * (*c - mean);
             }
         },
     );

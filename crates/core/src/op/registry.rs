@@ -191,6 +191,7 @@ ops! {
         FirstMax,
         Softmax,
         LogSoftmax,
+        Attention,
         LayerNorm,
         BatchNorm,
         ChannelMoments,

@@ -62,6 +62,8 @@ damages! {
     Stripe,
     /// Rows that are taken at places lose their last element.
     TakenRow,
+    /// Queries do not see the last of their keys.
+    LastKey,
 }
 
 /// The number of the fault that is switched on, or one that no fault has.

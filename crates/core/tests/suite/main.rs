@@ -6,6 +6,7 @@
 
 mod adjoints;
 mod arrays;
+mod attention;
 mod backward_each;
 mod check;
 mod checkpoint;

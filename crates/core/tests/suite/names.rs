@@ -194,6 +194,7 @@ names! {
     "softmax" "softmax" "softmax" "scipy.special.softmax" "jax.nn.softmax";
     "log_softmax" "log_softmax" "log_softmax" "scipy.special.log_softmax" "jax.nn.log_softmax";
     "softmax" "gumbel_softmax" "nn.functional.gumbel_softmax" "" "";
+    "attention" "attention" "nn.functional.scaled_dot_product_attention" "" "jax.nn.dot_product_attention";
     "layer_norm" "layer_norm" "nn.functional.layer_norm" "" "jax.nn.standardize";
     "batch_norm" "batch_norm" "nn.functional.batch_norm" "" "";
     "channel_moments" "channel_moments" "var_mean" "" "";

@@ -57,10 +57,13 @@ fn enlarged<T: Real>(sample: &Sample<T>) -> Option<Vec<Shape>> {
         Some(shapes)
     };
     let all = || shapes.iter().map(enlarge).collect::<Option<Vec<_>>>();
-    // An outer product of two long vectors would take all memory.
+    // An outer product of two long vectors would take all memory, and attention all day.
     let fits = |shapes: &Vec<Shape>| {
-        let result = sample.op.shape(&shapes.iter().collect::<Vec<_>>());
-        result.is_ok_and(|result| result.elements() < 20 * ELEMENTS)
+        let shapes: Vec<&Shape> = shapes.iter().collect();
+        sample.op.shape(&shapes).is_ok_and(|result| {
+            let work = sample.op.cost(&shapes, &result).total();
+            result.elements() < 20 * ELEMENTS && work < 10_u64.pow(10)
+        })
     };
     all().filter(fits).or_else(|| (0..shapes.len()).filter_map(only).find(fits))
 }

@@ -3,7 +3,8 @@
 use std::panic::Location;
 
 use rand::Rng;
-use wengert_core::{Real, Shape, Tape, Tensor, Var};
+use wengert_core::op::Attention;
+use wengert_core::{Real, Shape, Tensor, Var};
 
 use super::{Dropout, Layer, Linear, not_empty};
 use crate::{Module, Param, init};
@@ -115,6 +116,52 @@ pub fn attention<'t, T: Real>(
     value: Var<'t, T>,
     mask: Option<Var<'t, T>>,
 ) -> Var<'t, T> {
+    let keys = keys_of(query, key, value);
+    if mask.is_none() && holds_few(keys, false) {
+        return in_parts(query, key, value, false);
+    }
+    let mut scores = scores(query, key);
+    if let Some(mask) = mask {
+        must_broadcast(mask, &scores.shape());
+        scores += mask;
+    }
+    scores.softmax(-1).matmul(value)
+}
+
+/// [`attention`] of queries that see keys up to their own time: number `i` sees the first `i + 1`. As PyTorch's
+/// `scaled_dot_product_attention` with `is_causal`.
+///
+/// ```
+/// use wengert_core::Tape;
+/// use wengert_nn::layer::causal_attention;
+///
+/// let tape = Tape::new();
+/// let (x, v) = (tape.constant([[0.0], [0.0], [0.0]]), tape.constant([[1.0], [2.0], [6.0]]));
+/// assert_eq!(causal_attention(x, x, v).value().to_vec(), [1.0, 1.5, 3.0]);
+/// ```
+///
+/// # Panics
+/// As [`attention`].
+#[track_caller]
+pub fn causal_attention<'t, T: Real>(
+    query: Var<'t, T>,
+    key: Var<'t, T>,
+    value: Var<'t, T>,
+) -> Var<'t, T> {
+    let keys = keys_of(query, key, value);
+    if holds_few(keys, true) {
+        return in_parts(query, key, value, true);
+    }
+    let scores = causal(scores(query, key));
+    scores.softmax(-1).matmul(value)
+}
+
+/// The number of keys.
+///
+/// # Panics
+/// If queries, keys and values do not suit each other.
+#[track_caller]
+fn keys_of<T: Real>(query: Var<'_, T>, key: Var<'_, T>, value: Var<'_, T>) -> usize {
     let [q, k, v] = [query, key, value].map(|x| x.shape());
     let rank = q.rank();
     let fits = rank >= 2
@@ -130,12 +177,21 @@ pub fn attention<'t, T: Real>(
         key.describe(),
         value.describe()
     );
-    let mut scores = scores(query, key);
-    if let Some(mask) = mask {
-        must_broadcast(mask, &scores.shape());
-        scores += mask;
-    }
-    scores.softmax(-1).matmul(value)
+    k[rank - 2]
+}
+
+/// Whether [`in_parts`] takes no longer than holding all scores, for a number of keys. Scores that are held are
+/// not computed again in the reverse sweep, but they pass through memory; and where queries do not see
+/// all keys, some need not be computed at all.
+fn holds_few(keys: usize, causal: bool) -> bool {
+    keys > if causal { 64 } else { 256 }
+}
+
+/// Attention that holds the scores of a few queries at a time.
+#[track_caller]
+fn in_parts<'t, T: Real>(q: Var<'t, T>, k: Var<'t, T>, v: Var<'t, T>, causal: bool) -> Var<'t, T> {
+    let width = q.shape()[q.rank() - 1] as f64;
+    q.attention(k, v, Attention { scale: 1.0 / width.sqrt(), causal })
 }
 
 /// How well queries and keys suit each other, `Q K^T / sqrt(width)`.
@@ -353,20 +409,22 @@ impl<T: Real> MultiHeadAttention<T> {
         let shape = q.shape();
         let &[batch, heads, time, head] = &shape[..] else { unreachable!("four axes were made") };
         let keys = k.shape()[2];
-        let scores = scores(q, k);
-        let scores = if self.causal {
-            scores.masked_fill(later(q.tape(), time, keys), UNSEEN)
+        let is_plain = masks.is_empty() && !self.dropout.acts_on(q.tape());
+        let mixed = if is_plain && holds_few(keys, self.causal) {
+            in_parts(q, k, v, self.causal)
         } else {
-            scores
+            let mut scores = scores(q, k);
+            if self.causal {
+                scores = causal(scores);
+            }
+            // A loop and no closure, which would not know the caller's line.
+            for mask in masks {
+                scores = mask.on(scores);
+            }
+            self.dropout.forward(scores.softmax(-1)).matmul(v)
         };
-        // A loop and no closure, which would not know the caller's line.
-        let mut scores = scores;
-        for mask in masks {
-            scores = mask.on(scores);
-        }
-        let shares = self.dropout.forward(scores.softmax(-1));
-        let mixed = shares.matmul(v).permute([0, 2, 1, 3]).reshape([batch, time, heads * head]);
-        self.out_proj.forward(mixed)
+        let joined = mixed.permute([0, 2, 1, 3]).reshape([batch, time, heads * head]);
+        self.out_proj.forward(joined)
     }
 }
 
@@ -390,7 +448,11 @@ impl<T: Real> Layer<T> for MultiHeadAttention<T> {
     }
 }
 
-/// 1 where a key is later than the query, and else 0.
-fn later<T: Real>(tape: &Tape<T>, queries: usize, keys: usize) -> Var<'_, T> {
-    tape.constant(T::one()).broadcast_to([queries, keys]).triu(1)
+/// Scores `[.., queries, keys]` of which those of later keys are not seen.
+#[track_caller]
+fn causal<T: Real>(scores: Var<'_, T>) -> Var<'_, T> {
+    let shape = scores.shape();
+    let pairs = &shape[shape.rank() - 2..];
+    let later = scores.tape().constant(T::one()).broadcast_to(pairs).triu(1);
+    scores.masked_fill(later, UNSEEN)
 }

@@ -5,7 +5,7 @@
 //! [`Tape::train`](wengert_core::Tape::train).
 
 use wengert_core::random::Distribution;
-use wengert_core::{Real, Shape, Var};
+use wengert_core::{Real, Shape, Tape, Var};
 
 use super::Layer;
 use crate::Module;
@@ -54,6 +54,16 @@ impl Dropout {
     pub fn new(p: f64) -> Self {
         Self { p: checked(p) }
     }
+
+    /// Whether it leaves anything out in a recording.
+    pub(super) fn acts_on<T: Real>(&self, tape: &Tape<T>) -> bool {
+        acts(self.p, tape)
+    }
+}
+
+/// Whether elements are left out with a chance `p` in a recording.
+fn acts<T: Real>(p: f64, tape: &Tape<T>) -> bool {
+    p > 0.0 && tape.is_training()
 }
 
 impl ChannelDropout {
@@ -71,7 +81,7 @@ impl ChannelDropout {
 /// it does not matter if it, or its adjoint, is infinite.
 #[track_caller]
 fn masked<T: Real>(x: Var<'_, T>, p: f64, shape: Shape) -> Var<'_, T> {
-    if p > 0.0 && x.tape().is_training() {
+    if acts(p, x.tape()) {
         let mask = x.tape().sample(Distribution::Dropout(p), shape);
         mask.select(x * mask, x.tape().constant(T::zero()))
     } else {

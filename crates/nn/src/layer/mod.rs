@@ -24,7 +24,7 @@ pub use activation::{
     LogSigmoid, LogSoftmax, Mish, Prelu, Relu, Relu6, Selu, Sigmoid, Silu, Softmax, Softmin,
     Softplus, Softshrink, Softsign, Tanh, Tanhshrink,
 };
-pub use attention::{AttentionMask, MultiHeadAttention, attention};
+pub use attention::{AttentionMask, MultiHeadAttention, attention, causal_attention};
 pub use batch_norm::BatchNorm;
 pub use bilinear::Bilinear;
 pub use convolution::{

@@ -1,6 +1,7 @@
 //! Attention: the function beside plain loops, heads and transformer layers beside PyTorch's.
 
 use wengert_core::{Tape, Tensor, check};
+use wengert_nn::Module;
 use wengert_nn::layer::*;
 
 use crate::agreement::{agrees, input_value};
@@ -57,6 +58,55 @@ fn attention_is_a_plain_loop() {
             }
         }
         check::gradient(|[q, k, v]| attention(q, k, v, None).sin().sum(), [&q, &k, &v]).assert();
+    }
+}
+
+/// Of few keys, whose scores are all held, and of many.
+#[test]
+fn causal_attention_is_a_plain_loop() {
+    for [queries, keys] in [[1, 1], [5, 3], [64, 64], [65, 65], [3, 65], [130, 100], [20, 300]] {
+        let tensor = |rows: usize, i| input_value([2, rows, 6].into(), i);
+        let [q, k, v] = [tensor(queries, 0), tensor(keys, 1), tensor(keys, 2)];
+        let tape = Tape::new();
+        let [x, y, z] = [&q, &k, &v].map(|x| tape.constant(x));
+        let later = |query: usize, key: usize| if key > query { f64::NEG_INFINITY } else { 0.0 };
+        for (value, expected) in [
+            (causal_attention(x, y, z), by_loops([&q, &k, &v], later)),
+            (attention(x, y, z, None), by_loops([&q, &k, &v], |_, _| 0.0)),
+        ] {
+            for (value, expected) in value.value().iter().zip(expected) {
+                assert!((value - expected).abs() < 1e-13, "{value} and not {expected}");
+            }
+        }
+    }
+    let [q, k, v] = [0, 1, 2].map(|i| input_value([1, 70, 3].into(), i));
+    check::gradient(|[q, k, v]| causal_attention(q, k, v).sin().sum(), [&q, &k, &v]).assert();
+}
+
+/// Heads that hold the scores of a few queries have the values and gradients of those that hold all,
+/// as they do where there is a mask; recorded and compiled.
+#[test]
+fn long_sequences_have_the_gradients_of_short_ones() {
+    for (time, is_causal) in [(100, true), (270, false)] {
+        let made = MultiHeadAttention::<f64>::new(6, 2, &mut rng());
+        let layer = if is_causal { made.causal() } else { made };
+        let x = input_value([2, time, 6].into(), 0);
+        let by = |masks: bool| {
+            let tape = Tape::new();
+            let input = tape.variable(&x);
+            let nothing = AttentionMask::Pairs(tape.constant(Tensor::zeros([1])));
+            let y =
+                layer.attend_self(input, if masks { std::slice::from_ref(&nothing) } else { &[] });
+            let gradients = y.sin().sum().backward();
+            let mut all = vec![y.value(), gradients.wrt(input)];
+            all.extend(layer.parameters().iter().map(|param| gradients.wrt(param.on(&tape))));
+            all
+        };
+        for (number, (few, all)) in by(false).iter().zip(by(true)).enumerate() {
+            let largest = all.iter().fold(0.0_f64, |largest, x| largest.max(x.abs()));
+            let is_near = |(few, all): (f64, f64)| (few - all).abs() <= 1e-13 * (1.0 + largest);
+            assert!(few.iter().zip(all.iter()).all(is_near), "{number} of {time}");
+        }
     }
 }
 

@@ -50,13 +50,13 @@ thread_local! {
 
 /// Parts of almost the same length, as few as a largest length allows.
 #[derive(Clone, Copy)]
-pub(super) struct Parts {
+pub(in crate::kernel) struct Parts {
     whole: usize,
     count: usize,
 }
 
 impl Parts {
-    pub(super) fn of(whole: usize, largest: usize) -> Self {
+    pub(in crate::kernel) fn of(whole: usize, largest: usize) -> Self {
         Self { whole, count: whole.div_ceil(largest) }
     }
 
@@ -66,7 +66,7 @@ impl Parts {
         (part * len + part.min(longer), len + usize::from(part < longer))
     }
 
-    pub(super) fn iter(self) -> impl Iterator<Item = (usize, usize)> {
+    pub(in crate::kernel) fn iter(self) -> impl Iterator<Item = (usize, usize)> {
         (0..self.count).map(move |part| self.get(part))
     }
 }
@@ -148,7 +148,7 @@ impl<T: Real> Blocked<'_, T> {
             for panel in panels.clone().filter(packs) {
                 let to = &mut self.panels[panel.begin * depth..][..panel.width * depth];
                 let from = right.from(start + panel.begin, first);
-                self.micro.pack(from, panel.columns, depth, to);
+                self.micro.pack(from, panel.columns, depth, panel.width, to);
             }
             for (tile, (row, rows)) in tiles.iter().enumerate() {
                 let mut lines = left.from(row, first);
@@ -211,12 +211,24 @@ struct Panel {
 }
 
 impl<T: Real> Micro<T> {
-    /// Packs `columns` columns of a panel, term by term, with zeros up to a whole vector.
+    /// Packs `columns` columns of a panel, term by term, each in `width` elements with zeros behind
+    /// the last column.
+    ///
+    /// # Panics
+    /// If `width` is less than the columns filled up to whole vectors, or `to` has not as many elements as
+    /// the terms take.
     ///
     /// # Safety
     /// `columns` lines of `from` have `depth` terms, and the CPU has the instructions of `self`.
-    unsafe fn pack(&self, from: Lines<T>, columns: usize, depth: usize, to: &mut [T]) {
-        let width = columns.next_multiple_of(self.lanes);
+    pub(super) unsafe fn pack(
+        &self,
+        from: Lines<T>,
+        columns: usize,
+        depth: usize,
+        width: usize,
+        to: &mut [T],
+    ) {
+        assert!(width >= columns.next_multiple_of(self.lanes), "vectors are whole");
         assert_eq!(to.len(), width * depth, "a panel has a place");
         // SAFETY: `j` stays below `columns` and `term` below `depth` where `from` is read. `to` has
         // `depth` times `width` elements, as was asserted, and element `j` of `term`, or of the

@@ -59,27 +59,27 @@ impl MatrixLayout {
 
 /// A matrix within a buffer.
 #[derive(Clone, Copy)]
-pub(super) struct Matrix<'a, T> {
-    pub(super) data: &'a [T],
-    pub(super) start: isize,
-    pub(super) factor: MatrixLayout,
+pub(in crate::kernel) struct Matrix<'a, T> {
+    pub(in crate::kernel) data: &'a [T],
+    pub(in crate::kernel) start: isize,
+    pub(in crate::kernel) factor: MatrixLayout,
 }
 
 impl<T: Real> Matrix<'_, T> {
     /// The columns from `first` on.
-    pub(super) fn columns(self, first: usize, columns: usize) -> Self {
+    pub(in crate::kernel) fn columns(self, first: usize, columns: usize) -> Self {
         let start = self.start + first as isize * self.factor.column_stride;
         Self { start, factor: MatrixLayout { columns, ..self.factor }, ..self }
     }
 
     /// The rows from `first` on.
-    pub(super) fn rows(self, first: usize, rows: usize) -> Self {
+    pub(in crate::kernel) fn rows(self, first: usize, rows: usize) -> Self {
         let start = self.start + first as isize * self.factor.row_stride;
         Self { start, factor: MatrixLayout { rows, ..self.factor }, ..self }
     }
 
     /// The transposed matrix.
-    pub(super) fn transposed(self) -> Self {
+    pub(in crate::kernel) fn transposed(self) -> Self {
         Self { factor: self.factor.transposed(), ..self }
     }
 
@@ -104,7 +104,7 @@ impl<T: Real> Matrix<'_, T> {
 
 /// What becomes of the numbers that stand where a product goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Before {
+pub(in crate::kernel) enum Before {
     Overwritten,
     AddedTo,
 }

@@ -20,11 +20,11 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use blocked::Parts;
+pub(super) use blocked::Parts;
 pub(crate) use matrix::MatrixLayout;
 pub(crate) use tiny::ShortProduct;
 
-use matrix::{Before, Matrix};
+pub(super) use matrix::{Before, Matrix};
 
 use super::threads::{self, Cut};
 use crate::scalar::Real;
@@ -49,7 +49,7 @@ tuned! {
 }
 
 /// Nanoseconds that some multiplications are thought to take.
-fn work<T>(multiplications: usize) -> usize {
+pub(super) fn work<T>(multiplications: usize) -> usize {
     multiplications * size_of::<T>() / 400
 }
 
@@ -92,7 +92,7 @@ impl<T> Target<T> {
 }
 
 /// Writes `a b` to `out`, row-major, or adds it.
-fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
+pub(super) fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], before: Before) {
     let terms = a.factor.columns;
     if terms <= LONG_FOR_LIBRARY || b.factor.rows != terms {
         return short_product(a, b, out, before);
@@ -221,6 +221,21 @@ pub(crate) fn matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
 pub(crate) fn matmul_transposed<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
     let [left, right] = matrices(&a, &b);
     products(a, b, [left, right.transposed()], out);
+}
+
+/// Writes a matrix column by column to `out`, each in `width` elements, of which those behind the last row
+/// become 0.
+///
+/// # Panics
+/// If there are fewer than the rows filled up to whole vectors, or `out` has not as many elements.
+pub(super) fn transpose<T: Real>(matrix: Matrix<'_, T>, width: usize, out: &mut [T]) {
+    matrix.check();
+    let MatrixLayout { rows, columns, row_stride, column_stride } = matrix.factor;
+    let start = matrix.data.as_ptr().wrapping_offset(matrix.start);
+    let lines = Lines { start, step: row_stride, term: column_stride };
+    // SAFETY: the matrix was checked to lie inside its buffer, so that each row is a line of as many terms
+    // as there are columns; `micro` gives kernels that this CPU can run.
+    unsafe { T::micro().pack(lines, rows, columns, width, out) };
 }
 
 /// The product of a vector as a column and a vector as a row.

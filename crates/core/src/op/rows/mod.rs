@@ -2,6 +2,7 @@
 //!
 //! Methods bring other axes to the end first, so that each kernel sees one row after another.
 
+mod attention;
 mod channel;
 mod max;
 mod norm;
@@ -10,6 +11,7 @@ mod product;
 mod row_map;
 mod softmax;
 
+pub use attention::*;
 pub use channel::*;
 pub use max::*;
 pub use norm::*;

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::slice::from_ref;
 
 use wengert_core::op::{
-    ArgSort, AvgPool2d, AvgUnpool2d, BatchNorm, BroadcastTo, ChannelMoments, Cholesky, Concat,
-    Conv2d, Conv2dWeights, ConvTranspose2d, Convolution, CumSum, Domain, DynOp, Eigh, Expm, Gather,
-    GatherMax2d, LayerNorm, LinearRecurrence, LogAbsDet, LogCumSumExp, LogSoftmax, LogSumExp,
-    Matmul, MatmulTransposed, Max, MaxPool2d, Mean, Norm, Operation, Pad, Permute, Pooling, Qr,
-    Reshape, ScatterAdd, ScatterAlong, ScatterMax2d, SignDet, Slice, Softmax, Solve,
+    ArgSort, Attention, AvgPool2d, AvgUnpool2d, BatchNorm, BroadcastTo, ChannelMoments, Cholesky,
+    Concat, Conv2d, Conv2dWeights, ConvTranspose2d, Convolution, CumSum, Domain, DynOp, Eigh, Expm,
+    Gather, GatherMax2d, LayerNorm, LinearRecurrence, LogAbsDet, LogCumSumExp, LogSoftmax,
+    LogSumExp, Matmul, MatmulTransposed, Max, MaxPool2d, Mean, Norm, Operation, Pad, Permute,
+    Pooling, Qr, Reshape, ScatterAdd, ScatterAlong, ScatterMax2d, SignDet, Slice, Softmax, Solve,
     SolveTriangular, Stack, Sum, SumTo, Svd, TakeAlong, Triangle,
 };
 use wengert_core::{Real, Shape};
@@ -59,6 +59,7 @@ pub fn all<T: Real>(mut trials: Trials) -> Trials {
     places::<T>(&mut trials);
     scans::<T>(&mut trials);
     products::<T>(&mut trials);
+    attention::<T>(&mut trials);
     convolutions::<T>(&mut trials);
     pools::<T>(&mut trials);
     matrices::<T>(&mut trials);
@@ -282,6 +283,27 @@ fn products<T: Real>(trials: &mut Trials) {
     for shape in [[33, 65, 129], [129, 33, 65], [65, 129, 33], [64, 64, 64], [40, 530, 24]] {
         let [m, k, n] = shape;
         product(&[m, k], &[k, n]);
+    }
+}
+
+/// Attention of every number of queries, of keys, of the width and of outputs.
+fn attention<T: Real>(trials: &mut Trials) {
+    for (number, n) in around().into_iter().enumerate() {
+        let causal = number % 2 == 0;
+        let mut run = |lead: &[usize], [queries, keys, width, outputs]: [usize; 4], causal| {
+            let of = |matrix: [usize; 2]| [lead, &matrix].concat();
+            let [q, k, v] = [[queries, width], [keys, width], [keys, outputs]].map(of);
+            attempt::<T, _>(trials, Attention { scale: 0.5, causal }, &[&q, &k, &v]);
+        };
+        run(&[], [n, 5, 3, 2], causal);
+        run(&[2], [7, n, 2, 3], causal);
+        run(&[], [n, n, 3, 5], !causal);
+        run(&[], [5, 6, n, 3], causal);
+        run(&[2, 1], [4, 5, 3, n], !causal);
+    }
+    for heads in [1, 5] {
+        let shapes: [&[usize]; 3] = [&[heads, 130, 33], &[heads, 130, 33], &[heads, 130, 65]];
+        attempt::<T, _>(trials, Attention { scale: 0.25, causal: heads == 1 }, &shapes);
     }
 }
 
