@@ -488,9 +488,19 @@ def neighbours():
     differentiate("neighbours", f, [fill((256, 256, 256), 39)])
 
 
+def attention4096():
+    def f(q, k, v):
+        # Heads stand behind positions there.
+        turned = [x.swapaxes(1, 2) for x in (q, k, v)]
+        return jnp.sum(jnp.square(jax.nn.dot_product_attention(*turned, is_causal=True)))
+
+    differentiate("attention4096", f, [fill((1, 8, 4096, 64), seed) for seed in (47, 48, 49)])
+
+
 if __name__ == "__main__":
     jax.devices()  # The runtime is there before memory counts.
     main(named(netbp, chain, mlp, mlp4096, hvp, transformer, gpt6, lstm, lstm512, gru512, pinn,
-               pinn_jvp, elementwise_1e6, elementwise_1e7, rosenbrock_hessian, neighbours)
+               pinn_jvp, elementwise_1e6, elementwise_1e7, rosenbrock_hessian, neighbours,
+               attention4096)
          | BATCHES | GEMM | in_ways(("jax", "jax_scan"), tiny_mlp)
          | in_ways(LOOPS, lorenz, neuron, quasiseparable, filter))

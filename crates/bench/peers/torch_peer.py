@@ -266,6 +266,19 @@ def pinn():
     train("pinn", hashed(perceptron((2, 64, 64, 64, 1), nn.Tanh()), 200), loss, (points, source))
 
 
+def attention4096():
+    heads = [torch.tensor(fill((1, 8, 4096, 64), seed)).requires_grad_() for seed in (47, 48, 49)]
+
+    def step():
+        y = F.scaled_dot_product_attention(*heads, is_causal=True).square().sum()
+        return [y, *torch.autograd.grad(y, heads)]
+
+    y, *gradients = step()
+    check = y.item() + sum(g.abs().double().sum().item() for g in gradients)
+    del y, gradients
+    report("attention4096", step, check, "torch")
+
+
 def load():
     """A small step, so that the libraries are there before memory counts."""
     model = nn.Sequential(nn.Conv2d(1, 1, 3), nn.Flatten(), nn.Linear(36, 1))
@@ -275,5 +288,5 @@ def load():
 
 if __name__ == "__main__":
     load()
-    main(named(mlp, tiny_mlp, mlp4096, gpt6, lstm512, gru512, pinn) | BATCHES
+    main(named(mlp, tiny_mlp, mlp4096, gpt6, lstm512, gru512, pinn, attention4096) | BATCHES
          | in_ways(LAYOUTS, cifar_net, resnet18, unet))

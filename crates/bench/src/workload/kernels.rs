@@ -1,9 +1,11 @@
 //! Small programs that users of JAX found slow there, with their gradients: three loops over few
-//! numbers, in double precision, and the differences between neighbours in an image.
+//! numbers, in double precision, and the differences between neighbours in an image; and causal
+//! attention over a long sequence.
 //!
-//! A unit is a step of the loop, and of the last one a gradient.
+//! A unit is a step of the loop, and of the others a gradient.
 
 use wengert::checkpoint::{Scan, Steps};
+use wengert::nn::layer::causal_attention;
 use wengert::prelude::*;
 
 use super::Workload;
@@ -32,12 +34,18 @@ macro_rules! kernels {
     };
 }
 
-pub(super) const ALL: [Workload; 8] = kernels! {
+pub(super) const ALL: [Workload; 10] = kernels! {
     "neuron": "step", NEURON_STEPS, CONDUCTANCES.map(Tensor::from), neuron();
     "quasiseparable": "step", ROWS, matrix(), log_determinant();
     "filter": "step", OBSERVATIONS, filter_inputs(), surprise();
     "neighbours": "gradient", 1, [uniform(&[SIDE; 3], 39, 1.0)], |[x]| neighbours(x);
+    "attention4096": "gradient", 1, heads(), |[q, k, v]| causal_attention(q, k, v).square().sum();
 };
+
+/// Queries, keys and values of 8 heads of width 64, of 4096 positions each: all scores take 512 MB.
+fn heads() -> [Tensor<f32>; 3] {
+    [47, 48, 49].map(|seed| uniform(&[1, 8, 4096, 64], seed, 1.0))
+}
 
 const COMPARTMENTS: usize = 8;
 const NEURON_STEPS: usize = 1000;

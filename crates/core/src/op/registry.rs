@@ -192,6 +192,7 @@ ops! {
         Softmax,
         LogSoftmax,
         Attention,
+        AttentionAdjoint,
         LayerNorm,
         BatchNorm,
         ChannelMoments,

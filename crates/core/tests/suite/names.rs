@@ -64,7 +64,7 @@ fn listed(column: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Ops that have no method: rules of others record them.
-const OF_RULES: &str = "avg_unpool2d conv2d_weights first_max gather_max2d \
+const OF_RULES: &str = "attention_adjoint avg_unpool2d conv2d_weights first_max gather_max2d \
     scatter_max2d cofactors over_gaps distinct_columns";
 
 /// Methods that no array library has.

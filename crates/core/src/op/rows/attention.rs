@@ -1,14 +1,11 @@
 //! Attention: values mixed in shares that queries give to their keys.
 
-use std::any::Any;
-
+use super::AttentionAdjoint;
 use crate::kernel::attention::Heads;
-use crate::op::{
-    Call, Cost, Domain, DynOp, Formula, Op, Samples, ShapeClass, Stacked, Term, operands,
-};
+use crate::op::{Call, Cost, Domain, Formula, Op, Samples, ShapeClass, Term, operands};
 use crate::scalar::Real;
 use crate::tape::Var;
-use crate::tape::elemental::{add_terms, no_rules};
+use crate::tape::elemental::add_terms;
 use crate::tensor::{Shape, View};
 
 /// Scaled dot-product attention (Vaswani et al., 2017), of queries `[.., queries, width]`, keys `[..,
@@ -16,7 +13,8 @@ use crate::tensor::{Shape, View};
 /// `[.., queries, outputs]`.
 ///
 /// It holds the scores of a few queries at a time and never all: memory grows with the length of a sequence
-/// and not with its square, in the reverse sweep as well. Derivatives that are recorded hold all of them.
+/// and not with its square, in the reverse sweep as well, where values are as wide as keys. Tangents and second derivatives
+/// hold all of them.
 ///
 /// Of a query that sees no key, the result is 0. Where a value that a query does not see is infinite or
 /// NaN, the query's result may be NaN.
@@ -29,7 +27,7 @@ pub struct Attention {
 }
 
 /// The leading axes, and the numbers of queries, of keys, of the width and of outputs.
-fn extents<'a>(args: &[&'a Shape]) -> Result<(&'a [usize], [usize; 4]), String> {
+pub(super) fn extents<'a>(args: &[&'a Shape]) -> Result<(&'a [usize], [usize; 4]), String> {
     let [q, k, v] = operands(args)?;
     let parts = |x: &'a Shape| match x[..] {
         [ref lead @ .., rows, columns] => Some((lead, rows, columns)),
@@ -52,7 +50,7 @@ fn extents<'a>(args: &[&'a Shape]) -> Result<(&'a [usize], [usize; 4]), String> 
 
 impl Attention {
     /// The shares of all keys in all queries, `[.., queries, keys]`.
-    fn shares<'t, T: Real>(&self, q: Var<'t, T>, k: Var<'t, T>) -> Var<'t, T> {
+    pub(super) fn shares<'t, T: Real>(&self, q: Var<'t, T>, k: Var<'t, T>) -> Var<'t, T> {
         let scores = self.scores(q, k);
         if !self.causal {
             return scores.softmax(-1);
@@ -63,32 +61,26 @@ impl Attention {
         scores.masked_fill(later, f64::NEG_INFINITY).softmax(-1)
     }
 
-    fn scores<'t, T: Real>(&self, q: Var<'t, T>, k: Var<'t, T>) -> Var<'t, T> {
+    pub(super) fn scores<'t, T: Real>(&self, q: Var<'t, T>, k: Var<'t, T>) -> Var<'t, T> {
         q.matmul_transposed(k) * T::from_f64(self.scale)
     }
 
     /// The cost of all pairs of a query and a key that it sees, from that of one, which is told the width
     /// and the number of outputs.
-    fn cost_of_pairs(&self, args: &[&Shape], one: impl Fn(usize, usize) -> Cost) -> Cost {
+    pub(super) fn cost_of_pairs(
+        &self,
+        args: &[&Shape],
+        one: impl Fn(usize, usize) -> Cost,
+    ) -> Cost {
         let Ok((lead, [queries, keys, width, outputs])) = extents(args) else { return Cost::NONE };
         let seen = |query: usize| if self.causal { keys.min(query + 1) } else { keys };
         let pairs = lead.iter().product::<usize>() * (0..queries).map(seen).sum::<usize>();
         one(width, outputs).times(pairs)
     }
-
-    /// The shares and what the cotangent `bar` of the result makes the cotangents of the scores.
-    fn shares_and_scores_bar<'t, T: Real>(
-        &self,
-        call: &Call<'_, 't, T>,
-        bar: Var<'t, T>,
-    ) -> [Var<'t, T>; 2] {
-        let shares = self.shares(call.arg(0), call.arg(1));
-        [shares, along_softmax(shares, bar.matmul_transposed(call.arg(2)))]
-    }
 }
 
 /// The Jacobian of softmax, which is symmetric, times `c`, where softmax gives `y`.
-fn along_softmax<'t, T: Real>(y: Var<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+pub(super) fn along_softmax<'t, T: Real>(y: Var<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
     y * (c - (c * y).sum_keep(-1))
 }
 
@@ -124,13 +116,16 @@ impl Op for Attention {
     fn vjp<'t, T: Real>(&self, call: &Call<'_, 't, T>, arg: usize, bar: Var<'t, T>) -> Term<'t, T> {
         let [q, k, v] = [0, 1, 2].map(|arg| call.arg(arg));
         let last = |x: Var<'t, T>, axis: usize| x.shape()[x.rank() - axis];
-        if last(v, 1) == last(k, 1) && !bar.tape().records_derivatives() {
+        if last(v, 1) == last(k, 1) {
             let [all] =
-                call.shared(|| [bar.tape().record(AttentionAdjoint(*self), &[q, k, v, bar])]);
+                call.shared(|| [bar.tape().apply(AttentionAdjoint(*self), &[q, k, v, bar])]);
             let first: usize = [q, k, v][..arg].iter().map(|&x| last(x, 2)).sum();
             return Some(all.slice(-2, first..first + last(call.arg(arg), 2)));
         }
-        let [shares, scores] = call.shared(|| self.shares_and_scores_bar(call, bar));
+        let [shares, scores] = call.shared(|| {
+            let shares = self.shares(q, k);
+            [shares, along_softmax(shares, bar.matmul_transposed(v))]
+        });
         let scale = T::from_f64(self.scale);
         Some(match arg {
             0 => scores.matmul(k) * scale,
@@ -176,46 +171,6 @@ impl Op for Attention {
         samples.error(all, &[q.clone(), v.clone(), k.clone()], "takes queries");
         samples.error(all, &[q.clone(), k.clone(), [4].into()], "takes queries");
         samples.error(causal, &[q, [4, 2].into(), v], "takes queries");
-    }
-}
-
-/// The adjoints of queries, keys and values, which are of one width, one below the other: in sweeps
-/// that keep nothing.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct AttentionAdjoint(Attention);
-
-impl<T: Real> DynOp<T> for AttentionAdjoint {
-    fn name(&self) -> &'static str {
-        Attention::NAME
-    }
-
-    fn shape(&self, args: &[&Shape]) -> Result<Shape, String> {
-        let (lead, [queries, keys, width, _]) = extents(&args[..3])?;
-        let rows = keys.checked_mul(2).and_then(|rows| rows.checked_add(queries));
-        let rows = rows.ok_or("the adjoints have more rows than can be counted")?;
-        Ok(lead.iter().copied().chain([rows, width]).collect())
-    }
-
-    fn eval(&self, args: &[View<'_, T>], _: &Shape, out: &mut [T]) {
-        let Attention { scale, causal } = self.0;
-        Heads::new([args[0], args[1], args[2]], scale, causal).adjoint(args[3], out);
-    }
-
-    no_rules!();
-
-    fn stacked<'t>(&self, operands: &Stacked<'_, 't, T>) -> Term<'t, T> {
-        Some(operands.each())
-    }
-
-    fn cost(&self, args: &[&Shape], _: &Shape) -> Cost {
-        self.0.cost_of_pairs(&args[..3], |width, outputs| {
-            let terms = (3 * width + 2 * outputs) as u64;
-            Cost { adds: terms + 5, muls: terms + 4, divs: 0, nonlinear: 1 }
-        })
-    }
-
-    fn equals(&self, other: &dyn Any) -> bool {
-        other.downcast_ref() == Some(self)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Methods bring other axes to the end first, so that each kernel sees one row after another.
 
 mod attention;
+mod attention_adjoint;
 mod channel;
 mod max;
 mod norm;
@@ -11,7 +12,8 @@ mod product;
 mod row_map;
 mod softmax;
 
-pub use attention::*;
+pub use attention::Attention;
+pub use attention_adjoint::*;
 pub use channel::*;
 pub use max::*;
 pub use norm::*;

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::slice::from_ref;
 
 use wengert_core::op::{
-    ArgSort, Attention, AvgPool2d, AvgUnpool2d, BatchNorm, BroadcastTo, ChannelMoments, Cholesky,
-    Concat, Conv2d, Conv2dWeights, ConvTranspose2d, Convolution, CumSum, Domain, DynOp, Eigh, Expm,
-    Gather, GatherMax2d, LayerNorm, LinearRecurrence, LogAbsDet, LogCumSumExp, LogSoftmax,
-    LogSumExp, Matmul, MatmulTransposed, Max, MaxPool2d, Mean, Norm, Operation, Pad, Permute,
-    Pooling, Qr, Reshape, ScatterAdd, ScatterAlong, ScatterMax2d, SignDet, Slice, Softmax, Solve,
-    SolveTriangular, Stack, Sum, SumTo, Svd, TakeAlong, Triangle,
+    ArgSort, Attention, AttentionAdjoint, AvgPool2d, AvgUnpool2d, BatchNorm, BroadcastTo,
+    ChannelMoments, Cholesky, Concat, Conv2d, Conv2dWeights, ConvTranspose2d, Convolution, CumSum,
+    Domain, DynOp, Eigh, Expm, Gather, GatherMax2d, LayerNorm, LinearRecurrence, LogAbsDet,
+    LogCumSumExp, LogSoftmax, LogSumExp, Matmul, MatmulTransposed, Max, MaxPool2d, Mean, Norm,
+    Operation, Pad, Permute, Pooling, Qr, Reshape, ScatterAdd, ScatterAlong, ScatterMax2d, SignDet,
+    Slice, Softmax, Solve, SolveTriangular, Stack, Sum, SumTo, Svd, TakeAlong, Triangle,
 };
 use wengert_core::{Real, Shape};
 
@@ -293,13 +293,20 @@ fn attention<T: Real>(trials: &mut Trials) {
         let mut run = |lead: &[usize], [queries, keys, width, outputs]: [usize; 4], causal| {
             let of = |matrix: [usize; 2]| [lead, &matrix].concat();
             let [q, k, v] = [[queries, width], [keys, width], [keys, outputs]].map(of);
-            attempt::<T, _>(trials, Attention { scale: 0.5, causal }, &[&q, &k, &v]);
+            let op = Attention { scale: 0.5, causal };
+            attempt::<T, _>(trials, op, &[&q, &k, &v]);
+            if width == outputs {
+                attempt::<T, _>(trials, AttentionAdjoint(op), &[&q, &k, &v, &q]);
+            }
         };
         run(&[], [n, 5, 3, 2], causal);
         run(&[2], [7, n, 2, 3], causal);
         run(&[], [n, n, 3, 5], !causal);
         run(&[], [5, 6, n, 3], causal);
         run(&[2, 1], [4, 5, 3, n], !causal);
+        run(&[], [n, 3, 2, 2], !causal);
+        run(&[], [5, n, 3, 3], causal);
+        run(&[2], [4, 5, n, n], !causal);
     }
     for heads in [1, 5] {
         let shapes: [&[usize]; 3] = [&[heads, 130, 33], &[heads, 130, 33], &[heads, 130, 65]];
