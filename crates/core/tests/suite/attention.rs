@@ -187,3 +187,18 @@ fn on_any_number_of_threads() {
         });
     }
 }
+
+/// Neither the value nor a gradient of a program, which records its sweep, takes memory for all scores.
+#[test]
+fn no_program_holds_all_scores() {
+    let (time, width) = (2000, 8);
+    let op = Attention { scale: 0.3, causal: true };
+    let tape = Tape::<f32>::lazy();
+    let [q, k, v] = [0, 1, 2].map(|seed| tape.variable(fill::<f32>([1, 1, time, width], seed)));
+    let y = q.attention(k, v, op).square().sum();
+    let [q_bar, k_bar, v_bar] = y.grad([q, k, v]);
+    let program = tape.compile(&[q, k, v], &[y, q_bar, k_bar, v_bar]).expect("no value is read");
+    let bytes = program.bytes();
+    let of_rows = time * width * size_of::<f32>();
+    assert!(bytes <= 10 * of_rows, "{bytes} bytes, where a matrix of rows has {of_rows}");
+}
