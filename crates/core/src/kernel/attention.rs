@@ -106,11 +106,19 @@ impl<'a, T: Real> Heads<'a, T> {
         parts.iter().map(|(first, count)| first..first + count)
     }
 
+    /// The elements of keys, or of values, that are laid out by columns, and of the scores of a block.
+    fn sizes(&self) -> [usize; 2] {
+        let [keys, width] = self.keys.extents();
+        let span = self.span(keys);
+        let columns = if self.is_laid() { width * span } else { 0 };
+        [columns, TOGETHER.min(self.queries.factor.rows) * span]
+    }
+
     /// Writes what each head gives to `out`, `[.., queries, outputs]`.
     pub(crate) fn eval(&self, out: &mut [T]) {
-        let ([queries, width], [keys, outputs]) = (self.queries.extents(), self.values.extents());
-        let span = self.span(keys);
-        let sizes = [queries * width, width * span, TOGETHER * span];
+        let ([queries, width], outputs) = (self.queries.extents(), self.values.factor.columns);
+        let [columns, scores] = self.sizes();
+        let sizes = [queries * width, columns, scores];
         self.for_each(2, sizes, queries * outputs, out, |head, [q, k, scores], out| {
             let (laid, values) = (self.lay(head, q, k), self.values.get(head));
             for block in self.blocks() {
@@ -127,8 +135,7 @@ impl<'a, T: Real> Heads<'a, T> {
     pub(crate) fn adjoint(&self, cotangent: View<'_, T>, out: &mut [T]) {
         let ([queries, width], [keys, outputs]) = (self.queries.extents(), self.values.extents());
         assert_eq!(width, outputs, "values are as wide as keys");
-        let (span, cotangents) = (self.span(keys), Matrices::of(cotangent));
-        let (scores, columns) = (TOGETHER * span, width * span);
+        let ([columns, scores], cotangents) = (self.sizes(), Matrices::of(cotangent));
         let sizes = [queries * width, columns, columns, scores, scores];
         let size = (queries + 2 * keys) * width;
         self.for_each(5, sizes, size, out, |head, [q, k, v, scores, bars], out| {
