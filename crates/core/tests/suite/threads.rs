@@ -16,7 +16,7 @@ use wengert_core::{Number, Real, Shape, Tape, Tensor, Var, View, compile_n, thre
 use super::reference::trial::with_threads_to_itself;
 
 /// What `compute` gives with one thread, which it has to give with more as well.
-fn on_any_number_of_threads<R: PartialEq>(name: &str, mut compute: impl FnMut() -> R) -> R {
+pub fn on_any_number_of_threads<R: PartialEq>(name: &str, mut compute: impl FnMut() -> R) -> R {
     with_threads_to_itself(|| {
         threads::set(1);
         let alone = compute();
@@ -29,7 +29,7 @@ fn on_any_number_of_threads<R: PartialEq>(name: &str, mut compute: impl FnMut() 
 }
 
 /// Numbers that look random, of both signs.
-fn fill<T: Real>(shape: impl Into<Shape>, seed: usize) -> Tensor<T> {
+pub fn fill<T: Real>(shape: impl Into<Shape>, seed: usize) -> Tensor<T> {
     Tensor::from_fn(shape, |i| {
         let hash = ((i + seed * 7919) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
         T::from_f64(hash as f64 / 2_f64.powi(23) - 1.0)

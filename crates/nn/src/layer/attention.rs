@@ -118,7 +118,7 @@ pub fn attention<'t, T: Real>(
 ) -> Var<'t, T> {
     let keys = keys_of(query, key, value);
     if mask.is_none() && holds_few(keys, false) {
-        return in_parts(query, key, value, false);
+        return query.attention(key, value, op(query, false));
     }
     let mut scores = scores(query, key);
     if let Some(mask) = mask {
@@ -149,11 +149,11 @@ pub fn causal_attention<'t, T: Real>(
     value: Var<'t, T>,
 ) -> Var<'t, T> {
     let keys = keys_of(query, key, value);
+    let op = op(query, true);
     if holds_few(keys, true) {
-        return in_parts(query, key, value, true);
+        return query.attention(key, value, op);
     }
-    let scores = causal(scores(query, key));
-    scores.softmax(-1).matmul(value)
+    op.masked(scores(query, key)).softmax(-1).matmul(value)
 }
 
 /// The number of keys.
@@ -180,18 +180,17 @@ fn keys_of<T: Real>(query: Var<'_, T>, key: Var<'_, T>, value: Var<'_, T>) -> us
     k[rank - 2]
 }
 
-/// Whether [`in_parts`] takes no longer than holding all scores, for a number of keys. Scores that are held are
+/// Whether the [op](Attention) takes no longer than holding all scores, for a number of keys. Scores that are held are
 /// not computed again in the reverse sweep, but they pass through memory; and where queries do not see
 /// all keys, some need not be computed at all.
 fn holds_few(keys: usize, causal: bool) -> bool {
     keys > if causal { 64 } else { 256 }
 }
 
-/// Attention that holds the scores of a few queries at a time.
-#[track_caller]
-fn in_parts<'t, T: Real>(q: Var<'t, T>, k: Var<'t, T>, v: Var<'t, T>, causal: bool) -> Var<'t, T> {
-    let width = q.shape()[q.rank() - 1] as f64;
-    q.attention(k, v, Attention { scale: 1.0 / width.sqrt(), causal })
+/// Attention with scores as [`scores`] gives them, which holds those of a few queries at a time.
+fn op<T: Real>(query: Var<'_, T>, causal: bool) -> Attention {
+    let width = query.shape()[query.rank() - 1] as f64;
+    Attention { scale: 1.0 / width.sqrt(), causal }
 }
 
 /// How well queries and keys suit each other, `Q K^T / sqrt(width)`.
@@ -410,13 +409,11 @@ impl<T: Real> MultiHeadAttention<T> {
         let &[batch, heads, time, head] = &shape[..] else { unreachable!("four axes were made") };
         let keys = k.shape()[2];
         let is_plain = masks.is_empty() && !self.dropout.acts_on(q.tape());
+        let op = op(q, self.causal);
         let mixed = if is_plain && holds_few(keys, self.causal) {
-            in_parts(q, k, v, self.causal)
+            q.attention(k, v, op)
         } else {
-            let mut scores = scores(q, k);
-            if self.causal {
-                scores = causal(scores);
-            }
+            let mut scores = op.masked(scores(q, k));
             // A loop and no closure, which would not know the caller's line.
             for mask in masks {
                 scores = mask.on(scores);
@@ -446,13 +443,4 @@ impl<T: Real> Layer<T> for MultiHeadAttention<T> {
     fn forward<'t>(&self, x: Var<'t, T>) -> Var<'t, T> {
         self.attend_self(x, &[])
     }
-}
-
-/// Scores `[.., queries, keys]` of which those of later keys are not seen.
-#[track_caller]
-fn causal<T: Real>(scores: Var<'_, T>) -> Var<'_, T> {
-    let shape = scores.shape();
-    let pairs = &shape[shape.rank() - 2..];
-    let later = scores.tape().constant(T::one()).broadcast_to(pairs).triu(1);
-    scores.masked_fill(later, UNSEEN)
 }

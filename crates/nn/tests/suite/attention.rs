@@ -64,7 +64,9 @@ fn attention_is_a_plain_loop() {
 /// Of few keys, whose scores are all held, and of many.
 #[test]
 fn causal_attention_is_a_plain_loop() {
-    for [queries, keys] in [[1, 1], [5, 3], [64, 64], [65, 65], [3, 65], [130, 100], [20, 300]] {
+    for [queries, keys] in
+        [[1, 1], [5, 3], [64, 64], [65, 65], [3, 65], [130, 100], [3, 256], [3, 257], [20, 300]]
+    {
         let tensor = |rows: usize, i| input_value([2, rows, 6].into(), i);
         let [q, k, v] = [tensor(queries, 0), tensor(keys, 1), tensor(keys, 2)];
         let tape = Tape::new();

@@ -49,18 +49,41 @@ pub(super) fn extents<'a>(args: &[&'a Shape]) -> Result<(&'a [usize], [usize; 4]
 }
 
 impl Attention {
-    /// The shares of all keys in all queries, `[.., queries, keys]`.
-    pub(super) fn shares<'t, T: Real>(&self, q: Var<'t, T>, k: Var<'t, T>) -> Var<'t, T> {
-        let scores = self.scores(q, k);
+    /// Scores `[.., queries, keys]`, with minus infinity for the keys that a query does not see.
+    ///
+    /// ```
+    /// use wengert_core::{Tape, op::Attention};
+    ///
+    /// let tape = Tape::new();
+    /// let scores = tape.constant([[1.0, 2.0], [3.0, 4.0]]);
+    /// let causal = Attention { scale: 1.0, causal: true };
+    /// assert_eq!(causal.masked(scores).value().to_vec(), [1.0, f64::NEG_INFINITY, 3.0, 4.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If there are fewer than two axes, and the attention is causal.
+    #[track_caller]
+    pub fn masked<'t, T: Real>(&self, scores: Var<'t, T>) -> Var<'t, T> {
         if !self.causal {
-            return scores.softmax(-1);
+            return scores;
         }
         let shape = scores.shape();
+        assert!(
+            shape.rank() >= 2,
+            "scores have axes [.., queries, keys], not {}",
+            scores.describe()
+        );
         let pairs = &shape[shape.rank() - 2..];
-        let later = q.tape().constant(T::one()).broadcast_to(pairs).triu(1);
-        scores.masked_fill(later, f64::NEG_INFINITY).softmax(-1)
+        let later = scores.tape().constant(T::one()).broadcast_to(pairs).triu(1);
+        scores.masked_fill(later, f64::NEG_INFINITY)
     }
 
+    /// The shares of all keys in all queries, `[.., queries, keys]`.
+    pub(super) fn shares<'t, T: Real>(&self, q: Var<'t, T>, k: Var<'t, T>) -> Var<'t, T> {
+        self.masked(self.scores(q, k)).softmax(-1)
+    }
+
+    /// The scores of all keys, also of those that are not seen.
     pub(super) fn scores<'t, T: Real>(&self, q: Var<'t, T>, k: Var<'t, T>) -> Var<'t, T> {
         q.matmul_transposed(k) * T::from_f64(self.scale)
     }
@@ -77,6 +100,13 @@ impl Attention {
         let pairs = lead.iter().product::<usize>() * (0..queries).map(seen).sum::<usize>();
         one(width, outputs).times(pairs)
     }
+}
+
+/// Says that there are no operands of fewer than two axes.
+pub(super) fn of_matrices<O: Clone>(samples: &mut Samples<O>) {
+    let reason = "queries, keys and values are rows of matrices";
+    samples.absent(ShapeClass::Scalar, reason);
+    samples.absent(ShapeClass::Vector, reason);
 }
 
 /// The Jacobian of softmax, which is symmetric, times `c`, where softmax gives `y`.
@@ -143,9 +173,7 @@ impl Op for Attention {
 
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
-        let reason = "queries, keys and values are rows of matrices";
-        samples.absent(ShapeClass::Scalar, reason);
-        samples.absent(ShapeClass::Vector, reason);
+        of_matrices(samples);
         let (all, causal) =
             (Attention { scale: 0.5, causal: false }, Attention { scale: 0.7, causal: true });
         let args_of = |lead: &[usize], [queries, keys, width, outputs]: [usize; 4]| {

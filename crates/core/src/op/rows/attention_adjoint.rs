@@ -1,9 +1,9 @@
 //! The adjoint of attention, as an op: a recorded reverse sweep needs no matrix of all scores either.
 
 use super::Attention;
-use super::attention::{along_softmax, extents};
+use super::attention::{along_softmax, extents, of_matrices};
 use crate::kernel::attention::Heads;
-use crate::op::{Call, Cost, Domain, Formula, Op, Samples, ShapeClass, Term, concat, operands};
+use crate::op::{Call, Cost, Domain, Formula, Op, Samples, Term, concat, operands};
 use crate::scalar::Real;
 use crate::tape::Var;
 use crate::tape::elemental::add_terms;
@@ -58,7 +58,7 @@ impl Op for AttentionAdjoint {
     const NAME: &'static str = "attention_adjoint";
     const FORMULA: Formula = Formula::new(
         "scale D K, scale D^T Q and P^T C, D = P (G - row sums of P G), G = C V^T, P the shares of attention",
-        "that of each factor in turn",
+        "by the product rule, with dD = dP H + P (dG - row sums of (dP G + P dG)), H = G - row sums of P G, dP as of attention",
         r"\sigma D K,\ \sigma D^T Q,\ P^T C,\quad D_{ij} = P_{ij} (G_{ij} - \textstyle\sum_k P_{ik} G_{ik}),\quad G = C V^T",
     )
     .with_convention("0 where a query sees nothing");
@@ -142,9 +142,7 @@ impl Op for AttentionAdjoint {
 
     #[inline]
     fn samples(samples: &mut Samples<Self>) {
-        let reason = "queries, keys and values are rows of matrices";
-        samples.absent(ShapeClass::Scalar, reason);
-        samples.absent(ShapeClass::Vector, reason);
+        of_matrices(samples);
         let args_of = |lead: &[usize], [queries, keys, width]: [usize; 3]| {
             let of = |rows: usize| Shape::from([lead, &[rows, width]].concat());
             [queries, keys, keys, queries].map(of)
