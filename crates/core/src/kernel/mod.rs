@@ -50,6 +50,8 @@ pub(crate) const SIZES_OF_FILES: &[&[Size]] = &[
     pool::vectors::SIZES,
     gemm::SIZES,
     gemm::blocked::SIZES,
+    gemm::epilogue::SIZES,
+    gemm::pack::SIZES,
     gemm::tiny::SIZES,
     reduce::SIZES,
     scan::SIZES,

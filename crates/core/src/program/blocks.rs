@@ -11,8 +11,8 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::formula;
-use super::fuse::{Role, elementwise_product, outer_factors};
-use super::fused::{Block, Loop, LoopCode, Scratches, Step, Sum, parts};
+use super::fuse::{Role, elementwise_product, factors, outer_factors};
+use super::fused::{Block, FusedProduct, Loop, LoopCode, Scratches, Step, Sum, parts};
 use super::graph::{Source, ValueId};
 use super::lower::{Lowering, argument};
 use super::memory::{Argument, Place};
@@ -26,6 +26,8 @@ use crate::tensor::Shape;
 enum From {
     Member(usize),
     Load(usize),
+    /// In the tile of the loop's product.
+    Product,
 }
 
 /// What all members of a loop read.
@@ -48,10 +50,12 @@ impl<T: Real> Lowering<'_, T> {
             Block::Load(_) | Block::Written(_) => None,
         });
         let summed: Vec<usize> = registers.collect::<BTreeSet<_>>().into_iter().collect();
-        let (loads, written) = (built.loads.len(), built.written.len());
+        let (loads, written) = (built.operands(), built.written.len());
         let of = |angles| formula::of_loop(&built.steps, loads, written, &summed, angles);
         let wide = of(Angles::Near)?;
-        let is_uniform: Vec<bool> = built.loads.iter().map(|load| load.layout.is_splat()).collect();
+        let mut is_uniform: Vec<bool> =
+            built.loads.iter().map(|load| load.layout.is_splat()).collect();
+        is_uniform.resize(loads, false);
         let results = written + summed.len();
         // A sum over an operand reads it after the results are there.
         let sums_operand = built.sums.iter().any(|sum| matches!(sum.source, Block::Load(_)));
@@ -78,7 +82,7 @@ impl<T: Real> Lowering<'_, T> {
         &self.graph.value(if self.is_map(id) { id } else { args[0] }).shape
     }
 
-    fn reads(&self, members: &[ValueId]) -> Reads {
+    fn reads(&self, members: &[ValueId], product: Option<ValueId>) -> Reads {
         let mut reads = Reads { of: Vec::new(), loads: Vec::new(), last: vec![0; members.len()] };
         for (index, &id) in members.iter().enumerate() {
             let (_, args) = self.graph.op(id).expect("members are computed");
@@ -90,6 +94,10 @@ impl<T: Real> Lowering<'_, T> {
                     let now = if self.is_map(id) { index } else { usize::MAX };
                     reads.last[source] = reads.last[source].max(now);
                     operands.push(From::Member(source));
+                    continue;
+                }
+                if product == Some(self.operand(arg).root) {
+                    operands.push(From::Product);
                     continue;
                 }
                 let mut argument = argument(self.graph, self.operand(arg), &self.places);
@@ -142,12 +150,28 @@ impl<T: Real> Lowering<'_, T> {
         })
     }
 
-    pub(super) fn lower_loop(&mut self, unit: usize, members: &[ValueId]) -> Loop<T> {
-        let mut reads = self.reads(members);
+    /// The product of a loop, whose factors have been computed.
+    fn product(&mut self, id: ValueId) -> FusedProduct {
+        let (_, args) = self.graph.op(id).expect("a product is computed");
+        let layouts = factors(self.graph, self.operands, id).expect("a loop follows it");
+        let of = |k: usize| (argument(self.graph, self.operand(args[k]), &self.places), layouts[k]);
+        let factors = [of(0), of(1)];
+        let stored = layouts[0].is_stored().then(|| self.long_place(id));
+        FusedProduct { factors, stored }
+    }
+
+    pub(super) fn lower_loop(
+        &mut self,
+        unit: usize,
+        members: &[ValueId],
+        product: Option<ValueId>,
+    ) -> Loop<T> {
+        let mut reads = self.reads(members, product);
         let elements = self.domain(members[0]).elements();
         let mut built = Loop {
             elements,
             loads: Vec::new(),
+            product: None,
             replaced: vec![None; reads.loads.len()],
             steps: Vec::new(),
             sums: Vec::new(),
@@ -157,6 +181,7 @@ impl<T: Real> Lowering<'_, T> {
             partials: Vec::new(),
             code: None,
         };
+        built.product = product.map(|id| self.product(id));
         // Where each member's block is, once it is computed.
         let mut blocks: Vec<Option<Block>> = vec![None; members.len()];
         let mut free: Vec<usize> = Vec::new();
@@ -164,6 +189,7 @@ impl<T: Real> Lowering<'_, T> {
         for (index, &id) in members.iter().enumerate() {
             let source = |from: &From| match *from {
                 From::Load(k) => Block::Load(k),
+                From::Product => Block::Load(reads.loads.len()),
                 From::Member(source) => blocks[source].expect("members are in order"),
             };
             let sources: SmallVec<[Block; 4]> = reads.of[index].iter().map(source).collect();
@@ -220,7 +246,12 @@ impl<T: Real> Lowering<'_, T> {
         reads: &Reads,
         built: &mut Loop<T>,
     ) -> usize {
-        let Some(slot) = self.replaceable(unit, id, reads, &built.written) else {
+        let factors = built.product.iter().flat_map(|product| &product.factors);
+        let is_factor =
+            |slot: usize| factors.clone().any(|(argument, _)| argument.place == Place::Long(slot));
+        let replaceable = self.replaceable(unit, id, reads, &built.written);
+        // All elements of a factor are read for each tile.
+        let Some(slot) = replaceable.filter(|&slot| !is_factor(slot)) else {
             return self.long_place(id);
         };
         for ((_, load), replaced) in reads.loads.iter().zip(&mut built.replaced) {

@@ -37,17 +37,19 @@ impl Report {
         let name = |id: &ValueId| graph.op(*id).expect("units are computed").0.name();
         let shape = |id: &ValueId| graph.value(*id).shape.to_string();
         let line = |unit: &Unit| {
-            let Unit { members, is_loop } = unit;
+            let Unit { members, is_loop, product } = unit;
             let names: Vec<&str> = members.iter().map(name).collect();
             let last = members.last().expect("a unit has members");
+            let behind =
+                product.as_ref().map_or(String::new(), |id| format!(" behind {}", name(id)));
             match is_loop {
-                true => format!("loop over {}: {}", shape(&members[0]), names.join(", ")),
+                true => format!("loop over {}{behind}: {}", shape(&members[0]), names.join(", ")),
                 false => format!("{} -> {}", names.join(", "), shape(last)),
             }
         };
         let places = |unit: &Unit| {
             let mut places: SmallVec<_> =
-                unit.members.iter().map(|&id| graph.value(id).location).collect();
+                unit.values().map(|id| graph.value(id).location).collect();
             places.dedup();
             places
         };
@@ -57,7 +59,7 @@ impl Report {
             places: units.iter().map(places).collect(),
             recorded: graph.recorded,
             computed: computed.filter(|&id| graph.op(id).is_some()).count(),
-            fused: units.iter().filter(|unit| unit.is_loop).map(|unit| unit.members.len()).sum(),
+            fused: units.iter().filter(|unit| unit.is_loop).map(|unit| unit.values().count()).sum(),
             buffers: lowered.buffers,
             bytes: lowered.buffer_bytes + lowered.memory.short.len() * size_of::<T>(),
             cost: graph.cost(),

@@ -9,11 +9,14 @@
 //! Two units may merge if nothing outside of both has to happen between them:
 //! then the order among units stays one without circles (the same rule by which
 //! compilers fuse loops).
+//!
+//! A product of matrices that one loop alone reads is computed by that loop, tile by tile.
 
 use std::sync::Arc;
 
 use super::graph::{Graph, Operand, SHORT, ValueId};
 use crate::kernel::block::BlockKernel;
+use crate::kernel::gemm::MatrixLayout;
 use crate::op::{Mul, Operation};
 use crate::scalar::Real;
 use crate::tape::elemental::DynOp;
@@ -34,6 +37,15 @@ pub(super) struct Unit {
     pub(super) members: Vec<ValueId>,
     /// Whether it is a loop over blocks of elements.
     pub(super) is_loop: bool,
+    /// A product that the members alone read: the loop follows its tiles.
+    pub(super) product: Option<ValueId>,
+}
+
+impl Unit {
+    /// All values that it computes.
+    pub(super) fn values(&self) -> impl Iterator<Item = ValueId> {
+        self.product.iter().chain(&self.members).copied()
+    }
 }
 
 /// How a value can take part in a loop.
@@ -119,7 +131,20 @@ pub(super) fn elementwise_product<T: Real>() -> Arc<dyn BlockKernel<T>> {
     op.kernel().expect("it is elementwise")
 }
 
-/// The units of a graph, in an order in which they can be computed.
+/// The factors of a product that a loop can follow tile by tile.
+pub(super) fn factors<T: Real>(
+    graph: &Graph<T>,
+    operands: &[Operand],
+    id: ValueId,
+) -> Option<[MatrixLayout; 2]> {
+    let (op, &[a, b]) = graph.op(id)? else { return None };
+    let layout = |id: ValueId| &operands[id.index()].layout;
+    let [left, right] = op.factors(layout(a), layout(b))?;
+    let is_long = graph.value(id).shape.elements() > SHORT;
+    (is_long && left.has_epilogue(&right)).then_some([left, right])
+}
+
+/// The units of a graph, in any order.
 pub(super) fn units<T: Real>(graph: &Graph<T>, operands: &[Operand], roles: &[Role]) -> Vec<Unit> {
     let mut fusion = Fusion {
         graph,
@@ -136,7 +161,9 @@ pub(super) fn units<T: Real>(graph: &Graph<T>, operands: &[Operand], roles: &[Ro
             fusion.add(id);
         }
     }
-    fusion.sorted()
+    fusion.take_products_in();
+    fusion.units.retain(|unit| !unit.members.is_empty());
+    fusion.units
 }
 
 impl<T: Real> Fusion<'_, T> {
@@ -147,7 +174,7 @@ impl<T: Real> Fusion<'_, T> {
     fn add(&mut self, id: ValueId) {
         let unit = self.units.len();
         let role = self.role(id);
-        self.units.push(Unit { members: vec![id], is_loop: role == Role::Map });
+        self.units.push(Unit { members: vec![id], is_loop: role == Role::Map, product: None });
         self.seen.push([0; 2]);
         self.unit_of[id.index()] = Some(unit);
         let (_, args) = self.graph.op(id).expect("units are computed");
@@ -250,6 +277,41 @@ impl<T: Real> Fusion<'_, T> {
         readers.filter_map(|id| self.unit_of[id.index()])
     }
 
+    /// Has loops follow the products that they alone read.
+    fn take_products_in(&mut self) {
+        for id in self.graph.ids() {
+            if let Some(unit) = self.follower(id) {
+                let own = self.unit_of[id.index()].replace(unit).expect("it is computed");
+                self.units[own].members.clear();
+                self.units[unit].product = Some(id);
+            }
+        }
+    }
+
+    /// The loop that alone reads a product, if it can follow its tiles.
+    fn follower(&self, id: ValueId) -> Option<usize> {
+        let first = self.read_by[id.index()].first()?;
+        let unit = self.unit_of[first.index()]?;
+        let Unit { members, is_loop, product } = &self.units[unit];
+        let elements = self.graph.value(id).shape.elements();
+        // Sums are added up part by part.
+        let is_loop = *is_loop && members.iter().all(|&member| self.role(member).is_map());
+        let is_only = self.read_by[id.index()]
+            .iter()
+            .all(|reader| self.unit_of[reader.index()] == Some(unit));
+        let is_kept =
+            self.graph.outputs.iter().any(|output| self.operands[output.index()].root == id);
+        let is_whole =
+            self.reads(unit).all(|(_, operand)| operand.root != id || operand.is_whole(elements));
+        let fits = is_loop
+            && product.is_none()
+            && is_only
+            && !is_kept
+            && is_whole
+            && self.elements(unit) == elements;
+        (fits && factors(self.graph, self.operands, id).is_some()).then_some(unit)
+    }
+
     fn merge(&mut self, into: usize, from: usize) {
         let moved = std::mem::take(&mut self.units[from].members);
         for id in &moved {
@@ -259,38 +321,5 @@ impl<T: Real> Fusion<'_, T> {
         unit.members.extend(moved);
         unit.members.sort_unstable();
         unit.is_loop = true;
-    }
-
-    /// The units, each after those that it reads; as close to the recording's order
-    /// as that allows.
-    fn sorted(self) -> Vec<Unit> {
-        let mut waiting = vec![0_usize; self.units.len()];
-        let mut readers: Vec<Vec<usize>> = vec![Vec::new(); self.units.len()];
-        for (unit, waiting) in waiting.iter_mut().enumerate() {
-            for (_, operand) in self.reads(unit) {
-                if let Some(source) = self.unit_of[operand.root.index()]
-                    && source != unit
-                {
-                    readers[source].push(unit);
-                    *waiting += 1;
-                }
-            }
-        }
-        let first = |unit: usize| std::cmp::Reverse((self.units[unit].members[0], unit));
-        let mut ready: std::collections::BinaryHeap<_> = (0..self.units.len())
-            .filter(|&unit| waiting[unit] == 0 && !self.units[unit].members.is_empty())
-            .map(first)
-            .collect();
-        let mut order = Vec::new();
-        while let Some(std::cmp::Reverse((_, unit))) = ready.pop() {
-            order.push(self.units[unit].clone());
-            for &reader in &readers[unit] {
-                waiting[reader] -= 1;
-                if waiting[reader] == 0 {
-                    ready.push(first(reader));
-                }
-            }
-        }
-        order
     }
 }

@@ -60,8 +60,8 @@ impl<T: Real> Program<T> {
 
 fn of_loop<T: Real>(blocks: &Loop<T>) -> Option<Code> {
     let code = blocks.code.as_ref()?;
-    let (loads, written) = (blocks.loads.len(), blocks.written.len());
-    formula::of_loop(&blocks.steps, loads, written, &code.summed, Angles::Near)
+    let written = blocks.written.len();
+    formula::of_loop(&blocks.steps, blocks.operands(), written, &code.summed, Angles::Near)
 }
 
 /// Writes the operations that matter.

@@ -119,8 +119,8 @@ impl<T: Real> Lowering<'_, T> {
     }
 
     fn read_uses(&mut self, kept: &[ValueId]) {
-        for (unit, Unit { members, .. }) in self.units.iter().enumerate() {
-            for &id in members {
+        for (unit, own) in self.units.iter().enumerate() {
+            for id in own.values() {
                 self.unit_of[id.index()] = Some(unit);
                 let (_, args) = self.graph.op(id).expect("units are computed");
                 for arg in args {
@@ -186,7 +186,7 @@ impl<T: Real> Lowering<'_, T> {
     /// Ends the lives of values that `unit` was the last to read, but for
     /// those whose place holds a new value already.
     fn release(&mut self, unit: usize, taken: &[usize]) {
-        let read = self.units[unit].members.iter().flat_map(|&id| {
+        let read = self.units[unit].values().flat_map(|id| {
             let (_, args) = self.graph.op(id).expect("units are computed");
             args.iter().map(|arg| self.operands[arg.index()].root).chain([id])
         });
@@ -203,10 +203,10 @@ impl<T: Real> Lowering<'_, T> {
     }
 
     fn lower_unit(&mut self, unit: usize) -> Instruction<T> {
-        let Unit { members, is_loop } = &self.units[unit];
+        let Unit { members, is_loop, product } = &self.units[unit];
         let (instruction, taken) = match is_loop {
             true => {
-                let built = self.lower_loop(unit, members);
+                let built = self.lower_loop(unit, members, *product);
                 let taken = built.written.clone();
                 (Instruction::Loop(Box::new(built)), taken)
             }

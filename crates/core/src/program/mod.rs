@@ -28,6 +28,7 @@ mod listing;
 mod lower;
 mod memory;
 mod native;
+mod order;
 mod pack;
 mod recording;
 mod run;
@@ -148,12 +149,13 @@ impl<T: Real> Program<T> {
     fn new(graph: &Graph<T>, outputs: usize, updated: &[usize], recording: Recording<T>) -> Self {
         let operands = graph::operands(graph);
         let roles = fuse::roles(graph, &operands);
-        let units = fuse::units(graph, &operands, &roles);
         let states: Vec<(ValueId, ValueId)> = updated
             .iter()
             .map(|&input| graph.inputs[input])
             .zip(graph.outputs[outputs..].iter().copied())
             .collect();
+        let units = fuse::units(graph, &operands, &roles);
+        let units = order::ordered(graph, &operands, units, &states);
         let lowered = lower::lower(graph, &operands, &roles, &units, &graph.outputs, &states);
         let report = Report::new(graph, &operands, &units, &lowered);
         let place = |id: ValueId| lowered.places[id.index()].expect("a value with memory");

@@ -194,8 +194,10 @@ impl<T: Real> Instruction<T> {
                 apply.target.for_each_slot(visit);
             }
             Instruction::Loop(blocks) => {
-                blocks.loads.iter_mut().for_each(|load| load.place.for_each_slot(visit));
-                blocks.written.iter_mut().for_each(visit);
+                blocks.arguments_mut().for_each(|load| load.place.for_each_slot(visit));
+                blocks.written.iter_mut().for_each(&mut *visit);
+                let product = blocks.product.iter_mut();
+                product.filter_map(|product| product.stored.as_mut()).for_each(visit);
             }
             Instruction::Code(code) => {
                 code.instructions.iter_mut().for_each(|own| own.for_each_slot(visit));
@@ -209,17 +211,17 @@ impl<T: Real> Instruction<T> {
 
     /// Calls `read` with each place in the memory of short values that is read.
     pub(super) fn short_reads(&self, read: &mut dyn FnMut(usize)) {
-        let mut arguments = |arguments: &[Argument]| {
-            for argument in arguments {
-                if let Place::Short(start) = argument.place {
-                    let start = (start as isize + argument.offset) as usize;
-                    Rows::new(&argument.layout, start).places().for_each(&mut *read);
-                }
+        let argument = |argument: &Argument| {
+            if let Place::Short(start) = argument.place {
+                let start = (start as isize + argument.offset) as usize;
+                Rows::new(&argument.layout, start).places().for_each(&mut *read);
             }
         };
         match self {
-            Instruction::Apply(apply) | Instruction::AddInto(apply) => arguments(&apply.args),
-            Instruction::Loop(blocks) => arguments(&blocks.loads),
+            Instruction::Apply(apply) | Instruction::AddInto(apply) => {
+                apply.args.iter().for_each(argument);
+            }
+            Instruction::Loop(blocks) => blocks.arguments().for_each(argument),
             Instruction::Short(_, call) => call.reads(read),
             Instruction::ShortPacked(_, packed, call) => {
                 packed

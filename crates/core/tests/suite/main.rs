@@ -22,6 +22,7 @@ mod dimensions;
 mod einsum;
 mod elementary;
 mod environment;
+mod epilogue;
 mod explorer;
 mod factorisation_scales;
 mod factorisations;

@@ -15,36 +15,32 @@
 
 use std::cell::RefCell;
 
-use smallvec::SmallVec;
-
-use crate::scalar::micro::{Lines, Micro, Product};
-use crate::scalar::{Real, dispatched};
-use crate::tensor::Elements;
+use super::pack::{TILES, pack_rows};
+use crate::scalar::Real;
+use crate::scalar::micro::{Lines, Micro, Product, prefetch};
+use crate::tensor::{Elements, LINE};
 use crate::tuned::damage::{Damage, damaged};
 
 tuned! {
     /// The most terms that a tile adds up before it is written.
-    const DEPTH = 512, tiny 4;
-    /// Tiles whose rows are packed at once, so that whole cache lines are read.
-    const TILES = 8, tiny 2;
-    /// Terms of those rows that are read together, so that their cache lines are still near when the
-    /// next tile's turn comes.
-    const NEAR_TERMS = 32, tiny 2;
+    pub(super) const DEPTH = 512, tiny 4;
     /// Tiles that read a panel before it pays to pack it for them.
     const FEW_TILES = 8, tiny 1;
     /// Panels side by side that need not be packed at all.
     const NEAR_PANELS = 4, tiny 1;
     /// Panels that a tile's rows meet before it pays to pack them.
     const FEW_PANELS = 2, tiny 1;
+    /// The most panels of a tile that is not stored: it stays in the first-level cache, or near it.
+    const TILE_PANELS = 20, tiny 1;
 }
 
 /// Bytes of the panels that tiles go over in turn: a part of the second-level cache.
 const GROUP: usize = 1 << 20;
-/// Bytes of the memory for packed factors, panels and tiles: a huge page.
+/// Bytes of the memory for these panels, a tile, and the packed rows of some tiles: a huge page.
 const MEMORY: usize = 2 << 20;
 
 thread_local! {
-    /// The memory for packed factors: a group of panels, and the rows of some tiles.
+    /// That memory: nothing in it outlives a product.
     static PACKED: RefCell<Elements<f64>> = RefCell::default();
 }
 
@@ -71,289 +67,282 @@ impl Parts {
     }
 }
 
+/// What goes on behind a product, while its elements are in the cache.
+pub(super) struct Behind<'a, T> {
+    /// Whether the result is written. If it is not, a tile has no memory but the cache.
+    pub(super) is_stored: bool,
+    /// Arrays that lie as the result does: the CPU fetches a tile's elements of them while the tile is
+    /// computed.
+    pub(super) arrays: &'a [*const T],
+    /// Is called with the place of an element in the result, and the elements from there on whose terms
+    /// are all added up: once for each element.
+    pub(super) next: &'a mut dyn FnMut(usize, &[T]),
+}
+
 /// Computes a product.
 ///
+/// # Panics
+/// If the result is not written, and has more than [`DEPTH`] terms or is to be added to.
+///
 /// # Safety
-/// The product is [valid](Product).
-pub(super) unsafe fn product<T: Real>(product: Product<T>) {
+/// The product is [valid](Product), but for `out` if it is not written.
+pub(super) unsafe fn product<T: Real>(product: Product<T>, behind: Option<Behind<'_, T>>) {
     // SAFETY: the product is valid, and `micro` gives kernels that this CPU can run.
-    unsafe { product_by(T::micro(), product) };
+    unsafe { product_by(T::micro(), product, behind) };
 }
 
 /// Computes a product by some of the CPU's micro-kernels.
 ///
+/// # Panics
+/// As [`product`].
+///
 /// # Safety
-/// The product is [valid](Product), and the CPU has the instructions of `micro`.
-pub(super) unsafe fn product_by<T: Real>(micro: Micro<T>, product: Product<T>) {
-    PACKED.with_borrow_mut(|memory| {
-        if memory.is_empty() {
-            *memory = Elements::zeros(MEMORY / size_of::<f64>());
-        }
-        let memory: &mut [T] = bytemuck::cast_slice_mut(memory);
-        let (panels, tiles) = memory.split_at_mut(GROUP / size_of::<T>());
-        // SAFETY: the caller promises both.
-        unsafe { Blocked { micro, product, panels, tiles }.run() }
-    });
-}
-
-/// A product on its way, with memory for packed panels and tiles.
-struct Blocked<'a, T: Real> {
+/// As [`product`], and the CPU has the instructions of `micro`.
+pub(super) unsafe fn product_by<T: Real>(
     micro: Micro<T>,
     product: Product<T>,
-    panels: &'a mut [T],
-    tiles: &'a mut [T],
+    behind: Option<Behind<'_, T>>,
+) {
+    // The memory is taken out: what goes on behind a product may compute a product, too.
+    let mut memory = PACKED.take();
+    if memory.is_empty() {
+        memory = Elements::zeros(MEMORY / size_of::<f64>());
+    }
+    let numbers: &mut [T] = bytemuck::cast_slice_mut(&mut memory);
+    let (panels, rest) = numbers.split_at_mut(GROUP / size_of::<T>());
+    let (tile, rows) = rest.split_at_mut(micro.rows * micro.columns() * TILE_PANELS);
+    // SAFETY: the caller promises both.
+    unsafe { Blocked { micro, product, behind, panels, rows, tile }.run() }
+    PACKED.set(memory);
 }
 
-impl<T: Real> Blocked<'_, T> {
+/// A product on its way, with memory for packed panels, for the packed rows of tiles, and for a tile that is
+/// not stored.
+struct Blocked<'a, 'b, T: Real> {
+    micro: Micro<T>,
+    product: Product<T>,
+    behind: Option<Behind<'b, T>>,
+    panels: &'a mut [T],
+    rows: &'a mut [T],
+    tile: &'a mut [T],
+}
+
+/// Terms of some columns, which are packed together.
+#[derive(Clone, Copy)]
+struct Group {
+    /// The first term.
+    first: usize,
+    depth: usize,
+    /// Whether no terms come after them.
+    is_last: bool,
+    /// The first column.
+    start: usize,
+    columns: usize,
+}
+
+/// Columns of a group that a tile meets at once.
+struct Panel {
+    /// The first of them, counted from the group's.
+    begin: usize,
+    columns: usize,
+    /// Their number, filled up to whole vectors.
+    width: usize,
+    is_packed: bool,
+}
+
+/// Some rows of a product.
+#[derive(Clone, Copy)]
+struct TileRows<T> {
+    /// The first.
+    first: usize,
+    count: usize,
+    /// The rows, from the first term of a group on.
+    lines: Lines<T>,
+}
+
+impl<'b, T: Real> Blocked<'_, 'b, T> {
     /// Computes it.
     ///
     /// # Safety
     /// As [`product_by`].
     unsafe fn run(mut self) {
-        let Product { terms, columns, .. } = self.product;
+        let Product { terms, columns, adds, .. } = self.product;
         let wide = self.micro.columns();
+        let mut most = usize::MAX;
+        if self.behind.as_ref().is_some_and(|behind| !behind.is_stored) {
+            assert!(!adds && terms <= DEPTH, "a tile that is not stored is added up at once");
+            most = TILE_PANELS;
+        }
         for (first, depth) in Parts::of(terms, DEPTH).iter() {
+            let is_last = first + depth == terms;
             let depth = depth - usize::from(damaged(Damage::LastTerm) && depth > 1);
-            let group = (self.panels.len() / (depth * wide)).max(1) * wide;
-            for start in (0..columns).step_by(group) {
+            let panels = (self.panels.len() / (depth * wide)).clamp(1, most);
+            for (panel, panels) in Parts::of(columns.div_ceil(wide), panels).iter() {
+                let start = panel * wide;
+                let columns = (panels * wide).min(columns - start);
                 // SAFETY: the parts of the terms lie in `terms`, and the groups in `columns`.
-                unsafe { self.group(first, depth, start, group.min(columns - start)) };
+                unsafe { self.group(Group { first, depth, is_last, start, columns }) };
             }
         }
     }
 
-    /// Adds `depth` terms, from `first` on, of `columns` columns, from `start` on, of all rows.
+    /// The panels of a group that `tiles` tiles read.
+    fn panels_of(
+        &self,
+        group: Group,
+        tiles: usize,
+    ) -> impl Iterator<Item = Panel> + Clone + use<T> {
+        let (right, lanes, wide) = (self.product.right, self.micro.lanes, self.micro.columns());
+        let packs_all =
+            right.step != 1 || tiles > FEW_TILES && right.term.unsigned_abs() > NEAR_PANELS * wide;
+        (0..group.columns).step_by(wide).map(move |begin| {
+            let columns = wide.min(group.columns - begin);
+            let width = columns.next_multiple_of(lanes);
+            Panel { begin, columns, width, is_packed: packs_all || columns < width }
+        })
+    }
+
+    /// Adds the terms of a group, of all rows.
     ///
     /// # Safety
     /// As [`product_by`]; the terms are terms of the product, and the columns its columns.
-    unsafe fn group(&mut self, first: usize, depth: usize, start: usize, columns: usize) {
-        let Product { rows, left, right, out, out_row, adds, .. } = self.product;
-        let Micro { lanes, rows: high, kernels, .. } = self.micro;
-        let wide = self.micro.columns();
+    unsafe fn group(&mut self, group: Group) {
+        let Group { first, depth, start, columns, .. } = group;
+        let Product { rows, left, right, .. } = self.product;
+        let high = self.micro.rows;
         let tiles = Parts::of(rows, high);
-        let panels = (0..columns).step_by(wide).map(|begin| {
-            let columns = wide.min(columns - begin);
-            Panel { begin, columns, width: columns.next_multiple_of(lanes) }
-        });
-        let packs_all = right.step != 1
-            || tiles.count > FEW_TILES && right.term.unsigned_abs() > NEAR_PANELS * wide;
-        let packs = |panel: &Panel| packs_all || panel.columns < panel.width;
-        let packs_tiles = left.term != 1 && columns > FEW_PANELS * wide;
+        let panels = self.panels_of(group, tiles.count);
+        let packs_tiles = left.term != 1 && columns > FEW_PANELS * self.micro.columns();
         // SAFETY: `right` has the terms in each column of a panel, for panels cut `columns` into
         // pieces, and `left` has them in each row of a tile, for tiles cut all rows into pieces.
-        // A kernel for `panel.width / lanes` vectors and `rows` rows reads `depth` terms of as many
-        // lines, from the factors where they lie or from the packed ones, which are at least as
-        // long; it writes `rows` times `panel.columns` elements of the result.
         unsafe {
-            for panel in panels.clone().filter(packs) {
+            for panel in panels.clone().filter(|panel| panel.is_packed) {
                 let to = &mut self.panels[panel.begin * depth..][..panel.width * depth];
                 let from = right.from(start + panel.begin, first);
                 self.micro.pack(from, panel.columns, depth, panel.width, to);
             }
-            for (tile, (row, rows)) in tiles.iter().enumerate() {
+            for (tile, (row, count)) in tiles.iter().enumerate() {
                 let mut lines = left.from(row, first);
                 if packs_tiles {
                     let place = tile % TILES;
                     if place == 0 {
-                        let to = &mut self.tiles[..TILES * high * depth];
+                        let to = &mut self.rows[..TILES * high * depth];
                         let own = (tile..tiles.count.min(tile + TILES)).map(|i| tiles.get(i));
                         pack_rows(left.from(0, first), own, depth, high, to);
                     }
-                    let start = self.tiles[place * high * depth..].as_ptr();
+                    let start = self.rows[place * high * depth..].as_ptr();
                     lines = Lines { start, step: 1, term: high as isize };
                 }
-                for panel in panels.clone() {
-                    let begin = start + panel.begin;
-                    let (numbers, term) = match packs(&panel) {
-                        true => (self.panels[panel.begin * depth..].as_ptr(), panel.width as isize),
-                        false => (right.from(begin, first).start, right.term),
-                    };
-                    let kernel = kernels[(panel.width / lanes - 1) * high + rows - 1];
-                    // The library's names: its results lie column by column, so that its
-                    // left factor is our right one.
-                    let (dst_cs, dst_rs) = (out_row as isize, 1);
-                    let (lhs_cs, rhs_rs, rhs_cs) = (term, lines.term, lines.step);
-                    let (alpha, beta) = (T::one(), T::one());
-                    // 0: the result is overwritten; 1: added to.
-                    let alpha_status = u8::from(adds || first > 0);
-                    kernel(
-                        panel.columns,
-                        rows,
-                        depth,
-                        out.add(row * out_row + begin),
-                        numbers,
-                        lines.start,
-                        dst_cs,
-                        dst_rs,
-                        lhs_cs,
-                        rhs_rs,
-                        rhs_cs,
-                        alpha,
-                        beta,
-                        alpha_status,
-                        false,
-                        false,
-                        false,
-                        std::ptr::null(),
-                    );
-                }
+                self.tile(group, panels.clone(), TileRows { first: row, count, lines });
             }
         }
     }
-}
 
-/// Columns of a group that a tile meets at once.
-struct Panel {
-    begin: usize,
-    columns: usize,
-    /// Their number, filled up to whole vectors.
-    width: usize,
-}
-
-impl<T: Real> Micro<T> {
-    /// Packs `columns` columns of a panel, term by term, each in `width` elements with zeros behind
-    /// the last column.
-    ///
-    /// # Panics
-    /// If `width` is less than the columns filled up to whole vectors, or `to` has not as many elements as
-    /// the terms take.
+    /// Adds the terms of a group to a tile, and goes on behind it if they were the last ones.
     ///
     /// # Safety
-    /// `columns` lines of `from` have `depth` terms, and the CPU has the instructions of `self`.
-    pub(super) unsafe fn pack(
-        &self,
-        from: Lines<T>,
-        columns: usize,
-        depth: usize,
-        width: usize,
-        to: &mut [T],
+    /// As [`product_by`]; `rows` are rows of the product, `group` are terms and columns of it, and `panels` its panels,
+    /// of which those are packed that have to be.
+    unsafe fn tile(
+        &mut self,
+        group: Group,
+        panels: impl Iterator<Item = Panel>,
+        rows: TileRows<T>,
     ) {
-        assert!(width >= columns.next_multiple_of(self.lanes), "vectors are whole");
-        assert_eq!(to.len(), width * depth, "a panel has a place");
-        // SAFETY: `j` stays below `columns` and `term` below `depth` where `from` is read. `to` has
-        // `depth` times `width` elements, as was asserted, and element `j` of `term`, or of the
-        // square that begins there, is one of them. A unique borrow does not overlap the factor.
+        let Group { is_last, start, columns, .. } = group;
+        let Product { out, out_row, .. } = self.product;
+        let place = rows.first * out_row + start;
+        let mut arrays: &'b [*const T] = &[];
+        let (mut to, mut to_row) = (out.wrapping_add(place), out_row);
+        if let Some(behind) = self.behind.as_ref().filter(|_| is_last) {
+            arrays = behind.arrays;
+            if !behind.is_stored {
+                (to, to_row) = (self.tile[..rows.count * columns].as_mut_ptr(), columns);
+            }
+        }
+        for panel in panels {
+            for array in arrays {
+                let start = array.wrapping_add(place + panel.begin);
+                (0..rows.count).for_each(|r| fetch(start.wrapping_add(r * out_row), panel.columns));
+            }
+            // SAFETY: the panel's columns are columns of the tile, which has memory for its rows: in the result, or
+            // in `self.tile`.
+            unsafe { self.multiply(group, &panel, rows, to.add(panel.begin), to_row) };
+        }
+        if let Some(behind) = self.behind.as_mut().filter(|_| is_last) {
+            // Whole rows lie side by side.
+            let len = if columns == out_row { rows.count * columns } else { columns };
+            for r in 0..rows.count * columns / len {
+                // SAFETY: these are elements of the tile, which the kernels have written.
+                let elements = unsafe { std::slice::from_raw_parts(to.add(r * to_row), len) };
+                (behind.next)(place + r * out_row, elements);
+            }
+        }
+    }
+
+    /// Adds the terms of a group to those elements of a tile that lie in a panel, in memory from `out` on, each row
+    /// `out_row` elements behind the one before it.
+    ///
+    /// # Safety
+    /// As [`tile`](Self::tile); `out` is valid for reads and writes of the panel's columns at each of
+    /// these rows, and nobody else reads or writes them.
+    unsafe fn multiply(
+        &self,
+        group: Group,
+        panel: &Panel,
+        rows: TileRows<T>,
+        out: *mut T,
+        out_row: usize,
+    ) {
+        let Group { first, depth, start, .. } = group;
+        let Product { right, adds, .. } = self.product;
+        let Micro { lanes, rows: high, kernels, .. } = self.micro;
+        let (numbers, term) = match panel.is_packed {
+            true => (self.panels[panel.begin * depth..].as_ptr(), panel.width as isize),
+            // SAFETY: the panel's columns are columns of `right`.
+            false => (unsafe { right.from(start + panel.begin, first) }.start, right.term),
+        };
+        let kernel = kernels[(panel.width / lanes - 1) * high + rows.count - 1];
+        // The library's names: its results lie column by column, so that its
+        // left factor is our right one.
+        let (dst_cs, dst_rs) = (out_row as isize, 1);
+        let (lhs_cs, rhs_rs, rhs_cs) = (term, rows.lines.term, rows.lines.step);
+        let (alpha, beta) = (T::one(), T::one());
+        // 0: the result is overwritten; 1: added to.
+        let alpha_status = u8::from(adds || first > 0);
+        // SAFETY: a kernel for `panel.width / lanes` vectors and `rows.count` rows reads `depth` terms of as many
+        // lines, from the factors where they lie or from the packed ones, which are at least as
+        // long; it writes `rows.count` times `panel.columns` elements, which the caller promises to be valid.
         unsafe {
-            let column = |j: usize, term: usize| from.from(j, term).start;
-            let out = to.as_mut_ptr();
-            let mut done = 0;
-            if from.step == 1 {
-                dispatched(
-                    #[inline(always)]
-                    || copy_terms(from, columns, depth, out, width),
-                );
-                done = columns;
-            } else if from.term == 1 {
-                let squares = depth / self.lanes * self.lanes;
-                while done + self.lanes <= columns {
-                    for term in (0..squares).step_by(self.lanes) {
-                        let to = out.add(term * width + done);
-                        (self.transpose)(column(done, term), from.step, to, width);
-                    }
-                    for term in squares..depth {
-                        for j in done..done + self.lanes {
-                            *out.add(term * width + j) = *column(j, term);
-                        }
-                    }
-                    done += self.lanes;
-                }
-            }
-            for term in 0..depth {
-                for j in done..columns {
-                    *out.add(term * width + j) = *column(j, term);
-                }
-                for j in columns..width {
-                    *out.add(term * width + j) = T::zero();
-                }
-            }
+            kernel(
+                panel.columns,
+                rows.count,
+                depth,
+                out,
+                numbers,
+                rows.lines.start,
+                dst_cs,
+                dst_rs,
+                lhs_cs,
+                rhs_rs,
+                rhs_cs,
+                alpha,
+                beta,
+                alpha_status,
+                false,
+                false,
+                false,
+                std::ptr::null(),
+            );
         }
     }
 }
 
-/// Copies `terms` terms of `lines` lines that lie side by side, each term `width` elements behind
-/// the one before it. The compiler is told the numbers of lines that occur, each with its own loop:
-/// else it calls a function for every term.
-///
-/// # Safety
-/// `lines` lines of `from`, whose `step` is 1, have `terms` terms. `to` is valid for writes of `lines`
-/// elements at each of `terms` offsets `t * width`, and these do not overlap the factor.
+/// Has the CPU fetch some elements.
 #[inline(always)]
-unsafe fn copy_terms<T: Real>(
-    from: Lines<T>,
-    lines: usize,
-    terms: usize,
-    to: *mut T,
-    width: usize,
-) {
-    // SAFETY: the caller's promise, with `LINES` for `lines` where that is the number.
-    unsafe {
-        match lines {
-            64 => copy_terms_of::<T, 64>(from, terms, to, width),
-            32 => copy_terms_of::<T, 32>(from, terms, to, width),
-            16 => copy_terms_of::<T, 16>(from, terms, to, width),
-            6 => copy_terms_of::<T, 6>(from, terms, to, width),
-            5 => copy_terms_of::<T, 5>(from, terms, to, width),
-            _ => {
-                for term in 0..terms {
-                    let to = to.add(term * width);
-                    std::ptr::copy_nonoverlapping(from.from(0, term).start, to, lines);
-                }
-            }
-        }
-    }
-}
-
-/// [`copy_terms`] of `LINES` lines.
-///
-/// # Safety
-/// As there, with `LINES` for `lines`.
-#[inline(always)]
-unsafe fn copy_terms_of<T: Real, const LINES: usize>(
-    from: Lines<T>,
-    terms: usize,
-    to: *mut T,
-    width: usize,
-) {
-    for term in 0..terms {
-        // SAFETY: `term` is below `terms`, and the lines lie side by side on both sides.
-        unsafe {
-            let numbers = from.from(0, term).start.cast::<[T; LINES]>().read();
-            to.add(term * width).cast::<[T; LINES]>().write(numbers);
-        }
-    }
-}
-
-/// Packs the rows of some tiles, given as first row and number of rows: one tile after another, each
-/// term by term, `high` elements a term.
-///
-/// # Safety
-/// The rows of all tiles are lines of `from` that have `depth` terms.
-unsafe fn pack_rows<T: Real>(
-    from: Lines<T>,
-    tiles: impl Iterator<Item = (usize, usize)>,
-    depth: usize,
-    high: usize,
-    to: &mut [T],
-) {
-    let tiles: SmallVec<[(usize, usize); TILES]> = tiles.collect();
-    for first in (0..depth).step_by(NEAR_TERMS) {
-        let terms = NEAR_TERMS.min(depth - first);
-        for (tile, &(row, rows)) in tiles.iter().enumerate() {
-            let to = &mut to[(tile * depth + first) * high..][..terms * high];
-            // SAFETY: `row + i` is a row of the tile and `first + term` is below `depth`. `to` has
-            // `terms` times `high` elements, and `rows` is at most `high`.
-            unsafe {
-                if from.step == 1 {
-                    copy_terms(from.from(row, first), rows, terms, to.as_mut_ptr(), high);
-                    continue;
-                }
-                for (term, to) in to.chunks_exact_mut(high).enumerate() {
-                    for (i, to) in to[..rows].iter_mut().enumerate() {
-                        *to = *from.from(row + i, first + term).start;
-                    }
-                }
-            }
-        }
+fn fetch<T>(start: *const T, elements: usize) {
+    for k in (0..elements).step_by(LINE / size_of::<T>()) {
+        prefetch(start.wrapping_add(k));
     }
 }
 

@@ -1,7 +1,7 @@
 //! How the matrices of a product lie in their buffers.
 
 use crate::scalar::Real;
-use crate::tensor::Layout;
+use crate::tensor::{Layout, View};
 
 /// How the elements of a matrix lie, from a start that is kept apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,25 @@ impl MatrixLayout {
             }
             _ => Self::matrix(layout),
         }
+    }
+
+    /// The left factor of a product with a matrix: the rows of all leading axes, if they lie at even distances.
+    fn rows(layout: &Layout) -> Option<Self> {
+        let rank = layout.shape().rank();
+        if rank <= 2 {
+            return Some(Self::left(layout));
+        }
+        let (shape, strides) = (layout.shape(), layout.strides());
+        let mut rows = Self::matrix(layout);
+        for axis in (0..rank - 2).rev().filter(|&axis| shape[axis] != 1) {
+            if rows.rows == 1 {
+                rows.row_stride = strides[axis];
+            } else if strides[axis] != rows.row_stride * rows.rows as isize {
+                return None;
+            }
+            rows.rows *= shape[axis];
+        }
+        Some(rows)
     }
 
     /// The right factor of a product: a matrix, or a vector as a column.
@@ -57,15 +76,29 @@ impl MatrixLayout {
     }
 }
 
+/// The factors of products that are a single one: the matrix on the right has no leading axes, and those of the
+/// left factor are more rows.
+pub(crate) fn factors(a: &Layout, b: &Layout) -> Option<[MatrixLayout; 2]> {
+    if b.shape().rank() > 2 {
+        return None;
+    }
+    Some([MatrixLayout::rows(a)?, MatrixLayout::right(b)])
+}
+
 /// A matrix within a buffer.
 #[derive(Clone, Copy)]
-pub(in crate::kernel) struct Matrix<'a, T> {
+pub(crate) struct Matrix<'a, T> {
     pub(in crate::kernel) data: &'a [T],
     pub(in crate::kernel) start: isize,
     pub(in crate::kernel) factor: MatrixLayout,
 }
 
-impl<T: Real> Matrix<'_, T> {
+impl<'a, T: Real> Matrix<'a, T> {
+    /// A view as a matrix that lies in its buffer in this way.
+    pub(crate) fn of(view: &View<'a, T>, factor: MatrixLayout) -> Self {
+        Self { data: view.data(), start: view.offset() as isize, factor }
+    }
+
     /// The columns from `first` on.
     pub(in crate::kernel) fn columns(self, first: usize, columns: usize) -> Self {
         let start = self.start + first as isize * self.factor.column_stride;

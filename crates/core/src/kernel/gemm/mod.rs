@@ -12,8 +12,10 @@
 //! that).
 
 pub(super) mod blocked;
+pub(super) mod epilogue;
 mod matrix;
 mod outer;
+pub(super) mod pack;
 pub(super) mod tiny;
 
 use std::ops::Range;
@@ -21,10 +23,12 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 pub(super) use blocked::Parts;
+pub(crate) use epilogue::product_then;
 pub(crate) use matrix::MatrixLayout;
 pub(crate) use tiny::ShortProduct;
 
-pub(super) use matrix::{Before, Matrix};
+pub(super) use matrix::Before;
+pub(crate) use matrix::{Matrix, factors};
 
 use super::threads::{self, Cut};
 use crate::scalar::Real;
@@ -68,10 +72,9 @@ impl MatrixLayout {
     }
 }
 
-/// In how many stripes a product is computed, and whether they are of columns, of which
-/// each stripe lays out its own alone.
-fn stripes<T>(m: usize, k: usize, n: usize) -> (usize, bool) {
-    let work = work::<T>(m * k * n);
+/// In how many stripes a product of `m` rows and `n` columns is computed, which takes `work` nanoseconds,
+/// and whether they are of columns, of which each stripe lays out its own alone.
+fn stripes(m: usize, n: usize, work: usize) -> (usize, bool) {
     let is_by_columns = n >= m;
     let whole = m.max(n);
     let Cut { threads, pieces } = Cut::of(work);
@@ -135,20 +138,33 @@ fn short_product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], bef
         // holds m x n elements in row-major order; as a unique borrow it overlaps neither factor.
         return unsafe { (T::micro().library)(whole.product(out.as_mut_ptr())) };
     }
-    let (stripes, is_by_columns) = stripes::<T>(m, k, n);
+    let out = Target(out.as_mut_ptr());
+    for_each_stripe::<T>([m, k, n], 0, |rows, columns| {
+        let stripe = Stripe { left: a, right: b, rows, columns, before };
+        // SAFETY: both factors were checked to lie inside their buffers, and the
+        // rows and columns lie inside both. `out` holds m x n elements in
+        // row-major order; as a unique borrow it overlaps neither factor, and
+        // each of its elements lies in one stripe alone.
+        unsafe { blocked::product(stripe.product(out.pointer()), None) };
+    });
+}
+
+/// Calls `compute` with the rows and columns of each stripe of a product of m x k and k x n elements, on
+/// several threads if it is long. `more` nanoseconds are spent on the whole result besides.
+fn for_each_stripe<T>(
+    [m, k, n]: [usize; 3],
+    more: usize,
+    compute: impl Fn(Range<usize>, Range<usize>) + Sync,
+) {
+    let work = work::<T>(m * k * n) + more;
+    let (stripes, is_by_columns) = stripes(m, n, work);
     let whole = if is_by_columns { n } else { m };
     let cut = |stripe: usize| whole.min((whole * stripe).div_ceil(stripes).next_multiple_of(16));
-    let out = Target(out.as_mut_ptr());
-    threads::share(work::<T>(m * k * n), 0..stripes, |own| {
+    threads::share(work, 0..stripes, |own| {
         for stripe in own {
             let range = cut(stripe)..cut(stripe + 1);
             let (rows, columns) = if is_by_columns { (0..m, range) } else { (range, 0..n) };
-            let stripe = Stripe { left: a, right: b, rows, columns, before };
-            // SAFETY: both factors were checked to lie inside their buffers, and the
-            // rows and columns lie inside both. `out` holds m x n elements in
-            // row-major order; as a unique borrow it overlaps neither factor, and
-            // each of its elements lies in one stripe alone.
-            unsafe { blocked::product(stripe.product(out.pointer())) };
+            compute(rows, columns);
         }
     });
 }
@@ -167,39 +183,34 @@ impl<T> Stripe<'_, T> {
     ///
     /// # Safety
     /// Both factors lie inside their buffers, the stripe's rows are rows of `left`, its columns are
-    /// columns of `right`, and `out` points to as many elements as the whole result has.
+    /// columns of `right`, and `out` points to as many elements as the whole result has, if it is written.
     unsafe fn product(self, out: *mut T) -> Product<T> {
         let Self { left: a, right: b, rows, columns, before } = self;
         let (left, right) = (a.factor, b.factor);
         let row = a.start + rows.start as isize * left.row_stride;
         let column = b.start + columns.start as isize * right.column_stride;
-        // SAFETY: the first row and the first column lie in the factors and in the result; where the
-        // stripe has none, nothing is read or written, and the offset is at most one line behind.
-        let (a, b, out) = unsafe {
-            let first = rows.start * right.columns + columns.start;
-            (a.data.as_ptr().offset(row), b.data.as_ptr().offset(column), out.add(first))
-        };
+        // SAFETY: the first row and the first column lie in the factors; where the stripe has none,
+        // nothing is read, and the offset is at most one line behind.
+        let (a, b) = unsafe { (a.data.as_ptr().offset(row), b.data.as_ptr().offset(column)) };
+        let first = rows.start * right.columns + columns.start;
         Product {
             rows: rows.len(),
             terms: left.columns,
             columns: columns.len(),
             left: Lines { start: a, step: left.row_stride, term: left.column_stride },
             right: Lines { start: b, step: right.column_stride, term: right.row_stride },
-            out,
+            out: out.wrapping_add(first),
             out_row: right.columns,
             adds: before == Before::AddedTo,
         }
     }
 }
 
-/// A left and a right factor.
+/// A left and a right factor, the first ones of each.
 fn matrices<'a, T: Real>(a: &View<'a, T>, b: &View<'a, T>) -> [Matrix<'a, T>; 2] {
-    let matrix = |view: &View<'a, T>, factor| Matrix {
-        data: view.data(),
-        start: view.offset() as isize,
-        factor,
-    };
-    [matrix(a, MatrixLayout::left(a.layout())), matrix(b, MatrixLayout::right(b.layout()))]
+    let [left, right] = factors(a.layout(), b.layout())
+        .unwrap_or_else(|| [MatrixLayout::left(a.layout()), MatrixLayout::right(b.layout())]);
+    [Matrix::of(a, left), Matrix::of(b, right)]
 }
 
 /// Adds the product of two matrices to `sum`, without a pass of its own: an adjoint
@@ -243,9 +254,7 @@ pub(crate) fn outer<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
     let factor = |view: &View<'_, T>| MatrixLayout::left(view.layout());
     let (column, row) = (factor(&a).transposed(), factor(&b));
     if out.len() > PLAIN {
-        let matrix = |data, start, factor| Matrix { data, start: start as isize, factor };
-        let column = matrix(a.data(), a.offset(), column);
-        let row = matrix(b.data(), b.offset(), row);
+        let [column, row] = [Matrix::of(&a, column), Matrix::of(&b, row)];
         return product(column, row, out, Before::Overwritten);
     }
     let columns = row.columns.max(1);
@@ -264,7 +273,7 @@ fn products<'a, T: Real>(
     [left, right]: [Matrix<'a, T>; 2],
     out: &mut [T],
 ) {
-    if a.shape().rank() <= 2 && b.shape().rank() <= 2 {
+    if factors(a.layout(), b.layout()).is_some() {
         return product(left, right, out, Before::Overwritten);
     }
     let (batch_a, batch_b) = (a.layout().leading(2), b.layout().leading(2));
@@ -352,7 +361,7 @@ mod tests {
             let (mut fast, mut plain) = (start.clone(), start);
             let stripe = Stripe { left, right, rows: 0..m, columns: 0..n, before };
             // SAFETY: the factors and the result have these extents.
-            unsafe { blocked::product_by(micro, stripe.product(fast.as_mut_ptr())) };
+            unsafe { blocked::product_by(micro, stripe.product(fast.as_mut_ptr()), None) };
             tiny::product(left, right, &mut plain, before);
             // Both orders of k terms of at most 4 are off by k rounding errors of 4 k at most.
             let allowed = (8 * k * k) as f64 * T::epsilon().as_f64();

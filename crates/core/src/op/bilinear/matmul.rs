@@ -1,6 +1,6 @@
 //! Products of matrices and vectors.
 
-use crate::kernel::gemm::{MatrixLayout, matmul, outer};
+use crate::kernel::gemm::{MatrixLayout, factors, matmul, outer};
 use crate::op::{
     Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked, Term,
     filled_up,
@@ -112,8 +112,7 @@ impl Bilinear for Matmul {
     }
 
     fn factors(&self, a: &Layout, b: &Layout) -> Option<[MatrixLayout; 2]> {
-        let is_plain = a.shape().rank() <= 2 && b.shape().rank() <= 2;
-        is_plain.then(|| [MatrixLayout::left(a), MatrixLayout::right(b)])
+        factors(a, b)
     }
 
     fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {

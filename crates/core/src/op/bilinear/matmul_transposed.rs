@@ -7,7 +7,7 @@
 //! form are what networks consist of.
 
 use super::matmul::left_extents;
-use crate::kernel::gemm::{MatrixLayout, matmul_transposed};
+use crate::kernel::gemm::{MatrixLayout, factors, matmul_transposed};
 use crate::op::{
     Along, Bilinear, Cost, Dependence, Domain, Formula, Samples, ShapeClass, Stacked, Term,
     filled_up,
@@ -98,8 +98,7 @@ impl Bilinear for MatmulTransposed {
     }
 
     fn factors(&self, a: &Layout, b: &Layout) -> Option<[MatrixLayout; 2]> {
-        let is_plain = a.shape().rank() <= 2 && b.shape().rank() == 2;
-        is_plain.then(|| [MatrixLayout::left(a), MatrixLayout::right(b).transposed()])
+        factors(a, b).map(|[left, right]| [left, right.transposed()])
     }
 
     fn dependence(&self, args: &[&Shape], arg: usize, result: &Shape) -> Dependence {

@@ -1,0 +1,94 @@
+//! Products whose elements go on into a function while they are in the cache.
+//!
+//! Where elementwise functions alone read a product, its tiles need no memory of the product's size: a tile
+//! is computed beside the cache's other contents, the functions read it there, and the next one takes its place. So
+//! the update of a weight follows its gradient, and an activation its layer's product ("epilogue" in libraries of
+//! products).
+//!
+//! *Invariant*: the bits are those of [the product](super::product), since a tile's terms are added in
+//! the same order.
+
+use smallvec::SmallVec;
+
+use super::blocked::{self, Behind, DEPTH};
+use super::matrix::{Before, Matrix, MatrixLayout};
+use super::{LONG, Stripe, Target, for_each_stripe};
+use crate::scalar::Real;
+
+tuned! {
+    /// The fewest columns: a function that is called for a few elements spends its time with the call.
+    const NARROWEST = 128, tiny 2;
+}
+
+impl MatrixLayout {
+    /// Whether functions can go on behind the tiles of the product with another factor.
+    pub(crate) fn has_epilogue(&self, right: &MatrixLayout) -> bool {
+        self.is_blocked(right) && self.columns <= LONG && right.columns >= NARROWEST
+    }
+
+    /// Whether the product needs memory for that: its tiles are not added up at once.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.columns > DEPTH
+    }
+}
+
+/// Computes a product of two matrices, and goes on with its elements: `epilogue` gets the number of a first
+/// element, in row-major order, some elements from there on, and the same ones of each of the `results`, which are as
+/// long as the product. It sees each element once.
+///
+/// `stored` is memory for the product, where it [needs](MatrixLayout::is_stored) some. `operands` are arrays as long as the
+/// product that the epilogue reads: the CPU fetches them meanwhile. `begin` makes an epilogue for each
+/// stripe that a thread computes, and `work` are the nanoseconds that all their calls are thought to take.
+///
+/// # Panics
+/// If the factors do not fit or [have no epilogue](MatrixLayout::has_epilogue), if they lie outside of their buffers, if
+/// an array or the memory has another length, or if there is no memory where it is needed.
+pub(crate) fn product_then<T: Real, E: FnMut(usize, &[T], &mut [&mut [T]])>(
+    [left, right]: [Matrix<'_, T>; 2],
+    stored: Option<&mut [T]>,
+    operands: &[&[T]],
+    results: &mut [&mut [T]],
+    work: usize,
+    begin: impl Fn() -> E + Sync,
+) {
+    let (m, k, n) = (left.factor.rows, left.factor.columns, right.factor.columns);
+    assert_eq!(right.factor.rows, k, "the factors do not fit");
+    assert!(left.factor.has_epilogue(&right.factor), "a product by blocks");
+    assert!(results.iter().all(|result| result.len() == m * n), "a result for each element");
+    let is_stored = stored.is_some();
+    assert!(is_stored || !left.factor.is_stored(), "memory for the product");
+    assert!(stored.as_ref().is_none_or(|memory| memory.len() == m * n), "memory for all of it");
+    left.check();
+    right.check();
+    let out = Target(stored.map_or(std::ptr::null_mut(), |memory| memory.as_mut_ptr()));
+    let results: SmallVec<[Target<T>; 4]> =
+        results.iter_mut().map(|result| Target(result.as_mut_ptr())).collect();
+    for_each_stripe::<T>([m, k, n], work, |rows, columns| {
+        let start = rows.start * n + columns.start;
+        let mut epilogue = begin();
+        let mut next = |place: usize, elements: &[T]| {
+            let mut own: SmallVec<[&mut [T]; 4]> = SmallVec::new();
+            for result in &results {
+                // SAFETY: the elements lie in the stripe, and the stripe in the product, of which each result has as
+                // many elements. The results are borrowed exclusively, each element is in one call for one
+                // stripe, and the slices end with the call.
+                own.push(unsafe {
+                    let first = result.pointer().add(start + place);
+                    std::slice::from_raw_parts_mut(first, elements.len())
+                });
+            }
+            epilogue(start + place, elements, &mut own);
+        };
+        let arrays = operands.iter().map(|operand| operand.as_ptr());
+        let arrays = arrays.chain(results.iter().map(|result| result.pointer().cast_const()));
+        let arrays: SmallVec<[*const T; 8]> =
+            arrays.map(|array| array.wrapping_add(start)).collect();
+        let behind = Behind { is_stored, arrays: &arrays, next: &mut next };
+        let before = Before::Overwritten;
+        let stripe = Stripe { left, right, rows, columns, before };
+        // SAFETY: both factors were checked to lie inside their buffers, and the rows and columns lie
+        // inside both. The result is not written, or `out` holds m x n elements in row-major order, borrowed exclusively, and
+        // each of them lies in one stripe alone.
+        unsafe { blocked::product(stripe.product(out.pointer()), Some(behind)) };
+    });
+}
