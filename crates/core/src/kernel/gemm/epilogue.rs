@@ -12,13 +12,19 @@ use smallvec::SmallVec;
 
 use super::blocked::{self, Behind, DEPTH};
 use super::matrix::{Before, Matrix, MatrixLayout};
-use super::{LONG, Stripe, Target, for_each_stripe};
+use super::{LONG, Stripe, Stripes, Target};
 use crate::scalar::Real;
 
 tuned! {
     /// The fewest columns: a function that is called for a few elements spends its time with the call.
     const NARROWEST = 128, tiny 2;
+    /// Stripes of this many columns or rows lose little time with short pieces of rows, or with laying out all
+    /// columns.
+    const WIDE = 1024, tiny 8;
 }
+
+/// How many times as many columns as rows a product may have that is cut by rows.
+const FEW_TIMES: usize = 4;
 
 impl MatrixLayout {
     /// Whether functions can go on behind the tiles of the product with another factor.
@@ -63,7 +69,11 @@ pub(crate) fn product_then<T: Real, E: FnMut(usize, &[T], &mut [&mut [T]])>(
     let out = Target(stored.map_or(std::ptr::null_mut(), |memory| memory.as_mut_ptr()));
     let results: SmallVec<[Target<T>; 4]> =
         results.iter_mut().map(|result| Target(result.as_mut_ptr())).collect();
-    for_each_stripe::<T>([m, k, n], work, |rows, columns| {
+    // Rows of a stripe lie side by side in all arrays, and threads write nothing near to each other; but each stripe lays out all
+    // columns of the right factor. That pays where it would have to lay out all rows of the left one instead.
+    let are_columns = n >= m && (left.factor.column_stride == 1 || n > FEW_TIMES * m);
+    let stripes = Stripes { are_columns, wide: WIDE, more: work };
+    stripes.for_each::<T>([m, k, n], |rows, columns| {
         let start = rows.start * n + columns.start;
         let mut epilogue = begin();
         let mut next = |place: usize, elements: &[T]| {

@@ -72,14 +72,40 @@ impl MatrixLayout {
     }
 }
 
-/// In how many stripes a product of `m` rows and `n` columns is computed, which takes `work` nanoseconds,
-/// and whether they are of columns, of which each stripe lays out its own alone.
-fn stripes(m: usize, n: usize, work: usize) -> (usize, bool) {
-    let is_by_columns = n >= m;
-    let whole = m.max(n);
-    let Cut { threads, pieces } = Cut::of(work);
-    let wanted = (whole / WIDE).clamp(threads, pieces);
-    (wanted.min(whole / NARROWEST).max(1), is_by_columns)
+/// How a product is cut into stripes.
+struct Stripes {
+    are_columns: bool,
+    /// The columns or rows of a stripe that are enough: it has fewer where threads would have none.
+    wide: usize,
+    /// Nanoseconds that are spent on the whole result, besides the product.
+    more: usize,
+}
+
+impl Stripes {
+    /// Calls `compute` with the rows and columns of each stripe of a product of m x k and k x n elements, on
+    /// several threads if it is long.
+    fn for_each<T: Real>(
+        self,
+        [m, k, n]: [usize; 3],
+        compute: impl Fn(Range<usize>, Range<usize>) + Sync,
+    ) {
+        let Self { are_columns, wide, more } = self;
+        let work = work::<T>(m * k * n) + more;
+        let (whole, panel) = if are_columns { (n, T::micro().columns()) } else { (m, 16) };
+        let Cut { threads, pieces } = Cut::of(work);
+        let wanted = (whole / wide).clamp(threads, pieces).next_multiple_of(threads);
+        let count = wanted.min(whole / NARROWEST).max(1);
+        // Whole panels, as far as there are several for each stripe.
+        let unit = if whole >= 2 * panel * count { panel } else { 16 };
+        let cut = |stripe: usize| whole.min(whole.div_ceil(unit) * stripe / count * unit);
+        threads::share(work, 0..count, |own| {
+            for stripe in own {
+                let range = cut(stripe)..cut(stripe + 1);
+                let (rows, columns) = if are_columns { (0..m, range) } else { (range, 0..n) };
+                compute(rows, columns);
+            }
+        });
+    }
 }
 
 /// Where stripes of a result go, each to elements of its own.
@@ -139,33 +165,15 @@ fn short_product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, out: &mut [T], bef
         return unsafe { (T::micro().library)(whole.product(out.as_mut_ptr())) };
     }
     let out = Target(out.as_mut_ptr());
-    for_each_stripe::<T>([m, k, n], 0, |rows, columns| {
+    // Each stripe of columns lays out its own columns alone.
+    let stripes = Stripes { are_columns: n >= m, wide: WIDE, more: 0 };
+    stripes.for_each::<T>([m, k, n], |rows, columns| {
         let stripe = Stripe { left: a, right: b, rows, columns, before };
         // SAFETY: both factors were checked to lie inside their buffers, and the
         // rows and columns lie inside both. `out` holds m x n elements in
         // row-major order; as a unique borrow it overlaps neither factor, and
         // each of its elements lies in one stripe alone.
         unsafe { blocked::product(stripe.product(out.pointer()), None) };
-    });
-}
-
-/// Calls `compute` with the rows and columns of each stripe of a product of m x k and k x n elements, on
-/// several threads if it is long. `more` nanoseconds are spent on the whole result besides.
-fn for_each_stripe<T>(
-    [m, k, n]: [usize; 3],
-    more: usize,
-    compute: impl Fn(Range<usize>, Range<usize>) + Sync,
-) {
-    let work = work::<T>(m * k * n) + more;
-    let (stripes, is_by_columns) = stripes(m, n, work);
-    let whole = if is_by_columns { n } else { m };
-    let cut = |stripe: usize| whole.min((whole * stripe).div_ceil(stripes).next_multiple_of(16));
-    threads::share(work, 0..stripes, |own| {
-        for stripe in own {
-            let range = cut(stripe)..cut(stripe + 1);
-            let (rows, columns) = if is_by_columns { (0..m, range) } else { (range, 0..n) };
-            compute(rows, columns);
-        }
     });
 }
 
