@@ -102,7 +102,8 @@ impl Order {
         keys
     }
 
-    /// Visits each unit after those that it waits for; of those that wait no longer, the one with the least key.
+    /// Visits each unit after those that it waits for. Of units that wait no longer, the one with the
+    /// least key comes first.
     fn walk<K: Ord, V>(
         &self,
         key: impl Fn(usize) -> K,

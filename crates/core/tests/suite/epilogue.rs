@@ -3,8 +3,8 @@
 
 use wengert_core::{Program, Real, Tape, Tensor, Var, threads};
 
-/// Rows, terms and columns around what is too narrow (128), added up at once (512), a tile's panels (1280 columns),
-/// rows of a tile (6), and what is cut for threads.
+/// Rows, terms and columns around what is too narrow (128 columns), added up at once (512 terms), a tile (6 rows,
+/// 1280 columns), and what is cut for threads.
 const SHAPES: [[usize; 3]; 15] = [
     [9, 8, 128],
     [6, 8, 127],
@@ -127,15 +127,15 @@ fn functions_behind_a_product_are_a_plain_loop_on_threads() {
     threads::set(1);
 }
 
-/// Three steps of `v = v + x^T d`, `w = w - v / 2`, where `d = x w - t` reads the weights that are updated, and so
-/// does what is asked for besides.
+/// Two steps of `v = v + x^T d`, `w = w - v / 2`, where `d = (x w - t) / 1024` reads the weights that are
+/// updated, and so does the result, `d w^T`.
 fn a_weight_is_updated_behind_its_gradient<T: Real>([batch, k, n]: [usize; 3]) {
     let (x, w, t) =
         (numbers::<T>([batch, k], 1), numbers::<T>([k, n], 2), numbers::<T>([batch, n], 3));
     let tape = Tape::new();
     let [input, weight] = [tape.constant(&x), tape.constant(&w)];
     let [velocity, target] = [tape.constant(Tensor::zeros([k, n])), tape.constant(&t)];
-    // Divided by a power of two, so that three steps stay exact.
+    // Divided by a power of two, so that two steps stay exact.
     let difference = (input.matmul(weight) - target) * (1.0 / 1024.0);
     let gradient = input.transpose().matmul(difference);
     let back = difference.matmul(weight.transpose());
@@ -239,4 +239,52 @@ fn leading_axes_are_rows() {
             assert_eq!(floats(&program.output(1)), relus, "{batch} {rows} {k} {n}");
         }
     }
+}
+
+/// Reals of both signs; a few are infinite or no number.
+fn reals<T: Real>(shape: [usize; 2], seed: usize, has_special: bool) -> Tensor<T> {
+    Tensor::from_fn(shape, |i| {
+        let hash = (i + 31 * seed).wrapping_mul(2_654_435_761) >> 7;
+        T::from_f64(match hash % 1009 {
+            0 if has_special => f64::INFINITY,
+            1 if has_special => f64::NAN,
+            rest => rest as f64 / 504.0 - 1.0,
+        })
+    })
+}
+
+/// The bits; one pattern for all that is no number.
+fn bits<T: Real>(tensor: &Tensor<T>) -> Vec<u64> {
+    let bits = |x: f64| if x.is_nan() { f64::NAN.to_bits() } else { x.to_bits() };
+    tensor.iter().map(|x| bits(x.as_f64())).collect()
+}
+
+fn has_the_bits_of_the_tape<T: Real>(threads: usize) {
+    threads::set(threads);
+    for ([m, k, n], has_special) in SHAPES.into_iter().zip([false, true].into_iter().cycle()) {
+        let tape = Tape::new();
+        let x = tape.variable(reals::<T>([m, k], 1, has_special));
+        let w = tape.variable(reals::<T>([n, k], 2, false));
+        let bias = tape.variable(reals::<T>([1, n], 3, false).reshape([n]));
+        let hidden = (x.matmul_transposed(w) + bias).tanh();
+        let gradients = (hidden * hidden.exp()).sum().grad([x, w, bias]);
+        let moved =
+            [x - gradients[0] * 0.5, (w - gradients[1] * 0.5).sigmoid(), bias - gradients[2]];
+        let outputs = [hidden.sigmoid(), moved[0], moved[1], moved[2]];
+        let mut program = tape.compile(&[x, w, bias], &outputs).expect("it compiles");
+        program.execute();
+        for (index, output) in outputs.iter().enumerate() {
+            let (got, expected) = (bits(&program.output(index)), bits(&output.value()));
+            assert!(got == expected, "{m} {k} {n}, output {index}, threads {threads}:\n{program}");
+        }
+    }
+}
+
+#[test]
+fn programs_have_the_bits_of_the_tape() {
+    for threads in [1, 2] {
+        has_the_bits_of_the_tape::<f32>(threads);
+        has_the_bits_of_the_tape::<f64>(threads);
+    }
+    threads::set(1);
 }

@@ -241,8 +241,8 @@ impl<'b, T: Real> Blocked<'_, 'b, T> {
     /// Adds the terms of a group to a tile, and goes on behind it if they were the last ones.
     ///
     /// # Safety
-    /// As [`product_by`]; `rows` are rows of the product, `group` are terms and columns of it, and `panels` its panels,
-    /// of which those are packed that have to be.
+    /// As [`product_by`]; `rows` are rows of the product, `group` are terms and columns of it, and `panels`
+    /// its panels, of which those are packed that have to be.
     unsafe fn tile(
         &mut self,
         group: Group,
@@ -265,8 +265,8 @@ impl<'b, T: Real> Blocked<'_, 'b, T> {
                 let start = array.wrapping_add(place + panel.begin);
                 (0..rows.count).for_each(|r| fetch(start.wrapping_add(r * out_row), panel.columns));
             }
-            // SAFETY: the panel's columns are columns of the tile, which has memory for its rows: in the result, or
-            // in `self.tile`.
+            // SAFETY: the panel's columns are columns of the tile, which has memory for its rows: in the
+            // result, or in `self.tile`.
             unsafe { self.multiply(group, &panel, rows, to.add(panel.begin), to_row) };
         }
         if let Some(behind) = self.behind.as_mut().filter(|_| is_last) {
@@ -280,8 +280,8 @@ impl<'b, T: Real> Blocked<'_, 'b, T> {
         }
     }
 
-    /// Adds the terms of a group to those elements of a tile that lie in a panel, in memory from `out` on, each row
-    /// `out_row` elements behind the one before it.
+    /// Adds the terms of a group to those elements of a tile that lie in a panel, in memory from `out` on,
+    /// each row `out_row` elements behind the one before it.
     ///
     /// # Safety
     /// As [`tile`](Self::tile); `out` is valid for reads and writes of the panel's columns at each of
@@ -310,9 +310,10 @@ impl<'b, T: Real> Blocked<'_, 'b, T> {
         let (alpha, beta) = (T::one(), T::one());
         // 0: the result is overwritten; 1: added to.
         let alpha_status = u8::from(adds || first > 0);
-        // SAFETY: a kernel for `panel.width / lanes` vectors and `rows.count` rows reads `depth` terms of as many
-        // lines, from the factors where they lie or from the packed ones, which are at least as
-        // long; it writes `rows.count` times `panel.columns` elements, which the caller promises to be valid.
+        // SAFETY: a kernel for `panel.width / lanes` vectors and `rows.count` rows reads `depth` terms of
+        // as many lines, from the factors where they lie or from the packed ones, which are at least as
+        // long; it writes `rows.count` times `panel.columns` elements, which the caller promises to be
+        // valid.
         unsafe {
             kernel(
                 panel.columns,

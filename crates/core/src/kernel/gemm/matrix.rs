@@ -29,7 +29,8 @@ impl MatrixLayout {
         }
     }
 
-    /// The left factor of a product with a matrix: the rows of all leading axes, if they lie at even distances.
+    /// The left factor of a product with a matrix: the rows of all leading axes, if they lie at even
+    /// distances.
     fn rows(layout: &Layout) -> Option<Self> {
         let rank = layout.shape().rank();
         if rank <= 2 {
@@ -76,8 +77,8 @@ impl MatrixLayout {
     }
 }
 
-/// The factors of products that are a single one: the matrix on the right has no leading axes, and those of the
-/// left factor are more rows.
+/// The factors of a product that is a product of two matrices: the right factor has no leading axes,
+/// and those of the left one are more rows. `None` if the left factor's rows lie at uneven distances.
 pub(crate) fn factors(a: &Layout, b: &Layout) -> Option<[MatrixLayout; 2]> {
     if b.shape().rank() > 2 {
         return None;

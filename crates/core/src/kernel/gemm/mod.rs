@@ -191,7 +191,8 @@ impl<T> Stripe<'_, T> {
     ///
     /// # Safety
     /// Both factors lie inside their buffers, the stripe's rows are rows of `left`, its columns are
-    /// columns of `right`, and `out` points to as many elements as the whole result has, if it is written.
+    /// columns of `right`, and `out` points to as many elements as the whole result has, if the result
+    /// is written.
     unsafe fn product(self, out: *mut T) -> Product<T> {
         let Self { left: a, right: b, rows, columns, before } = self;
         let (left, right) = (a.factor, b.factor);

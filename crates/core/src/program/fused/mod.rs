@@ -90,8 +90,8 @@ pub(super) struct LoopCode<T> {
     pub(super) is_in_place: bool,
 }
 
-/// A product that a loop alone reads. It is computed tile by tile, and each tile is read in the cache: it is the
-/// load behind all others.
+/// A product that a loop alone reads: its load behind all others. It is computed tile by tile, and each
+/// tile is read in the cache.
 pub(super) struct FusedProduct {
     pub(super) factors: [(Argument, MatrixLayout); 2],
     /// The buffer of the whole product, where its tiles are not added up at once.
