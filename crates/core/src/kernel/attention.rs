@@ -3,8 +3,8 @@
 //! A few queries go together: their scores with all keys that they see, the shares of these, and the mix of
 //! the values, while the shares are in the cache. So memory grows with the length of a sequence, and
 //! not with its square, and keys that none of the queries sees are left out. The adjoint computes the
-//! shares once more: where keys are many, that takes less time than to read them from memory (Rabe and Staats, "Self-attention does not need
-//! O(n^2) memory", 2021).
+//! shares once more: where keys are many, that takes less time than to read them from memory (Rabe and
+//! Staats, "Self-attention does not need O(n^2) memory", 2021).
 //!
 //! What many products of a head read is laid out first: the queries with the scale in them, and keys
 //! and values by columns.

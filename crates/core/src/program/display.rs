@@ -96,7 +96,8 @@ impl<T: Real> Program<T> {
 }
 
 impl<T: Real> fmt::Display for Program<T> {
-    /// One line for each instruction, then the totals.
+    /// One line for each instruction, then the totals. A loop that goes on with the tiles of a product
+    /// stands `behind` it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { lines, recorded, computed, fused, buffers, bytes, cost, .. } = &self.report;
         let width = lines.len().to_string().len();

@@ -110,15 +110,23 @@ pub(super) fn roles<T: Real>(graph: &Graph<T>, operands: &[Operand]) -> Vec<Role
     graph.ids().map(|id| role(graph, operands, id)).collect()
 }
 
+/// The factors of a product of two matrices.
+fn matrices<T: Real>(
+    graph: &Graph<T>,
+    operands: &[Operand],
+    id: ValueId,
+) -> Option<[MatrixLayout; 2]> {
+    let (op, &[a, b]) = graph.op(id)? else { return None };
+    op.factors(&operands[a.index()].layout, &operands[b.index()].layout)
+}
+
 /// The factors of a product of one term, as they broadcast to it.
 pub(super) fn outer_factors<T: Real>(
     graph: &Graph<T>,
     operands: &[Operand],
     id: ValueId,
 ) -> Option<[Layout; 2]> {
-    let (op, &[a, b]) = graph.op(id)? else { return None };
-    let layout = |id: ValueId| &operands[id.index()].layout;
-    let [column, row] = op.factors(layout(a), layout(b))?;
+    let [column, row] = matrices(graph, operands, id)?;
     // A vector times a matrix, whose result is a vector, is left to the library.
     let is_matrix = graph.value(id).shape.rank() == 2;
     let is_wide = row.columns == 1 || row.columns >= NARROWEST;
@@ -137,9 +145,7 @@ pub(super) fn factors<T: Real>(
     operands: &[Operand],
     id: ValueId,
 ) -> Option<[MatrixLayout; 2]> {
-    let (op, &[a, b]) = graph.op(id)? else { return None };
-    let layout = |id: ValueId| &operands[id.index()].layout;
-    let [left, right] = op.factors(layout(a), layout(b))?;
+    let [left, right] = matrices(graph, operands, id)?;
     let is_long = graph.value(id).shape.elements() > SHORT;
     (is_long && left.has_epilogue(&right)).then_some([left, right])
 }
@@ -290,26 +296,23 @@ impl<T: Real> Fusion<'_, T> {
 
     /// The loop that alone reads a product, if it can follow its tiles.
     fn follower(&self, id: ValueId) -> Option<usize> {
-        let first = self.read_by[id.index()].first()?;
-        let unit = self.unit_of[first.index()]?;
+        // Most values are no products, and are done with here.
+        factors(self.graph, self.operands, id)?;
+        let readers = &self.read_by[id.index()];
+        let unit = self.unit_of[readers.first()?.index()]?;
         let Unit { members, is_loop, product } = &self.units[unit];
         let elements = self.graph.value(id).shape.elements();
-        // Sums are added up part by part.
-        let is_loop = *is_loop && members.iter().all(|&member| self.role(member).is_map());
-        let is_only = self.read_by[id.index()]
-            .iter()
-            .all(|reader| self.unit_of[reader.index()] == Some(unit));
+        let is_only = readers.iter().all(|reader| self.unit_of[reader.index()] == Some(unit));
         let is_kept =
             self.graph.outputs.iter().any(|output| self.operands[output.index()].root == id);
+        if !is_loop || product.is_some() || !is_only || is_kept || self.elements(unit) != elements {
+            return None;
+        }
+        // Sums are added up part by part.
+        let has_sum = members.iter().any(|&member| !self.role(member).is_map());
         let is_whole =
             self.reads(unit).all(|(_, operand)| operand.root != id || operand.is_whole(elements));
-        let fits = is_loop
-            && product.is_none()
-            && is_only
-            && !is_kept
-            && is_whole
-            && self.elements(unit) == elements;
-        (fits && factors(self.graph, self.operands, id).is_some()).then_some(unit)
+        (!has_sum && is_whole).then_some(unit)
     }
 
     fn merge(&mut self, into: usize, from: usize) {

@@ -7,7 +7,7 @@
 //! A state is updated where it lies if all that read it have run, so such an update waits for these.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 
 use super::fuse::Unit;
 use super::graph::{Graph, Operand, ValueId};
@@ -51,13 +51,10 @@ pub(super) fn ordered<T: Real>(
     }
     for &(input, next) in updates {
         let Some(update) = unit_of[operands[next.index()].root.index()] else { continue };
-        if units[update].product.is_some() {
-            for &reader in &read_by[input.index()] {
-                if reader != update && !order.leads(update, reader) {
-                    order.add(reader, update);
-                }
-            }
-        }
+        // What waits for the update cannot run before it.
+        let behind = order.behind(update);
+        let readers = read_by[input.index()].iter().filter(|reader| !behind.contains(reader));
+        readers.for_each(|&reader| order.add(reader, update));
     }
     let keys = order.keys(&units);
     let mut units: Vec<Option<Unit>> = units.into_iter().map(Some).collect();
@@ -70,19 +67,16 @@ impl Order {
         self.waiting[after] += 1;
     }
 
-    /// Whether one unit has to run before another one.
-    fn leads(&self, from: usize, to: usize) -> bool {
-        let mut seen = vec![false; self.after.len()];
-        let mut next = vec![from];
+    /// The units that have to wait for one, and itself.
+    fn behind(&self, unit: usize) -> HashSet<usize> {
+        let mut found = HashSet::new();
+        let mut next = vec![unit];
         while let Some(unit) = next.pop() {
-            if unit == to {
-                return true;
-            }
-            if !std::mem::replace(&mut seen[unit], true) {
+            if found.insert(unit) {
                 next.extend(&self.after[unit]);
             }
         }
-        false
+        found
     }
 
     /// By which of the units that could run one is chosen: the first value that it computes, or the

@@ -186,6 +186,43 @@ fn a_state_is_updated_behind_a_product_where_it_lies() {
     a_weight_is_updated_behind_its_gradient::<f64>([513, 40, 140]);
 }
 
+/// The update of a weight needs the next value of a rate for each column, so that the rates are updated early. What
+/// else reads the old rates runs before that all the same, and no state gets another place.
+#[test]
+fn what_an_update_needs_is_updated_where_it_lies() {
+    const BATCH: usize = 33;
+    const K: usize = 40;
+    const N: usize = 300;
+    let (x, d, w) = (numbers::<f64>([BATCH, K], 1), numbers([BATCH, N], 2), numbers([K, N], 3));
+    let rates = numbers::<f64>([1, N], 4).reshape([N]);
+    let tape = Tape::new();
+    let [input, cotangent] = [tape.constant(&x), tape.constant(&d)];
+    let [weight, rate] = [tape.constant(&w), tape.constant(&rates)];
+    let gradient = input.transpose().matmul(cotangent);
+    let new_rate = rate * 0.5 + 1.0;
+    let new_weight = weight - gradient * new_rate;
+    let squared = rate * rate - 2.0;
+    let updates = [(weight, new_weight), (rate, new_rate)];
+    let inputs = [input, cotangent, weight, rate];
+    let mut step = tape.compile_updating(&inputs, &[squared], &updates).expect("it compiles");
+    step.execute();
+    let at = |i: usize, seed: usize| number(i, seed) as f64;
+    let new_rates: Vec<f64> = (0..N).map(|j| at(j, 4) * 0.5 + 1.0).collect();
+    let weights: Vec<f64> = (0..K * N)
+        .map(|place| {
+            let (l, j) = (place / N, place % N);
+            let sum: f64 = (0..BATCH).map(|i| at(i * K + l, 1) * at(i * N + j, 2)).sum();
+            at(place, 3) - sum * new_rates[j]
+        })
+        .collect();
+    let squares: Vec<f64> = (0..N).map(|j| at(j, 4).powi(2) - 2.0).collect();
+    assert_eq!(floats(&step.output(0)), squares);
+    assert_eq!(floats(&step.input(3)), new_rates);
+    assert_eq!(floats(&step.input(2)), weights);
+    // The result alone has memory of its own.
+    assert!(step.bytes() < 2 * N * size_of::<f64>(), "{} bytes\n{step}", step.bytes());
+}
+
 /// The update of one state reads the other one's old value by a product, so that neither can be the first
 /// to lie in its new place.
 #[test]

@@ -215,11 +215,9 @@ impl<T> Stripe<'_, T> {
     }
 }
 
-/// A left and a right factor, the first ones of each.
+/// A left and a right factor: the last two axes of each.
 fn matrices<'a, T: Real>(a: &View<'a, T>, b: &View<'a, T>) -> [Matrix<'a, T>; 2] {
-    let [left, right] = factors(a.layout(), b.layout())
-        .unwrap_or_else(|| [MatrixLayout::left(a.layout()), MatrixLayout::right(b.layout())]);
-    [Matrix::of(a, left), Matrix::of(b, right)]
+    [Matrix::of(a, MatrixLayout::left(a.layout())), Matrix::of(b, MatrixLayout::right(b.layout()))]
 }
 
 /// Adds the product of two matrices to `sum`, without a pass of its own: an adjoint
@@ -233,14 +231,12 @@ pub(crate) fn add_matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, sum: &mut [T])
 /// leading axes, which broadcast. A vector on the left is a row, one on the
 /// right a column.
 pub(crate) fn matmul<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
-    let factors = matrices(&a, &b);
-    products(a, b, factors, out);
+    products(a, b, |right| right, out);
 }
 
 /// The same with the matrices on the right transposed.
 pub(crate) fn matmul_transposed<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
-    let [left, right] = matrices(&a, &b);
-    products(a, b, [left, right.transposed()], out);
+    products(a, b, MatrixLayout::transposed, out);
 }
 
 /// Writes a matrix column by column to `out`, each in `width` elements, of which those behind the last row
@@ -275,16 +271,19 @@ pub(crate) fn outer<T: Real>(a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
     }
 }
 
-/// The products of two matrices for every index of the leading axes.
-fn products<'a, T: Real>(
-    a: View<'a, T>,
-    b: View<'a, T>,
-    [left, right]: [Matrix<'a, T>; 2],
+/// The products of two matrices for every index of the leading axes, where the right ones are `turned`.
+fn products<T: Real>(
+    a: View<'_, T>,
+    b: View<'_, T>,
+    turned: fn(MatrixLayout) -> MatrixLayout,
     out: &mut [T],
 ) {
-    if factors(a.layout(), b.layout()).is_some() {
+    if let Some([left, right]) = factors(a.layout(), b.layout()) {
+        let (left, right) = (Matrix::of(&a, left), Matrix::of(&b, turned(right)));
         return product(left, right, out, Before::Overwritten);
     }
+    let [left, right] = matrices(&a, &b);
+    let right = Matrix { factor: turned(right.factor), ..right };
     let (batch_a, batch_b) = (a.layout().leading(2), b.layout().leading(2));
     let batch = batch_a.shape().broadcast(batch_b.shape()).expect("the shape rule has passed");
     let starts = |layout: &Layout, offset: usize| -> SmallVec<[isize; 16]> {
